@@ -1,0 +1,217 @@
+# msr: one makefile for everything. `make help` lists the targets.
+#
+# A program or a library room is one line each in the tables below: what it uses and which
+# pkg-config packages it needs. Sources are found by folder.
+
+# ---- rooms of lib/: what each uses (downwards only; `make lint` checks it) and links ----
+
+ROOMS = base event loop frame web rtp sdp peer media
+
+uses_base  =
+uses_event = base
+uses_loop  = base
+uses_frame = loop base
+uses_web   = loop event frame base
+uses_rtp   = base
+uses_sdp   = base
+uses_peer  = loop base
+uses_media = frame base
+
+pkgs_web   = libwebsockets
+pkgs_peer  = nice libssl libcrypto libsrtp2
+pkgs_media = sndfile
+
+# ---- programs of cmd/: rooms and packages ----
+
+rooms_msr-frames   = frame
+pkgs_msr-frames    = jansson
+rooms_msr-ws       = web
+pkgs_msr-ws        = jansson
+rooms_msr-record   = media event frame
+pkgs_msr-record    = jansson libcrypto
+rooms_msr-taskscan = loop
+pkgs_msr-taskscan  = jansson libcrypto
+rooms_msr-sfu      = peer sdp rtp web
+pkgs_msr-sfu       = jansson
+rooms_msr-audiod   = web
+pkgs_msr-audiod    = jansson speexdsp libebur128
+rooms_msr-chat     = web
+pkgs_msr-chat      = jansson libutf8proc libedit sndfile libssl libcrypto
+
+# ---- settings ----
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+O       ?= 2
+
+# Instrumented builds live beside the plain one: SANITIZE=address,undefined or thread.
+comma := ,
+BUILD := build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+
+WARN = -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
+       -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wwrite-strings -Wformat=2 \
+       -Wno-format-nonliteral
+CFLAGS ?= -g
+ALL_CFLAGS = -std=gnu17 -O$(O) $(WARN) -fno-strict-aliasing -fstack-protector-strong \
+	-D_GNU_SOURCE -DMSR_VERSION='"$(VERSION)"' -Ilib -MMD -MP -pthread $(CFLAGS) \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+	$(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined))
+ALL_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+# ---- what there is ----
+
+PROGRAMS := $(sort $(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)))
+SCRIPTS  := $(notdir $(wildcard scripts/msr-*))
+sources   = $(shell find $(1) -name '*.c' 2>/dev/null | sort)
+objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# Rooms with all that they use, each once.
+closure   = $(sort $(1) $(foreach r,$(1),$(call closure,$(uses_$(r)))))
+archives  = $(patsubst %,$(BUILD)/lib/lib%.a,$(foreach r,$(call closure,$(1)),$(if $(sources_$(r)),$(r))))
+packages  = $(sort $(2) $(foreach r,$(call closure,$(1)),$(pkgs_$(r))))
+pkg_libs  = $(if $(1),$(shell pkg-config --libs $(1)))
+link      = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+	    -Wl,--end-group $(call pkg_libs,$(1)) -lm
+
+$(foreach r,$(ROOMS),$(eval sources_$(r) := $(call sources,lib/$(r))))
+
+# Headers of libraries outside the default path, for all objects alike.
+PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(foreach r,$(ROOMS),$(if $(sources_$(r)),$(pkgs_$(r)))) \
+	      $(foreach p,$(PROGRAMS),$(pkgs_$(p)))) 2>/dev/null)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
+
+define room
+$(BUILD)/lib/lib$(1).a: $$(call objects,$$(sources_$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(AR) rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call room,$(r))))
+
+define program
+$(BUILD)/bin/$(1): $$(call objects,$$(call sources,cmd/$(1))) $$(call archives,$$(rooms_$(1)))
+	@mkdir -p $$(@D)
+	$$(call link,$$(call packages,$$(rooms_$(1)),$$(pkgs_$(1))))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+$(BUILD)/bin/%: scripts/%
+	@mkdir -p $(@D)
+	install -m 755 $< $@
+
+.PHONY: all
+all: $(patsubst %,$(BUILD)/bin/%,$(PROGRAMS) $(SCRIPTS))
+
+# ---- tests: tests/unit/R/*_test.c and tests/fuzz/R/*_fuzz.c belong to room or program R and are
+# ---- linked with it (a program's without its main.c) and what it uses
+
+UNIT := $(wildcard tests/unit/*/*_test.c)
+FUZZ := $(wildcard tests/fuzz/*/*_fuzz.c)
+UNIT_BINS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT))
+REPLAY_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%_replay,$(FUZZ))
+FUZZ_BINS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ))
+
+owner      = $(notdir $(patsubst %/,%,$(dir $(1))))
+own_rooms  = $(if $(filter $(1),$(ROOMS)),$(1),$(rooms_$(1)))
+own_objs   = $(call objects,$(filter-out %/main.c,$(if $(filter $(1),$(ROOMS)),,$(call sources,cmd/$(1)))))
+
+define test_program # source, binary, object with main(), further link flags
+$(2): $$(call objects,$(1)) $(3) $$(call own_objs,$$(call owner,$(1))) \
+		$$(call archives,$$(call own_rooms,$$(call owner,$(1))))
+	@mkdir -p $$(@D)
+	$$(call link,$$(call packages,$$(call own_rooms,$$(call owner,$(1))),$$(pkgs_$$(call owner,$(1))))) $(4)
+endef
+$(foreach t,$(UNIT),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD)/tests/%,$(t)),\
+	$(BUILD)/obj/tests/support/test.o)))
+$(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD)/tests/%_replay,$(t)),\
+	$(BUILD)/obj/tests/support/replay.o)))
+$(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD)/tests/%,$(t)),,\
+	-fsanitize=fuzzer)))
+
+# Programs that only measure: tests/bench/NAME.c, linked with every room that it includes from.
+BENCH := $(wildcard tests/bench/*.c)
+BENCH_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH))
+bench_rooms = $(filter $(ROOMS),$(shell sed -n 's|^\#include "\([a-z]*\)/.*|\1|p' $(1) | sort -u))
+define bench_program
+$(BUILD)/tests/bench/$(1): $$(call objects,tests/bench/$(1).c) $$(call archives,$$(call bench_rooms,tests/bench/$(1).c))
+	@mkdir -p $$(@D)
+	$$(call link,$$(call packages,$$(call bench_rooms,tests/bench/$(1).c)))
+endef
+$(foreach b,$(BENCH),$(eval $(call bench_program,$(notdir $(basename $(b))))))
+
+.PHONY: tests fuzzers benches
+tests: $(UNIT_BINS) $(REPLAY_BINS)
+fuzzers: $(FUZZ_BINS)
+benches: $(BENCH_BINS)
+
+# ---- what people type ----
+
+.PHONY: help run check check-long bench lint fuzz install clean deps format
+help:
+	@echo 'make            build into $(BUILD)/bin'
+	@echo 'make run        install what is missing, build, start the whole system (data in ./var)'
+	@echo 'make check      install what the tests need, build, run every test'
+	@echo 'make check-long full loads, soaks, kill storms, ThreadSanitizer'
+	@echo 'make bench      measure; make lint: linters; make fuzz SECONDS=60: all fuzzers'
+	@echo 'make install PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make SANITIZE=address,undefined | thread   instrumented build in its own folder'
+
+run:
+	@scripts/deps run
+	@$(MAKE) all
+	@build/bin/msr-supervise run -d var
+
+check:
+	@scripts/deps run check
+	@$(MAKE) all
+	@$(MAKE) SANITIZE=address,undefined tests
+	@scripts/check
+
+check-long:
+	@scripts/deps run check
+	@$(MAKE) all
+	@$(MAKE) SANITIZE=address,undefined all tests
+	@$(MAKE) SANITIZE=thread all tests
+	@scripts/check --long
+
+bench:
+	@scripts/deps run check bench
+	@$(MAKE) all benches
+	@scripts/bench
+
+lint:
+	@scripts/deps run lint
+	@scripts/lint
+
+SECONDS ?= 60
+fuzz:
+	@scripts/deps run check
+	@$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzzers
+	@scripts/fuzz build-fuzzer-no-link-address-undefined $(SECONDS)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/msr
+	install -m 755 $(patsubst %,$(BUILD)/bin/%,$(PROGRAMS) $(SCRIPTS)) $(DESTDIR)$(PREFIX)/bin
+	for page in man/*.[1-8]; do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	cp -r examples $(DESTDIR)$(PREFIX)/share/msr/
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

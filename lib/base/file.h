@@ -1,0 +1,42 @@
+/*
+ * Files: whole reads and writes, folders, and durable publishing.
+ *
+ * A file that others wait for is written under a temporary name, made durable, and renamed:
+ * whoever sees the final name sees the whole file.
+ */
+#ifndef MSR_BASE_FILE_H
+#define MSR_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct buf;
+
+/* Writes everything, going on after short writes and EINTR. 0 or -errno. */
+int file_write_all(int fd, const void *data, size_t n);
+
+/* Creates `path` and its parents (mode 0777 less the umask). 0 or -errno; existing is fine. */
+int file_mkdirs(const char *path);
+
+/* Appends at most `max` bytes of the file to `b`. 0, -EFBIG when it is longer, or -errno. */
+int file_read(int dirfd, const char *path, size_t max, struct buf *b);
+
+/*
+ * Writes `data` as `path` (relative to `dirfd`): temporary dot file in the same folder, fsync,
+ * rename, fsync of the folder. With `excl` an existing `path` is kept and -EEXIST returned.
+ * On an error no trace is left.
+ */
+int file_publish(int dirfd, const char *path, const void *data, size_t n, int excl);
+
+/* Makes the entries of the folder durable. 0 or -errno. */
+int file_sync_dir(int dirfd, const char *path);
+
+/* Sets CLOEXEC or O_NONBLOCK on a descriptor that came from elsewhere. 0 or -errno. */
+int file_set_cloexec(int fd);
+int file_set_nonblock(int fd);
+
+/* Raises the soft limit of open descriptors as far as it goes; returns the limit. */
+size_t file_raise_nofile(void);
+
+#endif

@@ -1,0 +1,92 @@
+/* fork and exec; the child reports a failed exec through a CLOEXEC pipe. */
+#include "proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int child_fd(int from, int to)
+{
+	int fd = from >= 0 ? from : open("/dev/null", to == 0 ? O_RDONLY : O_WRONLY);
+
+	if (fd < 0)
+		return -errno;
+	/* Out of the way of 0 to 2 first, so that no target is overwritten before its turn. */
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return high < 0 ? -errno : high;
+}
+
+static int child_setup(const struct proc_opts *o, pid_t parent)
+{
+	int fds[3] = {child_fd(o->in, 0), child_fd(o->out, 1), child_fd(o->err, 2)};
+
+	for (int i = 0; i < 3; i++)
+		if (fds[i] < 0 || dup2(fds[i], i) < 0)
+			return fds[i] < 0 ? fds[i] : -errno;
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (o->nice)
+		setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + o->nice);
+	if (o->die_with_parent) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			raise(SIGKILL);
+	}
+	return 0;
+}
+
+/* exec(3) takes pointers to non-const for historical reasons only; it changes nothing. */
+static char *const *plain(const char *const *v)
+{
+	return (char *const *)(uintptr_t)v;
+}
+
+int proc_spawn(const char *const argv[], const struct proc_opts *opts, pid_t *pid)
+{
+	int report[2], err = 0;
+	pid_t parent = getpid();
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t child = fork();
+	if (child < 0) {
+		err = -errno;
+		close(report[0]);
+		close(report[1]);
+		return err;
+	}
+	if (child == 0) {
+		err = child_setup(opts, parent);
+		if (!err) {
+			if (opts->env)
+				execvpe(argv[0], plain(argv), plain(opts->env));
+			else
+				execvp(argv[0], plain(argv));
+			err = -errno;
+		}
+		if (write(report[1], &err, sizeof(err)) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	close(report[1]);
+	ssize_t n;
+	do
+		n = read(report[0], &err, sizeof(err));
+	while (n < 0 && errno == EINTR);
+	close(report[0]);
+	if (n == (ssize_t)sizeof(err)) {
+		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+			;
+		return err;
+	}
+	*pid = child;
+	return 0;
+}

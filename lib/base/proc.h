@@ -1,0 +1,21 @@
+/* Child processes: started without a shell, with exactly the descriptors they are given. */
+#ifndef MSR_BASE_PROC_H
+#define MSR_BASE_PROC_H
+
+#include <sys/types.h>
+
+struct proc_opts {
+	int in, out, err;	/* descriptors for the child's 0, 1, 2; -1 is /dev/null */
+	int nice;		/* added to the niceness; 0 leaves it */
+	int die_with_parent;	/* SIGKILL when the thread that started it ends */
+	const char *const *env; /* NULL: the parent's environment */
+};
+
+/*
+ * Starts argv[0] (looked up in PATH). All other descriptors must be CLOEXEC. The signal mask and
+ * handlers of the child are the defaults. 0 and the pid, or -errno, also when exec itself failed
+ * (-ENOENT: no such program).
+ */
+int proc_spawn(const char *const argv[], const struct proc_opts *opts, pid_t *pid);
+
+#endif

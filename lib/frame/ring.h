@@ -1,0 +1,101 @@
+/*
+ * A single-producer single-consumer byte ring in POSIX shared memory, mapped twice in a row so
+ * that every record is contiguous and can be used in place.
+ *
+ *   shm:NAME  =  /dev/shm/msr-NAME   control page, then the data
+ *                /dev/shm/msr-NAME.bell  the doorbell, a FIFO   (RING_DIR in tests)
+ *
+ * Positions are 64-bit byte counts that never wrap; position modulo capacity is the place. The
+ * producer writes, then publishes whole records by moving the head. The consumer reads ahead with
+ * a cursor of its own and moves the tail (ring_commit) only after what it read is safe, so a
+ * consumer that is killed and restarted goes on with the first record not yet safe. A producer
+ * that is killed leaves all that it published.
+ *
+ * Either side may start first, and restart at any time; a second live producer or consumer of the
+ * same ring gets -EBUSY (held by fcntl(2) OFD locks, which the kernel drops with the process).
+ * What stands in the control page is checked at every use: a damaged ring gives -EBADMSG.
+ */
+#ifndef MSR_FRAME_RING_H
+#define MSR_FRAME_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RING_DEFAULT_SIZE (64u << 20) /* bytes of data */
+
+enum ring_role { RING_PRODUCER, RING_CONSUMER };
+
+struct ring;
+
+struct ring_stats {
+	uint64_t head, tail; /* positions: published, committed */
+	uint64_t capacity;   /* bytes */
+	uint64_t records;    /* published since the ring was made */
+	uint64_t full;	     /* times the producer met a full ring */
+	uint64_t high_water; /* most bytes ever not committed */
+	uint64_t wakeups;    /* times the doorbell was rung */
+	uint64_t producer_starts, consumer_starts;
+};
+
+/*
+ * Opens shm:NAME (without the prefix), making it with `size` bytes (rounded up to whole pages, 0:
+ * RING_DEFAULT_SIZE) when it is not there. An existing ring keeps its size.
+ * 0, -EBUSY (the role is taken by a live process), -EBADMSG (not a ring of this version) or -errno.
+ */
+int ring_open(struct ring **rp, const char *name, enum ring_role role, size_t size);
+/* Closes; the ring itself stays for the next. Accepts NULL. */
+void ring_close(struct ring *r);
+/* Removes ring and doorbell from the system; open ends keep working on the old memory. */
+int ring_unlink(const char *name);
+
+/* ---- producer ---- */
+
+/*
+ * Room for `n` bytes at the head, contiguous, or NULL when the ring is full now (wait on
+ * ring_fd) or `n` exceeds half the capacity (never fits).
+ */
+uint8_t *ring_reserve(struct ring *r, size_t n);
+/*
+ * Publishes the first `n` bytes reserved as one record (a multiple of 8) and rings the doorbell
+ * if the consumer sleeps. Returns the position behind it: the record is safe once ring_tail()
+ * has reached that.
+ */
+uint64_t ring_publish(struct ring *r, size_t n);
+/* The same for many records: publish with more=true, then once ring_flush. */
+uint64_t ring_publish_more(struct ring *r, size_t n);
+void ring_flush(struct ring *r);
+/* Up to where the consumer has made things safe. */
+uint64_t ring_tail(const struct ring *r);
+
+/* ---- consumer ---- */
+
+/*
+ * What is published and not yet read: *data and its length, 0 when nothing is there (wait on
+ * ring_fd), -EBADMSG when the control page is damaged. Stays valid until committed.
+ */
+long ring_peek(struct ring *r, const uint8_t **data);
+/* Moves the read cursor over `n` bytes that ring_peek gave. */
+void ring_advance(struct ring *r, size_t n);
+/* Position of the read cursor. */
+uint64_t ring_cursor(const struct ring *r);
+/* Everything before `pos` is safe; wakes a producer that waits for room or for acknowledgement. */
+void ring_commit(struct ring *r, uint64_t pos);
+
+/* ---- both ---- */
+
+/*
+ * A descriptor to wait on for readability: for a consumer, that something was published; for a
+ * producer, that the tail moved. Before sleeping call ring_arm: it returns true when there is
+ * something to do already (do not sleep). After waking, ring_disarm drains the doorbell.
+ */
+int ring_fd(const struct ring *r);
+bool ring_arm(struct ring *r);
+void ring_disarm(struct ring *r);
+
+/* Blocks up to `timeout_ms` (-1: for ever) until there is something to do. 1, 0 or -errno. */
+int ring_wait(struct ring *r, int timeout_ms);
+
+void ring_stats(const struct ring *r, struct ring_stats *out);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * Where frames come from: "-" (standard input), a path (FIFO or file) or "shm:NAME". The only way
+ * media enters a program. Finds the next whole record after damage, and counts what it skipped.
+ */
+#ifndef MSR_FRAME_SOURCE_H
+#define MSR_FRAME_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+struct loop;
+struct source;
+
+struct source_stats {
+	uint64_t frames, bytes; /* read */
+	uint64_t resyncs;	/* times damage was met */
+	uint64_t skipped;	/* bytes skipped over damage */
+};
+
+struct source_opts {
+	struct loop *loop; /* NULL: blocking use */
+	size_t ring_size;  /* bytes, for a ring that this side makes; 0: RING_DEFAULT_SIZE */
+	bool follow;	   /* a FIFO: stay when writers go away */
+	/* Something can be read: call source_next until -EAGAIN. */
+	void (*ready)(void *arg);
+	void *arg;
+};
+
+/* 0, -EBUSY (another consumer) or -errno. */
+int source_open(struct source **sp, const char *spec, const struct source_opts *opts);
+/* Accepts NULL. */
+void source_close(struct source *s);
+
+/*
+ * The next frame. Its pointers stay valid until the next source_next on a pipe or file; on a ring
+ * until source_commit. 1: a frame; 0: end of a pipe or file; -EAGAIN: none now; or -errno.
+ */
+int source_next(struct source *s, struct frame *f);
+
+/*
+ * Position behind the frame last returned. source_commit says that all frames up to `pos` are
+ * safe; on pipes and files it does nothing.
+ */
+uint64_t source_pos(const struct source *s);
+void source_commit(struct source *s, uint64_t pos);
+bool source_is_ring(const struct source *s);
+
+void source_stats(const struct source *s, struct source_stats *out);
+
+#endif

@@ -1,0 +1,81 @@
+# Helpers of the shell tests. In setup: load ../support/common; in teardown: stop_all.
+# Nothing here sleeps for a fixed time to let something happen: wait_for polls a condition.
+
+export PATH="$BATS_TEST_DIRNAME/../../build/bin:$PATH"
+SUPPORT=$BATS_TEST_DIRNAME/../support
+PYTHON=/usr/bin/python3
+
+# A TCP port that is free now, outside the ephemeral range so that it stays so.
+free_port() {
+	$PYTHON - <<-'EOF'
+		import random, socket
+		while True:
+		    port = random.randrange(20000, 32000)
+		    with socket.socket() as s:
+		        try:
+		            s.bind(("127.0.0.1", port))
+		        except OSError:
+		            continue
+		    print(port)
+		    break
+	EOF
+}
+
+# wait_for SECONDS COMMAND ...: until the command succeeds, otherwise fails and says what.
+wait_for() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ $SECONDS -ge $deadline ]; then
+			echo "waited in vain for: $*" >&2
+			return 1
+		fi
+		sleep 0.05 # between two looks at the condition
+	done
+}
+
+# start NAME COMMAND ...: runs it in the background with output in $BATS_TEST_TMPDIR/NAME.log; its pid is in PID.
+start() {
+	local name=$1
+	shift
+	"$@" >"$BATS_TEST_TMPDIR/$name.log" 2>&1 3>&- &
+	PID=$!
+	STARTED="${STARTED:-} $PID"
+}
+
+# Ends whatever start began, and waits for it.
+stop_all() {
+	local pid
+	for pid in ${STARTED:-}; do
+		kill "$pid" 2>/dev/null || true
+	done
+	for pid in ${STARTED:-}; do
+		wait_gone "$pid" 5 || kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	STARTED=
+}
+
+wait_gone() {
+	wait_for "${2:-5}" is_gone "$1"
+}
+
+# No such process, or one that has ended and waits to be reaped.
+is_gone() {
+	! kill -0 "$1" 2>/dev/null || [ "$(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null)" = Z ]
+}
+
+# A process that ended by itself with status 0, not by a signal: ended_well PID
+ended_well() {
+	wait "$1"
+}
+
+# The number of open descriptors of a process.
+count_fds() {
+	ls "/proc/$1/fd" | wc -l
+}
+
+# Healthy when GET /health answers OK: is_healthy PORT
+is_healthy() {
+	[ "$(curl -sf "http://127.0.0.1:$1/health")" = OK ]
+}
