@@ -1,0 +1,64 @@
+#!/usr/bin/env bats
+# The manual and the program agree: every option of --help stands in the page and the other way
+# round, --help fits a screen, and wrong usage says what to do.
+
+load ../support/common
+
+setup() {
+	TOP=$BATS_TEST_DIRNAME/../..
+	MAN=$TOP/man
+}
+
+# Every C program that is built. The supervisor is a script with subcommands and has its own tests.
+programs() {
+	for bin in "$TOP"/build/bin/msr-*; do
+		name=${bin##*/}
+		[ "$name" = msr-supervise ] || echo "$name"
+	done
+}
+
+page_of() {
+	find "$MAN" -name "$1.[1-8]"
+}
+
+# Long options of the help screen, and of the page.
+help_options() {
+	"$1" --help | sed -nE 's/^  (-., |    )--([a-z0-9-]+).*/\2/p' | sort -u
+}
+page_options() {
+	grep -oE 'Fl -[a-z0-9-]+' "$1" | sed 's/Fl -//' | sort -u
+}
+
+@test "every program has a page that lists exactly its options" {
+	for name in $(programs); do
+		page=$(page_of "$name")
+		echo "== $name ($page)"
+		diff <(help_options "$name" | grep -vxE 'verbose|help|version') \
+			<(page_options "$page" | grep -vxE 'verbose|help|version|no-.*')
+	done
+}
+
+@test "--help names the program and fits a screen of 100 lines" {
+	for name in $(programs); do
+		run "$name" --help
+		[ "$status" -eq 0 ]
+		[ "${lines[0]#*"$name"}" != "${lines[0]}" ]
+		[ "${#lines[@]}" -le 100 ]
+	done
+}
+
+@test "--version prints name and version" {
+	for name in $(programs); do
+		run "$name" --version
+		[ "$status" -eq 0 ]
+		[[ $output == "$name "[0-9]* ]]
+	done
+}
+
+@test "an unknown option is refused with status 2 and a pointer to --help" {
+	for name in $(programs); do
+		run "$name" --no-such-thing
+		[ "$status" -eq 2 ]
+		[[ $output == *"no such option '--no-such-thing'"*"$name --help"* ]]
+	done
+}

@@ -1,0 +1,81 @@
+/* Files: durable publishing keeps its promises; folders; limits. */
+#include "base/file.h"
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../support/test.h"
+
+static int folder(void)
+{
+	return open(test_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int entries(int dirfd)
+{
+	DIR *d = fdopendir(dup(dirfd));
+	int n = 0;
+
+	rewinddir(d);
+	for (struct dirent *e; (e = readdir(d));)
+		n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+	closedir(d);
+	return n;
+}
+
+TEST(publish_replaces_or_refuses_and_leaves_no_trace)
+{
+	int dir = folder();
+	struct buf b;
+
+	buf_init(&b, 0);
+	CHECK_INT(file_publish(dir, "x", "one", 3, 1), 0);
+	CHECK_INT(file_publish(dir, "x", "two", 3, 1), -EEXIST);
+	CHECK_INT(file_read(dir, "x", 10, &b), 0);
+	CHECK_INT(buf_len(&b), 3);
+	CHECK_MEM(buf_data(&b), "one", 3);
+	CHECK_INT(file_publish(dir, "x", "three", 5, 0), 0);
+	buf_consume(&b, 3);
+	CHECK_INT(file_read(dir, "x", 10, &b), 0);
+	CHECK_MEM(buf_data(&b), "three", 5);
+	CHECK_INT(file_read(dir, "x", 4, &b), -EFBIG);
+	CHECK_INT(file_publish(dir, "no/such/folder", "x", 1, 0), -ENOENT);
+	CHECK_INT(entries(dir), 1);
+	buf_done(&b);
+	unlinkat(dir, "x", 0);
+	close(dir);
+}
+
+TEST(folders_are_made_with_parents)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/a/b/c", test_dir());
+	CHECK_INT(file_mkdirs(path), 0);
+	CHECK_INT(file_mkdirs(path), 0);
+	CHECK(stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+	snprintf(path, sizeof(path), "%s/f", test_dir());
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	CHECK_INT(file_mkdirs(path), -ENOTDIR);
+}
+
+TEST(times_are_rfc3339)
+{
+	char t[CLOCK_RFC3339_SIZE];
+
+	clock_rfc3339(0, t);
+	CHECK_STR(t, "1970-01-01T00:00:00.000000Z");
+	clock_rfc3339(1700000000123456, t);
+	CHECK_STR(t, "2023-11-14T22:13:20.123456Z");
+	clock_rfc3339(INT64_MIN, t);
+	CHECK_STR(t, "1970-01-01T00:00:00.000000Z");
+	clock_rfc3339(INT64_MAX, t);
+	CHECK_STR(t, "9999-12-31T23:59:59.999999Z");
+}

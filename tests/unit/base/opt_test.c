@@ -1,0 +1,103 @@
+/* Options: precedence, units, bounds and refusals. */
+#include "base/opt.h"
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../../support/test.h"
+
+static bool flag;
+static int64_t port, size, wait_us;
+static const char *path;
+static struct opt_list list;
+
+static const struct opt table[] = {
+    {'f', "flag", OPT_FLAG, &flag, NULL, NULL, "a flag", 0, 0},
+    {'p', "port", OPT_INT, &port, "MSR_TEST_PORT", "PORT", "a number", 1, 65535},
+    {0, "size", OPT_SIZE, &size, NULL, "BYTES", "a size", 0, 0},
+    {0, "wait", OPT_TIME, &wait_us, NULL, "TIME", "a time", 0, 10000000},
+    {'o', "output", OPT_STR, &path, NULL, "SINK", "a string", 0, 0},
+    {'i', "input", OPT_LIST, &list, NULL, "SOURCE", "repeated", 0, 0},
+    {0},
+};
+static const struct opt_program program = {"msr-test", "[-f]", "A test.", NULL, table};
+
+static void reset(void)
+{
+	flag = false;
+	port = 8000;
+	size = wait_us = 0;
+	path = NULL;
+	list.n = 0;
+	unsetenv("MSR_TEST_PORT");
+}
+
+/* Parses without the messages that a refusal prints. */
+static enum opt_result parse(int *next, const char *const *argv)
+{
+	int n = 0, err = dup(2), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	static char *kept[8][16]; /* options lend from argv, so it must outlive the checks */
+	static int call;
+	char **copy = kept[call++ % 8];
+	int ignored;
+
+	while (argv[n])
+		n++;
+	for (int i = 0; i < 16; i++) {
+		free(copy[i]);
+		copy[i] = i < n ? strdup(argv[i]) : NULL;
+	}
+	dup2(null, 2);
+	enum opt_result r = opt_parse(&program, n, copy, next ? next : &ignored);
+	dup2(err, 2);
+	close(err);
+	close(null);
+	return r;
+}
+#define PARSE(next, ...) parse(next, (const char *const[]){"msr-test", __VA_ARGS__, NULL})
+
+TEST(values_arrive_with_their_units)
+{
+	int next;
+
+	reset();
+	CHECK_INT(PARSE(&next, "-f", "--size", "16M", "--wait=500ms", "-oX", "-i", "a", "-i", "b",
+			"rest", "-f"),
+		  OPT_OK);
+	CHECK(flag);
+	CHECK_INT(size, 16 << 20);
+	CHECK_INT(wait_us, 500000);
+	CHECK_STR(path, "X");
+	CHECK_INT(list.n, 2);
+	CHECK_STR(list.v[1], "b");
+	CHECK_INT(next, 10);
+}
+
+TEST(options_beat_the_environment_and_it_beats_the_default)
+{
+	reset();
+	setenv("MSR_TEST_PORT", "1234", 1);
+	CHECK_INT(PARSE(NULL, "--no-flag"), OPT_OK);
+	CHECK_INT(port, 1234);
+	CHECK_INT(PARSE(NULL, "-p", "99"), OPT_OK);
+	CHECK_INT(port, 99);
+	setenv("MSR_TEST_PORT", "none", 1);
+	CHECK_INT(PARSE(NULL, "--no-flag"), OPT_USAGE);
+	unsetenv("MSR_TEST_PORT");
+}
+
+TEST(nonsense_is_refused)
+{
+	reset();
+	CHECK_INT(PARSE(NULL, "-p", "0"), OPT_USAGE);
+	CHECK_INT(PARSE(NULL, "-p", "65536"), OPT_USAGE);
+	CHECK_INT(PARSE(NULL, "-p", "12x"), OPT_USAGE);
+	CHECK_INT(PARSE(NULL, "-p"), OPT_USAGE);
+	CHECK_INT(PARSE(NULL, "--size", "9223372036854775807K"), OPT_USAGE);
+	CHECK_INT(PARSE(NULL, "--wait", "11s"), OPT_USAGE);
+	CHECK_INT(PARSE(NULL, "--unknown"), OPT_USAGE);
+	CHECK_INT(PARSE(NULL, "-x"), OPT_USAGE);
+	CHECK_INT(port, 8000);
+}
