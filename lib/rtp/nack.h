@@ -1,0 +1,85 @@
+/*
+ * Loss repair. Receiver side: which packets of a stream are missing and when to ask for them
+ * (again). Sender side: the packets of a stream kept for a while, shared by all its receivers.
+ */
+#ifndef MSR_RTP_NACK_H
+#define MSR_RTP_NACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rtp/packet.h"
+#include "rtp/unwrap.h"
+
+/* ---- receiver side ---- */
+
+#define NACK_MISSING_MAX                                                                         \
+	256		    /* packets under repair; more: all are given up, ask for a key frame \
+			     */
+#define NACK_AGE_US 1000000 /* a packet missing for longer is given up */
+#define NACK_TRIES  8	    /* requests a packet */
+
+struct nack_entry {
+	int64_t seq;	  /* unwrapped */
+	int64_t since_us; /* when it was found missing */
+	int64_t asked_us; /* when it was last asked for */
+	uint8_t tries;
+};
+
+/* Zeroed is ready. */
+struct nack_rx {
+	struct rtp_unwrap unwrap;
+	int64_t highest;
+	unsigned n; /* entries in `missing`, ascending by seq */
+	struct nack_entry missing[NACK_MISSING_MAX];
+	uint64_t lost;	   /* packets found missing */
+	uint64_t repaired; /* of them, came in later */
+	uint64_t given_up; /* of them, too old, too often asked for, or too many */
+};
+
+enum nack_verdict {
+	NACK_NEW,	/* in order, or the first behind a hole */
+	NACK_REPAIRED,	/* fills a hole (retransmission or reordering) */
+	NACK_DUPLICATE, /* not missing: has been there, or was given up */
+	NACK_RESET,	/* a jump so large that the stream begins anew: ask for a key frame */
+};
+
+/* Tells of a packet that came in, directly or by RTX. *seq64, if not NULL, gets its unwrapped
+ * number. */
+enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64);
+
+/*
+ * Collects up to `max` numbers to ask for now, ascending: those never asked for, and those asked
+ * for more than a round trip ago. Gives up old ones first; *gave_up, if not NULL, says whether
+ * there were any. Returns how many.
+ */
+unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t *out, unsigned max,
+		     bool *gave_up);
+
+/* ---- sender side ---- */
+
+/* A packet kept for retransmission: a whole RTP packet as it came in. */
+struct rtp_kept {
+	int64_t seq; /* unwrapped; -1: empty */
+	int64_t time_us;
+	uint16_t len;
+	uint8_t data[RTP_PACKET_MAX];
+};
+
+struct rtp_history {
+	struct rtp_kept *slot; /* owned */
+	unsigned n;	       /* slots, a power of two */
+};
+
+/* `packets` is rounded up to a power of two, at most 8192. 0 or -ENOMEM. */
+int rtp_history_init(struct rtp_history *h, unsigned packets);
+void rtp_history_done(struct rtp_history *h);
+
+/* Copies a packet in, over the oldest in its place. Packets longer than a slot are not kept. */
+void rtp_history_put(struct rtp_history *h, int64_t seq, const uint8_t *data, size_t len,
+		     int64_t now_us);
+/* NULL when it is gone. Lent until the next put. */
+const struct rtp_kept *rtp_history_get(const struct rtp_history *h, int64_t seq);
+
+#endif

@@ -1,0 +1,41 @@
+/* Format parameters (a=fmtp) and the rules by which two sides' codecs are the same. */
+#ifndef MSR_SDP_FMTP_H
+#define MSR_SDP_FMTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sdp_codec;
+
+/*
+ * The value of parameter `key` (any case) in "k=v;k=v", copied into `out`. False when it is absent
+ * or does not fit.
+ */
+bool fmtp_get(const char *fmtp, const char *key, char *out, size_t size);
+/* The same as a number; `missing` when it is absent or none. */
+long fmtp_num(const char *fmtp, const char *key, long missing);
+
+/* Profiles of H.264 that differ (RFC 6184 section 8.1, table 5). */
+enum h264_profile {
+	H264_CONSTRAINED_BASELINE,
+	H264_BASELINE,
+	H264_MAIN,
+	H264_CONSTRAINED_HIGH,
+	H264_HIGH,
+	H264_HIGH444,
+	H264_OTHER,
+};
+
+/* Of "42e01f"; a missing one means 420010. False for what is no profile-level-id. */
+bool h264_profile_level(const char *id, enum h264_profile *profile, uint8_t *level_idc);
+
+/*
+ * Whether a stream of the one may be sent to the other: the same name, clock and channels, and for
+ * H.264 the same profile and packetization mode (the level may differ), for VP9 the same
+ * profile-id, for AV1 the same profile. RTX and other formats that protect a codec never match
+ * here; they go with the codec that they belong to.
+ */
+bool sdp_codec_match(const struct sdp_codec *a, const struct sdp_codec *b);
+
+#endif

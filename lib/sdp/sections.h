@@ -1,0 +1,80 @@
+/*
+ * The server's offers to one receiver, over the life of its connection. Sections come, go and are
+ * reused; an m-section keeps its place and mid for ever, and a payload type or extension id never
+ * changes its meaning (RFC 8829 section 5.2.2, RFC 8843 section 9).
+ *
+ *	sections_add(track) ──┐
+ *	sections_remove(i) ───┼─> changed ── sections_offer ──> offer ... answer ── sections_answer
+ *	                                                                   └─> accepted or rejected,
+ *each
+ */
+#ifndef MSR_SDP_SECTIONS_H
+#define MSR_SDP_SECTIONS_H
+
+#include "negotiate.h"
+
+#define SECTIONS_MAX 256 /* at once, alive or not */
+
+struct sections;
+
+enum section_state {
+	SECTION_FREE,	  /* inactive, waits to be reused */
+	SECTION_NEW,	  /* in no answered offer yet */
+	SECTION_ACCEPTED, /* media may flow */
+	SECTION_REJECTED, /* the receiver cannot take it; stays until it is removed */
+};
+
+/* A track to offer. Strings are copied. */
+struct section_track {
+	enum sdp_kind kind;
+	const struct sdp_codec *codec; /* as the publisher sends it: name, clock, channels, fmtp */
+	bool rtx;
+	const char *stream, *track, *cname;
+	uint32_t ssrc, rtx_ssrc;
+};
+
+/* How an accepted section is sent. */
+struct section_view {
+	enum section_state state;
+	const char *mid; /* lent until sections_free */
+	uint8_t pt, rtx_pt;
+	bool nack, pli, fir, twcc, remb; /* the receiver's answer named it */
+	uint32_t ssrc, rtx_ssrc;
+};
+
+/* 0 or -ENOMEM. Accepts NULL. */
+int sections_new(struct sections **out);
+void sections_free(struct sections *s);
+
+/*
+ * Puts a track into a free section of its kind or a new one; returns its index (the m-line's), or
+ * -ENOSPC at SECTIONS_MAX or without payload types left, -ENOMEM, -EINVAL for an unknown codec.
+ */
+int sections_add(struct sections *s, const struct section_track *t);
+/* Makes a section inactive and free to be reused, once the receiver has answered. */
+void sections_remove(struct sections *s, unsigned index);
+/* Whether something changed since the last sections_offer. */
+bool sections_changed(const struct sections *s);
+
+unsigned sections_count(const struct sections *s);
+/* -ENOENT when there is no such section. */
+int sections_get(const struct sections *s, unsigned index, struct section_view *v);
+
+/*
+ * The offer for the present state (with one inactive audio section when there is none at all).
+ * Returns owned; local->version is set by the caller and must grow. 0 or -ENOMEM.
+ */
+int sections_offer(struct sections *s, struct sdp **out, const struct sdp_local *local);
+
+/*
+ * Takes the answer to the last offer made. 0; -EPROTO with *err filled when it does not belong to
+ * it (number, kinds or mids of sections, no transport); then nothing has changed.
+ */
+int sections_answer(struct sections *s, const struct sdp *answer, struct sdp_error *err);
+
+/* Ids of header extensions in all our offers, fixed: by URI, 0 when we do not offer it. */
+uint8_t sections_ext_id(const char *uri);
+/* Whether the receiver's answers took the extension for sections of that kind. */
+bool sections_ext_agreed(const struct sections *s, enum sdp_kind kind, const char *uri);
+
+#endif
