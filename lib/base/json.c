@@ -107,22 +107,22 @@ void json_start(struct json *j, char *out, size_t cap)
 	*j = (struct json){.out = out, .cap = cap};
 }
 
-void json_object(struct json *j, const char *key)
+void json_obj(struct json *j, const char *key)
 {
 	open_with(j, key, "{");
 }
 
-void json_object_end(struct json *j)
+void json_obj_end(struct json *j)
 {
 	close_with(j, "}");
 }
 
-void json_array(struct json *j, const char *key)
+void json_arr(struct json *j, const char *key)
 {
 	open_with(j, key, "[");
 }
 
-void json_array_end(struct json *j)
+void json_arr_end(struct json *j)
 {
 	close_with(j, "]");
 }

@@ -2,7 +2,7 @@
  * Writes JSON into a fixed buffer: for events, acknowledgements and replies on the hot path.
  * Bytes that are not UTF-8 become U+FFFD, so the result is always valid JSON text (RFC 8259).
  * After an overflow everything further is ignored and json_end() reports it. To read JSON, use
- * jansson.
+ * jansson, whose names json_object and json_array this keeps clear of.
  */
 #ifndef MSR_BASE_JSON_H
 #define MSR_BASE_JSON_H
@@ -21,10 +21,10 @@ struct json {
 void json_start(struct json *j, char *out, size_t cap);
 
 /* `key` is NULL inside arrays and for the outermost value. */
-void json_object(struct json *j, const char *key);
-void json_object_end(struct json *j);
-void json_array(struct json *j, const char *key);
-void json_array_end(struct json *j);
+void json_obj(struct json *j, const char *key);
+void json_obj_end(struct json *j);
+void json_arr(struct json *j, const char *key);
+void json_arr_end(struct json *j);
 void json_str(struct json *j, const char *key, const char *value);
 void json_strn(struct json *j, const char *key, const char *value, size_t len);
 void json_int(struct json *j, const char *key, int64_t value);

@@ -61,7 +61,7 @@ void event_start(struct event *ev, struct events *e, const char *name, const cha
 	clock_rfc3339(clock_wall_us(), ts);
 	/* One byte less: json_end leaves room for its NUL, which becomes the line end. */
 	json_start(&ev->json, ev->text, sizeof(ev->text) - 1);
-	json_object(&ev->json, NULL);
+	json_obj(&ev->json, NULL);
 	json_str(&ev->json, "ts", ts);
 	json_str(&ev->json, "src", e->src);
 	json_str(&ev->json, "ev", name);
@@ -73,7 +73,7 @@ void event_start(struct event *ev, struct events *e, const char *name, const cha
 
 void event_send(struct event *ev, struct events *e)
 {
-	json_object_end(&ev->json);
+	json_obj_end(&ev->json);
 	int len = json_end(&ev->json);
 
 	if (len > 0) {

@@ -98,15 +98,15 @@ TEST(json_is_always_valid)
 	struct json j;
 
 	json_start(&j, out, sizeof(out));
-	json_object(&j, NULL);
+	json_obj(&j, NULL);
 	json_str(&j, "a", "q\"\\\n\x7f\xff\xc3\xa4\xed\xa0\x80");
-	json_array(&j, "b");
+	json_arr(&j, "b");
 	json_int(&j, NULL, -1);
 	json_num(&j, NULL, 0.5, 2);
 	json_num(&j, NULL, NAN, 2);
-	json_array_end(&j);
+	json_arr_end(&j);
 	json_bool(&j, "c", true);
-	json_object_end(&j);
+	json_obj_end(&j);
 	CHECK(json_end(&j) > 0);
 	CHECK_STR(out,
 		  "{\"a\":\"q\\\"\\\\\\u000a\\u007f\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd"
