@@ -29,6 +29,7 @@ enum ring_role { RING_PRODUCER, RING_CONSUMER };
 struct ring;
 
 struct ring_stats {
+	uint64_t id;	     /* random, given when the ring was made; never 0 */
 	uint64_t head, tail; /* positions: published, committed */
 	uint64_t capacity;   /* bytes */
 	uint64_t records;    /* published since the ring was made */
