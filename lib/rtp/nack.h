@@ -14,11 +14,10 @@
 
 /* ---- receiver side ---- */
 
-#define NACK_MISSING_MAX                                                                         \
-	256		    /* packets under repair; more: all are given up, ask for a key frame \
-			     */
-#define NACK_AGE_US 1000000 /* a packet missing for longer is given up */
-#define NACK_TRIES  8	    /* requests a packet */
+/* Packets under repair; when there are more, all are given up and a key frame is needed. */
+#define NACK_MISSING_MAX 256
+#define NACK_AGE_US	 1000000 /* a packet missing for longer is given up */
+#define NACK_TRIES	 8	 /* requests a packet */
 
 struct nack_entry {
 	int64_t seq;	  /* unwrapped */
@@ -61,9 +60,9 @@ unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t
 
 /* A packet kept for retransmission: a whole RTP packet as it came in. */
 struct rtp_kept {
-	int64_t seq; /* unwrapped; -1: empty */
+	int64_t seq; /* unwrapped */
 	int64_t time_us;
-	uint16_t len;
+	uint16_t len; /* 0: empty */
 	uint8_t data[RTP_PACKET_MAX];
 };
 

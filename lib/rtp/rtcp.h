@@ -100,7 +100,7 @@ int rtcp_get_bye(const struct rtcp_msg *m, unsigned i, uint32_t *ssrc);
 /* ---- feedback ---- */
 
 /* NACK, PLI: the media source; 0 or -EBADMSG. */
-int rtcp_media_ssrc(const struct rtcp_msg *m, uint32_t *media);
+int rtcp_get_media(const struct rtcp_msg *m, uint32_t *media);
 /* The i-th pair of a NACK: packet `pid` and those of the bits set in `blp` behind it; -ENOENT. */
 int rtcp_get_nack(const struct rtcp_msg *m, unsigned i, uint16_t *pid, uint16_t *blp);
 /* The i-th entry of a FIR; -ENOENT. */

@@ -44,7 +44,8 @@ static inline bool twcc_rx_pending(const struct twcc_rx *t)
 
 /*
  * Writes one feedback packet about what has come since the last one; as much as fits. 0 when one
- * was written (call again while twcc_rx_pending), -ENOENT when nothing waits, -ENOBUFS.
+ * was written (call again while twcc_rx_pending), -ENOENT when nothing waits, -ENOBUFS
+ * with less than 150 bytes of room.
  */
 int twcc_rx_write(struct twcc_rx *t, struct rtcp_writer *w, uint32_t ssrc, uint32_t media);
 
