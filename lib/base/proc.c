@@ -33,6 +33,8 @@ static int child_setup(const struct proc_opts *o, pid_t parent)
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (o->own_group && setpgid(0, 0) < 0)
+		return -errno;
 	if (o->nice)
 		setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + o->nice);
 	if (o->die_with_parent) {

@@ -8,6 +8,7 @@ struct proc_opts {
 	int in, out, err;	/* descriptors for the child's 0, 1, 2; -1 is /dev/null */
 	int nice;		/* added to the niceness; 0 leaves it */
 	int die_with_parent;	/* SIGKILL when the thread that started it ends */
+	int own_group;		/* leads a process group of its own: kill(-pid) reaches all of it */
 	const char *const *env; /* NULL: the parent's environment */
 };
 

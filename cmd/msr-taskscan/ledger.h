@@ -1,0 +1,52 @@
+/*
+ * The ledger remembers which recordings have had a task, for all msr-taskscan processes that share
+ * a tasks folder and for ever. It is a text file, only appended to, a line an entry:
+ *
+ *	TIME make KEY CRC       the task was made
+ *	TIME again KEY CRC      forgotten on request: it may be made again
+ *
+ * CRC is the CRC-32C of what stands before its blank, in eight hexadecimal digits. A line that was
+ * torn by a crash fails it; the next writer begins on a fresh line. Writers hold flock(2) on it.
+ */
+#ifndef MSR_TASKSCAN_LEDGER_H
+#define MSR_TASKSCAN_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LEDGER_FILE ".ledger"
+
+enum ledger_op { LEDGER_MAKE, LEDGER_AGAIN };
+
+struct ledger;
+
+/* Opens or creates the ledger in the folder `dirfd`, which must outlive it. 0 or -errno. */
+int ledger_open(struct ledger **lp, int dirfd);
+/* Accepts NULL. */
+void ledger_close(struct ledger *l);
+
+/*
+ * Takes the lock without waiting, and reads what others appended. A ledger that was deleted begins
+ * anew. 0, -EAGAIN (another process holds it for a moment) or -errno. Not nested.
+ */
+int ledger_lock(struct ledger *l);
+void ledger_unlock(struct ledger *l);
+
+/* Whether `key` has had a task, as of the last ledger_lock. */
+bool ledger_has(const struct ledger *l, const char *key);
+/* Appends durably; the lock must be held. 0 or -errno: then nothing is noted. */
+int ledger_add(struct ledger *l, enum ledger_op op, const char *key);
+
+struct ledger_stats {
+	uint64_t entries; /* keys that have had a task */
+	uint64_t damaged; /* lines skipped */
+};
+
+void ledger_stats(const struct ledger *l, struct ledger_stats *out);
+
+/* One line without its end. False when it is damaged; `key` points into it. */
+bool ledger_parse(const char *line, size_t len, enum ledger_op *op, const char **key,
+		  size_t *key_len);
+
+#endif
