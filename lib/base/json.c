@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+
 static void put(struct json *j, const char *s, size_t n)
 {
 	if (j->full || j->cap - j->len <= n) {
@@ -16,23 +18,6 @@ static void put(struct json *j, const char *s, size_t n)
 	}
 	memcpy(j->out + j->len, s, n);
 	j->len += n;
-}
-
-/* Length of the UTF-8 sequence at `s`, 0 when it is not one (RFC 3629, section 4). */
-static size_t utf8_len(const unsigned char *s, size_t n)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
-
-	if (!len || len > n || s[0] > 0xf4)
-		return 0;
-	uint32_t c = len == 1 ? s[0] : s[0] & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	return c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : len;
 }
 
 static void put_string(struct json *j, const char *s, size_t n)

@@ -440,6 +440,18 @@ int loop_fd(const struct loop *l)
 	return l->epfd;
 }
 
+void loop_apply(struct loop *l)
+{
+	apply_interests(l);
+}
+
+bool loop_stopped(const struct loop *l, int *result)
+{
+	if (l->stopped)
+		*result = l->result;
+	return l->stopped;
+}
+
 void loop_stop(struct loop *l, int result)
 {
 	l->stopped = true;

@@ -33,6 +33,11 @@ void loop_stop(struct loop *l, int result);
 int loop_turn(struct loop *l, int timeout_ms);
 /* Readable when loop_turn has something to do. */
 int loop_fd(const struct loop *l);
+/* For the host of a loop: applies changed interests, which loop_fd must reflect before it sleeps.
+ */
+void loop_apply(struct loop *l);
+/* Whether loop_stop was called; *result is what it was given. */
+bool loop_stopped(const struct loop *l, int *result);
 
 /* Makes loop_turn return, from any thread or signal handler; the wake handler runs in it. */
 void loop_wake(struct loop *l);

@@ -1,0 +1,80 @@
+/*
+ * The bound on received data in memory: partly received messages of all sessions, and what the
+ * program holds (web_hold). Beyond it sockets are not read. One exception keeps things moving: the
+ * session whose message began first is read on, because only a message that completes gives its
+ * memory back. So the bound is exceeded by at most one message.
+ */
+#include "web_int.h"
+
+/* Reading starts again this far below the bound, so that sockets do not flap. */
+static bool is_low(const struct web *w)
+{
+	return w->held <= (int64_t)(w->opts.max_held - w->opts.max_held / 8);
+}
+
+static bool is_eldest(const struct ws *ws)
+{
+	return list_first(&ws->c->web->partials) == &ws->partial;
+}
+
+static void release(struct ws *ws)
+{
+	list_remove(&ws->pressed);
+	ws->pressed_on = false;
+	session_flow(ws);
+}
+
+static void relieve(struct web *w)
+{
+	struct list *first = list_first(&w->partials);
+
+	if (is_low(w)) {
+		list_each_safe (i, &w->pressed)
+			release(container_of(i, struct ws, pressed));
+	} else if (first) {
+		struct ws *eldest = container_of(first, struct ws, partial);
+		if (eldest->pressed_on)
+			release(eldest);
+	}
+}
+
+void web_hold(struct web *w, int64_t n)
+{
+	w->held += n;
+	if (n < 0 && !list_empty(&w->pressed))
+		relieve(w);
+}
+
+void held_add(struct ws *ws, int64_t n)
+{
+	struct web *w = ws->c->web;
+
+	if (list_empty(&ws->partial))
+		list_push(&w->partials, &ws->partial);
+	ws->rx_held += n;
+	web_hold(w, n);
+}
+
+void held_drop(struct ws *ws)
+{
+	struct web *w = ws->c->web;
+	int64_t n = ws->rx_held;
+
+	if (list_empty(&ws->partial))
+		return;
+	list_remove(&ws->partial);
+	ws->rx_held = 0;
+	web_hold(w, -n);
+}
+
+void held_check(struct ws *ws)
+{
+	struct web *w = ws->c->web;
+
+	if (w->held <= (int64_t)w->opts.max_held || ws->pressed_on || is_eldest(ws))
+		return;
+	ws->pressed_on = true;
+	list_push(&w->pressed, &ws->pressed);
+	metric_add(&w->n_pressed, 1);
+	session_flow(ws);
+}

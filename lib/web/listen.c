@@ -1,0 +1,285 @@
+/*
+ * Listening sockets: accepted here, handed to libwebsockets. Limits in all and per address are
+ * applied before anything is read.
+ */
+#include "web_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define BACKLOG	     1024
+#define ACCEPT_BATCH 64	    /* connections a turn and server */
+#define RETRY_US     100000 /* after running out of descriptors */
+
+/* ---- connections per address ---- */
+
+struct peer {
+	struct map_node node;
+	size_t n;
+	char addr[INET6_ADDRSTRLEN];
+};
+
+struct peer *peer_take(struct web *w, const char *addr)
+{
+	struct map_node *node = map_get(&w->peers, addr, strlen(addr));
+	struct peer *p = node ? container_of(node, struct peer, node) : NULL;
+
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (!p)
+			return NULL;
+		snprintf(p->addr, sizeof(p->addr), "%s", addr);
+		if (map_put(&w->peers, &p->node, p->addr, strlen(p->addr)) < 0) {
+			free(p);
+			return NULL;
+		}
+	}
+	if (w->opts.max_per_address && p->n >= w->opts.max_per_address)
+		return NULL;
+	p->n++;
+	return p;
+}
+
+void peer_release(struct web *w, struct peer *p)
+{
+	if (p && --p->n == 0) {
+		map_remove(&w->peers, &p->node);
+		free(p);
+	}
+}
+
+/* ---- accepting ---- */
+
+/* Numeric text; IPv4 addresses that came over an IPv6 socket are written as IPv4. */
+static void addr_text(const struct sockaddr_storage *sa, char out[static INET6_ADDRSTRLEN],
+		      bool *loopback)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
+	const void *v4 = NULL;
+
+	if (sa->ss_family == AF_INET)
+		v4 = &in->sin_addr;
+	else if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		v4 = &in6->sin6_addr.s6_addr[12];
+	if (v4) {
+		inet_ntop(AF_INET, v4, out, INET6_ADDRSTRLEN);
+		*loopback = *(const uint8_t *)v4 == 127;
+	} else {
+		inet_ntop(AF_INET6, &in6->sin6_addr, out, INET6_ADDRSTRLEN);
+		*loopback = IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+	}
+}
+
+static void take_connection(struct web_server *s, int fd, const struct sockaddr_storage *sa)
+{
+	struct web *w = s->web;
+	struct conn *c = NULL;
+	int one = 1;
+
+	if (w->n_conns >= w->opts.max_connections) {
+		metric_add(&w->n_refused_total, 1);
+		close(fd);
+		return;
+	}
+	c = conn_new(w, s);
+	if (!c) {
+		close(fd);
+		return;
+	}
+	addr_text(sa, c->addr, &c->loopback);
+	/* Behind a trusted proxy the client's address is only known with the request. */
+	if (!(w->opts.trust_proxy && c->loopback)) {
+		c->peer = peer_take(w, c->addr);
+		if (!c->peer) {
+			metric_add(&w->n_refused_address, 1);
+			close(fd);
+			conn_free(c);
+			return;
+		}
+	}
+	metric_add(&w->n_accepted, 1);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	conn_adopt(c, fd);
+}
+
+static void on_retry(void *arg)
+{
+	struct web_server *s = arg;
+
+	if (s->io)
+		loop_io_want(s->io, LOOP_IN);
+}
+
+static void on_listen(void *arg, int events)
+{
+	struct web_server *s = arg;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH && s->fd >= 0; i++) {
+		struct sockaddr_storage sa = {0};
+		socklen_t len = sizeof(sa);
+		int fd = accept4(s->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			take_connection(s, fd, &sa);
+			continue;
+		}
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return;
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			/* They wait in the backlog; looking again at once would spin. */
+			loop_io_want(s->io, 0);
+			loop_timer_in_us(&s->retry, RETRY_US);
+			return;
+		}
+	}
+}
+
+/* ---- opening ---- */
+
+static bool is_loopback(const struct addrinfo *ai)
+{
+	struct sockaddr_storage sa = {0};
+	char text[INET6_ADDRSTRLEN];
+	bool loopback;
+
+	memcpy(&sa, ai->ai_addr, ai->ai_addrlen);
+	addr_text(&sa, text, &loopback);
+	return loopback;
+}
+
+static int bind_to(const struct addrinfo *ai)
+{
+	int one = 1, ret = 0;
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+		ret = -errno;
+		close(fd);
+	}
+	return ret ? ret : fd;
+}
+
+static int open_socket(struct web_server *s)
+{
+	const struct web_listen_opts *o = &s->opts;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	struct addrinfo *ai = NULL;
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+	char port[8];
+
+	snprintf(port, sizeof(port), "%d", o->port);
+	if (strcmp(o->address, "localhost") == 0)
+		hints.ai_family = AF_INET;
+	else
+		hints.ai_flags |= AI_NUMERICHOST;
+	if (o->port < 0 || o->port > 65535 || getaddrinfo(o->address, port, &hints, &ai) != 0)
+		return -EADDRNOTAVAIL;
+	int ret = bind_to(ai);
+	if (ret >= 0) {
+		s->fd = ret;
+		ret = 0;
+		if (!is_loopback(ai) && !o->tls_cert)
+			log_warn("%s listens on %s without TLS: put a TLS proxy in front, or use "
+				 "--tls-cert and --tls-key",
+				 o->server_name, o->address);
+		if (getsockname(s->fd, (struct sockaddr *)&sa, &len) == 0)
+			s->port = ntohs(sa.ss_family == AF_INET
+					    ? ((struct sockaddr_in *)&sa)->sin_port
+					    : ((struct sockaddr_in6 *)&sa)->sin6_port);
+	}
+	freeaddrinfo(ai);
+	return ret;
+}
+
+static int open_vhost(struct web_server *s)
+{
+	const struct web_listen_opts *o = &s->opts;
+	struct lws_context_creation_info tls = {0};
+
+	if (o->tls_cert) {
+		if (access(o->tls_cert, R_OK) < 0 || access(o->tls_key, R_OK) < 0) {
+			log_error("cannot read %s or %s: %s", o->tls_cert, o->tls_key,
+				  strerror(errno));
+			return -EINVAL;
+		}
+		tls.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+		tls.ssl_cert_filepath = o->tls_cert;
+		tls.ssl_private_key_filepath = o->tls_key;
+	}
+	snprintf(s->name, sizeof(s->name), "%s:%d", o->server_name, s->port);
+	if (web_vhost_new(s->web, s, &tls, &s->vhost) < 0) {
+		log_error("%s: cannot use certificate %s with key %s", o->server_name,
+			  o->tls_cert ? o->tls_cert : "(none)", o->tls_key ? o->tls_key : "(none)");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int web_listen(struct web_server **sp, struct web *w, const struct web_listen_opts *opts)
+{
+	struct web_server *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return -ENOMEM;
+	s->web = w;
+	s->opts = *opts;
+	s->fd = -1;
+	if (!s->opts.server_name)
+		s->opts.server_name = "server";
+	if (!s->opts.max_body)
+		s->opts.max_body = 256 << 10;
+	s->last_route = &s->routes;
+	loop_timer_init(&s->retry, w->opts.loop, on_retry, s);
+	if (!opts->tls_cert != !opts->tls_key) {
+		log_error("--tls-cert and --tls-key belong together");
+		ret = -EINVAL;
+	} else {
+		ret = open_socket(s);
+	}
+	if (!ret)
+		ret = open_vhost(s);
+	if (!ret)
+		ret = loop_io_new(&s->io, w->opts.loop, s->fd, LOOP_IN, on_listen, s);
+	if (ret) {
+		/* A vhost goes with the context. */
+		if (s->fd >= 0)
+			close(s->fd);
+		free(s);
+		return ret;
+	}
+	list_init(&s->link);
+	list_push(&w->servers, &s->link);
+	http_builtin_routes(s);
+	*sp = s;
+	return 0;
+}
+
+void listen_stop(struct web_server *s)
+{
+	loop_timer_stop(&s->retry);
+	loop_io_free(s->io);
+	s->io = NULL;
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+int web_port(const struct web_server *s)
+{
+	return s->port;
+}

@@ -1,0 +1,524 @@
+/*
+ * WebSocket sessions, incoming and outgoing.
+ *
+ *   receive: pieces → one message (in place where it came whole) → ops.message
+ *   send:    ws_send → framed bytes in chunks → written together at the end of the turn
+ *
+ * Frames are framed here and given to libwebsockets as raw bytes, so that many small messages are
+ * one send(2). What the socket does not take libwebsockets keeps, and calls session_writable when
+ * it is gone; only then is more written, so its own pongs never fall into one of our frames.
+ */
+#include "web_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/utf8.h"
+
+#define MESSAGE_MAX    (1u << 20)
+#define QUEUE_MAX      (1u << 20)
+#define PING_US	       9000000
+#define WRITE_US       20000000
+#define STALL_US       20000000 /* a message that does not go on */
+#define STALL_HARD_US  2000000	/* the same while others wait for memory */
+#define CHUNK_MIN      2048	/* bytes; messages are collected in chunks of */
+#define CHUNK_MAX      65536	/* up to this, larger messages have one alone */
+#define FRAME_HEAD_MAX 14	/* RFC 6455 section 5.2, with mask */
+
+enum { OP_TEXT = 1, OP_BINARY = 2, OP_PING = 9 };
+
+struct chunk {
+	struct chunk *next;
+	size_t cap, len;
+	uint8_t mem[]; /* LWS_PRE, then `len` bytes */
+};
+
+/* ---- life ---- */
+
+struct ws *session_new(const struct ws_opts *opts, const struct ws_ops *ops, void *session)
+{
+	struct ws *ws = calloc(1, sizeof(*ws));
+
+	if (!ws)
+		return NULL;
+	ws->opts = *opts;
+	ws->ops = ops;
+	ws->session = session;
+	ws->code = WS_ABNORMAL;
+	ws->tx_last = &ws->tx;
+	list_init(&ws->dirty);
+	list_init(&ws->partial);
+	list_init(&ws->pressed);
+	if (!ws->opts.message_max)
+		ws->opts.message_max = MESSAGE_MAX;
+	if (!ws->opts.queue_max)
+		ws->opts.queue_max = QUEUE_MAX;
+	if (!ws->opts.ping_us)
+		ws->opts.ping_us = PING_US;
+	if (!ws->opts.write_timeout_us)
+		ws->opts.write_timeout_us = WRITE_US;
+	if (!ws->opts.idle_code)
+		ws->opts.idle_code = WS_GOING_AWAY;
+	/* One byte more than a message, for the NUL behind it. */
+	buf_init(&ws->rx, ws->opts.message_max + 1);
+	return ws;
+}
+
+void session_opened(struct ws *ws, struct conn *c)
+{
+	struct web *w = c->web;
+
+	ws->c = c;
+	ws->open = true;
+	ws->heard = ws->spoke = w->tick;
+	metric_add(&w->n_ws_total, 1);
+	metric_add(&w->n_ws_open, 1);
+	ws->ops->open(ws->session, ws);
+}
+
+void session_failed(struct ws *ws, const char *reason)
+{
+	if (!ws->open)
+		snprintf(ws->reason, sizeof(ws->reason), "%s", reason);
+}
+
+void session_gone(struct ws *ws)
+{
+	if (ws->open) {
+		held_drop(ws);
+		metric_add(&ws->c->web->n_ws_open, -1);
+	}
+	client_start_free(ws->start);
+	list_remove(&ws->dirty);
+	list_remove(&ws->pressed);
+	ws->closing = true; /* the handler's sends fail */
+	ws->killed = true;
+	ws->ops->close(ws->session, ws->open ? ws : NULL, ws->code, ws->reason);
+	for (struct chunk *k = ws->tx, *next; k; k = next) {
+		next = k->next;
+		free(k);
+	}
+	buf_done(&ws->rx);
+	free(ws);
+}
+
+static void kill_session(struct ws *ws, int code, const char *reason)
+{
+	if (ws->killed)
+		return;
+	ws->killed = true;
+	ws->code = (uint16_t)code;
+	snprintf(ws->reason, sizeof(ws->reason), "%s", reason);
+	conn_kill(ws->c);
+}
+
+void ws_close(struct ws *ws, int code, const char *reason)
+{
+	if (ws->closing || ws->killed)
+		return;
+	ws->closing = true;
+	ws->code = (uint16_t)code;
+	snprintf(ws->reason, sizeof(ws->reason), "%s", reason ? reason : "");
+	if (!ws->open)
+		conn_kill(ws->c);
+	else
+		lws_callback_on_writable(ws->c->wsi);
+}
+
+void session_peer_closes(struct ws *ws, const uint8_t *data, size_t len)
+{
+	if (ws->closing)
+		return; /* the reason is ours */
+	ws->closing = true;
+	ws->code = len >= 2 ? get_be16(data) : WS_NO_STATUS;
+	if (len > 2)
+		snprintf(ws->reason, sizeof(ws->reason), "%.*s", (int)(len - 2), data + 2);
+}
+
+const char *ws_peer(const struct ws *ws)
+{
+	return ws->peer;
+}
+
+/* ---- reading or not ---- */
+
+void session_flow(struct ws *ws)
+{
+	bool read = !ws->paused && !ws->pressed_on;
+
+	if (read == !ws->rx_off || !ws->open || ws->killed)
+		return;
+	ws->rx_off = !read;
+	if (read)
+		ws->heard = ws->spoke = ws->rx_moved = ws->c->web->tick;
+	lws_rx_flow_control(ws->c->wsi, read);
+}
+
+void ws_pause(struct ws *ws)
+{
+	ws->paused = true;
+	session_flow(ws);
+}
+
+void ws_resume(struct ws *ws)
+{
+	ws->paused = false;
+	session_flow(ws);
+}
+
+bool ws_paused(const struct ws *ws)
+{
+	return ws->paused;
+}
+
+/* ---- receiving ---- */
+
+static void deliver(struct ws *ws, bool text, uint8_t *data, size_t len)
+{
+	struct web *w = ws->c->web;
+
+	metric_add(&w->n_messages_in, 1);
+	metric_add(&w->n_bytes_in, (int64_t)len);
+	w->n_received++;
+	ws->spoke = w->tick;
+	if (text && !utf8_valid(data, len)) {
+		metric_add(&w->n_bad_text, 1);
+		ws_close(ws, WS_BAD_DATA, "text is not UTF-8");
+		return;
+	}
+	/* The handler may rely on a NUL; the byte there may be the next frame's. */
+	uint8_t saved = data[len];
+	data[len] = '\0';
+	ws->ops->message(ws->session, ws, text ? WS_TEXT : WS_BINARY, data, len);
+	data[len] = saved;
+}
+
+static int too_big(struct ws *ws)
+{
+	char reason[64];
+
+	metric_add(&ws->c->web->n_too_big, 1);
+	snprintf(reason, sizeof(reason), "a message is at most %zu bytes", ws->opts.message_max);
+	ws_close(ws, WS_TOO_BIG, reason);
+	buf_done(&ws->rx);
+	held_drop(ws);
+	return 0;
+}
+
+/* A piece of a message that is not whole yet. */
+static int gather(struct ws *ws, const uint8_t *data, size_t len, size_t more)
+{
+	size_t have = buf_len(&ws->rx);
+
+	if (have + len + more > ws->opts.message_max)
+		return too_big(ws);
+	/* Room for the whole frame at once, so that growing copies nothing. Untouched memory costs
+	 * nothing either. */
+	uint8_t *room = buf_reserve(&ws->rx, len + more + 1);
+	if (!room) {
+		ws_close(ws, WS_TRY_LATER, "no memory");
+		return 0;
+	}
+	memcpy(room, data, len);
+	buf_commit(&ws->rx, len);
+	held_add(ws, (int64_t)len);
+	held_check(ws);
+	return 0;
+}
+
+int session_receive(struct ws *ws, uint8_t *data, size_t len)
+{
+	struct lws *wsi = ws->c->wsi;
+	bool final = lws_is_final_fragment(wsi);
+
+	ws->heard = ws->rx_moved = ws->c->web->tick;
+	ws->pinged = false;
+	if (ws->closing || ws->killed)
+		return 0;
+	if (!ws->rx_active) {
+		ws->rx_active = true;
+		ws->rx_text = !lws_frame_is_binary(wsi);
+	}
+	if (!final)
+		return gather(ws, data, len, lws_remaining_packet_payload(wsi));
+	ws->rx_active = false;
+	if (!buf_len(&ws->rx)) {
+		held_check(ws);
+		if (len > ws->opts.message_max)
+			return too_big(ws);
+		deliver(ws, ws->rx_text, data, len);
+		return 0;
+	}
+	gather(ws, data, len, 0);
+	if (ws->closing)
+		return 0;
+	/* Taken out first: the handler may end the session. */
+	struct buf whole = ws->rx;
+	buf_init(&ws->rx, whole.max);
+	deliver(ws, ws->rx_text, buf_data(&whole), buf_len(&whole));
+	buf_done(&whole);
+	held_drop(ws);
+	return 0;
+}
+
+void session_pong(struct ws *ws)
+{
+	ws->heard = ws->c->web->tick;
+	ws->pinged = false;
+}
+
+/* ---- sending ---- */
+
+/* `n` bytes at the end of the queue, in one chunk. */
+static uint8_t *tx_room(struct ws *ws, size_t n)
+{
+	struct chunk *k = ws->tx ? container_of(ws->tx_last, struct chunk, next) : NULL;
+
+	if (!k || k->cap - k->len < n) {
+		/* A queue that has one chunk already is a busy one. */
+		size_t cap = n > CHUNK_MIN ? n : k ? CHUNK_MAX : CHUNK_MIN;
+		k = malloc(sizeof(*k) + LWS_PRE + cap);
+		if (!k)
+			return NULL;
+		k->next = NULL;
+		k->cap = cap;
+		k->len = 0;
+		*ws->tx_last = k;
+		ws->tx_last = &k->next;
+	}
+	uint8_t *p = k->mem + LWS_PRE + k->len;
+	k->len += n;
+	return p;
+}
+
+/* RFC 6455 section 5.2. Returns the bytes used. */
+static size_t frame_head(uint8_t out[static FRAME_HEAD_MAX], int op, size_t len)
+{
+	out[0] = (uint8_t)(0x80 | op);
+	if (len < 126) {
+		out[1] = (uint8_t)len;
+		return 2;
+	}
+	if (len < 65536) {
+		out[1] = 126;
+		put_be16(out + 2, (uint16_t)len);
+		return 4;
+	}
+	out[1] = 127;
+	put_be64(out + 2, len);
+	return 10;
+}
+
+/* Client to server frames are masked with bytes that a page cannot foresee (section 10.3). */
+static void mask_copy(uint8_t *out, const uint8_t *data, size_t len)
+{
+	static uint8_t pool[256];
+	static size_t left;
+
+	if (left < 4) {
+		if (getrandom(pool, sizeof(pool), 0) != sizeof(pool))
+			abort();
+		left = sizeof(pool);
+	}
+	left -= 4;
+	memcpy(out, pool + left, 4);
+	for (size_t i = 0; i < len; i++)
+		out[4 + i] = data[i] ^ out[i & 3];
+}
+
+static int queue_framed(struct ws *ws, const uint8_t *head, size_t head_len, const void *data,
+			size_t len)
+{
+	size_t mask = ws->masked ? 4 : 0, n = head_len + mask + len;
+
+	if (ws->closing || ws->killed || !ws->open)
+		return -EPIPE;
+	if (ws->tx_queued + n > ws->opts.queue_max && ws->tx_queued)
+		return -ENOBUFS;
+	uint8_t *p = tx_room(ws, n);
+	if (!p)
+		return -ENOMEM;
+	memcpy(p, head, head_len);
+	if (mask) {
+		p[1] |= 0x80;
+		mask_copy(p + head_len, data, len);
+	} else if (len) {
+		memcpy(p + head_len, data, len);
+	}
+	if (!ws->tx_queued)
+		ws->stuck = ws->c->web->tick;
+	ws->tx_queued += n;
+	if (ws->tx_queued > ws->opts.queue_max / 2)
+		ws->above = true;
+	if (list_empty(&ws->dirty))
+		list_push(&ws->c->web->dirty, &ws->dirty);
+	return 0;
+}
+
+static void count_sent(struct ws *ws, size_t len)
+{
+	metric_add(&ws->c->web->n_messages_out, 1);
+	metric_add(&ws->c->web->n_bytes_out, (int64_t)len);
+}
+
+int ws_send(struct ws *ws, enum ws_type type, const void *data, size_t len)
+{
+	uint8_t head[FRAME_HEAD_MAX];
+	size_t n = frame_head(head, type == WS_TEXT ? OP_TEXT : OP_BINARY, len);
+	int ret = queue_framed(ws, head, n, data, len);
+
+	if (!ret)
+		count_sent(ws, len);
+	return ret;
+}
+
+struct ws_msg {
+	size_t head_len, len;
+	uint8_t mem[]; /* head and payload */
+};
+
+struct ws_msg *ws_msg_new(enum ws_type type, const void *data, size_t len)
+{
+	struct ws_msg *m = malloc(sizeof(*m) + FRAME_HEAD_MAX + len);
+
+	if (!m)
+		return NULL;
+	m->head_len = frame_head(m->mem, type == WS_TEXT ? OP_TEXT : OP_BINARY, len);
+	m->len = len;
+	if (len)
+		memcpy(m->mem + m->head_len, data, len);
+	return m;
+}
+
+void ws_msg_free(struct ws_msg *m)
+{
+	free(m);
+}
+
+int ws_send_msg(struct ws *ws, struct ws_msg *m)
+{
+	int ret = queue_framed(ws, m->mem, m->head_len, m->mem + m->head_len, m->len);
+
+	if (!ret)
+		count_sent(ws, m->len);
+	return ret;
+}
+
+size_t ws_queued(const struct ws *ws)
+{
+	return ws->tx_queued;
+}
+
+void session_flush(struct ws *ws)
+{
+	struct lws *wsi = ws->c->wsi;
+
+	while (ws->tx && !ws->tx_inflight && !ws->killed) {
+		struct chunk *k = ws->tx;
+		size_t len = k->len;
+		ws->tx = k->next;
+		if (!ws->tx)
+			ws->tx_last = &ws->tx;
+		int n = lws_write(wsi, k->mem + LWS_PRE, len, LWS_WRITE_RAW);
+		free(k);
+		if (n < 0) {
+			kill_session(ws, WS_ABNORMAL, "connection lost");
+			return;
+		}
+		ws->stuck = ws->c->web->tick;
+		if (lws_partial_buffered(wsi))
+			ws->tx_inflight = len;
+		else
+			ws->tx_queued -= len;
+	}
+	if (ws->above && ws->tx_queued < ws->opts.queue_max / 4) {
+		ws->above = false;
+		if (ws->ops->drained && !ws->closing)
+			ws->ops->drained(ws->session, ws);
+	}
+}
+
+int session_writable(struct ws *ws)
+{
+	if (ws->killed)
+		return -1;
+	if (ws->tx_inflight) {
+		ws->tx_queued -= ws->tx_inflight;
+		ws->tx_inflight = 0;
+		ws->stuck = ws->c->web->tick;
+	}
+	session_flush(ws);
+	if (ws->closing && !ws->tx_queued && !ws->close_sent && !ws->killed) {
+		ws->close_sent = true;
+		lws_close_reason(ws->c->wsi, ws->code, (uint8_t *)ws->reason, strlen(ws->reason));
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- time ---- */
+
+static bool is_stalled(const struct ws *ws, uint32_t now)
+{
+	bool others_wait = !list_empty(&ws->c->web->pressed);
+
+	return ws->rx_active && now - ws->rx_moved >= ticks(others_wait ? STALL_HARD_US : STALL_US);
+}
+
+void session_tick(struct ws *ws)
+{
+	uint32_t now = ws->c ? ws->c->web->tick : 0;
+
+	if (ws->killed)
+		return;
+	if (!ws->open) {
+		if (ws->masked && (int32_t)(now - ws->connect_by) >= 0)
+			kill_session(ws, WS_ABNORMAL, "no connection in time");
+		return;
+	}
+	if (ws->tx_queued && now - ws->stuck >= ticks(ws->opts.write_timeout_us)) {
+		metric_add(&ws->c->web->n_slow_readers, 1);
+		kill_session(ws, WS_ABNORMAL, "does not read");
+		return;
+	}
+	if (ws->rx_off || ws->closing)
+		return;
+	if (is_stalled(ws, now)) {
+		ws_close(ws, WS_POLICY, "the message does not go on");
+		return;
+	}
+	if (ws->opts.idle_us && now - ws->spoke >= ticks(ws->opts.idle_us)) {
+		ws_close(ws, ws->opts.idle_code, "idle");
+		return;
+	}
+	if (ws->opts.ping_us < 0)
+		return;
+	uint32_t quiet = now - ws->heard, after = ticks(ws->opts.ping_us);
+	if (quiet >= 2 * after) {
+		metric_add(&ws->c->web->n_ping_timeouts, 1);
+		kill_session(ws, WS_ABNORMAL, "no answer to pings");
+	} else if (quiet >= after && !ws->pinged) {
+		/* libwebsockets reports only pongs that carry something. */
+		uint8_t head[FRAME_HEAD_MAX];
+		ws->pinged = true;
+		queue_framed(ws, head, frame_head(head, OP_PING, 3), "msr", 3);
+	}
+}
+
+void web_socket(struct web_server *s, const char *pattern, const struct ws_opts *opts,
+		const struct ws_ops *ops, void *arg)
+{
+	struct route *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		log_error("out of memory");
+		exit(1);
+	}
+	*r = (struct route){.pattern = pattern, .ws = *opts, .ops = *ops, .arg = arg};
+	*s->last_route = r;
+	s->last_route = &r->next;
+}

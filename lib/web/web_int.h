@@ -1,0 +1,291 @@
+/*
+ * What the files of lib/web share. Nothing outside includes it.
+ *
+ *   web.c     the libwebsockets context, the loop, the tick, shutting down
+ *   listen.c  sockets: accepting, limits per address
+ *   conn.c    one connection: libwebsockets' callback, handed on to http.c or session.c
+ *   http.c    requests and replies · route.c patterns · static.c files · stream.c events
+ *   session.c WebSocket sessions · client.c outgoing ones · held.c the memory bound
+ *   origin.c  who may ask
+ */
+#ifndef MSR_WEB_WEB_INT_H
+#define MSR_WEB_WEB_INT_H
+
+#include <libwebsockets.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/metrics.h"
+#include "loop/loop.h"
+#include "http.h"
+#include "web.h"
+#include "ws.h"
+
+#define TICK_US	       250000  /* resolution of all timeouts of connections */
+#define RX_BUFFER      32768   /* bytes read from a WebSocket at once */
+#define SERVICE_BUFFER 65536   /* libwebsockets' own; larger than RX_BUFFER + LWS_PRE */
+#define TX_PACKET      1048576 /* one send(2) at most; frames are never split below this */
+#define HEADER_MAX     8192    /* bytes of a request head */
+#define PARAMS_MAX     8       /* parameters in a pattern */
+#define KEEP_ALIVE_S   30      /* idle HTTP connection */
+#define LINGER_S       2       /* reading on after an early error reply, so that it arrives */
+
+struct peer;
+struct conn;
+struct start;
+
+struct web {
+	struct web_opts opts;
+	struct lws_context *context;
+	struct lws_vhost *client_vhost; /* of ws_connect, and of the watched loop */
+	struct lws_vhost *tls_vhost;	/* of ws_connect with wss, made with the first */
+	int watch_fd;			/* duplicate of the loop's, watched by libwebsockets */
+	uint32_t tick;			/* counts TICK_US */
+	struct loop_timer ticker;
+	struct list servers;
+	struct list conns; /* all connections */
+	size_t n_conns;
+	struct map peers;  /* struct peer by address */
+	struct list dirty; /* sessions with something to send at the end of this turn */
+	bool busy;	   /* this turn received something */
+	size_t n_received; /* messages in this turn */
+
+	/* memory of received data (held.c) */
+	int64_t held;	      /* bytes: partial messages and web_hold */
+	struct list partials; /* sessions with a partial message, oldest first */
+	struct list pressed;  /* sessions not read because of the bound */
+
+	/* shutting down */
+	bool closing;
+	struct loop_timer close_timer;
+	void (*close_done)(void *arg);
+	void *close_arg;
+
+	metric_t n_accepted, n_refused_total, n_refused_address, n_requests[6], n_ws_open,
+	    n_ws_total, n_ws_refused, n_messages_in, n_bytes_in, n_messages_out, n_bytes_out,
+	    n_ping_timeouts, n_slow_readers, n_too_big, n_bad_text, n_pressed, open_conns;
+};
+
+struct web_server {
+	struct list link;
+	struct web *web;
+	struct web_listen_opts opts;
+	struct lws_vhost *vhost;
+	struct route *routes, **last_route;
+	struct folder *folders; /* longest prefix first */
+	int fd;			/* listening */
+	int port;
+	struct loop_io *io;
+	struct loop_timer retry; /* after EMFILE */
+	char name[64];		 /* of the vhost */
+};
+
+/* A connection, as long as libwebsockets' wsi. */
+struct conn {
+	struct list link; /* in web.conns */
+	struct web *web;
+	struct web_server *server; /* NULL: outgoing */
+	struct lws *wsi;
+	struct peer *peer;   /* counted, NULL for outgoing */
+	struct web_req *req; /* under way */
+	struct ws *ws;	     /* after the upgrade, or outgoing */
+	uint32_t deadline;   /* tick by which a body must be there or drained; 0: none */
+	bool loopback;	     /* the peer is this machine */
+	bool adopting, died; /* inside conn_adopt; and gone meanwhile */
+	bool stopping;	     /* close instead of keeping alive */
+	char addr[INET6_ADDRSTRLEN];
+};
+
+/* ---- route.c ---- */
+
+struct route {
+	struct route *next;
+	const char *method, *pattern; /* lent */
+	size_t max_body;
+	web_handler *handler;
+	void *arg;
+	/* WebSocket routes (method is NULL) */
+	struct ws_opts ws;
+	struct ws_ops ops;
+};
+
+struct params {
+	int n;
+	const char *name[PARAMS_MAX]; /* in the pattern, not ended by NUL */
+	size_t name_len[PARAMS_MAX];
+	const char *value[PARAMS_MAX]; /* in the path */
+	size_t value_len[PARAMS_MAX];
+};
+
+/* Whether `path` fits; fills the parameters. */
+bool route_match(const char *pattern, const char *path, struct params *out);
+
+/* ---- conn.c ---- */
+
+int conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		  size_t len);
+/* NULL: out of memory. */
+struct conn *conn_new(struct web *w, struct web_server *s);
+void conn_free(struct conn *c);
+/* Ends the connection from the loop, without ceremony. */
+void conn_kill(struct conn *c);
+/* Hands an accepted socket to libwebsockets; `c` may be gone after it. */
+void conn_adopt(struct conn *c, int fd);
+
+/* ---- web.c ---- */
+
+int web_vhost_new(struct web *w, struct web_server *s, const struct lws_context_creation_info *tls,
+		  struct lws_vhost **out);
+void web_tick_start(struct web *w);
+void web_conn_gone(struct web *w);
+
+/* ---- listen.c ---- */
+
+void listen_stop(struct web_server *s);
+void peer_release(struct web *w, struct peer *p);
+/* Counts a connection for the address; NULL when it has enough, or no memory. */
+struct peer *peer_take(struct web *w, const char *addr);
+
+/* ---- http.c ---- */
+
+/* GET /health and GET /metrics. */
+void http_builtin_routes(struct web_server *s);
+/* The head is there: route it. 0, or -1 to hang up. */
+int http_request(struct conn *c, const char *uri, size_t len);
+int http_body(struct conn *c, const void *data, size_t len);
+int http_body_end(struct conn *c);
+/* Something can be written. 0, or -1 to close. */
+int http_writable(struct conn *c);
+/* An upgrade: 0 let it in, 1 refused (a reply was written), -1 hang up. */
+int http_upgrade(struct conn *c, const char *protocol);
+/* The connection is gone. */
+void http_gone(struct conn *c);
+/* Once a tick: a deferred request or a stream whose client has left. */
+void http_tick(struct conn *c);
+/* Wants http_writable. */
+void http_kick(struct web_req *req);
+/* Status line and headers of a reply whose body follows otherwise; `length` < 0: until closed. */
+void http_reply_start(struct web_req *req, int status, const char *type, int64_t length);
+
+struct web_req {
+	struct conn *c;
+	const struct route *route;
+	const char *method;
+	char *path;		 /* owned, split at the parameters' ends */
+	struct params params;	 /* values lead into path_copy, ended by NUL */
+	char *path_copy;	 /* owned */
+	struct strings *strings; /* what web_header and web_query gave out */
+	struct buf body;
+	char *client;	  /* owned; behind a proxy, else NULL */
+	int64_t expected; /* bytes of body announced */
+	bool is_head;	  /* HEAD: no body in the reply */
+	bool dispatched;  /* the handler ran */
+	bool replied;	  /* the reply is complete in `out` */
+	bool deferred;
+	bool body_done;	 /* nothing of the request is left on the wire */
+	bool finished;	 /* reply written; the rest of the body is being drained */
+	bool in_upgrade; /* write at once: the reply refuses an upgrade */
+	bool hold_rx;	 /* reading is stopped while nothing is to be written */
+	struct buf head; /* header lines added by the handler */
+	struct buf out;	 /* the reply, or what a stream queued */
+	int fd;		 /* file that follows `out`, -1 for none */
+	int64_t file_pos, file_end;
+	void (*gone)(void *arg);
+	void *gone_arg;
+	struct web_stream *stream;
+};
+
+struct strings {
+	struct strings *next;
+	char name[64];
+	char text[];
+};
+
+/* static.c: replies from a folder that fits, or returns false. */
+bool static_serve(struct web_req *req);
+void static_free(struct web_server *s);
+
+/* stream.c */
+void stream_gone(struct web_stream *st);
+/* Room in the queue again, or the end. 1: the stream is over, close. */
+int stream_written(struct web_stream *st);
+void stream_tick(struct web_stream *st);
+
+/* ---- session.c ---- */
+
+struct chunk;
+struct ws {
+	struct conn *c; /* NULL before the upgrade */
+	struct ws_opts opts;
+	const struct ws_ops *ops; /* lent by the route or the caller */
+	void *session;
+
+	struct list dirty;   /* in web.dirty */
+	struct list partial; /* in web.partials */
+	struct list pressed; /* in web.pressed */
+
+	struct buf rx; /* a message that came in pieces */
+	bool rx_text;
+	bool rx_active;	   /* inside a message */
+	bool rx_off;	   /* libwebsockets was told not to read */
+	int64_t rx_held;   /* bytes counted in web.held */
+	uint32_t rx_moved; /* tick of the last piece */
+
+	struct chunk *tx, **tx_last;
+	size_t tx_queued;   /* bytes, with tx_inflight */
+	size_t tx_inflight; /* bytes of the chunk that libwebsockets still keeps a part of */
+	bool above;	    /* the queue was above half its bound */
+
+	uint32_t heard; /* tick of the last byte */
+	uint32_t spoke; /* tick of the last message */
+	uint32_t stuck; /* tick when the queue last moved */
+	bool pinged, paused, pressed_on, open, closing, close_sent, killed;
+	uint16_t code; /* for close(): the peer's, or ours */
+	char reason[124];
+	bool masked;	     /* outgoing: RFC 6455 section 5.3 */
+	struct start *start; /* outgoing, not yet tried */
+	uint32_t connect_by; /* outgoing: tick */
+	char peer[INET6_ADDRSTRLEN];
+};
+
+/* ---- client.c ---- */
+
+void client_start_free(struct start *st);
+
+struct ws *session_new(const struct ws_opts *opts, const struct ws_ops *ops, void *session);
+void session_opened(struct ws *ws, struct conn *c);
+int session_receive(struct ws *ws, uint8_t *data, size_t len);
+void session_pong(struct ws *ws);
+void session_peer_closes(struct ws *ws, const uint8_t *data, size_t len);
+/* 0, or -1 to close (a reason is set). */
+int session_writable(struct ws *ws);
+/* An outgoing connection failed before it opened. */
+void session_failed(struct ws *ws, const char *reason);
+/* Calls the close handler and frees. */
+void session_gone(struct ws *ws);
+void session_tick(struct ws *ws);
+/* Sends what is queued now, without waiting for the next turn. */
+void session_flush(struct ws *ws);
+/* Recomputes whether the socket is read. */
+void session_flow(struct ws *ws);
+
+/* ---- held.c ---- */
+
+/* The session's partial message grew or shrank by `n`. */
+void held_add(struct ws *ws, int64_t n);
+/* Before data of `ws` is taken: stops reading it when the bound is passed. */
+void held_check(struct ws *ws);
+/* The session has no partial message any more. */
+void held_drop(struct ws *ws);
+
+/* Whole ticks of a time, rounded up. */
+static inline uint32_t ticks(int64_t us)
+{
+	return (uint32_t)((us + TICK_US - 1) / TICK_US);
+}
+
+#endif
