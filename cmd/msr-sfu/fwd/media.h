@@ -1,0 +1,160 @@
+/*
+ * The media threads, as the rooms above see them. Rooms live on the API's thread and never touch
+ * a packet; peers, tracks and subscriptions live on a media thread each. Between the two go
+ * commands (this header's functions, a bounded queue a thread) and events (small structs).
+ *
+ *	API thread                                   media thread (one a core)
+ *	room, user ── media_peer_new, _track_new … ──> queue ──> peer, track, sub
+ *	handler  <── media_event ── queue <── connected, ended, live, speaker
+ *
+ * Objects are named by numbers that are never used twice, so a command or an event about something
+ * that has just ended is simply ignored. All functions are for the API's thread and do not block.
+ * A room's peers must all be on one thread: ask media_place once a room.
+ *
+ *	publisher's PeerConnection = peer with tracks (what it sends)
+ *	receiver's PeerConnection  = peer with subs   (what it is sent: one sub for each m-section)
+ */
+#ifndef MSR_SFU_FWD_MEDIA_H
+#define MSR_SFU_FWD_MEDIA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "peer/peer.h"
+#include "rtp/codec.h"
+#include "rtp/packet.h"
+
+#define MEDIA_LAYERS_MAX 4     /* encodings of one track */
+#define MEDIA_TRACKS_MAX 64    /* a peer */
+#define MEDIA_SUBS_MAX	 512   /* a peer */
+#define MEDIA_QUEUE_MAX	 16384 /* commands waiting for a thread; beyond: -EAGAIN */
+#define MEDIA_CNAME_SIZE 33
+
+struct loop;
+struct media;
+
+typedef uint64_t media_id; /* 0: none */
+
+enum media_event_kind {
+	MEDIA_CONNECTED,  /* peer: media may flow */
+	MEDIA_ENDED,	  /* peer: its transport ended for good (why); still to be closed */
+	MEDIA_TRACK_LIVE, /* track: its first packet came */
+	MEDIA_SPEAKER,	  /* room: who speaks now; track is the audio track, 0: nobody does */
+};
+
+struct media_event {
+	enum media_event_kind kind;
+	enum peer_end why;
+	media_id room, peer, track; /* those that apply */
+	uint8_t level;		    /* MEDIA_SPEAKER: -dBov, 0 is loudest */
+};
+
+struct media_config {
+	unsigned threads;	    /* 0: as many as processors */
+	const struct peer_env *env; /* lent until media_stop; made with peer_env_new */
+	struct loop *loop;	    /* the API's: events are delivered from it */
+	/* On the API's thread; may call everything but media_stop. */
+	void (*event)(void *arg, const struct media_event *e);
+	void *arg;
+};
+
+/* Starts the threads. 0 or -errno. */
+int media_start(struct media **out, const struct media_config *config);
+/* Closes every peer (with goodbye), joins the threads. Accepts NULL. */
+void media_stop(struct media *m);
+
+/* The thread for a new room: the one with the fewest peers. */
+unsigned media_place(const struct media *m);
+
+/* ---- transports ---- */
+
+struct media_peer_config {
+	unsigned thread;  /* of its room */
+	media_id room;	  /* any number of the caller's: speakers are found within it */
+	bool controlling; /* the offer is ours: a receiver */
+};
+
+/*
+ * A new transport and what to write into its description. 0, -EADDRINUSE (no port is free: 503),
+ * -EMFILE, -EAGAIN or -ENOMEM.
+ */
+int media_peer_new(struct media *m, const struct media_peer_config *c, media_id *id,
+		   struct peer_local *local);
+/* Ends it with its tracks and subs. Subs of others to its tracks end too. */
+void media_peer_close(struct media *m, media_id peer);
+
+/*
+ * What the client's description says: credentials, fingerprint, candidates; after the first time,
+ * new credentials mean an ICE restart that the client asked for. 0 or -EAGAIN, -ENOMEM.
+ */
+int media_peer_remote(struct media *m, media_id peer, const struct peer_remote *remote,
+		      const struct peer_candidate *candidates, unsigned n_candidates,
+		      bool end_of_candidates);
+/* Trickled ones. */
+int media_peer_candidates(struct media *m, media_id peer, const struct peer_candidate *candidates,
+			  unsigned n_candidates, bool end_of_candidates);
+/* Restarts ICE: fills in the new ufrag and pwd of `local`, whose candidates stay. */
+int media_peer_restart(struct media *m, media_id peer, struct peer_local *local);
+/* Header extension ids of the transport, both ways; to be set before its first track or sub. */
+int media_peer_extensions(struct media *m, media_id peer, const struct rtp_extmap *map);
+
+/* ---- what a peer sends ---- */
+
+struct media_track_config {
+	enum rtp_codec codec;
+	uint8_t pt, rtx_pt; /* rtx_pt 0: none */
+	char mid[RTP_MID_MAX + 1];
+	uint32_t ssrc, rtx_ssrc; /* as signalled, or 0: found by mid, rid or payload type */
+	unsigned n_rids;	 /* simulcast layers, as the sender lists them */
+	char rid[MEDIA_LAYERS_MAX][RTP_MID_MAX + 1];
+	bool nack, pli, fir, twcc, remb; /* feedback that the client takes */
+};
+
+/* `track` is the caller's number for it, from media_new_id. 0, -EAGAIN, -ENOMEM. */
+int media_track_new(struct media *m, media_id peer, media_id track,
+		    const struct media_track_config *c);
+/* Takes the place of an earlier config after a renegotiation. */
+int media_track_change(struct media *m, media_id track, const struct media_track_config *c);
+/* Ends the subs to it too. */
+void media_track_close(struct media *m, media_id track);
+
+/* ---- what a peer is sent ---- */
+
+struct media_sub_config {
+	media_id peer;	/* receives it */
+	media_id track; /* of a peer on the same thread */
+	uint8_t pt, rtx_pt;
+	uint32_t ssrc, rtx_ssrc; /* ours, from media_new_ssrc; rtx_ssrc 0: none */
+	char mid[RTP_MID_MAX + 1];
+	char cname[MEDIA_CNAME_SIZE]; /* one for all tracks of a publisher: lip sync */
+	bool nack, pli, fir, twcc, remb;
+};
+
+/*
+ * Sends a track to a peer from its next key frame on, which is asked for. The same (track, peer,
+ * ssrc) again changes pt, mid and feedback, and its numbers go on.
+ */
+int media_sub_new(struct media *m, media_id sub, const struct media_sub_config *c);
+void media_sub_close(struct media *m, media_id sub);
+
+/* Numbers, unique in the process; SSRCs are random, not 0. */
+media_id media_new_id(struct media *m);
+uint32_t media_new_ssrc(struct media *m);
+
+/* ---- counters of all threads, for /metrics ---- */
+
+struct media_stats {
+	uint64_t peers, tracks, subs; /* now */
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, tx_calls, tx_dropped;
+	uint64_t rx_unauthentic, rx_stray;
+	uint64_t rx_unknown; /* RTP of no track */
+	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
+	uint64_t key_requests_sent, key_requests_received;
+	uint64_t events_lost; /* the API's thread did not keep up with events */
+};
+
+/* A recent sample; each thread publishes its part once a second. */
+void media_stats(const struct media *m, struct media_stats *s);
+
+#endif
