@@ -17,7 +17,6 @@ struct sdp_cap {
 	uint32_t clock;
 	uint8_t channels;
 	const char *fmtp;	     /* what we insist on or say in offers; NULL: anything */
-	const char *answer_fmtp;     /* parameters of ours to add in answers, or NULL */
 	const char *const *feedback; /* those we support, NULL-terminated */
 	bool rtx;
 };
@@ -68,6 +67,12 @@ void sdp_wish_receive(struct sdp_wish *w, const struct sdp_media *offered);
  */
 int sdp_answer(struct sdp **out, const struct sdp *offer, const struct sdp_wish *wish,
 	       const struct sdp_local *local, struct sdp_error *err);
+
+/*
+ * Puts this side's transport into every living section of a description under construction, the
+ * candidates into the first, and bundles them. 0 or -ENOMEM.
+ */
+int sdp_fill_local(struct sdp *s, const struct sdp_local *local, enum sdp_setup setup);
 
 /* What came out of a section, for whoever sets up the media path. */
 struct sdp_agreed {

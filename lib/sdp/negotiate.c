@@ -1,0 +1,422 @@
+/*
+ * Answers. For each section of the offer, in order:
+ *
+ *	refuse? ── no ──> choose a codec ──> feedback, RTX, extensions, layers ──> section
+ *	  └─ yes, or no codec ──> the same section with port 0
+ */
+#include "negotiate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "fmtp.h"
+
+static const char *const video_feedback[] = {"nack",	     "nack pli",  "ccm fir",
+					     "transport-cc", "goog-remb", NULL};
+static const char *const audio_feedback[] = {"nack", "transport-cc", NULL};
+
+const struct sdp_cap sdp_caps_audio[] = {
+    {.name = "opus", .clock = 48000, .channels = 2, .feedback = audio_feedback},
+    {0},
+};
+
+const struct sdp_cap sdp_caps_video[] = {
+    {.name = "VP8", .clock = 90000, .channels = 1, .feedback = video_feedback, .rtx = true},
+    {.name = "VP9",
+     .clock = 90000,
+     .channels = 1,
+     .fmtp = "profile-id=0",
+     .feedback = video_feedback,
+     .rtx = true},
+    {.name = "H264", .clock = 90000, .channels = 1, .feedback = video_feedback, .rtx = true},
+    {.name = "AV1",
+     .clock = 90000,
+     .channels = 1,
+     .fmtp = "profile=0",
+     .feedback = video_feedback,
+     .rtx = true},
+    {0},
+};
+
+#define EXT_MID	     "urn:ietf:params:rtp-hdrext:sdes:mid"
+#define EXT_RID	     "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+#define EXT_RRID     "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+#define EXT_LEVEL    "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+#define EXT_ORIENT   "urn:3gpp:video-orientation"
+#define EXT_TWCC     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+#define EXT_SENDTIME "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+#define EXT_PLAYOUT  "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+#define EXT_DEPEND                                                                       \
+	"https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-" \
+	"extension"
+
+const char *const sdp_exts_audio[] = {EXT_MID, EXT_LEVEL, EXT_TWCC, EXT_SENDTIME, NULL};
+const char *const sdp_exts_video[] = {EXT_MID,	  EXT_RID,    EXT_RRID,	   EXT_TWCC, EXT_SENDTIME,
+				      EXT_ORIENT, EXT_DEPEND, EXT_PLAYOUT, NULL};
+
+#define RIDS_MAX 4 /* layers that sdp_agreed has room for */
+
+void sdp_wish_receive(struct sdp_wish *w, const struct sdp_media *offered)
+{
+	bool video = offered->kind == SDP_VIDEO;
+
+	*w = (struct sdp_wish){
+	    .direction = SDP_RECVONLY,
+	    .reject = !video && offered->kind != SDP_AUDIO,
+	    .caps = video ? sdp_caps_video : sdp_caps_audio,
+	    .exts = video ? sdp_exts_video : sdp_exts_audio,
+	};
+}
+
+/* ---- what can be served at all ---- */
+
+static int refuse(struct sdp_error *err, const char *reason)
+{
+	if (err) {
+		err->line = 0;
+		snprintf(err->reason, sizeof(err->reason), "%s", reason);
+	}
+	return -EPROTO;
+}
+
+static bool in_bundle(const struct sdp *s, const struct sdp_media *m)
+{
+	for (unsigned i = 0; m->mid && i < s->n_bundle; i++)
+		if (!strcmp(s->bundle[i], m->mid))
+			return true;
+	return false;
+}
+
+static int check_offer(const struct sdp *offer, const struct sdp_wish *wish, struct sdp_error *err)
+{
+	const struct sdp_media *t = sdp_transport_media(offer);
+	unsigned wanted = 0;
+
+	if (!offer->n_media)
+		return refuse(err, "the offer has no m= section");
+	for (unsigned i = 0; i < offer->n_media; i++) {
+		const struct sdp_media *m = &offer->media[i];
+		if (wish[i].reject || sdp_is_rejected(m))
+			continue;
+		wanted++;
+		if (!m->rtcp_mux)
+			return refuse(err, "a section does not offer a=rtcp-mux, which is needed");
+	}
+	if (wanted > 1 && !offer->n_bundle)
+		return refuse(err, "several sections need a=group:BUNDLE");
+	if (!t || !t->transport.ufrag || !t->transport.pwd)
+		return refuse(err, "a=ice-ufrag or a=ice-pwd is missing");
+	if (!t->transport.fingerprint.len)
+		return refuse(err, "a=fingerprint is missing");
+	return 0;
+}
+
+/* ---- codecs ---- */
+
+static const struct sdp_cap *cap_of(const struct sdp_cap *caps, const struct sdp_codec *c)
+{
+	for (; caps && caps->name; caps++) {
+		struct sdp_codec ours = {.name = caps->name,
+					 .clock = caps->clock,
+					 .channels = caps->channels,
+					 .fmtp = caps->fmtp ? caps->fmtp : c->fmtp};
+		if (sdp_codec_match(&ours, c))
+			return caps;
+	}
+	return NULL;
+}
+
+static const struct sdp_codec *choose(const struct sdp_media *offered, const struct sdp_wish *w,
+				      const struct sdp_cap **cap)
+{
+	const struct sdp_codec *best = NULL;
+
+	*cap = NULL;
+	for (unsigned i = 0; i < offered->n_codecs; i++) {
+		const struct sdp_codec *c = &offered->codecs[i];
+		const struct sdp_cap *match = cap_of(w->caps, c);
+		if (match && (!best || (w->prefer_ours && match < *cap))) {
+			best = c;
+			*cap = match;
+		}
+	}
+	return best;
+}
+
+static int copy_codec(struct sdp *s, struct sdp_media *m, const struct sdp_codec *from)
+{
+	struct sdp_codec *c = sdp_add_codec(s, m);
+
+	if (!c)
+		return -ENOMEM;
+	*c = (struct sdp_codec){
+	    .pt = from->pt,
+	    .channels = from->channels,
+	    .clock = from->clock,
+	    .name = sdp_str(s, from->name),
+	    .fmtp = sdp_str(s, from->fmtp),
+	};
+	return c->name && (c->fmtp || !from->fmtp) ? 0 : -ENOMEM;
+}
+
+/* Of two ways to report congestion only the better one is taken: both together confuse senders. */
+static bool wants_feedback(const struct sdp_codec *offered, const char *value)
+{
+	if (!strcmp(value, "goog-remb") && sdp_has_feedback(offered, "transport-cc"))
+		return false;
+	return sdp_has_feedback(offered, value);
+}
+
+static int answer_codec(struct sdp *s, struct sdp_media *m, const struct sdp_media *offered,
+			const struct sdp_codec *chosen, const struct sdp_cap *cap)
+{
+	int r = copy_codec(s, m, chosen);
+
+	for (const char *const *f = cap->feedback; r == 0 && f && *f; f++)
+		if (wants_feedback(chosen, *f))
+			r = sdp_add_feedback(s, &m->codecs[0], *f);
+	const struct sdp_codec *rtx = cap->rtx ? sdp_rtx_of(offered, chosen->pt) : NULL;
+	if (r == 0 && rtx)
+		r = copy_codec(s, m, rtx);
+	return r;
+}
+
+/* ---- sections ---- */
+
+static enum sdp_direction flip(enum sdp_direction d)
+{
+	return (enum sdp_direction)((d & 1) << 1 | d >> 1);
+}
+
+static int answer_exts(struct sdp *s, struct sdp_media *m, const struct sdp_media *offered,
+		       const struct sdp_wish *w)
+{
+	for (unsigned i = 0; w->exts && i < offered->n_exts; i++) {
+		const struct sdp_ext *e = &offered->exts[i];
+		const char *const *uri = w->exts;
+		while (*uri && strcmp(*uri, e->uri) != 0)
+			uri++;
+		if (!*uri || sdp_ext_by_uri(m, e->uri))
+			continue;
+		struct sdp_ext *ours = sdp_add_ext(s, m);
+		if (!ours)
+			return -ENOMEM;
+		*ours = (struct sdp_ext){e->id, flip(e->direction), *uri};
+	}
+	return 0;
+}
+
+/* Takes every layer that the publisher offers to send. */
+static int answer_simulcast(struct sdp *s, struct sdp_media *m, const struct sdp_media *offered)
+{
+	if (!offered->simulcast_send || !sdp_ext_by_uri(m, EXT_RID))
+		return 0;
+	for (unsigned i = 0; i < offered->n_rids && m->n_rids < RIDS_MAX; i++) {
+		const struct sdp_rid *theirs = &offered->rids[i];
+		if (!theirs->send || !theirs->simulcast)
+			continue;
+		struct sdp_rid *ours = sdp_add_rid(s, m);
+		if (!ours)
+			return -ENOMEM;
+		ours->id = sdp_str(s, theirs->id);
+		ours->simulcast = true;
+		if (!ours->id)
+			return -ENOMEM;
+		m->simulcast_recv = true;
+	}
+	return 0;
+}
+
+static int add_source(struct sdp *s, struct sdp_media *m, const struct sdp_wish *w, uint32_t ssrc)
+{
+	struct sdp_ssrc *source = sdp_add_ssrc(s, m);
+
+	if (!source)
+		return -ENOMEM;
+	source->ssrc = ssrc;
+	source->cname = sdp_str(s, w->cname);
+	return source->cname || !w->cname ? 0 : -ENOMEM;
+}
+
+static int answer_sources(struct sdp *s, struct sdp_media *m, const struct sdp_wish *w)
+{
+	m->stream = sdp_str(s, w->stream);
+	m->track = sdp_str(s, w->track);
+	if ((w->stream && !m->stream) || (w->track && !m->track))
+		return -ENOMEM;
+	if (!w->ssrc)
+		return 0;
+	int r = add_source(s, m, w, w->ssrc);
+	if (r < 0 || !w->rtx_ssrc || m->n_codecs < 2)
+		return r;
+	struct sdp_ssrc_group *g = sdp_add_ssrc_group(s, m);
+	if (!g)
+		return -ENOMEM;
+	*g = (struct sdp_ssrc_group){.semantics = "FID", .n = 2, .ssrc = {w->ssrc, w->rtx_ssrc}};
+	return add_source(s, m, w, w->rtx_ssrc);
+}
+
+static int fill_transport(struct sdp *s, struct sdp_media *m, const struct sdp_local *local,
+			  enum sdp_setup setup)
+{
+	m->transport = (struct sdp_transport){
+	    .ufrag = sdp_str(s, local->ufrag),
+	    .pwd = sdp_str(s, local->pwd),
+	    .fingerprint = local->fingerprint,
+	    .setup = setup,
+	};
+	m->rtcp_mux = true;
+	m->rtcp_rsize = true;
+	m->port = 9; /* "discard": the candidates say where (RFC 8840 section 4.1.1) */
+	return m->transport.ufrag && m->transport.pwd ? 0 : -ENOMEM;
+}
+
+static int fill_candidates(struct sdp *s, struct sdp_media *m, const struct sdp_local *local)
+{
+	for (unsigned i = 0; i < local->n_candidates; i++) {
+		const struct sdp_candidate *from = &local->candidates[i];
+		struct sdp_candidate *c = sdp_add_candidate(s, m);
+		if (!c)
+			return i == SDP_CANDIDATES_MAX ? 0 : -ENOMEM;
+		*c = *from;
+		c->foundation = sdp_str(s, from->foundation);
+		c->address = sdp_str(s, from->address);
+		c->raddr = sdp_str(s, from->raddr);
+		c->ufrag = NULL;
+		if (!c->foundation || !c->address || (from->raddr && !c->raddr))
+			return -ENOMEM;
+	}
+	m->end_of_candidates = local->end_of_candidates;
+	return 0;
+}
+
+int sdp_fill_local(struct sdp *s, const struct sdp_local *local, enum sdp_setup setup)
+{
+	bool first = true;
+	int r = 0;
+
+	s->session_id = local->session_id;
+	s->version = local->version;
+	s->ice_trickle = true;
+	s->extmap_allow_mixed = true;
+	for (unsigned i = 0; r == 0 && i < s->n_media; i++) {
+		struct sdp_media *m = &s->media[i];
+		if (sdp_is_rejected(m))
+			continue;
+		r = fill_transport(s, m, local, setup);
+		if (r == 0 && first)
+			r = fill_candidates(s, m, local);
+		if (r == 0 && m->mid)
+			r = sdp_add_bundle(s, m->mid);
+		first = false;
+	}
+	return r;
+}
+
+/* A section in which nothing happens: the offer's first format stands for all. */
+static int answer_rejected(struct sdp *s, struct sdp_media *m, const struct sdp_media *offered)
+{
+	m->port = 0;
+	m->direction = SDP_INACTIVE;
+	m->n_codecs = m->n_exts = m->n_rids = 0;
+	m->formats = sdp_str(s, offered->formats);
+	return offered->n_codecs ? copy_codec(s, m, &offered->codecs[0]) : 0;
+}
+
+static int answer_media(struct sdp *s, const struct sdp *offer, const struct sdp_media *offered,
+			const struct sdp_wish *w)
+{
+	struct sdp_media *m = sdp_add_media(s, offered->kind);
+	const struct sdp_cap *cap;
+
+	if (!m)
+		return -ENOMEM;
+	m->type = sdp_str(s, offered->type);
+	m->proto = sdp_str(s, offered->proto);
+	m->mid = sdp_str(s, offered->mid);
+	if (!m->type || !m->proto || (offered->mid && !m->mid))
+		return -ENOMEM;
+	const struct sdp_codec *codec = choose(offered, w, &cap);
+	if (w->reject || sdp_is_rejected(offered) || !codec ||
+	    (offer->n_bundle && !in_bundle(offer, offered)))
+		return answer_rejected(s, m, offered);
+
+	m->port = 9; /* alive */
+	m->direction = w->direction & flip(offered->direction);
+	m->extmap_allow_mixed = offered->extmap_allow_mixed;
+	int r = answer_codec(s, m, offered, codec, cap);
+	if (r == 0)
+		r = answer_exts(s, m, offered, w);
+	if (r == 0 && m->direction & SDP_RECVONLY)
+		r = answer_simulcast(s, m, offered);
+	if (r == 0 && m->direction & SDP_SENDONLY)
+		r = answer_sources(s, m, w);
+	return r;
+}
+
+int sdp_answer(struct sdp **out, const struct sdp *offer, const struct sdp_wish *wish,
+	       const struct sdp_local *local, struct sdp_error *err)
+{
+	int r = check_offer(offer, wish, err);
+
+	if (r < 0)
+		return r;
+	struct sdp *s = sdp_new();
+	if (!s)
+		return -ENOMEM;
+	for (unsigned i = 0; r == 0 && i < offer->n_media; i++)
+		r = answer_media(s, offer, &offer->media[i], &wish[i]);
+	bool active = sdp_transport_media(offer)->transport.setup == SDP_PASSIVE;
+	if (r == 0)
+		r = sdp_fill_local(s, local, active ? SDP_ACTIVE : SDP_PASSIVE);
+	if (r == 0 && !offer->n_bundle)
+		s->n_bundle = 0;
+	if (r < 0) {
+		sdp_free(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+/* ---- what came out ---- */
+
+/* The codec of theirs that takes ours: the same payload type where it still means the same. */
+static const struct sdp_codec *counterpart(const struct sdp_media *theirs,
+					   const struct sdp_codec *ours)
+{
+	const struct sdp_codec *same = sdp_codec_by_pt(theirs, ours->pt);
+
+	if (same && sdp_codec_match(same, ours))
+		return same;
+	for (unsigned i = 0; i < theirs->n_codecs; i++)
+		if (sdp_codec_match(&theirs->codecs[i], ours))
+			return &theirs->codecs[i];
+	return NULL;
+}
+
+void sdp_agree(struct sdp_agreed *a, const struct sdp_media *ours, const struct sdp_media *theirs)
+{
+	*a = (struct sdp_agreed){
+	    .alive = !sdp_is_rejected(ours) && !sdp_is_rejected(theirs),
+	    .direction = ours->direction & flip(theirs->direction),
+	};
+	const struct sdp_codec *mine = ours->n_codecs ? &ours->codecs[0] : NULL;
+	const struct sdp_codec *other = mine && a->alive ? counterpart(theirs, mine) : NULL;
+	if (!other)
+		return;
+	const struct sdp_codec *rtx = sdp_rtx_of(theirs, other->pt);
+	a->codec = mine;
+	a->pt = other->pt;
+	a->rtx_pt = rtx && sdp_rtx_of(ours, mine->pt) ? rtx->pt : 0;
+	a->nack = sdp_has_feedback(mine, "nack") && sdp_has_feedback(other, "nack");
+	a->pli = sdp_has_feedback(mine, "nack pli") && sdp_has_feedback(other, "nack pli");
+	a->fir = sdp_has_feedback(mine, "ccm fir") && sdp_has_feedback(other, "ccm fir");
+	a->twcc = sdp_has_feedback(mine, "transport-cc") && sdp_has_feedback(other, "transport-cc");
+	a->remb = sdp_has_feedback(mine, "goog-remb") && sdp_has_feedback(other, "goog-remb");
+	for (unsigned i = 0; i < ours->n_rids && a->n_rids < RIDS_MAX; i++)
+		if (ours->rids[i].simulcast)
+			a->rid[a->n_rids++] = ours->rids[i].id;
+}

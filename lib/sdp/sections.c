@@ -1,0 +1,508 @@
+/*
+ * One connection's m-sections. A section's life:
+ *
+ *	        add              answer: taken
+ *	FREE ─────────> NEW ───────────────────> ACCEPTED
+ *	  ^              │ └── answer: not ──> REJECTED │
+ *	  │ never shown  │ remove        remove │       │ remove
+ *	  ├──────────────┘                      v       v
+ *	  └────────── answer to an offer ──── DRAINING (inactive, not yet answered)
+ *
+ * A receiver must see a section inactive before it holds another track, or it would not notice
+ * that the track is another one. A section that the receiver refused with port 0 is dead on its
+ * side; it may come back only under a new mid (RFC 8829 section 5.2.2).
+ */
+#include "sections.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fmtp.h"
+
+#define PTS_MAX	 61 /* 96 to 127 and 35 to 63: the dynamic ones that RFC 5761 leaves */
+#define EXTS	 7
+#define MID_SIZE 12
+
+/* Ids never change between offers, nor between connections. */
+static const struct {
+	uint8_t id;
+	bool audio, video;
+	const char *uri;
+} exts[EXTS] = {
+    {1, true, true, "urn:ietf:params:rtp-hdrext:sdes:mid"},
+    {2, true, true, "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"},
+    {3, true, true, "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"},
+    {4, true, false, "urn:ietf:params:rtp-hdrext:ssrc-audio-level"},
+    {5, false, true, "urn:3gpp:video-orientation"},
+    {6, false, true, "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"},
+    {7, false, true,
+     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"},
+};
+
+struct payload {
+	struct sdp_codec codec; /* strings owned by the arena of `struct sections` */
+	uint8_t rtx_pt;		/* 0: none */
+};
+
+struct section {
+	char mid[MID_SIZE];
+	enum sdp_kind kind;
+	enum section_state state;
+	bool shown;    /* the present track stands in some offer */
+	bool draining; /* FREE, but the receiver has not yet answered an offer with it inactive */
+	bool dead;     /* refused with port 0 */
+	bool renewed;  /* dead before; has a new mid that no answer knows yet */
+	const struct payload *payload;
+	char *stream, *track, *cname; /* owned */
+	uint32_t ssrc, rtx_ssrc;
+	struct section_view view; /* what the last answer said */
+};
+
+struct sections {
+	struct sdp *store; /* owns the strings of payloads */
+	struct section section[SECTIONS_MAX];
+	unsigned n, next_mid;
+	struct payload payload[PTS_MAX];
+	unsigned n_payloads, n_pts;
+	bool changed;
+	unsigned offered;	  /* sections in the last offer */
+	struct sdp *pending;	  /* owned: the last offer, until it is answered */
+	bool ext_agreed[2][EXTS]; /* by enum sdp_kind */
+};
+
+int sections_new(struct sections **out)
+{
+	struct sections *s = calloc(1, sizeof(*s));
+
+	if (s)
+		s->store = sdp_new();
+	if (!s || !s->store) {
+		free(s);
+		return -ENOMEM;
+	}
+	s->changed = true;
+	*out = s;
+	return 0;
+}
+
+static void forget_track(struct section *c)
+{
+	free(c->stream);
+	free(c->track);
+	free(c->cname);
+	c->stream = c->track = c->cname = NULL;
+	c->ssrc = c->rtx_ssrc = 0;
+}
+
+void sections_free(struct sections *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < s->n; i++)
+		forget_track(&s->section[i]);
+	sdp_free(s->pending);
+	sdp_free(s->store);
+	free(s);
+}
+
+/* ---- payload types ---- */
+
+static uint8_t take_pt(struct sections *s)
+{
+	unsigned i = s->n_pts++;
+
+	return (uint8_t)(i < 32 ? 96 + i : 35 + i - 32);
+}
+
+/* The entry for a codec: the one that means the same, or a new one. */
+static int find_payload(struct sections *s, const struct sdp_codec *c, bool rtx,
+			const struct payload **out)
+{
+	for (unsigned i = 0; i < s->n_payloads; i++) {
+		const struct payload *p = &s->payload[i];
+		if (sdp_codec_match(&p->codec, c) && (p->rtx_pt || !rtx)) {
+			*out = p;
+			return 0;
+		}
+	}
+	/* A codec that does not match itself is none that carries media. */
+	if (!c->name || !*c->name || !sdp_codec_match(c, c))
+		return -EINVAL;
+	if (s->n_pts + 1 + rtx > PTS_MAX)
+		return -ENOSPC;
+	const char *name = sdp_str(s->store, c->name), *fmtp = sdp_str(s->store, c->fmtp);
+	if (!name || (c->fmtp && !fmtp))
+		return -ENOMEM;
+	struct payload *p = &s->payload[s->n_payloads++];
+	p->codec = (struct sdp_codec){
+	    .pt = take_pt(s),
+	    .channels = c->channels,
+	    .clock = c->clock,
+	    .name = name,
+	    .fmtp = fmtp,
+	};
+	p->rtx_pt = rtx ? take_pt(s) : 0;
+	*out = p;
+	return 0;
+}
+
+/* ---- tracks ---- */
+
+/* A section that can take a track of that kind, or NULL. */
+static struct section *find_free(struct sections *s, enum sdp_kind kind)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		struct section *c = &s->section[i];
+		if (c->state == SECTION_FREE && !c->draining && c->kind == kind)
+			return c;
+	}
+	return NULL;
+}
+
+static void new_mid(struct sections *s, struct section *c)
+{
+	snprintf(c->mid, sizeof(c->mid), "%u", s->next_mid++);
+}
+
+static struct section *add_section(struct sections *s, enum sdp_kind kind)
+{
+	if (s->n == SECTIONS_MAX)
+		return NULL;
+	struct section *c = &s->section[s->n++];
+	c->kind = kind;
+	new_mid(s, c);
+	return c;
+}
+
+static char *copy(const char *text, bool *failed)
+{
+	char *p = text ? strdup(text) : NULL;
+
+	*failed |= text && !p;
+	return p;
+}
+
+int sections_add(struct sections *s, const struct section_track *t)
+{
+	const struct payload *payload;
+	bool failed = false;
+
+	if (t->kind != SDP_AUDIO && t->kind != SDP_VIDEO)
+		return -EINVAL;
+	int r = find_payload(s, t->codec, t->rtx, &payload);
+	if (r < 0)
+		return r;
+	struct section *c = find_free(s, t->kind);
+	if (!c)
+		c = add_section(s, t->kind);
+	if (!c)
+		return -ENOSPC;
+	c->stream = copy(t->stream, &failed);
+	c->track = copy(t->track, &failed);
+	c->cname = copy(t->cname, &failed);
+	if (failed) {
+		forget_track(c);
+		return -ENOMEM;
+	}
+	if (c->dead) {
+		new_mid(s, c);
+		c->renewed = true;
+	}
+	c->dead = false;
+	c->state = SECTION_NEW;
+	c->shown = false;
+	c->payload = payload;
+	c->ssrc = t->ssrc;
+	c->rtx_ssrc = t->rtx ? t->rtx_ssrc : 0;
+	c->view = (struct section_view){0};
+	s->changed = true;
+	return (int)(c - s->section);
+}
+
+void sections_remove(struct sections *s, unsigned index)
+{
+	struct section *c = &s->section[index];
+
+	if (index >= s->n || c->state == SECTION_FREE)
+		return;
+	forget_track(c);
+	c->draining = c->shown && !c->dead;
+	c->state = SECTION_FREE;
+	c->view = (struct section_view){0};
+	s->changed = true;
+}
+
+bool sections_changed(const struct sections *s)
+{
+	return s->changed;
+}
+
+unsigned sections_count(const struct sections *s)
+{
+	return s->n;
+}
+
+int sections_get(const struct sections *s, unsigned index, struct section_view *v)
+{
+	if (index >= s->n)
+		return -ENOENT;
+	const struct section *c = &s->section[index];
+	*v = c->view;
+	v->state = c->state;
+	v->mid = c->mid;
+	v->ssrc = c->ssrc;
+	v->rtx_ssrc = c->rtx_ssrc;
+	return 0;
+}
+
+uint8_t sections_ext_id(const char *uri)
+{
+	for (unsigned i = 0; i < EXTS; i++)
+		if (!strcmp(exts[i].uri, uri))
+			return exts[i].id;
+	return 0;
+}
+
+bool sections_ext_agreed(const struct sections *s, enum sdp_kind kind, const char *uri)
+{
+	for (unsigned i = 0; kind <= SDP_VIDEO && i < EXTS; i++)
+		if (!strcmp(exts[i].uri, uri))
+			return s->ext_agreed[kind][i];
+	return false;
+}
+
+/* ---- offers ---- */
+
+static int offer_codecs(struct sdp *o, struct sdp_media *m, const struct payload *p)
+{
+	static const char *const audio[] = {"nack", "transport-cc", NULL};
+	static const char *const video[] = {"nack",	    "nack pli",	 "ccm fir",
+					    "transport-cc", "goog-remb", NULL};
+	struct sdp_codec *c = sdp_add_codec(o, m);
+	char apt[16];
+
+	if (!c)
+		return -ENOMEM;
+	*c = p->codec;
+	c->name = sdp_str(o, p->codec.name);
+	c->fmtp = sdp_str(o, p->codec.fmtp);
+	if (!c->name || (p->codec.fmtp && !c->fmtp))
+		return -ENOMEM;
+	for (const char *const *f = m->kind == SDP_VIDEO ? video : audio; *f; f++)
+		if (sdp_add_feedback(o, c, *f) < 0)
+			return -ENOMEM;
+	if (!p->rtx_pt)
+		return 0;
+	struct sdp_codec *rtx = sdp_add_codec(o, m);
+	if (!rtx)
+		return -ENOMEM;
+	snprintf(apt, sizeof(apt), "apt=%u", p->codec.pt);
+	*rtx = (struct sdp_codec){
+	    .pt = p->rtx_pt, .channels = 1, .clock = p->codec.clock, .name = "rtx"};
+	rtx->fmtp = sdp_str(o, apt);
+	return rtx->fmtp ? 0 : -ENOMEM;
+}
+
+static int offer_exts(struct sdp *o, struct sdp_media *m)
+{
+	for (unsigned i = 0; i < EXTS; i++) {
+		if (m->kind == SDP_VIDEO ? !exts[i].video : !exts[i].audio)
+			continue;
+		struct sdp_ext *e = sdp_add_ext(o, m);
+		if (!e)
+			return -ENOMEM;
+		*e = (struct sdp_ext){exts[i].id, SDP_SENDRECV, exts[i].uri};
+	}
+	return 0;
+}
+
+static int offer_source(struct sdp *o, struct sdp_media *m, const struct section *c, uint32_t ssrc)
+{
+	char msid[600];
+	struct sdp_ssrc *source = sdp_add_ssrc(o, m);
+
+	if (!source)
+		return -ENOMEM;
+	snprintf(msid, sizeof(msid), "%.290s %.290s", c->stream ? c->stream : "-",
+		 c->track ? c->track : c->mid);
+	source->ssrc = ssrc;
+	source->cname = sdp_str(o, c->cname);
+	source->msid = sdp_str(o, msid);
+	return source->msid && (source->cname || !c->cname) ? 0 : -ENOMEM;
+}
+
+static int offer_track(struct sdp *o, struct sdp_media *m, const struct section *c)
+{
+	bool rtx = c->payload->rtx_pt && c->rtx_ssrc;
+
+	m->direction = SDP_SENDONLY;
+	m->stream = sdp_str(o, c->stream);
+	m->track = sdp_str(o, c->track);
+	if ((c->stream && !m->stream) || (c->track && !m->track))
+		return -ENOMEM;
+	int r = offer_source(o, m, c, c->ssrc);
+	if (r < 0 || !rtx)
+		return r;
+	struct sdp_ssrc_group *g = sdp_add_ssrc_group(o, m);
+	if (!g)
+		return -ENOMEM;
+	*g = (struct sdp_ssrc_group){.semantics = "FID", .n = 2, .ssrc = {c->ssrc, c->rtx_ssrc}};
+	return offer_source(o, m, c, c->rtx_ssrc);
+}
+
+static int offer_section(struct sdp *o, struct section *c)
+{
+	struct sdp_media *m = sdp_add_media(o, c->kind);
+
+	if (!m)
+		return -ENOMEM;
+	m->mid = sdp_str(o, c->mid);
+	m->direction = SDP_INACTIVE;
+	m->port = c->dead ? 0 : 9;
+	m->extmap_allow_mixed = true;
+	if (!m->mid)
+		return -ENOMEM;
+	int r = offer_codecs(o, m, c->payload);
+	if (r == 0 && !c->dead)
+		r = offer_exts(o, m);
+	if (r == 0 && !c->dead && c->state != SECTION_FREE)
+		r = offer_track(o, m, c);
+	return r;
+}
+
+/* The section that brings the transport up before anybody publishes. */
+static int add_placeholder(struct sections *s)
+{
+	static const struct sdp_codec opus = {
+	    .name = "opus", .clock = 48000, .channels = 2, .fmtp = "minptime=10;useinbandfec=1"};
+	const struct payload *payload;
+	int r = find_payload(s, &opus, false, &payload);
+
+	if (r == 0)
+		add_section(s, SDP_AUDIO)->payload = payload;
+	return r;
+}
+
+int sections_offer(struct sections *s, struct sdp **out, const struct sdp_local *local)
+{
+	struct sdp *o = NULL, *kept = NULL;
+	int r = s->n ? 0 : add_placeholder(s);
+
+	/* Two of them: one for the caller, one to hold the answer against. */
+	for (int i = 0; r == 0 && i < 2; i++) {
+		kept = o;
+		o = sdp_new();
+		r = o ? 0 : -ENOMEM;
+		for (unsigned k = 0; r == 0 && k < s->n; k++)
+			r = offer_section(o, &s->section[k]);
+		if (r == 0)
+			r = sdp_fill_local(o, local, SDP_ACTPASS);
+	}
+	if (r < 0) {
+		sdp_free(o);
+		sdp_free(kept);
+		return r;
+	}
+	sdp_free(s->pending);
+	s->pending = kept;
+	s->offered = s->n;
+	for (unsigned k = 0; k < s->n; k++)
+		s->section[k].shown = s->section[k].state != SECTION_FREE;
+	s->changed = false;
+	*out = o;
+	return 0;
+}
+
+/* ---- answers ---- */
+
+static int refuse(struct sdp_error *err, const char *reason)
+{
+	if (err) {
+		err->line = 0;
+		snprintf(err->reason, sizeof(err->reason), "%s", reason);
+	}
+	return -EPROTO;
+}
+
+static int check_answer(const struct sections *s, const struct sdp *answer, struct sdp_error *err)
+{
+	const struct sdp_media *t = sdp_transport_media(answer);
+
+	if (!s->pending)
+		return refuse(err, "there is no unanswered offer");
+	if (answer->n_media != s->pending->n_media)
+		return refuse(err, "the answer has not as many m= sections as the offer");
+	for (unsigned i = 0; i < answer->n_media; i++) {
+		const struct sdp_media *a = &answer->media[i], *o = &s->pending->media[i];
+		if (a->kind != o->kind || (a->mid && strcmp(a->mid, o->mid) != 0))
+			return refuse(err, "a section of the answer has another kind or mid than "
+					   "the offer's");
+		if (!sdp_is_rejected(a) && a->transport.setup == SDP_ACTPASS)
+			return refuse(err, "a=setup:actpass is for offers");
+	}
+	if (!t || !t->transport.ufrag || !t->transport.pwd || !t->transport.fingerprint.len)
+		return refuse(err, "a=ice-ufrag, a=ice-pwd or a=fingerprint is missing");
+	return 0;
+}
+
+static void note_exts(struct sections *s, const struct sdp_media *theirs)
+{
+	for (unsigned i = 0; i < EXTS; i++) {
+		const struct sdp_ext *e = sdp_ext_by_uri(theirs, exts[i].uri);
+		if (e && e->id == exts[i].id)
+			s->ext_agreed[theirs->kind][i] = true;
+	}
+}
+
+static void apply(struct sections *s, struct section *c, const struct sdp_media *ours,
+		  const struct sdp_media *theirs)
+{
+	struct sdp_agreed a;
+	/* Whether the offer that is answered shows what the section holds now. */
+	bool offered_free = ours->direction == SDP_INACTIVE;
+
+	sdp_agree(&a, ours, theirs);
+	if (c->renewed && strcmp(c->mid, ours->mid) == 0)
+		c->renewed = false;
+	if (sdp_is_rejected(ours) || c->renewed)
+		return;
+	if (sdp_is_rejected(theirs)) {
+		c->dead = true;
+		c->draining = false;
+	}
+	if (c->state == SECTION_FREE) {
+		if (offered_free)
+			c->draining = false;
+		return;
+	}
+	if (offered_free || !c->shown)
+		return;
+	bool taken = a.alive && a.codec && a.direction & SDP_SENDONLY;
+	c->state = taken ? SECTION_ACCEPTED : SECTION_REJECTED;
+	c->view = (struct section_view){
+	    .pt = a.pt,
+	    .rtx_pt = c->rtx_ssrc ? a.rtx_pt : 0,
+	    .nack = a.nack,
+	    .pli = a.pli,
+	    .fir = a.fir,
+	    .twcc = a.twcc,
+	    .remb = a.remb,
+	};
+	if (taken)
+		note_exts(s, theirs);
+}
+
+int sections_answer(struct sections *s, const struct sdp *answer, struct sdp_error *err)
+{
+	int r = check_answer(s, answer, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < answer->n_media; i++)
+		apply(s, &s->section[i], &s->pending->media[i], &answer->media[i]);
+	sdp_free(s->pending);
+	s->pending = NULL;
+	return 0;
+}
