@@ -115,7 +115,7 @@ static long need_more(size_t *need, size_t n)
 	return -EAGAIN;
 }
 
-long frame_decode(const uint8_t *p, size_t n, struct frame *out, size_t *need)
+long frame_decode_head(const uint8_t *p, size_t n, struct frame *out, size_t *need)
 {
 	if (!magic_at(p, n))
 		return -EBADMSG;
@@ -151,14 +151,29 @@ long frame_decode(const uint8_t *p, size_t n, struct frame *out, size_t *need)
 	f.body = p + FRAME_HEAD + ids;
 	if (!fields_valid(&f))
 		return -EBADMSG;
-	size_t size = frame_size(&f);
-	if (n < size)
-		return need_more(need, size);
-	if (!(f.flags & FRAME_NO_BODY_CRC) &&
-	    crc32c(0, f.body, f.body_len) != get_le32(p + AT_BODY_CRC))
+	*out = f;
+	return (long)frame_size(&f);
+}
+
+bool frame_body_ok(const uint8_t *p, const struct frame *f)
+{
+	return f->flags & FRAME_NO_BODY_CRC ||
+	       crc32c(0, f->body, f->body_len) == get_le32(p + AT_BODY_CRC);
+}
+
+long frame_decode(const uint8_t *p, size_t n, struct frame *out, size_t *need)
+{
+	struct frame f;
+	long size = frame_decode_head(p, n, &f, need);
+
+	if (size < 0)
+		return size;
+	if (n < (size_t)size)
+		return need_more(need, (size_t)size);
+	if (!frame_body_ok(p, &f))
 		return -EBADMSG;
 	*out = f;
-	return (long)size;
+	return size;
 }
 
 size_t frame_resync(const uint8_t *p, size_t n)

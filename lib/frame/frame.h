@@ -111,6 +111,14 @@ size_t frame_padding(const struct frame *f);
  */
 long frame_decode(const uint8_t *p, size_t n, struct frame *f, size_t *need);
 
+/*
+ * The same without the body, which need not be there nor be right: head and ids are checked, and
+ * f->body points to where the body begins. The size returned is that of the whole record.
+ */
+long frame_decode_head(const uint8_t *p, size_t n, struct frame *f, size_t *need);
+/* Whether the body's checksum in the record's head `p` fits; true where it was left out. */
+bool frame_body_ok(const uint8_t *p, const struct frame *f);
+
 /* How many bytes at `p` cannot begin a record: at least 1 for n >= 1; `n` when none of them can. */
 size_t frame_resync(const uint8_t *p, size_t n);
 

@@ -218,6 +218,12 @@ static size_t room(const struct ring *r)
 	return r->shm.capacity - (size_t)(r->head - r->tail);
 }
 
+size_t ring_room(struct ring *r)
+{
+	ring_tail(r);
+	return room(r);
+}
+
 uint8_t *ring_reserve(struct ring *r, size_t n)
 {
 	if (n > ring_record_max(r) || r->error)

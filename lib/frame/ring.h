@@ -73,6 +73,8 @@ int ring_inspect(const char *name, struct ring_stats *out);
  * wait on ring_fd), when `n` exceeds ring_record_max (never fits), or after ring_error.
  */
 uint8_t *ring_reserve(struct ring *r, size_t n);
+/* Bytes that ring_reserve has now. */
+size_t ring_room(struct ring *r);
 /* Half the capacity: so a large record never waits for the whole ring to be empty. */
 size_t ring_record_max(const struct ring *r);
 /*
