@@ -1,0 +1,126 @@
+/*
+ * The page of msr: from the door (name and room) into the room, and out again.
+ *
+ *   app.js ─ record-view.js ─ capture.js, recorder.js, meter.js, upload.js ─ link.js, webm.js
+ *          ├ chat.js ─ link.js
+ *          ├ library.js
+ *          └ call-view.js (only where GET /config.json names an msr-sfu) ─ call.js ─ sfu.js
+ *   everywhere: i18n.js (all strings), ui.js, ids.js, errors.js
+ *
+ * The room stands in the address (#room), so that the address can be sent to others.
+ */
+import { Chat } from "./chat.js";
+import { label, otherLanguage, currentLanguage, setLanguage, t } from "./i18n.js";
+import { random, slug } from "./ids.js";
+import { Library } from "./library.js";
+import { RecordView } from "./record-view.js";
+import { $, notice, problem } from "./ui.js";
+
+/* How long msr-ws keeps a broken session where it does not say so. */
+const RESUME_WINDOW_S = 10;
+
+let here = null; // {chat, library, recorder, call} while in a room
+
+function roomInAddress() {
+	const hash = decodeURIComponent(location.hash.slice(1));
+	return slug(hash || new URLSearchParams(location.search).get("room") || "");
+}
+
+/* Where the other programs are; an old server or a plain file server says nothing. */
+async function loadConfig() {
+	try {
+		const reply = await fetch("config.json", { cache: "no-store" });
+		return reply.ok ? await reply.json() : {};
+	} catch {
+		return {};
+	}
+}
+
+const LINK_STATES = { on: "linkOn", off: "linkOff", gone: "linkGone", taken: "linkGone" };
+
+function showLink(state) {
+	$("link-state").hidden = false;
+	$("link-state").dataset.state = state;
+	label($("link-state"), LINK_STATES[state]);
+	if (state === "taken") notice(t("takenOver"), { kind: "bad", seconds: 0 });
+}
+
+async function enter(name, room) {
+	const config = await loadConfig();
+	const user = `${slug(name) || "guest"}-${random(6)}`;
+	const chat = new Chat({ room, session: user, name, onState: showLink });
+	const library = new Library({
+		room,
+		share: ({ name: file, url }) => chat.say(t("sharedText", { name: file }), new URL(url, location.href).href),
+	});
+	const recorder = new RecordView({
+		room, name, library, resumeWindow: config.resume_window ?? RESUME_WINDOW_S,
+	});
+	here = { chat, library, recorder };
+
+	location.hash = room;
+	document.title = `${room} · msr`;
+	$("room-name").textContent = room;
+	for (const id of ["where", "leave", "place"]) $(id).hidden = false;
+	$("join").hidden = true;
+	$("rec").focus();
+	if (!isSecureContext || !navigator.mediaDevices) problem($("rec-error"), t("insecure"));
+}
+
+function leave() {
+	if (!here) return;
+	for (const part of Object.values(here)) part.close();
+	here = null;
+	document.title = "msr";
+	for (const id of ["where", "leave", "place", "link-state"]) $(id).hidden = true;
+	$("join").hidden = false;
+	$("name").focus();
+}
+
+function submitJoin(event) {
+	event.preventDefault();
+	const name = $("name").value.trim();
+	const room = slug($("room").value);
+	const missing = !name ? "nameMissing" : !room ? "roomMissing" : "";
+	problem($("join-error"), missing && t(missing));
+	if (missing) {
+		$(name ? "room" : "name").focus();
+		return;
+	}
+	localStorage.setItem("msr.name", name);
+	enter(name, room);
+}
+
+async function copyLink() {
+	try {
+		await navigator.clipboard.writeText(location.href);
+		notice(t("copied"));
+	} catch {
+		notice(location.href, { seconds: 20 }); // no clipboard: to be copied by hand
+	}
+}
+
+function showLanguageSwitch() {
+	document.documentElement.lang = currentLanguage();
+	$("lang").textContent = otherLanguage().toUpperCase();
+}
+
+$("join-form").addEventListener("submit", submitJoin);
+$("leave").addEventListener("click", leave);
+$("copy").addEventListener("click", copyLink);
+$("lang").addEventListener("click", () => setLanguage(otherLanguage()));
+document.addEventListener("language", showLanguageSwitch);
+addEventListener("hashchange", () => {
+	if (here && roomInAddress() !== $("room-name").textContent) {
+		$("room").value = roomInAddress();
+		leave();
+	}
+});
+addEventListener("beforeunload", (event) => {
+	if (here?.recorder.isBusy) event.preventDefault();
+});
+
+setLanguage(currentLanguage());
+$("name").value = localStorage.getItem("msr.name") ?? "";
+$("room").value = roomInAddress() || "lobby";
+$($("name").value ? "room" : "name").focus();
