@@ -187,6 +187,9 @@ const FIREFOX_PREFS = {
 	"media.navigator.permission.disabled": true,
 	"media.autoplay.default": 0,
 	"media.autoplay.blocking_policy": 0,
+	"media.autoplay.block-webaudio": false,
+	// Without a sound card no AudioContext would run.
+	"media.cubeb.force_mock_context": true,
 	"media.peerconnection.ice.obfuscate_host_addresses": false,
 	// No codec of OpenH264's plug-in is fetched, nor anything else.
 	"media.gmp-manager.updateEnabled": false,
@@ -257,7 +260,7 @@ export async function probe(file) {
 
 /* What a decoder complains about; "" for a sound file. */
 export async function decodeErrors(file) {
-	const { stderr } = await run("ffmpeg", ["-v", "error", "-xerror", "-i", file, "-f", "null", "-"])
+	const { stderr } = await run("ffmpeg", ["-v", "error", "-xerror", "-i", file, "-fps_mode", "passthrough", "-f", "null", "-"])
 		.catch((error) => error);
 	return stderr;
 }
