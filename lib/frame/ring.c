@@ -336,6 +336,11 @@ void ring_commit(struct ring *r, uint64_t pos)
 
 /* ---- both ---- */
 
+uint64_t ring_id(const struct ring *r)
+{
+	return r->shm.id;
+}
+
 int ring_error(const struct ring *r)
 {
 	return r->error;
@@ -395,6 +400,7 @@ static void read_stats(const struct ring_shm *m, struct ring_stats *out)
 	const struct ring_control *c = m->ctl;
 
 	*out = (struct ring_stats){
+	    .id = m->id,
 	    .tail = load(&c->tail),
 	    .head = load(&c->head),
 	    .capacity = m->capacity,

@@ -110,6 +110,8 @@ void ring_commit(struct ring *r, uint64_t pos);
 
 /* ---- both ---- */
 
+/* The random number given to the ring when it was made; never 0. */
+uint64_t ring_id(const struct ring *r);
 /* 0, or -EBADMSG once the control page was found damaged. */
 int ring_error(const struct ring *r);
 

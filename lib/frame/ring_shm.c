@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,9 @@ static int make_file(const char *path, size_t size)
 
 	if (capacity > CAPACITY_MAX)
 		return -EFBIG;
+	if (getrandom(&c.id, sizeof(c.id), 0) != (ssize_t)sizeof(c.id))
+		return -errno;
+	c.id += !c.id;
 	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
 	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -119,12 +123,13 @@ static int check_file(struct ring_shm *m)
 	if (n < 0)
 		return -errno;
 	if (n != (ssize_t)sizeof(c) || memcmp(c.magic, RING_MAGIC, sizeof(c.magic)) != 0 ||
-	    c.version != RING_VERSION || c.control_size != page_size() || !c.capacity ||
+	    c.version != RING_VERSION || !c.id || c.control_size != page_size() || !c.capacity ||
 	    c.capacity > CAPACITY_MAX || c.capacity % c.control_size ||
 	    (uint64_t)st.st_size != c.control_size + c.capacity)
 		return -EBADMSG;
 	m->control_size = c.control_size;
 	m->capacity = (size_t)c.capacity;
+	m->id = c.id;
 	return 0;
 }
 

@@ -31,6 +31,7 @@ struct ring_control {
 	uint32_t version;
 	uint32_t control_size; /* bytes: where the data begins */
 	uint64_t capacity;     /* bytes of data */
+	uint64_t id;	       /* random, never 0 */
 
 	/* the producer writes */
 	alignas(RING_LINE) _Atomic uint64_t head; /* position behind the last whole record */
@@ -57,6 +58,7 @@ struct ring_shm {
 	uint8_t *data;	     /* 2 * capacity bytes */
 	size_t control_size; /* bytes; checked copies: the page itself is never asked again */
 	size_t capacity;
+	uint64_t id;
 };
 
 /* Writes the path of a ring's file, or with `suffix` of a FIFO beside it. 0 or -EINVAL. */

@@ -344,6 +344,11 @@ bool source_is_ring(const struct source *s)
 	return s->ring;
 }
 
+uint64_t source_ring_id(const struct source *s)
+{
+	return s->ring ? ring_id(s->ring) : 0;
+}
+
 void source_stats(const struct source *s, struct source_stats *out)
 {
 	*out = s->stats;

@@ -59,6 +59,11 @@ void source_pause(struct source *s, bool paused);
 uint64_t source_pos(const struct source *s);
 void source_commit(struct source *s, uint64_t pos);
 bool source_is_ring(const struct source *s);
+/*
+ * A random number given to the ring when it was made: positions of another ring under the same name
+ * mean nothing to this one. 0 for pipes and files.
+ */
+uint64_t source_ring_id(const struct source *s);
 
 void source_stats(const struct source *s, struct source_stats *out);
 

@@ -174,8 +174,10 @@ TEST(a_ring_is_private_and_keeps_its_size)
 	CHECK_INT(ring_record_max(producer), 3 * PAGE / 2);
 	CHECK_INT(ring_unlink("t"), 0);
 	CHECK_INT(ring_unlink("t"), -ENOENT);
+	CHECK(ring_id(producer) && ring_id(producer) == ring_id(consumer));
 	CHECK(put(0, 8) && take(0, 8));
 	CHECK_INT(ring_open(&other, "t", RING_PRODUCER, PAGE), 0);
+	CHECK(ring_id(other) && ring_id(other) != ring_id(producer));
 	ring_close(other);
 }
 
