@@ -30,6 +30,13 @@ const struct sdp_cap sdp_caps_video[] = {
      .fmtp = "profile-id=0",
      .feedback = video_feedback,
      .rtx = true},
+    /* What every browser decodes comes before the other profiles. */
+    {.name = "H264",
+     .clock = 90000,
+     .channels = 1,
+     .fmtp = "profile-level-id=42e01f;packetization-mode=1",
+     .feedback = video_feedback,
+     .rtx = true},
     {.name = "H264", .clock = 90000, .channels = 1, .feedback = video_feedback, .rtx = true},
     {.name = "AV1",
      .clock = 90000,
@@ -128,6 +135,7 @@ static const struct sdp_cap *cap_of(const struct sdp_cap *caps, const struct sdp
 	return NULL;
 }
 
+/* The offer's first codec, in that variant of it that we like best; or what we like best. */
 static const struct sdp_codec *choose(const struct sdp_media *offered, const struct sdp_wish *w,
 				      const struct sdp_cap **cap)
 {
@@ -137,7 +145,8 @@ static const struct sdp_codec *choose(const struct sdp_media *offered, const str
 	for (unsigned i = 0; i < offered->n_codecs; i++) {
 		const struct sdp_codec *c = &offered->codecs[i];
 		const struct sdp_cap *match = cap_of(w->caps, c);
-		if (match && (!best || (w->prefer_ours && match < *cap))) {
+		bool comparable = !best || w->prefer_ours || !strcasecmp(c->name, best->name);
+		if (match && comparable && (!best || match < *cap)) {
 			best = c;
 			*cap = match;
 		}

@@ -45,8 +45,9 @@ struct sdp_local {
 struct sdp_wish {
 	enum sdp_direction direction; /* ours; SDP_INACTIVE keeps the section without media */
 	bool reject;		      /* answer with port 0 */
-	const struct sdp_cap *caps;   /* ended by a NULL name; our preference decides only among
-					 equals: the offer's order wins, unless prefer_ours */
+	/* Ended by a NULL name. The offer's order decides between codecs, ours between variants of
+	 * one; with prefer_ours ours decides all. */
+	const struct sdp_cap *caps;
 	bool prefer_ours;
 	const char *const *exts; /* NULL-terminated */
 	/* where we send: */
