@@ -177,7 +177,7 @@ static void put_media_line(struct out *o, const struct sdp_media *m)
 	put(o, "\r\nc=IN IP%c %s\r\n", strchr(address, ':') ? '6' : '4', address);
 }
 
-static void put_media(struct out *o, const struct sdp_media *m)
+static void put_media(struct out *o, const struct sdp *s, const struct sdp_media *m)
 {
 	static const char *const directions[] = {"inactive", "sendonly", "recvonly", "sendrecv"};
 
@@ -192,7 +192,8 @@ static void put_media(struct out *o, const struct sdp_media *m)
 	put_flag(o, "rtcp-mux", m->rtcp_mux);
 	put_flag(o, "rtcp-mux-only", m->rtcp_mux_only);
 	put_flag(o, "rtcp-rsize", m->rtcp_rsize);
-	put_flag(o, "extmap-allow-mixed", m->extmap_allow_mixed);
+	/* At session level it means every section. */
+	put_flag(o, "extmap-allow-mixed", m->extmap_allow_mixed && !s->extmap_allow_mixed);
 	for (unsigned i = 0; i < m->n_codecs; i++)
 		put_codec(o, &m->codecs[i]);
 	if (m->max_packet_ms)
@@ -209,6 +210,6 @@ int sdp_write(const struct sdp *s, struct buf *b)
 
 	put_session(&o, s);
 	for (unsigned i = 0; i < s->n_media; i++)
-		put_media(&o, &s->media[i]);
+		put_media(&o, s, &s->media[i]);
 	return o.error;
 }
