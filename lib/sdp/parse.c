@@ -180,6 +180,8 @@ static int parse_media(struct parser *p, struct text t)
 		if (text_len(format))
 			r = add_format(p, format);
 	}
+	if (r == 0 && !p->m->n_codecs)
+		return parse_fail(p, "m= names no format");
 	return r;
 }
 

@@ -172,8 +172,6 @@ static void put_media_line(struct out *o, const struct sdp_media *m)
 		put(o, " %u", m->codecs[i].pt);
 	if (m->formats)
 		put(o, " %s", m->formats);
-	else if (!m->n_codecs)
-		put(o, " 0"); /* the grammar wants one */
 	put(o, "\r\nc=IN IP%c %s\r\n", strchr(address, ':') ? '6' : '4', address);
 }
 
