@@ -25,7 +25,7 @@ pkgs_media = sndfile
 
 rooms_msr-frames   = frame
 pkgs_msr-frames    = jansson
-rooms_msr-ws       = web
+rooms_msr-ws       = media web
 pkgs_msr-ws        = jansson
 rooms_msr-record   = media event frame
 pkgs_msr-record    = jansson libcrypto
@@ -109,8 +109,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 $(BUILD)/bin/%: scripts/%
 	@mkdir -p $(@D)
-	sed 's/@VERSION@/$(VERSION)/' $< >$@
-	chmod 755 $@
+	install -m 755 $< $@
 
 .PHONY: all
 all: $(patsubst %,$(BUILD)/bin/%,$(PROGRAMS) $(SCRIPTS))
@@ -172,7 +171,7 @@ help:
 run:
 	@scripts/deps run
 	@$(MAKE) all
-	@exec build/bin/msr-supervise run -d var
+	@build/bin/msr-supervise run -d var
 
 check:
 	@scripts/deps run check
