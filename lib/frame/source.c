@@ -351,5 +351,11 @@ uint64_t source_ring_id(const struct source *s)
 
 void source_stats(const struct source *s, struct source_stats *out)
 {
+	struct ring_stats ring;
+
 	*out = s->stats;
+	if (s->ring) {
+		ring_stats(s->ring, &ring);
+		out->producer_starts = ring.producer_starts;
+	}
 }

@@ -17,9 +17,10 @@ struct loop;
 struct source;
 
 struct source_stats {
-	uint64_t frames, bytes; /* read */
-	uint64_t resyncs;	/* times damage was met */
-	uint64_t skipped;	/* bytes skipped over damage */
+	uint64_t frames, bytes;	  /* read */
+	uint64_t resyncs;	  /* times damage was met */
+	uint64_t skipped;	  /* bytes skipped over damage */
+	uint64_t producer_starts; /* of a ring: how often a producer opened it; 0 for others */
 };
 
 struct source_opts {
