@@ -25,10 +25,10 @@ pkgs_media = sndfile
 
 rooms_msr-frames   = frame
 pkgs_msr-frames    = jansson
-rooms_msr-ws       = media web
+rooms_msr-ws       = web
 pkgs_msr-ws        = jansson
 rooms_msr-record   = media event frame
-pkgs_msr-record    = jansson libcrypto
+pkgs_msr-record    = jansson
 rooms_msr-taskscan = loop event
 pkgs_msr-taskscan  = jansson libcrypto
 rooms_msr-sfu      = peer sdp rtp web

@@ -1,0 +1,64 @@
+/*
+ * Command lines: how the parts of a recording become one file, its picture, its checksum. Pure:
+ * nothing is run here.
+ *
+ * What is in the parts comes from strangers. Each part is opened with the one demuxer its first
+ * bytes call for (or one of a short list), and no other file or network address is ever opened
+ * because of what stands in it.
+ */
+#ifndef MSR_RECORD_FFMPEG_H
+#define MSR_RECORD_FFMPEG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "journal.h"
+#include "probe.h"
+#include "recorder.h"
+
+#define ARGS_MAX  96
+#define ARGS_TEXT 24576 /* bytes; paths are the long ones */
+
+/* A command line under construction. */
+struct args {
+	const char *v[ARGS_MAX + 1]; /* NULL-terminated */
+	int n;
+	char text[ARGS_TEXT];
+	size_t used;
+	bool full; /* something did not fit: not to be run */
+};
+
+/* One part file as an input. */
+struct input {
+	const char *path; /* absolute; NULL: there is none */
+	int codec;	  /* enum frame_codec as sniffed */
+	int64_t first_us; /* time of its first part */
+	struct probe probe;
+};
+
+/* What is to become of them. */
+struct plan {
+	const char *ext; /* of the result */
+	bool video;
+	bool copy_video, copy_audio;
+	double seconds; /* expected, for progress */
+};
+
+void args_start(struct args *a, const char *program);
+void args_add(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* `lost`: parts are missing, so copied sound would be too short. False: there is nothing to play.
+ */
+bool ffmpeg_plan(const struct input in[STREAMS], const struct settings *set, bool lost,
+		 struct plan *plan);
+
+void ffmpeg_probe(struct args *a, const char *path, int codec);
+void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct plan *plan,
+		    const char *out);
+void ffmpeg_wave(struct args *a, const char *media, const char *out);
+void ffmpeg_poster(struct args *a, const char *media, double duration, const char *out);
+
+/* Seconds of media done so far as told by a chunk of -progress output, or -1. */
+double ffmpeg_progress(const char *text, size_t n);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * Finishing: from part files to the final file. A queue of ended recordings, and a bounded number
+ * of jobs that each run one child after the other:
+ *
+ *   ffprobe the parts → ffmpeg: one file → ffprobe it → waveform or poster → sha256sum → sync
+ *   → final names (store) → event `finished`
+ *
+ * A job that is killed half-way is done again from its parts, which stay until the end.
+ */
+#ifndef MSR_RECORD_FINISH_H
+#define MSR_RECORD_FINISH_H
+
+#include <stdbool.h>
+
+struct finisher;
+struct recorder;
+struct recording;
+
+/* `idle` is called when the last job has ended. 0 or -ENOMEM. */
+int finisher_new(struct finisher **fp, struct recorder *r, void (*idle)(void *arg), void *arg);
+/* Kills what runs and forgets what waits: the next start does it. Accepts NULL. */
+void finisher_free(struct finisher *f);
+
+/* Takes an ended recording; begins when it is its turn. */
+void finisher_add(struct finisher *f, struct recording *rec);
+bool finisher_is_idle(const struct finisher *f);
+
+#endif

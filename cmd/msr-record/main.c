@@ -1,0 +1,339 @@
+/*
+ * msr-record: media frames into files that play. Options, wiring, start and stop; see recorder.h
+ * for the way of a frame.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/opt.h"
+#include "event/event.h"
+#include "finish.h"
+#include "intake.h"
+#include "loop/loop.h"
+#include "recorder.h"
+#include "recording.h"
+#include "recover.h"
+#include "session.h"
+
+#define FDS_OWN	      64 /* sources, events, children and the like */
+#define FDS_RECORDING 3	 /* journal, audio, video */
+#define SESSIONS_MAX  20000
+#define DAY_US	      86400000000
+#define TICK_US	      1000000
+#define METRICS_TICKS 5
+
+static struct {
+	struct opt_list inputs;
+	const char *storage, *events, *metrics;
+	bool follow, recover;
+	struct settings set;
+} opts = {
+    .storage = ".",
+    .set = {.audio = "mp3",
+	    .video = "webm",
+	    .pictures = true,
+	    .finishers = 2,
+	    .idle_us = 60 * 1000000ll,
+	    .max_pause_us = 3600 * 1000000ll,
+	    .grace_us = 10 * 1000000ll},
+};
+
+static const struct opt table[] = {
+    {'i', "input", OPT_LIST, &opts.inputs, NULL, "SOURCE", "-, path or shm:NAME; repeatable", 0, 0},
+    {'d', "storage", OPT_STR, &opts.storage, "MSR_STORAGE", "DIR", "folder for recordings (.)", 0,
+     0},
+    {'e', "events", OPT_STR, &opts.events, NULL, "PATH", "write events there (stderr)", 0, 0},
+    {0, "audio", OPT_STR, &opts.set.audio, "MSR_AUDIO", "FORMAT", "mp3, opus, flac, wav, m4a (mp3)",
+     0, 0},
+    {0, "video", OPT_STR, &opts.set.video, "MSR_VIDEO", "FORMAT", "webm, mkv, mp4 (webm)", 0, 0},
+    {0, "finishers", OPT_INT, &opts.set.finishers, NULL, "N", "finished at once (2)", 1, 64},
+    {0, "pictures", OPT_FLAG, &opts.set.pictures, NULL, NULL, "waveforms, posters; --no-pictures",
+     0, 0},
+    {0, "idle", OPT_TIME, &opts.set.idle_us, NULL, "TIME", "end abandoned sessions after (60s)",
+     100000, DAY_US},
+    {0, "max-pause", OPT_TIME, &opts.set.max_pause_us, NULL, "TIME",
+     "end silent sessions after (1h)", 100000, 365 * DAY_US},
+    {0, "sync", OPT_INT, &opts.set.sync_ms, NULL, "MS", "safe against power loss; 0: not (0)", 0,
+     60000},
+    {0, "max-sessions", OPT_INT, &opts.set.max_sessions, NULL, "N", "recordings at once", 1,
+     1000000},
+    {0, "max-bytes", OPT_SIZE, &opts.set.max_bytes, NULL, "SIZE", "of a recording; 0: no bound (0)",
+     0, INT64_MAX},
+    {0, "follow", OPT_FLAG, &opts.follow, NULL, NULL, "a FIFO: wait for the next writer", 0, 0},
+    {0, "grace", OPT_TIME, &opts.set.grace_us, NULL, "TIME", "finish so long after SIGTERM (10s)",
+     0, DAY_US},
+    {0, "metrics", OPT_STR, &opts.metrics, NULL, "FILE", "write Prometheus text there", 0, 0},
+    {0, "recover", OPT_FLAG, &opts.recover, NULL, NULL, "finish what was interrupted, and exit", 0,
+     0},
+    {0, NULL, OPT_FLAG, NULL, NULL, NULL, NULL, 0, 0},
+};
+
+static const struct opt_program program = {
+    .name = "msr-record",
+    .usage = "[-d DIR] [-e EVENTS] [--audio FORMAT] [--video FORMAT] -i SOURCE ...\n"
+	     "       msr-record --recover [-d DIR]",
+    .summary = "Write media frames into files that play.",
+    .footer = "Sources are read until they end; a ring (shm:NAME) has no end. See msr-record(8).",
+    .opts = table,
+};
+
+/* What runs. */
+struct app {
+	struct recorder r;
+	struct intake *intake;
+	struct metrics *metrics;
+	struct loop_timer tick, grace;
+	unsigned ticks;
+	bool input_ended, stopping;
+};
+
+static bool is_one_of(const char *s, const char *const *list)
+{
+	for (; *list; list++)
+		if (!strcmp(s, *list))
+			return true;
+	return false;
+}
+
+static int check_options(int argc, char **argv)
+{
+	static const char *const audio[] = {"mp3", "opus", "flac", "wav", "m4a", NULL};
+	static const char *const video[] = {"webm", "mkv", "mp4", NULL};
+	int next;
+
+	switch (opt_parse(&program, argc, argv, &next)) {
+	case OPT_DONE:
+		return 0;
+	case OPT_USAGE:
+		return 2;
+	case OPT_OK:
+		break;
+	}
+	if (next < argc)
+		return opt_usage(&program, "'%s' is not expected; sources are given with -i",
+				 argv[next]);
+	if (!is_one_of(opts.set.audio, audio))
+		return opt_usage(&program, "--audio is mp3, opus, flac, wav or m4a, not '%s'",
+				 opts.set.audio);
+	if (!is_one_of(opts.set.video, video))
+		return opt_usage(&program, "--video is webm, mkv or mp4, not '%s'", opts.set.video);
+	if (opts.recover && opts.inputs.n)
+		return opt_usage(&program, "--recover reads no input");
+	return -1;
+}
+
+/* ---- metrics ---- */
+
+static void list_metrics(struct metrics *m, const struct counters *n)
+{
+	metrics_counter(m, "msr_record_frames_total", NULL, "Frames read", &n->frames);
+	metrics_counter(m, "msr_record_bytes_total", NULL, "Bytes of frames read", &n->bytes);
+	metrics_counter(m, "msr_record_parts_total", NULL, "Parts stored", &n->parts);
+	metrics_counter(m, "msr_record_duplicates_total", NULL, "Parts left out as repetitions",
+			&n->duplicates);
+	metrics_counter(m, "msr_record_missing_total", NULL, "Parts that never came", &n->missing);
+	metrics_counter(m, "msr_record_replayed_total", NULL,
+			"Frames skipped after a restart because they are stored", &n->replayed);
+	metrics_counter(m, "msr_record_ignored_total", NULL, "Frames that are not recorded",
+			&n->ignored);
+	metrics_counter(m, "msr_record_dropped_total", NULL, "Media of refused sessions",
+			&n->dropped);
+	metrics_counter(m, "msr_record_refused_total", NULL, "Sessions refused", &n->refused);
+	metrics_counter(m, "msr_record_started_total", NULL, "Recordings begun", &n->started);
+	metrics_counter(m, "msr_record_finished_total", NULL, "Recordings finished", &n->finished);
+	metrics_counter(m, "msr_record_failed_total", NULL, "Recordings that could not be finished",
+			&n->failed);
+	metrics_counter(m, "msr_record_recovered_total", NULL, "Recordings taken over at start",
+			&n->recovered);
+	metrics_counter(m, "msr_record_batches_total", NULL, "Batches written", &n->batches);
+	metrics_counter(m, "msr_record_disk_full_total", NULL, "Times that writing stood still",
+			&n->disk_full);
+	metrics_counter(m, "msr_record_resyncs_total", NULL, "Times that input was damaged",
+			&n->resyncs);
+	metrics_counter(m, "msr_record_skipped_bytes_total", NULL, "Bytes of damaged input",
+			&n->skipped);
+	metrics_gauge(m, "msr_record_open", NULL, "Recordings open or to be finished", &n->open);
+	metrics_gauge(m, "msr_record_queued", NULL, "Recordings to be finished", &n->queued);
+	metrics_gauge(m, "msr_record_paused", NULL, "1 while the disk is full", &n->paused);
+	metrics_process(m);
+}
+
+static void write_metrics(struct app *a)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	int ret = metrics_render(a->metrics, &b);
+	if (!ret)
+		ret = file_publish(AT_FDCWD, opts.metrics, buf_data(&b), buf_len(&b), 0);
+	if (ret)
+		log_warn("cannot write '%s': %s", opts.metrics, strerror(-ret));
+	buf_done(&b);
+}
+
+static void on_tick(void *arg)
+{
+	struct app *a = arg;
+
+	intake_tick(a->intake);
+	if (opts.metrics && a->ticks++ % METRICS_TICKS == 0)
+		write_metrics(a);
+	loop_timer_in_us(&a->tick, TICK_US);
+}
+
+/* ---- ends ---- */
+
+static void stop_when_done(struct app *a)
+{
+	if (a->input_ended && finisher_is_idle(a->r.finisher))
+		loop_stop(a->r.loop, 0);
+}
+
+static void on_input_end(void *arg)
+{
+	struct app *a = arg;
+
+	a->input_ended = true;
+	stop_when_done(a);
+}
+
+static void on_finisher_idle(void *arg)
+{
+	stop_when_done(arg);
+}
+
+static void on_grace(void *arg)
+{
+	struct app *a = arg;
+	int64_t left = metric_get(&a->r.n.queued);
+
+	if (left)
+		log_warn("%lld recordings are left to the next start or --recover",
+			 (long long)left);
+	loop_stop(a->r.loop, 0);
+}
+
+static void on_stop(void *arg)
+{
+	struct app *a = arg;
+
+	log_info("stopping; once more to stop at once");
+	a->stopping = true;
+	loop_timer_in_us(&a->grace, opts.set.grace_us);
+	if (!a->input_ended)
+		intake_stop(a->intake, opts.set.grace_us / 2);
+}
+
+/* ---- start ---- */
+
+static int open_inputs(struct app *a)
+{
+	static const char *const standard[] = {"-"};
+	const char *const *specs = opts.inputs.n ? opts.inputs.v : standard;
+	size_t n = opts.inputs.n ? opts.inputs.n : 1;
+
+	for (size_t i = 0; i < n; i++) {
+		int ret = intake_add(a->intake, specs[i], opts.follow);
+		if (ret == -EBUSY)
+			log_error("'%s' is being read by another process", specs[i]);
+		else if (ret == -ENOENT)
+			log_error("cannot open '%s': %s; create it with mkfifo", specs[i],
+				  strerror(-ret));
+		else if (ret)
+			log_error("cannot open '%s': %s", specs[i], strerror(-ret));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static void set_limits(struct settings *set)
+{
+	size_t fds = file_raise_nofile();
+
+	if (!set->max_sessions) {
+		set->max_sessions = fds > FDS_OWN ? (int64_t)(fds - FDS_OWN) / FDS_RECORDING : 1;
+		if (set->max_sessions > SESSIONS_MAX)
+			set->max_sessions = SESSIONS_MAX;
+	}
+	/* A file size limit is met like a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+static int app_open(struct app *a)
+{
+	struct recorder *r = &a->r;
+	int ret = loop_new(&r->loop);
+
+	if (ret)
+		return ret;
+	loop_timer_init(&a->tick, r->loop, on_tick, a);
+	loop_timer_init(&a->grace, r->loop, on_grace, a);
+	if ((ret = events_open(&r->events, opts.events, "msr-record"))) {
+		log_error("cannot open '%s': %s", opts.events, strerror(-ret));
+		return ret;
+	}
+	if ((ret = store_open(&r->store, opts.storage))) {
+		log_error("cannot open the storage '%s': %s", opts.storage, strerror(-ret));
+		return ret;
+	}
+	if ((ret = metrics_new(&a->metrics)) ||
+	    (ret = finisher_new(&r->finisher, r, on_finisher_idle, a)) ||
+	    (ret = intake_new(&a->intake, r, on_input_end, a)) ||
+	    (ret = loop_stop_signals(r->loop, on_stop, a)))
+		return ret;
+	list_metrics(a->metrics, &r->n);
+	if (!opts.recover && (ret = open_inputs(a)))
+		return ret;
+	return recover_all(r, opts.recover);
+}
+
+static void app_close(struct app *a)
+{
+	if (opts.metrics && a->metrics)
+		write_metrics(a);
+	intake_free(a->intake);
+	sessions_free(&a->r);
+	list_each_safe (i, &a->r.ended)
+		recording_free(container_of(i, struct recording, link));
+	finisher_free(a->r.finisher);
+	map_done(&a->r.sessions);
+	metrics_free(a->metrics);
+	store_close(&a->r.store);
+	events_close(a->r.events);
+	loop_free(a->r.loop);
+}
+
+int main(int argc, char **argv)
+{
+	static struct app a;
+	int status = check_options(argc, argv);
+
+	if (status >= 0)
+		return status;
+	set_limits(&opts.set);
+	a.r.set = opts.set;
+	a.r.store.dirfd = -1;
+	map_init(&a.r.sessions);
+	list_init(&a.r.dirty);
+	list_init(&a.r.ended);
+	int ret = app_open(&a);
+	if (!ret) {
+		loop_timer_in_us(&a.tick, TICK_US);
+		intake_start(a.intake);
+		ret = loop_run(a.r.loop);
+		if (ret)
+			log_error("the event loop failed: %s", strerror(-ret));
+	}
+	status = ret || intake_failed(a.intake) || metric_get(&a.r.n.failed) ? 1 : 0;
+	app_close(&a);
+	return status;
+}

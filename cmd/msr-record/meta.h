@@ -1,0 +1,32 @@
+/* <name>.json: what a finished recording is. */
+#ifndef MSR_RECORD_META_H
+#define MSR_RECORD_META_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probe.h"
+#include "recording.h"
+
+#define META_MAX 16384 /* bytes; two ids, names, sixteen gaps */
+
+struct meta {
+	const char *ext;
+	uint64_t bytes;
+	const char *sha256;
+	const struct probe *probe; /* of the media file */
+	bool wave, poster;
+};
+
+/* The text for the recording under its final name. Its length, or -ENOBUFS. */
+int meta_write(char out[static META_MAX], const struct recording *rec,
+	       const struct store_name *final, const struct meta *m);
+
+/*
+ * Takes the final name (its stem) and the extension of the media out of such a text. 0 or
+ * -EBADMSG when it is not whole.
+ */
+int meta_read_name(const char *text, size_t n, char stem[static STEM_SIZE], char ext[static 8]);
+
+#endif

@@ -1,0 +1,81 @@
+/* ffprobe's JSON, of which little is taken and everything may be missing. */
+#include "probe.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+static int number(const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	if (json_is_integer(v)) {
+		json_int_t n = json_integer_value(v);
+		return n > 0 && n < 1 << 30 ? (int)n : 0;
+	}
+	return json_is_string(v) ? atoi(json_string_value(v)) : 0; /* "sample_rate": "48000" */
+}
+
+static void add_stream(struct probe *p, const json_t *o)
+{
+	const char *type = json_string_value(json_object_get(o, "codec_type"));
+	const char *codec = json_string_value(json_object_get(o, "codec_name"));
+	struct probe_stream *s = &p->streams[p->n];
+
+	if (!type || !codec || p->n == PROBE_STREAMS)
+		return;
+	if (number(json_object_get(o, "disposition"), "attached_pic"))
+		return;
+	*s = (struct probe_stream){
+	    .video = !strcmp(type, "video"),
+	    .width = number(o, "width"),
+	    .height = number(o, "height"),
+	    .rate = number(o, "sample_rate"),
+	    .channels = number(o, "channels"),
+	};
+	snprintf(s->codec, sizeof(s->codec), "%s", codec);
+	if (s->video || !strcmp(type, "audio"))
+		p->n++;
+}
+
+int probe_parse(const char *text, size_t n, struct probe *out)
+{
+	json_t *root = json_loadb(text, n, 0, NULL);
+	const json_t *streams = json_object_get(root, "streams");
+	struct probe p = {0};
+
+	if (!root)
+		return -EBADMSG;
+	const char *duration =
+	    json_string_value(json_object_get(json_object_get(root, "format"), "duration"));
+	if (duration)
+		p.duration = strtod(duration, NULL);
+	if (!isfinite(p.duration) || p.duration < 0)
+		p.duration = 0;
+	for (size_t i = 0; i < json_array_size(streams); i++)
+		add_stream(&p, json_array_get(streams, i));
+	json_decref(root);
+	*out = p;
+	return 0;
+}
+
+const struct probe_stream *probe_first(const struct probe *p, bool video)
+{
+	for (int i = 0; i < p->n; i++)
+		if (p->streams[i].video == video)
+			return &p->streams[i];
+	return NULL;
+}
+
+int probe_count(const struct probe *p, bool video)
+{
+	int n = 0;
+
+	for (int i = 0; i < p->n; i++)
+		n += p->streams[i].video == video;
+	return n;
+}

@@ -1,0 +1,30 @@
+/* What FFmpeg's ffprobe says about a file. */
+#ifndef MSR_RECORD_PROBE_H
+#define MSR_RECORD_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PROBE_STREAMS 16 /* of one file; more are ignored */
+
+struct probe_stream {
+	bool video; /* otherwise audio */
+	char codec[32];
+	int width, height;  /* pixels */
+	int rate, channels; /* Hz */
+};
+
+struct probe {
+	double duration; /* seconds, 0 when unknown */
+	int n;
+	struct probe_stream streams[PROBE_STREAMS]; /* audio and video only, no cover pictures */
+};
+
+/* Reads the JSON that `ffprobe -show_format -show_streams -of json` prints. 0 or -EBADMSG. */
+int probe_parse(const char *text, size_t n, struct probe *out);
+
+/* The first video or audio stream, or NULL. */
+const struct probe_stream *probe_first(const struct probe *p, bool video);
+int probe_count(const struct probe *p, bool video);
+
+#endif

@@ -1,0 +1,357 @@
+/* Recordings: parts in order and once, gaps noted, journal behind the files. */
+#include "recording.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "base/log.h"
+#include "event/event.h"
+#include "frame/frame.h"
+#include "recorder.h"
+
+static struct recording *recording_new(struct recorder *r)
+{
+	struct recording *rec = calloc(1, sizeof(*rec));
+
+	if (!rec)
+		return NULL;
+	rec->recorder = r;
+	rec->journal = -1;
+	rec->has_room = true;
+	rec->state.phase = PHASE_OPEN;
+	list_init(&rec->dirty);
+	list_init(&rec->link);
+	metric_add(&r->n.open, 1);
+	return rec;
+}
+
+void recording_free(struct recording *rec)
+{
+	if (!rec)
+		return;
+	metric_add(&rec->recorder->n.open, -1);
+	list_remove(&rec->dirty);
+	list_remove(&rec->link);
+	for (int i = 0; i < STREAMS; i++)
+		writer_close(rec->writers[i]);
+	if (rec->journal >= 0)
+		close(rec->journal);
+	free(rec);
+}
+
+static void mark_dirty(struct recording *rec)
+{
+	rec->rested = false;
+	if (list_empty(&rec->dirty))
+		list_push(&rec->recorder->dirty, &rec->dirty);
+}
+
+/* ---- beginning and taking over ---- */
+
+int recording_open(struct recording **rp, struct recorder *r, const struct journal_head *h)
+{
+	struct recording *rec = recording_new(r);
+	struct event ev;
+
+	if (!rec)
+		return -ENOMEM;
+	rec->head = *h;
+	int ret = store_reserve(&r->store, h, &rec->state, &rec->name, &rec->journal);
+	if (ret) {
+		recording_free(rec);
+		return ret;
+	}
+	metric_add(&r->n.started, 1);
+	event_start(&ev, r->events, "recording-start", h->room, h->session);
+	if (*h->storage)
+		json_str(&ev.json, "storage", h->storage);
+	json_str(&ev.json, "name", rec->name.stem);
+	event_send(&ev, r->events);
+	*rp = rec;
+	return 0;
+}
+
+/* Opens the part files as long as the journal says. */
+static void resume_streams(struct recording *rec)
+{
+	char path[STORE_PATH_MAX];
+
+	for (int i = 0; i < STREAMS; i++) {
+		struct journal_stream *s = &rec->state.streams[i];
+		if (!s->present)
+			continue;
+		store_part(&rec->name, i, path);
+		int ret =
+		    writer_open(&rec->writers[i], s, i, NULL, rec->recorder->store.dirfd, path);
+		if (ret) {
+			log_error("cannot go on with '%s/%s': %s", rec->recorder->store.path, path,
+				  strerror(-ret));
+			s->present = false;
+			continue;
+		}
+		if (part_length(&rec->writers[i]->part) < s->bytes)
+			log_warn(
+			    "'%s/%s' is shorter than its journal says: the machine must have lost "
+			    "power",
+			    rec->recorder->store.path, path);
+		recording_rest(rec);
+		rec->rested = false;
+	}
+}
+
+int recording_resume(struct recording **rp, struct recorder *r, const struct store_name *name)
+{
+	struct recording *rec = recording_new(r);
+	char path[STORE_PATH_MAX];
+
+	if (!rec)
+		return -ENOMEM;
+	rec->name = *name;
+	store_hidden(name, ".journal", path);
+	int ret = journal_open(&rec->journal, r->store.dirfd, path, &rec->head, &rec->state);
+	if (!ret && !store_has_parts(&r->store, name) && !store_has(&r->store, name, ".json")) {
+		/* Reserved, and killed before the first part; or finished but for the journal. */
+		unlinkat(r->store.dirfd, path, 0);
+		ret = -ENODATA;
+	}
+	if (ret) {
+		recording_free(rec);
+		return ret;
+	}
+	if (rec->state.phase == PHASE_OPEN)
+		resume_streams(rec);
+	*rp = rec;
+	return 0;
+}
+
+/* ---- parts ---- */
+
+static bool same_as_first(const struct journal_stream *s, const struct frame *f)
+{
+	return s->first_len == f->body_len && s->first_crc == crc32c(0, f->body, f->body_len);
+}
+
+static void note_gap(struct recording *rec, enum stream stream, uint64_t part, uint64_t missing,
+		     const struct frame *f)
+{
+	struct journal_state *st = &rec->state;
+	struct recorder *r = rec->recorder;
+	struct event ev;
+
+	if (st->n_gaps < JOURNAL_GAPS)
+		st->gaps[st->n_gaps] = (struct journal_gap){
+		    .stream = (uint8_t)stream,
+		    .part = part,
+		    .missing = missing,
+		    .at_us = f->time_us - recording_start_us(rec),
+		};
+	st->n_gaps++;
+	/* Numbers are the peer's: sums stay within their types whatever it says. */
+	uint64_t *sum = &st->streams[stream].missing;
+	*sum = *sum + missing < *sum ? UINT64_MAX : *sum + missing;
+	metric_add(&r->n.missing, missing < UINT32_MAX ? (int64_t)missing : UINT32_MAX);
+	event_start(&ev, r->events, "gap", rec->head.room, rec->head.session);
+	json_str(&ev.json, "name", rec->name.stem);
+	json_str(&ev.json, "kind", stream_names[stream]);
+	json_uint(&ev.json, "part", part);
+	json_uint(&ev.json, "missing", missing);
+	event_send(&ev, r->events);
+}
+
+static int add_stream(struct recording *rec, enum stream stream, const struct frame *f)
+{
+	struct journal_stream *s = &rec->state.streams[stream];
+	char path[STORE_PATH_MAX];
+
+	store_part(&rec->name, stream, path);
+	int ret =
+	    writer_open(&rec->writers[stream], s, stream, f, rec->recorder->store.dirfd, path);
+	if (ret)
+		return ret;
+	s->first_len = f->body_len;
+	s->first_crc = crc32c(0, f->body, f->body_len);
+	mark_dirty(rec);
+	/* Parts count from 0 or from 1: what begins later lacks a beginning. */
+	if (f->part > 1)
+		note_gap(rec, stream, 1, f->part - 1, f);
+	return 0;
+}
+
+/* Whether a part number not above the highest means that the producer counts anew. */
+static bool counts_anew(const struct journal_stream *s, const struct frame *f)
+{
+	return f->part == s->first_part && s->parts > 1 && f->body_len && !same_as_first(s, f);
+}
+
+/* The part's number in this recording; false when it is a repetition. */
+static bool place_part(struct journal_stream *s, const struct frame *f, uint64_t *part)
+{
+	if (__builtin_add_overflow(f->part, s->base, part))
+		return false;
+	if (*part >= s->next_part)
+		return true;
+	if (!counts_anew(s, f))
+		return false;
+	s->base = s->next_part - f->part;
+	*part = s->next_part;
+	return true;
+}
+
+static int store_part_of(struct recording *rec, enum stream stream, const struct frame *f)
+{
+	struct journal_stream *s = &rec->state.streams[stream];
+	struct writer *w = rec->writers[stream];
+	uint64_t part;
+	int ret;
+
+	if (!place_part(s, f, &part)) {
+		s->duplicates++;
+		metric_add(&rec->recorder->n.duplicates, 1);
+		return PUT_STORED;
+	}
+	if (part > s->next_part && s->parts) {
+		uint64_t missing = part - s->next_part;
+		if (w->type->gap && (ret = w->type->gap(w, missing, f)))
+			return ret;
+		note_gap(rec, stream, s->next_part, missing, f);
+		s->next_part = part; /* noted once, also when the disk is full now */
+	}
+	if ((ret = w->type->put(w, f)))
+		return ret;
+	s->next_part = part + 1;
+	s->parts++;
+	s->chunk_bytes = f->body_len;
+	s->last_us = f->time_us;
+	metric_add(&rec->recorder->n.parts, 1);
+	return PUT_STORED;
+}
+
+int recording_put(struct recording *rec, enum stream stream, const struct frame *f)
+{
+	struct journal_stream *s = &rec->state.streams[stream];
+	int64_t max = rec->recorder->set.max_bytes;
+
+	if (!rec->writers[stream]) {
+		int ret = s->present ? PUT_NEW : add_stream(rec, stream, f);
+		if (ret)
+			return ret;
+	}
+	mark_dirty(rec);
+	if (!rec->writers[stream]->type->continues(rec->writers[stream], f)) {
+		if (!same_as_first(s, f))
+			return PUT_NEW;
+		s->duplicates++;
+		metric_add(&rec->recorder->n.duplicates, 1);
+		return PUT_STORED;
+	}
+	if (max && recording_bytes(rec) + f->body_len > (uint64_t)max)
+		return PUT_FULL;
+	return store_part_of(rec, stream, f);
+}
+
+/* ---- flushing and ending ---- */
+
+int recording_flush(struct recording *rec)
+{
+	for (int i = 0; i < STREAMS; i++) {
+		int ret = rec->writers[i] ? rec->writers[i]->type->flush(rec->writers[i]) : 0;
+		if (ret)
+			return ret;
+	}
+	int ret = journal_write(rec->journal, &rec->state);
+	if (!ret)
+		list_remove(&rec->dirty);
+	return ret;
+}
+
+void recording_rest(struct recording *rec)
+{
+	if (rec->rested)
+		return;
+	rec->rested = true;
+	for (int i = 0; i < STREAMS; i++)
+		if (rec->writers[i])
+			rec->writers[i]->type->rest(rec->writers[i], false);
+}
+
+static int end_streams(struct recording *rec)
+{
+	for (int i = 0; i < STREAMS; i++) {
+		struct writer *w = rec->writers[i];
+		int ret = w ? w->type->rest(w, true) : 0;
+		if (!ret && w)
+			ret = w->type->flush(w);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int recording_end(struct recording *rec, const char *reason)
+{
+	struct recorder *r = rec->recorder;
+	uint64_t parts = 0, missing = 0;
+	struct event ev;
+	int ret = recording_flush(rec);
+
+	if (!ret)
+		ret = end_streams(rec);
+	if (ret)
+		return ret;
+	rec->state.phase = PHASE_ENDED;
+	if ((ret = journal_write(rec->journal, &rec->state))) {
+		rec->state.phase = PHASE_OPEN;
+		return ret;
+	}
+	for (int i = 0; i < STREAMS; i++) {
+		parts += rec->state.streams[i].parts;
+		missing += rec->state.streams[i].missing;
+		writer_close(rec->writers[i]);
+		rec->writers[i] = NULL;
+	}
+	list_remove(&rec->dirty);
+	list_push(&r->ended, &rec->link);
+	event_start(&ev, r->events, "recording-stop", rec->head.room, rec->head.session);
+	json_str(&ev.json, "name", rec->name.stem);
+	json_str(&ev.json, "reason", reason);
+	json_uint(&ev.json, "bytes", recording_bytes(rec));
+	json_uint(&ev.json, "parts", parts);
+	json_uint(&ev.json, "missing", missing);
+	event_send(&ev, r->events);
+	return 0;
+}
+
+/* ---- sums ---- */
+
+int64_t recording_start_us(const struct recording *rec)
+{
+	int64_t first = INT64_MAX;
+
+	for (int i = 0; i < STREAMS; i++)
+		if (rec->state.streams[i].present && rec->state.streams[i].first_us < first)
+			first = rec->state.streams[i].first_us;
+	return first == INT64_MAX ? 0 : first;
+}
+
+int64_t recording_end_us(const struct recording *rec)
+{
+	int64_t last = recording_start_us(rec);
+
+	for (int i = 0; i < STREAMS; i++)
+		if (rec->state.streams[i].present && rec->state.streams[i].last_us > last)
+			last = rec->state.streams[i].last_us;
+	return last;
+}
+
+uint64_t recording_bytes(const struct recording *rec)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < STREAMS; i++)
+		sum += rec->writers[i] ? part_length(&rec->writers[i]->part)
+				       : rec->state.streams[i].bytes;
+	return sum;
+}

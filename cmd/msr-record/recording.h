@@ -1,0 +1,69 @@
+/*
+ * A recording: a reserved name, a journal and up to three streams, each with its writer.
+ *
+ * Life: recording_open (or recording_resume) → recording_put ... recording_flush → recording_end,
+ * which hands it to the list `ended` of the recorder → the finisher, which frees it. It holds its
+ * journal open, and by that its name locked, until then.
+ */
+#ifndef MSR_RECORD_RECORDING_H
+#define MSR_RECORD_RECORDING_H
+
+#include "base/list.h"
+#include "journal.h"
+#include "store.h"
+#include "write.h"
+
+struct frame;
+struct recorder;
+
+struct recording {
+	struct recorder *recorder;
+	struct list dirty; /* in recorder.dirty */
+	struct list link;  /* in recorder.ended, then in the finisher's queue */
+	struct store_name name;
+	struct journal_head head;
+	struct journal_state state;
+	struct writer *writers[STREAMS]; /* owned; NULL where there is no such stream */
+	int journal;			 /* owned descriptor */
+	bool has_room;			 /* false: --max-bytes was reached */
+	bool rested;			 /* no need to call recording_rest again */
+};
+
+/* Reserves a name. 0 or -errno. */
+int recording_open(struct recording **rp, struct recorder *r, const struct journal_head *h);
+
+/*
+ * Takes over a recording that an interrupted run left: -EBUSY when a live process has it,
+ * -EBADMSG when its journal is damaged, -ENODATA when there is nothing in it (it is removed), or
+ * -errno. Its phase tells whether it goes on or is to be finished.
+ */
+int recording_resume(struct recording **rp, struct recorder *r, const struct store_name *name);
+
+enum put_result {
+	PUT_STORED, /* or left out as a repetition */
+	PUT_NEW,    /* begins a new stream: not for this recording */
+	PUT_FULL,   /* --max-bytes: end it */
+};
+
+/*
+ * Stores a media frame in `stream`, noting a gap before it. An enum put_result, or -errno of a
+ * write, after which the same frame is to be put again.
+ */
+int recording_put(struct recording *rec, enum stream stream, const struct frame *f);
+
+/* Everything put is in the files and in the journal. 0 or -errno, to be called again. */
+int recording_flush(struct recording *rec);
+/* Nothing came for a while: headers right, memory given back. */
+void recording_rest(struct recording *rec);
+/* Ends it; `reason` is for the event. 0, or -errno, to be called again. */
+int recording_end(struct recording *rec, const char *reason);
+/* Closes and frees, leaving the files. Accepts NULL. */
+void recording_free(struct recording *rec);
+
+/* Start and end in microseconds since 1970: times of the first and last part of all streams. */
+int64_t recording_start_us(const struct recording *rec);
+int64_t recording_end_us(const struct recording *rec);
+/* Bytes received. */
+uint64_t recording_bytes(const struct recording *rec);
+
+#endif

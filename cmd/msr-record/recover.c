@@ -1,0 +1,102 @@
+/* Recovery: journals found in the storage become sessions and finishing jobs again. */
+#include "recover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "event/event.h"
+#include "recorder.h"
+#include "recording.h"
+#include "session.h"
+
+#define BROKEN_AGE_S 60 /* younger ones may just be being made by another process */
+
+struct recovery {
+	struct recorder *r;
+	bool finish;
+	unsigned n_open, n_ended, n_busy;
+};
+
+static void say(struct recorder *r, const struct recording *rec, const char *state)
+{
+	struct event ev;
+
+	log_info("recovered room %s session %s: '%s', %llu bytes, %s", rec->head.room,
+		 rec->head.session, rec->name.stem, (unsigned long long)recording_bytes(rec),
+		 state);
+	event_start(&ev, r->events, "recovered", rec->head.room, rec->head.session);
+	if (*rec->head.storage)
+		json_str(&ev.json, "storage", rec->head.storage);
+	json_str(&ev.json, "name", rec->name.stem);
+	json_str(&ev.json, "state", state);
+	json_uint(&ev.json, "bytes", recording_bytes(rec));
+	event_send(&ev, r->events);
+	metric_add(&r->n.recovered, 1);
+}
+
+/* A journal cut short by a crash while it was made reserves a name for nobody. */
+static void on_broken(struct recorder *r, const struct store_name *name)
+{
+	char path[STORE_PATH_MAX];
+	struct stat st;
+
+	store_hidden(name, ".journal", path);
+	if (store_has_parts(&r->store, name)) {
+		log_error(
+		    "'%s/%s' is damaged; its part files stay where they are, play them with any "
+		    "player or give them to ffmpeg",
+		    r->store.path, path);
+		return;
+	}
+	if (fstatat(r->store.dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    time(NULL) - st.st_mtime > BROKEN_AGE_S)
+		unlinkat(r->store.dirfd, path, 0);
+}
+
+static void found(void *arg, const struct store_name *name)
+{
+	struct recovery *v = arg;
+	struct recorder *r = v->r;
+	struct recording *rec;
+	int ret = recording_resume(&rec, r, name);
+
+	if (ret == -EBADMSG)
+		on_broken(r, name);
+	v->n_busy += ret == -EBUSY;
+	if (ret) {
+		if (ret != -EBADMSG && ret != -EBUSY && ret != -ENODATA && ret != -ENOENT)
+			log_error("cannot recover '%s': %s", name->stem, strerror(-ret));
+		return;
+	}
+	bool ended = rec->state.phase == PHASE_ENDED;
+	say(r, rec, ended || v->finish ? "finishing" : "open");
+	v->n_ended += ended || v->finish;
+	v->n_open += !ended && !v->finish;
+	if (ended) {
+		ret = v->finish ? 0 : session_remember(r, rec);
+		list_push(&r->ended, &rec->link);
+	} else {
+		ret = v->finish ? recording_end(rec, "recover") : session_adopt(r, rec);
+	}
+	if (ret)
+		log_error("recovering '%s': %s; it is left for the next start", name->stem,
+			  strerror(-ret));
+}
+
+int recover_all(struct recorder *r, bool finish)
+{
+	struct recovery v = {.r = r, .finish = finish};
+	int ret = store_scan(&r->store, found, &v);
+
+	if (v.n_open || v.n_ended || finish)
+		log_info("recovered %u recordings: %u to be continued, %u to be finished",
+			 v.n_open + v.n_ended, v.n_open, v.n_ended);
+	if (v.n_busy)
+		log_info("%u recordings are open in another process and left alone", v.n_busy);
+	return ret;
+}

@@ -1,0 +1,507 @@
+/* Sessions, targets, and the choice of the recording for each frame. */
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "event/event.h"
+#include "frame/frame.h"
+#include "recorder.h"
+#include "recording.h"
+
+#define TARGETS_MAX 64 /* storage ids of one session: peers choose them */
+#define REST_US	    1000000
+#define KEY_SIZE    (2 * ID_SIZE)
+
+struct target {
+	struct list link; /* in session.targets */
+	char storage[ID_SIZE];
+	struct recording *recs[STREAMS]; /* current ones; the same may stand there several times */
+	struct journal_source seen[JOURNAL_SOURCES]; /* frames up to there are in recordings */
+	bool refused;				     /* drop its media until the session ends */
+};
+
+struct session {
+	struct map_node node; /* in recorder.sessions */
+	char key[KEY_SIZE];   /* "room/session" */
+	char room[ID_SIZE], id[ID_SIZE];
+	struct list targets;
+	size_t n_targets;
+	struct mono last; /* when its last frame came */
+	uint32_t source;  /* where that was from */
+	bool orphan;	  /* its producer may be gone: --idle applies */
+};
+
+/* ---- finding and making ---- */
+
+static struct session *session_find(struct recorder *r, const char *room, const char *id)
+{
+	char key[KEY_SIZE];
+	int n = snprintf(key, sizeof(key), "%s/%s", room, id);
+	struct map_node *node = map_get(&r->sessions, key, (size_t)n);
+
+	return node ? container_of(node, struct session, node) : NULL;
+}
+
+static struct session *session_get(struct recorder *r, const char *room, const char *id)
+{
+	struct session *s = session_find(r, room, id);
+
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	int n = snprintf(s->key, sizeof(s->key), "%s/%s", room, id);
+	snprintf(s->room, sizeof(s->room), "%s", room);
+	snprintf(s->id, sizeof(s->id), "%s", id);
+	list_init(&s->targets);
+	s->last = mono_now();
+	if (map_put(&r->sessions, &s->node, s->key, (size_t)n) < 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static struct target *target_find(struct session *s, const char *storage)
+{
+	list_each (i, &s->targets) {
+		struct target *t = container_of(i, struct target, link);
+		if (!strcmp(t->storage, storage))
+			return t;
+	}
+	return NULL;
+}
+
+static struct target *target_get(struct session *s, const char *storage)
+{
+	struct target *t = target_find(s, storage);
+
+	if (t || s->n_targets >= TARGETS_MAX || !(t = calloc(1, sizeof(*t))))
+		return t;
+	snprintf(t->storage, sizeof(t->storage), "%s", storage);
+	list_init(&t->link);
+	list_push(&s->targets, &t->link);
+	s->n_targets++;
+	return t;
+}
+
+static void session_free(struct recorder *r, struct session *s)
+{
+	list_each_safe (i, &s->targets) {
+		list_remove(i);
+		free(container_of(i, struct target, link));
+	}
+	map_remove(&r->sessions, &s->node);
+	free(s);
+}
+
+/* ---- positions ---- */
+
+static uint64_t seen(const struct target *t, uint64_t ring_id)
+{
+	for (int i = 0; ring_id && i < JOURNAL_SOURCES; i++)
+		if (t->seen[i].ring_id == ring_id)
+			return t->seen[i].pos;
+	return 0;
+}
+
+/* False when there are too many rings. */
+static bool see(struct target *t, uint64_t ring_id, uint64_t pos)
+{
+	for (int i = 0; ring_id && i < JOURNAL_SOURCES; i++) {
+		if (t->seen[i].ring_id && t->seen[i].ring_id != ring_id)
+			continue;
+		t->seen[i].ring_id = ring_id;
+		if (pos > t->seen[i].pos)
+			t->seen[i].pos = pos;
+		return true;
+	}
+	return !ring_id;
+}
+
+static bool see_all(struct target *t, const struct journal_state *st)
+{
+	bool ok = true;
+
+	for (int i = 0; i < JOURNAL_SOURCES; i++)
+		if (st->sources[i].ring_id)
+			ok &= see(t, st->sources[i].ring_id, st->sources[i].pos);
+	return ok;
+}
+
+/* ---- refusing ---- */
+
+static void refuse(struct recorder *r, struct session *s, struct target *t, const char *why)
+{
+	struct event ev;
+
+	t->refused = true;
+	metric_add(&r->n.refused, 1);
+	log_error("not recording room %s session %s: %s", s->room, s->id, why);
+	event_start(&ev, r->events, "refused", s->room, s->id);
+	if (*t->storage)
+		json_str(&ev.json, "storage", t->storage);
+	json_str(&ev.json, "reason", why);
+	event_send(&ev, r->events);
+}
+
+/* Errors that pass when somebody makes room, and until then stop everything. */
+static bool is_passing(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG || err == -EIO || err == -ENOMEM;
+}
+
+/* ---- recordings of a target ---- */
+
+/* Ends `rec` for all streams of the target. */
+static int end_recording(struct target *t, struct recording *rec, const char *reason)
+{
+	int ret = recording_end(rec, reason);
+
+	if (ret)
+		return ret;
+	for (int i = 0; i < STREAMS; i++)
+		if (t->recs[i] == rec)
+			t->recs[i] = NULL;
+	return 0;
+}
+
+static int end_target(struct target *t, const struct origin *from, const char *reason)
+{
+	for (int i = 0; i < STREAMS; i++) {
+		struct recording *rec = t->recs[i];
+		if (!rec)
+			continue;
+		if (from)
+			journal_set_position(&rec->state, from->ring_id, from->pos);
+		int ret = end_recording(t, rec, reason);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int end_session(struct recorder *r, struct session *s, const struct origin *from,
+		       const char *reason)
+{
+	list_each (i, &s->targets) {
+		int ret = end_target(container_of(i, struct target, link), from, reason);
+		if (ret)
+			return ret;
+	}
+	session_free(r, s);
+	return 0;
+}
+
+/* The stream leaves its recording, which ends when it was the last one there. */
+static int leave_recording(struct target *t, enum stream stream)
+{
+	struct recording *rec = t->recs[stream];
+
+	for (int i = 0; i < STREAMS; i++)
+		if (i != (int)stream && t->recs[i] == rec && rec->state.streams[i].present) {
+			t->recs[stream] = NULL;
+			return 0;
+		}
+	return end_recording(t, rec, "new-stream");
+}
+
+/* The recording for a stream that has none: another stream's that lacks this one, or a new one. */
+static int join_recording(struct recorder *r, struct session *s, struct target *t,
+			  enum stream stream)
+{
+	struct journal_head head = {0};
+
+	for (int i = STREAMS - 1; i >= 0; i--)
+		if (t->recs[i] && !t->recs[i]->state.streams[stream].present) {
+			t->recs[stream] = t->recs[i];
+			return 0;
+		}
+	snprintf(head.room, sizeof(head.room), "%s", s->room);
+	snprintf(head.session, sizeof(head.session), "%s", s->id);
+	snprintf(head.storage, sizeof(head.storage), "%s", t->storage);
+	if (!store_folder_valid(t->storage)) {
+		refuse(r, s, t, "the storage id looks like a file name; leave out its extension");
+		return 0;
+	}
+	if (metric_get(&r->n.open) >= r->set.max_sessions) {
+		refuse(r, s, t, "too many recordings at once; see --max-sessions");
+		return 0;
+	}
+	int ret = recording_open(&t->recs[stream], r, &head);
+	if (ret && !is_passing(ret)) {
+		refuse(r, s, t, strerror(-ret));
+		return 0;
+	}
+	return ret;
+}
+
+static enum stream stream_of(const struct frame *f)
+{
+	return f->kind == FRAME_AUDIO	? STREAM_AUDIO
+	       : f->kind == FRAME_VIDEO ? STREAM_VIDEO
+					: STREAM_RTP;
+}
+
+/* 0 when the frame is dealt with, 1 to try with another recording, or -errno. */
+static int try_put(struct recorder *r, struct session *s, struct target *t,
+		   const struct origin *from, const struct frame *f)
+{
+	enum stream stream = stream_of(f);
+	int ret = t->recs[stream] ? 0 : join_recording(r, s, t, stream);
+
+	if (ret)
+		return ret;
+	if (t->refused) {
+		metric_add(&r->n.dropped, 1);
+		return 0;
+	}
+	struct recording *rec = t->recs[stream];
+	ret = recording_put(rec, stream, f);
+	switch (ret) {
+	case PUT_STORED:
+		journal_set_position(&rec->state, from->ring_id, from->pos);
+		return 0;
+	case PUT_NEW:
+		ret = leave_recording(t, stream);
+		return ret ? ret : 1;
+	case PUT_FULL:
+		ret = end_target(t, from, "max-bytes");
+		if (!ret)
+			refuse(r, s, t, "the recording is as long as --max-bytes allows");
+		return ret;
+	}
+	if (is_passing(ret))
+		return ret;
+	/* An empty recording that cannot take even its first frame: bad format, no descriptors. */
+	ret = end_target(t, from, "error");
+	if (!ret)
+		refuse(r, s, t, "its data cannot be stored");
+	return ret;
+}
+
+static int put_media(struct recorder *r, struct session *s, struct target *t,
+		     const struct origin *from, const struct frame *f)
+{
+	int ret = 1;
+
+	if (!see(t, from->ring_id, 0)) {
+		if (!t->refused)
+			refuse(r, s, t, "it comes from more rings than a journal can hold");
+		metric_add(&r->n.dropped, 1);
+		return 0;
+	}
+	/* At most: leave the current recording, find another without room for it, make one. */
+	for (int tries = 0; ret == 1 && tries < STREAMS + 1; tries++)
+		ret = try_put(r, s, t, from, f);
+	if (ret < 0)
+		return ret;
+	see(t, from->ring_id, from->pos);
+	return 0;
+}
+
+/* ---- frames ---- */
+
+static int on_media(struct recorder *r, const struct origin *from, const struct frame *f)
+{
+	char room[ID_SIZE], id[ID_SIZE], storage[ID_SIZE];
+
+	frame_id(f->room, f->room_len, room);
+	frame_id(f->session, f->session_len, id);
+	frame_id(f->storage, f->storage_len, storage);
+	struct session *s = session_get(r, room, id);
+	struct target *t = s ? target_get(s, storage) : NULL;
+	if (!s)
+		return -ENOMEM;
+	if (!t) {
+		metric_add(&r->n.dropped, 1);
+		return s->n_targets >= TARGETS_MAX ? 0 : -ENOMEM;
+	}
+	if (from->ring_id && from->pos <= seen(t, from->ring_id)) {
+		metric_add(&r->n.replayed, 1);
+		return 0;
+	}
+	s->last = mono_now();
+	s->source = from->source;
+	s->orphan = false;
+	return put_media(r, s, t, from, f);
+}
+
+/* A close that names a storage ends that recording only; otherwise the whole session. */
+static int on_close(struct recorder *r, const struct origin *from, const struct frame *f)
+{
+	char room[ID_SIZE], id[ID_SIZE], storage[ID_SIZE];
+
+	frame_id(f->room, f->room_len, room);
+	frame_id(f->session, f->session_len, id);
+	frame_id(f->storage, f->storage_len, storage);
+	struct session *s = session_find(r, room, id);
+	if (!s)
+		return 0;
+	list_each_safe (i, &s->targets) {
+		struct target *t = container_of(i, struct target, link);
+		if (*storage && strcmp(t->storage, storage) != 0)
+			continue;
+		/* Come again after a crash: what it ended has ended, and what is there is younger.
+		 */
+		if (from->ring_id && from->pos <= seen(t, from->ring_id))
+			continue;
+		int ret = end_target(t, from, "close");
+		if (ret)
+			return ret;
+		list_remove(i);
+		s->n_targets--;
+		free(t);
+	}
+	if (list_empty(&s->targets))
+		session_free(r, s);
+	return 0;
+}
+
+int session_frame(struct recorder *r, const struct origin *from, const struct frame *f)
+{
+	switch (f->kind) {
+	case FRAME_AUDIO:
+	case FRAME_VIDEO:
+		return on_media(r, from, f);
+	case FRAME_CLOSE:
+		return on_close(r, from, f);
+	case FRAME_OPEN: /* recordings begin with their first media */
+		return 0;
+	}
+	metric_add(&r->n.ignored, 1);
+	return 0;
+}
+
+/* ---- taking over ---- */
+
+int session_remember(struct recorder *r, const struct recording *rec)
+{
+	struct session *s = session_get(r, rec->head.room, rec->head.session);
+	struct target *t = s ? target_get(s, rec->head.storage) : NULL;
+
+	if (!t)
+		return -ENOMEM;
+	s->orphan = true;
+	if (!see_all(t, &rec->state))
+		log_warn("'%s' comes from too many rings; a part may be stored twice",
+			 rec->name.stem);
+	return 0;
+}
+
+static bool is_current(const struct target *t, const struct recording *rec)
+{
+	for (int i = 0; i < STREAMS; i++)
+		if (t->recs[i] == rec)
+			return true;
+	return false;
+}
+
+int session_adopt(struct recorder *r, struct recording *rec)
+{
+	int ret = session_remember(r, rec);
+
+	if (ret)
+		return ret;
+	struct session *s = session_find(r, rec->head.room, rec->head.session);
+	struct target *t = target_find(s, rec->head.storage);
+	for (int i = 0; i < STREAMS; i++) {
+		const struct journal_stream *mine = &rec->state.streams[i];
+		struct recording *other = t->recs[i];
+		/* Of two recordings with this stream the later one goes on. */
+		if (!mine->present || (other && other->state.streams[i].first_us > mine->first_us))
+			continue;
+		t->recs[i] = rec;
+		if (other && !is_current(t, other) && (ret = recording_end(other, "new-stream")))
+			return ret;
+	}
+	return is_current(t, rec) ? 0 : recording_end(rec, "recover");
+}
+
+/* ---- time and ends ---- */
+
+void sessions_orphan(struct recorder *r, uint32_t source)
+{
+	map_each (i, &r->sessions) {
+		struct session *s = container_of(i, struct session, node);
+		if (s->source == source)
+			s->orphan = true;
+	}
+}
+
+static void rest(struct session *s)
+{
+	list_each (i, &s->targets) {
+		struct target *t = container_of(i, struct target, link);
+		for (int k = 0; k < STREAMS; k++)
+			if (t->recs[k])
+				recording_rest(t->recs[k]);
+	}
+}
+
+int sessions_sweep(struct recorder *r)
+{
+	struct mono now = mono_now();
+
+	map_each (i, &r->sessions) {
+		struct session *s = container_of(i, struct session, node);
+		int64_t quiet_us = mono_diff_us(now, s->last);
+		int64_t max = s->orphan && r->set.idle_us < r->set.max_pause_us
+				  ? r->set.idle_us
+				  : r->set.max_pause_us;
+		if (quiet_us >= max) {
+			int ret = end_session(r, s, NULL, "idle");
+			if (ret)
+				return ret;
+		} else if (quiet_us >= REST_US) {
+			rest(s);
+		}
+	}
+	return 0;
+}
+
+int sessions_end_of(struct recorder *r, uint32_t source, const char *reason)
+{
+	map_each (i, &r->sessions) {
+		struct session *s = container_of(i, struct session, node);
+		int ret = s->source == source ? end_session(r, s, NULL, reason) : 0;
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int sessions_end_all(struct recorder *r, const char *reason)
+{
+	map_each (i, &r->sessions) {
+		struct session *s = container_of(i, struct session, node);
+		int ret = end_session(r, s, NULL, reason);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+void sessions_free(struct recorder *r)
+{
+	map_each (i, &r->sessions) {
+		struct session *s = container_of(i, struct session, node);
+		list_each (k, &s->targets) {
+			struct target *t = container_of(k, struct target, link);
+			for (int n = 0; n < STREAMS; n++) {
+				struct recording *rec = t->recs[n];
+				for (int m = n; m < STREAMS; m++)
+					if (t->recs[m] == rec)
+						t->recs[m] = NULL;
+				recording_free(rec);
+			}
+		}
+		session_free(r, s);
+	}
+}
