@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-struct conn *web_conn_new(struct web *w, struct web_server *s)
+struct conn *conn_new(struct web *w, struct web_server *s)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
@@ -22,16 +22,16 @@ struct conn *web_conn_new(struct web *w, struct web_server *s)
 	return c;
 }
 
-void web_conn_free(struct conn *c)
+void conn_free(struct conn *c)
 {
 	struct web *w = c->web;
 
 	if (c->ws)
-		ws_session_gone(c->ws);
+		session_gone(c->ws);
 	c->ws = NULL;
 	if (c->req)
-		web_http_gone(c);
-	web_peer_release(w, c->peer);
+		http_gone(c);
+	peer_release(w, c->peer);
 	list_remove(&c->link);
 	w->n_conns--;
 	metric_set(&w->open_conns, (int64_t)w->n_conns);
@@ -40,7 +40,7 @@ void web_conn_free(struct conn *c)
 }
 
 /* Hands an accepted socket over. Either way it is libwebsockets' to close from now on. */
-void web_conn_adopt(struct conn *c, int fd)
+void conn_adopt(struct conn *c, int fd)
 {
 	lws_adopt_desc_t desc = {
 	    .vh = c->server->vhost,
@@ -57,10 +57,10 @@ void web_conn_adopt(struct conn *c, int fd)
 	if (wsi && !c->died)
 		c->wsi = wsi;
 	else
-		web_conn_free(c);
+		conn_free(c);
 }
 
-void web_conn_kill(struct conn *c)
+void conn_kill(struct conn *c)
 {
 	if (c->wsi)
 		lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
@@ -71,29 +71,29 @@ static int on_ws_event(struct conn *c, enum lws_callback_reasons reason, void *i
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
 	case LWS_CALLBACK_CLIENT_ESTABLISHED:
-		ws_session_opened(c->ws, c);
+		session_opened(c->ws, c);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
 	case LWS_CALLBACK_CLIENT_RECEIVE:
-		return ws_session_receive(c->ws, in, len);
+		return session_receive(c->ws, in, len);
 	case LWS_CALLBACK_RECEIVE_PONG:
 	case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
-		ws_session_pong(c->ws);
+		session_pong(c->ws);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 	case LWS_CALLBACK_CLIENT_WRITEABLE:
-		return ws_session_writable(c->ws);
+		return session_writable(c->ws);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		ws_session_peer_closes(c->ws, in, len);
+		session_peer_closes(c->ws, in, len);
 		return 0;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		ws_session_failed(c->ws, in ? in : "connection failed");
+		session_failed(c->ws, in ? in : "connection failed");
 		return 0;
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_CLIENT_CLOSED: {
 		struct ws *ws = c->ws;
 		c->ws = NULL;
-		ws_session_gone(ws);
+		session_gone(ws);
 		return 0;
 	}
 	default:
@@ -105,22 +105,22 @@ static int on_http_event(struct conn *c, enum lws_callback_reasons reason, void 
 {
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return web_http_upgrade(c, in);
+		return http_upgrade(c, in);
 	case LWS_CALLBACK_HTTP:
-		return web_http_request(c, in, len);
+		return http_request(c, in, len);
 	case LWS_CALLBACK_HTTP_BODY:
-		return web_http_body(c, in, len);
+		return http_body(c, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		return web_http_body_end(c);
+		return http_body_end(c);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return web_http_writable(c);
+		return http_writable(c);
 	default:
 		return 0;
 	}
 }
 
-int web_conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
-		      size_t len)
+int conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		  size_t len)
 {
 	(void)user;
 	switch (reason) {
@@ -159,7 +159,7 @@ int web_conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *u
 		if (c->adopting)
 			c->died = true; /* whoever adopts sees it */
 		else
-			web_conn_free(c);
+			conn_free(c);
 		return 0;
 	}
 	default:

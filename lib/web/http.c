@@ -77,12 +77,12 @@ static void req_free(struct web_req *req)
 	free(req);
 }
 
-void web_http_gone(struct conn *c)
+void http_gone(struct conn *c)
 {
 	struct web_req *req = c->req;
 
 	if (req->stream)
-		web_stream_gone(req->stream);
+		stream_gone(req->stream);
 	else if (req->deferred && !req->replied && req->gone)
 		req->gone(req->gone_arg);
 	req_free(req);
@@ -367,7 +367,7 @@ static void reply_head(struct web_req *req, int status, const char *type, int64_
 	log_debug("%s %s %s: %d", web_peer(req), req->method, req->path, status);
 }
 
-void web_http_kick(struct web_req *req)
+void http_kick(struct web_req *req)
 {
 	if (req->in_upgrade)
 		return;
@@ -378,11 +378,11 @@ void web_http_kick(struct web_req *req)
 	lws_callback_on_writable(req->c->wsi);
 }
 
-void web_http_reply_start(struct web_req *req, int status, const char *type, int64_t length)
+void http_reply_start(struct web_req *req, int status, const char *type, int64_t length)
 {
 	reply_head(req, status, type, length);
 	req->replied = true;
-	web_http_kick(req);
+	http_kick(req);
 }
 
 void web_reply(struct web_req *req, int status, const char *type, const void *body, size_t len)
@@ -393,10 +393,10 @@ void web_reply(struct web_req *req, int status, const char *type, const void *bo
 		len = 0;
 	reply_head(req, status, type, (int64_t)len);
 	if (len && !req->is_head && buf_append(&req->out, body, len) < 0) {
-		web_conn_kill(req->c); /* its length is announced already */
+		conn_kill(req->c); /* its length is announced already */
 	}
 	req->replied = true;
-	web_http_kick(req);
+	http_kick(req);
 }
 
 void web_reply_json(struct web_req *req, int status, const char *json, size_t len)
@@ -414,10 +414,10 @@ void web_reply_error(struct web_req *req, int status, const char *code, const ch
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	json_start(&j, text, sizeof(text));
-	json_obj(&j, NULL);
+	json_object(&j, NULL);
 	json_str(&j, "error", code);
 	json_str(&j, "message", message);
-	json_obj_end(&j);
+	json_object_end(&j);
 	int len = json_end(&j);
 	web_reply_json(req, status, text, len > 0 ? (size_t)len : 0);
 }
@@ -468,7 +468,7 @@ static void handle_metrics(void *arg, struct web_req *req)
 	buf_done(&b);
 }
 
-void web_http_builtin_routes(struct web_server *s)
+void http_builtin_routes(struct web_server *s)
 {
 	web_route(s, "GET", "/health", 0, handle_health, NULL);
 	if (s->web->opts.metrics)
@@ -486,7 +486,7 @@ static bool route_params(struct web_req *req, const struct route *r)
 {
 	struct params p;
 
-	if (!web_route_match(r->pattern, req->path, &p))
+	if (!route_match(r->pattern, req->path, &p))
 		return false;
 	for (int i = 0; i < p.n; i++) {
 		char *value = req->path_copy + (p.value[i] - req->path);
@@ -513,8 +513,7 @@ static void allowed_methods(struct web_req *req, char *out, size_t cap)
 
 	*out = '\0';
 	for (const struct route *r = req->c->server->routes; r; r = r->next) {
-		if (!r->method || !web_route_match(r->pattern, req->path, &p) ||
-		    strstr(out, r->method))
+		if (!r->method || !route_match(r->pattern, req->path, &p) || strstr(out, r->method))
 			continue;
 		int len = snprintf(out + n, cap - n, "%s%s%s", n ? ", " : "", r->method,
 				   strcmp(r->method, "GET") == 0 ? ", HEAD" : "");
@@ -529,7 +528,7 @@ static const struct route *find_socket(struct web_req *req)
 	struct params p;
 
 	for (const struct route *r = req->c->server->routes; r; r = r->next)
-		if (!r->method && web_route_match(r->pattern, req->path, &p))
+		if (!r->method && route_match(r->pattern, req->path, &p))
 			return r;
 	return NULL;
 }
@@ -562,7 +561,7 @@ static void reply_without_route(struct web_req *req)
 	} else if (*allow) {
 		web_reply_header(req, "Allow", "%s", allow);
 		web_reply_error(req, 405, "method_not_allowed", "%s takes %s", req->path, allow);
-	} else if (web_static_serve(req)) {
+	} else if (static_serve(req)) {
 		return;
 	} else if (find_socket(req)) {
 		web_reply_header(req, "Upgrade", "websocket");
@@ -600,7 +599,7 @@ static bool count_client(struct web_req *req)
 
 	if (c->peer)
 		return true;
-	c->peer = web_peer_take(c->web, web_peer(req));
+	c->peer = peer_take(c->web, web_peer(req));
 	if (c->peer)
 		return true;
 	metric_add(&c->web->n_refused_address, 1);
@@ -610,7 +609,7 @@ static bool count_client(struct web_req *req)
 	return false;
 }
 
-int web_http_request(struct conn *c, const char *uri, size_t len)
+int http_request(struct conn *c, const char *uri, size_t len)
 {
 	char *ptr;
 	int uri_len, m = lws_http_get_uri_and_method(c->wsi, &ptr, &uri_len);
@@ -672,7 +671,7 @@ int web_http_request(struct conn *c, const char *uri, size_t len)
 	return 0;
 }
 
-int web_http_body(struct conn *c, const void *data, size_t len)
+int http_body(struct conn *c, const void *data, size_t len)
 {
 	struct web_req *req = c->req;
 
@@ -688,7 +687,7 @@ int web_http_body(struct conn *c, const void *data, size_t len)
 	return 0;
 }
 
-int web_http_body_end(struct conn *c)
+int http_body_end(struct conn *c)
 {
 	struct web_req *req = c->req;
 
@@ -744,7 +743,7 @@ static int write_out(struct web_req *req)
 	return 0;
 }
 
-int web_http_writable(struct conn *c)
+int http_writable(struct conn *c)
 {
 	struct web_req *req = c->req;
 
@@ -763,7 +762,7 @@ int web_http_writable(struct conn *c)
 		return 0;
 	}
 	if (req->stream) {
-		if (web_stream_written(req->stream))
+		if (stream_written(req->stream))
 			return -1;
 		req->hold_rx = true;
 		lws_rx_flow_control(c->wsi, 0);
@@ -772,21 +771,21 @@ int web_http_writable(struct conn *c)
 	return req->replied ? finish(req) : 0;
 }
 
-void web_http_tick(struct conn *c)
+void http_tick(struct conn *c)
 {
 	struct web_req *req = c->req;
 	char byte;
 
 	if (c->deadline && (int32_t)(c->web->tick - c->deadline) >= 0) {
-		web_conn_kill(c);
+		conn_kill(c);
 		return;
 	}
 	if (!req || !req->hold_rx || !c->wsi)
 		return;
 	if (recv(lws_get_socket_fd(c->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-		web_conn_kill(c);
+		conn_kill(c);
 	else if (req->stream)
-		web_stream_tick(req->stream);
+		stream_tick(req->stream);
 }
 
 /* ---- upgrades ---- */
@@ -863,7 +862,7 @@ static void try_upgrade(struct web_req *req)
 	}
 	if (r->ops.accept(r->arg, req, &session) < 0)
 		return;
-	c->ws = ws_session_new(&r->ws, &r->ops, session);
+	c->ws = session_new(&r->ws, &r->ops, session);
 	if (!c->ws) {
 		r->ops.close(session, NULL, WS_INTERNAL, "no memory");
 		web_reply_error(req, 503, "no_memory", "no memory for another session");
@@ -872,7 +871,7 @@ static void try_upgrade(struct web_req *req)
 	snprintf(c->ws->peer, sizeof(c->ws->peer), "%s", web_peer(req));
 }
 
-int web_http_upgrade(struct conn *c, const char *protocol)
+int http_upgrade(struct conn *c, const char *protocol)
 {
 	char *uri;
 	int len, ret = 0;
