@@ -171,7 +171,7 @@ static void on_gone(void *arg)
 static void write_metrics(void *arg)
 {
 	struct program *p = arg;
-	struct metrics m = {.events_dropped = events_dropped(p->events)};
+	struct counters m = {.events_dropped = events_dropped(p->events)};
 
 	scan_stats(p->scan, &m.scan);
 	ledger_stats(p->ledger, &m.ledger);

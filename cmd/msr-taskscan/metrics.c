@@ -1,53 +1,68 @@
-/* One table of counters, written whole or not at all. */
+/* One table of counters, rendered by base/metrics, written whole or not at all. */
 #include "metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 
+#include "base/buf.h"
 #include "base/file.h"
+#include "base/metrics.h"
 
-#define TEXT_MAX 4096
+#define N_ROWS 13
 
-int metrics_write(const char *path, const struct metrics *m)
+int metrics_write(const char *path, const struct counters *c)
 {
-	static char last[TEXT_MAX];
-	char text[TEXT_MAX];
 	const struct {
-		const char *name, *type, *help;
+		const char *name;
+		bool gauge;
+		const char *help;
 		uint64_t value;
 	} rows[] = {
-	    {"scans_total", "counter", "Scans of the whole storage.", m->scan.scans},
-	    {"tasks_total", "counter", "Tasks made.", m->scan.made},
-	    {"task_errors_total", "counter", "Tasks that could not be made.", m->scan.failed},
-	    {"badly_named_total", "counter", "Media files not named after a session.",
-	     m->scan.badly_named},
-	    {"ledger_entries", "gauge", "Recordings that have had a task.", m->ledger.entries},
-	    {"ledger_damaged_total", "counter", "Lines of the ledger skipped.", m->ledger.damaged},
-	    {"exec_done_total", "counter", "Tasks whose command succeeded.", m->exec.done},
-	    {"exec_failed_total", "counter", "Tasks whose command failed for good.",
-	     m->exec.failed},
-	    {"exec_retries_total", "counter", "Failures that were tried again.", m->exec.retries},
-	    {"exec_timeouts_total", "counter", "Commands that ran too long.", m->exec.timeouts},
-	    {"exec_running", "gauge", "Commands that run.", m->exec.running},
-	    {"exec_waiting", "gauge", "Tasks that wait for their command.", m->exec.waiting},
-	    {"events_dropped_total", "counter", "Events nobody read in time.", m->events_dropped},
+	    {"msr_taskscan_scans_total", false, "Scans of the whole storage", c->scan.scans},
+	    {"msr_taskscan_tasks_total", false, "Tasks made", c->scan.made},
+	    {"msr_taskscan_task_errors_total", false, "Tasks that could not be made",
+	     c->scan.failed},
+	    {"msr_taskscan_badly_named_total", false, "Media files not named after a session",
+	     c->scan.badly_named},
+	    {"msr_taskscan_ledger_entries", true, "Recordings that have had a task",
+	     c->ledger.entries},
+	    {"msr_taskscan_ledger_damaged_total", false, "Lines of the ledger skipped",
+	     c->ledger.damaged},
+	    {"msr_taskscan_exec_done_total", false, "Tasks whose command succeeded", c->exec.done},
+	    {"msr_taskscan_exec_failed_total", false, "Tasks whose command failed for good",
+	     c->exec.failed},
+	    {"msr_taskscan_exec_retries_total", false, "Failures that were tried again",
+	     c->exec.retries},
+	    {"msr_taskscan_exec_timeouts_total", false, "Commands that ran too long",
+	     c->exec.timeouts},
+	    {"msr_taskscan_exec_running", true, "Commands that run", c->exec.running},
+	    {"msr_taskscan_exec_waiting", true, "Tasks that wait for their command",
+	     c->exec.waiting},
+	    {"msr_taskscan_events_dropped_total", false, "Events nobody read in time",
+	     c->events_dropped},
 	};
-	size_t len = 0;
+	_Static_assert(sizeof(rows) / sizeof(rows[0]) == N_ROWS, "a value for each row");
+	metric_t value[N_ROWS];
+	struct metrics *m;
+	struct buf text;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len,
-					"# HELP msr_taskscan_%s %s\n# TYPE msr_taskscan_%s %s\n"
-					"msr_taskscan_%s %" PRIu64 "\n",
-					rows[i].name, rows[i].help, rows[i].name, rows[i].type,
-					rows[i].name, rows[i].value);
-	if (!strcmp(text, last))
-		return 0;
-	int ret = file_publish(AT_FDCWD, path, text, len, 0);
+	int ret = metrics_new(&m);
+	if (ret < 0)
+		return ret;
+	for (int i = 0; i < N_ROWS; i++) {
+		metric_set(&value[i], (int64_t)rows[i].value);
+		if (rows[i].gauge)
+			metrics_gauge(m, rows[i].name, NULL, rows[i].help, &value[i]);
+		else
+			metrics_counter(m, rows[i].name, NULL, rows[i].help, &value[i]);
+	}
+	metrics_process(m);
+	buf_init(&text, 0);
+	ret = metrics_render(m, &text);
 	if (!ret)
-		memcpy(last, text, len + 1);
+		ret = file_publish(AT_FDCWD, path, buf_data(&text), buf_len(&text), 0);
+	buf_done(&text);
+	metrics_free(m);
 	return ret;
 }

@@ -1,0 +1,287 @@
+#!/usr/bin/env bats
+# msr-supervise(8) with played programs: start, watch, restart, stop, and what a crash leaves.
+# shellcheck disable=SC2030,SC2031 # each test has its own variables
+
+bats_require_minimum_version 1.5.0
+load ../support/common
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	mkdir bin fakes
+	export FAKES=$PWD/fakes dir=$PWD/data
+	cp "$BATS_TEST_DIRNAME/../../build/bin/msr-supervise" bin/
+	for name in record taskscan audiod sfu chat ws; do
+		cp "$SUPPORT/fake-program" "bin/msr-$name"
+	done
+	PATH=$PWD/bin:$PATH
+	new_ports
+}
+
+teardown() {
+	rm -f fakes/*.*
+	msr-supervise stop -d "$dir" >/dev/null 2>&1 || true
+	stop_all
+}
+
+new_ports() {
+	local key
+	for key in WS SFU AUDIOD AUDIOD_HEALTH CHAT CHAT_METRICS; do
+		export "MSR_${key}_PORT=$(free_port)"
+	done
+}
+
+supervise() {
+	msr-supervise "$@" -d "$dir" 3>&-
+}
+
+# The pid of a program, from status.
+pid_of() {
+	supervise status | awk -v name="$1" '$1 == name { print $3 }'
+}
+
+is_in_state() {
+	supervise status | grep -qE "^$1 +$2 "
+}
+
+starts() {
+	wc -l <"fakes/$1.starts"
+}
+
+# Nothing of this system is left: processes, rings, FIFOs.
+nothing_left() {
+	! grep -lsxzF "MSR_SYSTEM=$dir" /proc/[0-9]*/environ &&
+		! compgen -G "/dev/shm/msr-$(ring_prefix)-*" && [ -z "$(find "$dir" -type p)" ]
+}
+
+ring_prefix() {
+	echo "sys$(printf %s "$dir" | cksum | cut -d' ' -f1)"
+}
+
+@test "run starts in order, says what is healthy and where the page is, and stops cleanly" {
+	start run supervise run
+	wait_for 15 grep -q "Open http://127.0.0.1:$MSR_WS_PORT/" run.log
+	[ "$(grep -c ' healthy$' run.log)" = 6 ]
+	[ -p "$dir/run/events" ]
+	supervise status
+	kill -INT "$(cut -d' ' -f1 "$dir/run/supervisor")"
+	ended_well "$PID"
+	grep -qx stopped run.log
+	# Producers first, then the recorder, then what follows it.
+	[ "$(tail -n 2 fakes/stopped | xargs)" = "msr-record msr-taskscan" ]
+	[ "$(jq -r .src "$dir/log/events.jsonl" | sort -u | wc -l)" = 6 ]
+	nothing_left
+}
+
+@test "each producer has a ring of its own, and the recorder reads them all" {
+	supervise start
+	for name in ws sfu audiod; do
+		grep -q -- "-o shm:$(ring_prefix)-$name" "fakes/msr-$name.starts"
+		grep -q -- "-i shm:$(ring_prefix)-$name" fakes/msr-record.starts
+	done
+	supervise stop
+	nothing_left
+}
+
+@test "what is not built or not wanted is skipped" {
+	rm bin/msr-chat bin/msr-audiod
+	mkdir empty
+	run env PATH="/usr/bin:/bin" MSR_ONLY="ws record msr-audiod" bin/msr-supervise start -d "$dir"
+	[ "$status" -eq 0 ]
+	[[ $output == *"msr-audiod    skipped: not built"* ]]
+	[[ $output != *msr-chat* && $output != *msr-sfu* ]]
+	[ ! -e fakes/msr-sfu.starts ]
+	run ! grep -q audiod fakes/msr-record.starts
+}
+
+@test "a program that dies is started again, with growing pauses" {
+	supervise start
+	for i in 1 2 3; do
+		kill -9 "$(pid_of msr-ws)"
+		restarted() { [ "$(starts msr-ws)" -gt "$i" ] && is_in_state msr-ws healthy; }
+		wait_for 20 restarted
+	done
+	supervise status | grep -E '^msr-ws +healthy +[0-9]+ +[0-9]+ s +3$'
+	[ "$(starts msr-record)" = 1 ]
+	grep -q 'msr-ws was killed by signal 9; starting it again in 1 s' "$dir/log/supervise.log"
+	grep -q 'starting it again in 2 s' "$dir/log/supervise.log"
+	grep -q 'msr-ws is healthy again' "$dir/log/supervise.log"
+}
+
+@test "a program that does not start is named, with the end of its log" {
+	touch fakes/msr-sfu.fail
+	run supervise start
+	[ "$status" -eq 1 ]
+	[[ $output == *"msr-sfu       does not become healthy"* ]]
+	[[ $output == *"cannot open the thing"* ]]
+	nothing_left
+}
+
+@test "a port that is taken is named, with the setting to change" {
+	start listener "$PYTHON" -c "
+import socket, time
+s = socket.create_server(('127.0.0.1', $MSR_CHAT_PORT))
+open('listening', 'w').close()
+time.sleep(1000)"
+	wait_for 5 [ -e listening ]
+	run supervise start
+	[ "$status" -eq 1 ]
+	[[ $output == *"port $MSR_CHAT_PORT for msr-chat is taken by another program"*MSR_CHAT_PORT=* ]]
+	nothing_left
+}
+
+@test "restart ends one program in order and starts it again" {
+	supervise start
+	old=$(pid_of msr-record)
+	supervise restart record
+	[ "$(starts msr-record)" = 2 ]
+	[ "$(pid_of msr-record)" != "$old" ]
+	[ "$(cat fakes/stopped)" = msr-record ]
+	run supervise restart nonsense
+	[ "$status" -eq 1 ]
+	[[ $output == *"'nonsense' does not run here"* ]]
+}
+
+@test "one that ignores the stop is killed in the end; a second signal hurries" {
+	touch fakes/msr-ws.deaf
+	start run supervise run
+	wait_for 15 grep -q "Open " run.log
+	supervisor=$(cut -d' ' -f1 "$dir/run/supervisor")
+	kill -TERM "$supervisor"
+	wait_for 5 grep -q msr-sfu fakes/stopped
+	kill -TERM "$supervisor"
+	wait_gone "$PID" 10
+	grep -qx stopped run.log
+	nothing_left
+}
+
+@test "killed with kill -9, the next start ends the orphans and goes on" {
+	touch fakes/msr-record.child
+	supervise start
+	orphans=$(grep -lsxzF "MSR_SYSTEM=$dir" /proc/[0-9]*/environ | cut -d/ -f3)
+	kill -9 "$(cut -d' ' -f1 "$dir/run/supervisor")"
+	wait_for 3 bash -c "! msr-supervise status -d '$dir'"
+	rm fakes/msr-record.child
+	run supervise start
+	[ "$status" -eq 0 ]
+	[[ $output == *"ending what an interrupted run left behind"* ]]
+	for pid in $orphans; do
+		is_gone "$pid" || ! grep -qsxzF "MSR_SYSTEM=$dir" "/proc/$pid/environ"
+	done
+	[ "$(tail -n 2 fakes/stopped | xargs)" = "msr-record msr-taskscan" ]
+	[ "$(starts msr-ws)" = 2 ]
+	supervise status
+	supervise stop
+	nothing_left
+}
+
+@test "killed with kill -9, stop cleans up; a reused process id is not harmed" {
+	supervise start
+	kill -9 "$(cut -d' ' -f1 "$dir/run/supervisor")"
+	# An innocent process with the recorded pid, as if the kernel had given it out again.
+	start innocent sleep 100
+	echo "$PID 1" >"$dir/run/supervisor"
+	supervise stop
+	kill -0 "$PID"
+	nothing_left
+}
+
+@test "stop ends what programs left behind" {
+	touch fakes/msr-taskscan.child
+	supervise start
+	supervise stop
+	nothing_left
+	grep -q 'killing what the programs left behind' "$dir/log/supervise.log"
+}
+
+@test "two systems run side by side, but not two in one folder" {
+	supervise start
+	run supervise run
+	[ "$status" -eq 1 ]
+	[[ $output == *"in use by another supervisor"* ]]
+	first=$dir
+	dir=$PWD/other
+	new_ports
+	supervise start
+	kill -9 "$(cut -d' ' -f1 "$dir/run/supervisor")"
+	supervise stop
+	nothing_left
+	dir=$first
+	supervise status
+	supervise stop
+	nothing_left
+}
+
+@test "settings: the file is written once, the environment wins, mistakes are named" {
+	supervise start
+	supervise stop
+	grep -q '^#MSR_WS_PORT=8000' "$dir/msr.conf"
+	# shellcheck disable=SC2016 # must stay as it is
+	echo 'MSR_TASK_COMMAND=echo "$(touch oops)" `touch oops`; :' >>"$dir/msr.conf"
+	echo "MSR_WS_PORT=1" >>"$dir/msr.conf"
+	supervise start
+	# shellcheck disable=SC2016
+	grep -qF -- '--exec echo "$(touch oops)" `touch oops`; :' fakes/msr-taskscan.starts
+	[ ! -e oops ]
+	supervise stop
+	echo "MSR_PORT_WS=1" >>"$dir/msr.conf"
+	run supervise start
+	[ "$status" -eq 1 ]
+	[[ $output == *"'MSR_PORT_WS=1' is not a setting"* ]]
+	sed -i /MSR_PORT_WS/d "$dir/msr.conf"
+	MSR_SFU_PORT=70000 run supervise start
+	[[ $output == *"MSR_SFU_PORT=70000 is not a port"* ]]
+	MSR_SFU_PORT=$MSR_WS_PORT run supervise start
+	[[ $output == *"is used twice"* ]]
+	MSR_ONLY="ws nonsense" run supervise start
+	[[ $output == *"MSR_ONLY names 'nonsense'"* ]]
+}
+
+@test "a program that hangs is killed and started again" {
+	# Health checks come more often than in life.
+	sed -i 's/^health_ticks=.*/health_ticks=1/' bin/msr-supervise
+	supervise start
+	touch fakes/msr-sfu.hang
+	hangs() { grep -q 'msr-sfu does not answer; killing it' "$dir/log/supervise.log"; }
+	wait_for 20 hangs
+	rm fakes/msr-sfu.hang
+	wait_for 20 is_in_state msr-sfu healthy
+	[ "$(starts msr-sfu)" -ge 2 ]
+}
+
+@test "logs are bounded, events are whole lines across the change of files" {
+	sed -i 's/^log_max=.*/log_max=20480/' bin/msr-supervise
+	supervise start
+	for i in $(seq 400); do
+		printf '{"n":%d,"text":"%0100d"}\n' "$i" "$i"
+	done >"$dir/run/events"
+	got_400() { grep -q '"n":400' "$dir/log/events.jsonl"; }
+	wait_for 5 got_400
+	[ "$(stat -c %s "$dir/log/events.jsonl")" -le 20480 ]
+	jq -e . "$dir/log/events.jsonl" "$dir/log/events.jsonl.1" >/dev/null
+	head -c 100000 /dev/zero | tr '\0' x >>"$dir/log/msr-ws.log"
+	is_bounded() { [ "$(stat -c %s "$dir/log/msr-ws.log")" -lt 20480 ] && [ -e "$dir/log/msr-ws.log.1" ]; }
+	wait_for 15 is_bounded
+}
+
+@test "the folder may have blanks and quotes in its name" {
+	dir="$PWD/a b'c"
+	supervise start
+	supervise status
+	grep -qF -- "--storage $dir/storage" fakes/msr-ws.starts
+	supervise stop
+	nothing_left
+}
+
+@test "wrong usage exits with 2; status and stop of nothing say so" {
+	run supervise
+	[ "$status" -eq 2 ]
+	run supervise nonsense
+	[ "$status" -eq 2 ]
+	run supervise status extra
+	[ "$status" -eq 2 ]
+	run supervise status
+	[ "$status" -eq 1 ]
+	[[ $output == *"there is no '$dir'"* ]]
+	msr-supervise --help | grep -q MSR_ || msr-supervise --help | grep -q msr.conf
+	[ "$(msr-supervise --version)" != "msr-supervise @VERSION@" ]
+}
