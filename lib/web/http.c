@@ -414,10 +414,10 @@ void web_reply_error(struct web_req *req, int status, const char *code, const ch
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	json_start(&j, text, sizeof(text));
-	json_object(&j, NULL);
+	json_obj(&j, NULL);
 	json_str(&j, "error", code);
 	json_str(&j, "message", message);
-	json_object_end(&j);
+	json_obj_end(&j);
 	int len = json_end(&j);
 	web_reply_json(req, status, text, len > 0 ? (size_t)len : 0);
 }
