@@ -25,7 +25,7 @@ pkgs_media = sndfile
 
 rooms_msr-frames   = frame
 pkgs_msr-frames    = jansson
-rooms_msr-ws       = web
+rooms_msr-ws       = media web
 pkgs_msr-ws        = jansson
 rooms_msr-record   = media event frame
 pkgs_msr-record    = jansson

@@ -4,15 +4,19 @@
  *   app.js ─ record-view.js ─ capture.js, recorder.js, meter.js, upload.js ─ link.js, webm.js
  *          ├ chat.js ─ link.js
  *          ├ library.js
- *          └ call-view.js (only where GET /config.json names an msr-sfu) ─ call.js ─ sfu.js
- *   everywhere: i18n.js (all strings), ui.js, ids.js, errors.js
+ *          ├ call-view.js (only where GET /config.json names an msr-sfu) ─ tiles.js
+ *          │   └ call.js ─ sfu.js, ice.js, quality.js
+ *          └ presence.js
+ *   everywhere: i18n.js (all strings), ui.js, ids.js, errors.js, devices.js
  *
  * The room stands in the address (#room), so that the address can be sent to others.
  */
+import { CallView } from "./call-view.js";
 import { Chat } from "./chat.js";
 import { label, otherLanguage, currentLanguage, setLanguage, t } from "./i18n.js";
 import { random, slug } from "./ids.js";
 import { Library } from "./library.js";
+import { Presence } from "./presence.js";
 import { RecordView } from "./record-view.js";
 import { $, notice, problem } from "./ui.js";
 
@@ -49,22 +53,46 @@ async function enter(name, room) {
 	const config = await loadConfig();
 	const user = `${slug(name) || "guest"}-${random(6)}`;
 	const chat = new Chat({ room, session: user, name, onState: showLink });
+	const presence = new Presence(chat, user, name);
 	const library = new Library({
 		room,
 		share: ({ name: file, url }) => chat.say(t("sharedText", { name: file }), new URL(url, location.href).href),
 	});
 	const recorder = new RecordView({
 		room, name, library, resumeWindow: config.resume_window ?? RESUME_WINDOW_S,
+		onChange: (recording) => presence.set({ recording }),
 	});
 	here = { chat, library, recorder };
+	if (config.sfu) here.call = new CallView({ base: config.sfu, room, user, presence });
+	$("views").hidden = !here.call;
+	showView(here.call ? "call" : "record");
 
 	location.hash = room;
 	document.title = `${room} · msr`;
 	$("room-name").textContent = room;
 	for (const id of ["where", "leave", "place"]) $(id).hidden = false;
 	$("join").hidden = true;
-	$("rec").focus();
+	$(here.call ? "call-join" : "rec").focus();
 	if (!isSecureContext || !navigator.mediaDevices) problem($("rec-error"), t("insecure"));
+}
+
+const VIEWS = ["record", "call"];
+
+function showView(chosen) {
+	for (const view of VIEWS) {
+		const on = view === chosen;
+		$(view).hidden = !on;
+		$(`tab-${view}`).setAttribute("aria-selected", on);
+		$(`tab-${view}`).tabIndex = on ? 0 : -1;
+	}
+}
+
+/* Arrows move between tabs, as the pattern of WAI-ARIA asks. */
+function tabKey(event) {
+	if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+	const next = VIEWS.find((view) => $(view).hidden);
+	showView(next);
+	$(`tab-${next}`).focus();
 }
 
 function leave() {
@@ -108,6 +136,8 @@ function showLanguageSwitch() {
 $("join-form").addEventListener("submit", submitJoin);
 $("leave").addEventListener("click", leave);
 $("copy").addEventListener("click", copyLink);
+for (const view of VIEWS) $(`tab-${view}`).addEventListener("click", () => showView(view));
+$("views").addEventListener("keydown", tabKey);
 $("lang").addEventListener("click", () => setLanguage(otherLanguage()));
 document.addEventListener("language", showLanguageSwitch);
 addEventListener("hashchange", () => {
@@ -117,7 +147,7 @@ addEventListener("hashchange", () => {
 	}
 });
 addEventListener("beforeunload", (event) => {
-	if (here?.recorder.isBusy) event.preventDefault();
+	if (here?.recorder.isBusy || here?.call?.isBusy) event.preventDefault();
 });
 
 setLanguage(currentLanguage());

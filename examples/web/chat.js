@@ -2,6 +2,9 @@
  * Text of the room: {"type":"text","from","text","ts","to"?,"url"?} over a session of its own, which
  * sends no media. Lines that are written while the connection is away wait here (up to
  * WAITING_MAX) and go out when it is back.
+ *
+ * Events: "up" when the connection is there (again), "other" (detail: object) for JSON of another
+ * type, which tell() sends and presence.js understands.
  */
 import { Link, TAKEN_OVER, socketUrl, whyRefused } from "./link.js";
 import { t } from "./i18n.js";
@@ -11,7 +14,7 @@ const WAITING_MAX = 100;
 const LINES_MAX = 500;
 const ASK_AFTER_TRIES = 3;
 
-export class Chat {
+export class Chat extends EventTarget {
 	#link;
 	#me;
 	#lines = []; // {from, text, ts, to?, url?, mine, unsent}
@@ -20,12 +23,14 @@ export class Chat {
 
 	/* session: an id of this page alone. onState is told "on", "off", "gone" or "taken". */
 	constructor({ room, session, name, onState }) {
+		super();
 		this.#me = name;
 		this.#url = socketUrl(room, session, { resume: 1 });
 		this.#link = new Link(() => this.#url);
 		this.#link.addEventListener("open", () => {
 			onState("on");
 			this.#flush();
+			this.dispatchEvent(new CustomEvent("up"));
 		});
 		this.#link.addEventListener("message", ({ detail }) => this.#receive(detail));
 		this.#link.addEventListener("down", ({ detail }) => {
@@ -64,6 +69,11 @@ export class Chat {
 		this.#add(shown);
 	}
 
+	/* Sends an object that is no line to read; what cannot go now is dropped. */
+	tell(object) {
+		if (this.#link.isOpen) this.#link.send(JSON.stringify(object));
+	}
+
 	#flush() {
 		while (this.#link.isOpen && this.#waiting.length) {
 			const { line, shown } = this.#waiting.shift();
@@ -75,7 +85,11 @@ export class Chat {
 
 	#receive(data) {
 		const line = parse(data);
-		if (line?.type !== "text" || typeof line.text !== "string") return;
+		if (line?.type !== "text") {
+			if (line?.type) this.dispatchEvent(new CustomEvent("other", { detail: line }));
+			return;
+		}
+		if (typeof line.text !== "string") return;
 		if (line.to !== undefined && line.to !== this.#me) return;
 		this.#add({ ...line, from: String(line.from ?? "?") });
 	}

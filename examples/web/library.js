@@ -21,6 +21,7 @@ export class Library {
 	#problem = "";
 	#shown = SHOWN_FIRST;
 	#expected = new Map(); // session → {until, ready}
+	#mine = new Set(); // sessions of this page
 	#known = null; // paths seen before, to say what is new
 	#timer;
 	#cards = new Map(); // path → element, so that one that plays goes on playing
@@ -56,6 +57,7 @@ export class Library {
 
 	/* A recording was sent whole: looks for it often, and calls `ready` when it is there. */
 	expect(session, ready) {
+		this.#mine.add(session);
 		this.#expected.set(session, { until: performance.now() + EXPECT_MS, ready });
 		this.look();
 	}
@@ -100,9 +102,9 @@ export class Library {
 		}
 		if (!this.#list) return;
 		if (this.#known)
-			for (const { path, name } of this.#list.filter(({ path, room }) =>
-				!this.#known.has(path) && room === this.#room))
-				notice(t("newRecording", { name }));
+			for (const { path, name, room, session } of this.#list)
+				if (room === this.#room && !this.#known.has(path) && !this.#mine.has(session))
+					notice(t("newRecording", { name }));
 		this.#known = new Set(this.#list.map(({ path }) => path));
 	}
 

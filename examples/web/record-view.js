@@ -5,7 +5,8 @@
  *   openSource → preview, Meter
  *              → Recorder → Upload → msr-ws … finished → Library
  */
-import { listDevices, openSource, stopStream } from "./capture.js";
+import { openSource, stopStream } from "./capture.js";
+import { DeviceLists } from "./devices.js";
 import { explainDevice } from "./errors.js";
 import { label, t } from "./i18n.js";
 import { sessionId } from "./ids.js";
@@ -21,6 +22,8 @@ export class RecordView {
 	#name;
 	#library;
 	#resumeWindow;
+	#onChange;
+	#devices = new DeviceLists($("mic-list"), $("cam-list"), () => this.open());
 	#stream = null;
 	#opening = null; // promise while a device is being asked for
 	#meter = new Meter($("meter"), $("preview-wave"));
@@ -31,18 +34,17 @@ export class RecordView {
 	#state = null; // string key and values, drawn again when the language changes
 	#timer = 0;
 
-	constructor({ room, name, library, resumeWindow }) {
+	/* onChange(recording) is told when a recording begins and ends. */
+	constructor({ room, name, library, resumeWindow, onChange }) {
 		this.#room = room;
 		this.#name = name;
 		this.#library = library;
 		this.#resumeWindow = resumeWindow;
+		this.#onChange = onChange;
 		$("turn-on").onclick = () => this.open();
 		$("rec").onclick = () => (this.#recorder ? this.stop() : this.record());
 		$("sources").onchange = () => this.#sourceChanged();
-		$("mic-list").onchange = $("cam-list").onchange = () => this.open();
 		this.redraw = this.redraw.bind(this);
-		this.fillDevices = this.fillDevices.bind(this);
-		navigator.mediaDevices?.addEventListener?.("devicechange", this.fillDevices);
 		document.addEventListener("language", this.redraw);
 		this.#sourceChanged();
 	}
@@ -59,7 +61,7 @@ export class RecordView {
 	close() {
 		this.stop();
 		this.turnOff();
-		navigator.mediaDevices?.removeEventListener?.("devicechange", this.fillDevices);
+		this.#devices.close();
 		document.removeEventListener("language", this.redraw);
 	}
 
@@ -67,7 +69,7 @@ export class RecordView {
 	async open() {
 		problem($("rec-error"), "");
 		const source = this.source;
-		const asked = openSource(source, { microphone: $("mic-list").value, camera: $("cam-list").value });
+		const asked = openSource(source, this.#devices.chosen);
 		this.#opening = asked;
 		try {
 			const stream = await asked;
@@ -76,7 +78,7 @@ export class RecordView {
 				return false;
 			}
 			this.#show(stream);
-			await this.fillDevices();
+			await this.#devices.show(stream);
 			return true;
 		} catch (error) {
 			if (this.#opening === asked) {
@@ -206,16 +208,9 @@ export class RecordView {
 		this.#meter.attach(stream);
 	}
 
-	async fillDevices() {
-		const { microphones, cameras } = await listDevices();
-		fill($("mic-list"), microphones, this.#stream?.getAudioTracks()[0]);
-		fill($("cam-list"), cameras, this.#stream?.getVideoTracks()[0]);
-	}
-
 	redraw() {
 		this.#drawFigures();
 		this.#setState(this.#state);
-		this.fillDevices();
 	}
 
 	#drawPreview() {
@@ -230,11 +225,12 @@ export class RecordView {
 
 	#drawRecording() {
 		const on = Boolean(this.#recorder);
+		this.#onChange(on);
 		$("rec").setAttribute("aria-pressed", on);
 		label($("rec-label"), on ? "stopRecording" : "startRecording");
 		$("rec-badge").hidden = !on;
 		$("rec-facts").hidden = false;
-		$("sources").disabled = $("mic-list").disabled = $("cam-list").disabled = on;
+		$("sources").disabled = this.#devices.disabled = on;
 		this.#drawClock();
 		this.#drawFigures();
 	}
@@ -271,11 +267,3 @@ const STATES = {
 	full: "stateFull",
 	finishing: "stateFinishing",
 };
-
-/* Puts the devices into a list, with the one in use chosen. */
-function fill(select, devices, track) {
-	const current = track?.getSettings?.().deviceId ?? select.value;
-	select.replaceChildren(new Option(t("defaultDevice"), ""));
-	devices.forEach(({ id, label }, i) => select.add(new Option(label || t("deviceN", { n: i + 1 }), id)));
-	select.value = devices.some(({ id }) => id === current) ? current : "";
-}

@@ -10,10 +10,11 @@
  * the first that was not acknowledged. Parts that had arrived without their ack are stored once.
  * (msr-frame records would carry numbers themselves, but need a checksum over every byte here.)
  *
- * The server keeps a broken session for a while (resumeWindow). After that it has finished the
- * file, and more bytes would begin a file in the middle of a stream. So a later connection begins
- * a new piece: session "<name>-2", which gets the stream's initialisation and everything from the
- * last cluster that may not be safe (webm.js). The pieces overlap rather than miss something.
+ * The server keeps a broken session for a while (resumeWindow). After that, and when it was shut
+ * down properly, it has finished the file, and more bytes would begin a file in the middle of a
+ * stream. So a later connection begins a new piece: session "<name>-2", which gets the stream's
+ * initialisation and everything from the last cluster that may not be safe (webm.js). The pieces
+ * overlap rather than miss something.
  *
  * Bound: MAX_WAITING bytes unacknowledged. "full" then asks the recorder to pause, "room" to go on.
  *
@@ -32,6 +33,8 @@ const IN_FLIGHT_BYTES = 4 * 1024 * 1024;
 /* A connection that neither acknowledges nor takes bytes for so long is dead. */
 const DEAD_AFTER_MS = 15000;
 const LOOK_EVERY_MS = 250;
+/* Close code of a server that shuts down: it has ended every session. */
+const GOING_AWAY = 1001;
 /* How long the server may take to close after "end". */
 const GOODBYE_MS = 5000;
 /* Tries in vain before we ask why. */
@@ -63,6 +66,7 @@ export class Upload extends EventTarget {
 	#buffered = 0;
 	#paused = false;
 	#full = false;
+	#serverEnded = false; // the session, of its own accord
 	#finishing = false;
 	#endSaid = false; // on this connection
 	#over = false;
@@ -136,7 +140,7 @@ export class Upload extends EventTarget {
 
 	/* The server may have finished the session's file already. */
 	#lateForSession() {
-		return this.acked > 0 && performance.now() - this.#heard > this.#windowMs;
+		return this.acked > 0 && (this.#serverEnded || performance.now() - this.#heard > this.#windowMs);
 	}
 
 	#newPiece() {
@@ -149,8 +153,8 @@ export class Upload extends EventTarget {
 			.filter((part) => !part.init && part.at + part.bytes.length > from)
 			.map(({ at, bytes }) => (at < from ? { at: from, bytes: bytes.subarray(from - at) } : { at, bytes }));
 		this.#parts = [{ at: from, bytes: this.#init, init: true }, ...rest];
-		this.#unacked = 0;
-		this.#firstNumber = 0;
+		this.#unacked = this.#firstNumber = 0;
+		this.#serverEnded = false;
 		this.#useSession(`${this.#name}-${this.sessions.length + 1}`);
 		this.#heard = performance.now();
 		this.#tell("piece", this.session);
@@ -251,7 +255,8 @@ export class Upload extends EventTarget {
 		setTimeout(() => this.#link.close(), GOODBYE_MS);
 	}
 
-	#down({ tries }) {
+	#down({ code, tries }) {
+		if (code === GOING_AWAY) this.#serverEnded = true;
 		this.#changed();
 		// It was told "end" and has everything: whichever way it closed, it knows.
 		if (this.#finishing && this.waiting === 0) this.#link.close();

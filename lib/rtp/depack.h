@@ -56,7 +56,7 @@ void depack_flush(struct depack *d);
  * What a container wants to know beforehand, from the last parameter sets seen: avcC for H.264,
  * av1C for AV1. NULL and 0 when there is none (yet). Lent until the next depack_push.
  */
-const uint8_t *depack_private(const struct depack *d, size_t *len);
+const uint8_t *depack_private(struct depack *d, size_t *len);
 
 const struct depack_stats *depack_stats(const struct depack *d);
 

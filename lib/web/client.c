@@ -52,7 +52,7 @@ struct start {
 	struct loop_timer timer;
 };
 
-void client_start_free(struct start *st)
+void web_client_start_free(struct start *st)
 {
 	if (!st)
 		return;
@@ -109,11 +109,11 @@ static void on_start(void *arg)
 			      ? lws_client_connect_via_info(&info)
 			      : NULL;
 	c->adopting = false;
-	client_start_free(st);
+	web_client_start_free(st);
 	if (wsi && !c->died)
 		c->wsi = wsi;
 	else
-		conn_free(c);
+		web_conn_free(c);
 }
 
 int ws_connect(struct ws **wsp, struct web *w, const struct ws_connect_opts *opts,
@@ -135,8 +135,8 @@ int ws_connect(struct ws **wsp, struct web *w, const struct ws_connect_opts *opt
 	if (ret)
 		goto fail;
 	ret = -ENOMEM;
-	ws = session_new(&opts->ws, ops, session);
-	c = ws ? conn_new(w, NULL) : NULL;
+	ws = ws_session_new(&opts->ws, ops, session);
+	c = ws ? web_conn_new(w, NULL) : NULL;
 	if (!c)
 		goto fail;
 	ws->masked = true;
@@ -150,13 +150,13 @@ int ws_connect(struct ws **wsp, struct web *w, const struct ws_connect_opts *opt
 	ret = loop_timer_in_us(&st->timer, 0);
 	if (ret) {
 		c->ws = NULL;
-		conn_free(c);
+		web_conn_free(c);
 		goto fail;
 	}
 	*wsp = ws;
 	return 0;
 fail:
 	free(ws);
-	client_start_free(st);
+	web_client_start_free(st);
 	return ret;
 }

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-struct conn *conn_new(struct web *w, struct web_server *s)
+struct conn *web_conn_new(struct web *w, struct web_server *s)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
@@ -22,16 +22,16 @@ struct conn *conn_new(struct web *w, struct web_server *s)
 	return c;
 }
 
-void conn_free(struct conn *c)
+void web_conn_free(struct conn *c)
 {
 	struct web *w = c->web;
 
 	if (c->ws)
-		session_gone(c->ws);
+		ws_session_gone(c->ws);
 	c->ws = NULL;
 	if (c->req)
-		http_gone(c);
-	peer_release(w, c->peer);
+		web_http_gone(c);
+	web_peer_release(w, c->peer);
 	list_remove(&c->link);
 	w->n_conns--;
 	metric_set(&w->open_conns, (int64_t)w->n_conns);
@@ -40,7 +40,7 @@ void conn_free(struct conn *c)
 }
 
 /* Hands an accepted socket over. Either way it is libwebsockets' to close from now on. */
-void conn_adopt(struct conn *c, int fd)
+void web_conn_adopt(struct conn *c, int fd)
 {
 	lws_adopt_desc_t desc = {
 	    .vh = c->server->vhost,
@@ -57,10 +57,10 @@ void conn_adopt(struct conn *c, int fd)
 	if (wsi && !c->died)
 		c->wsi = wsi;
 	else
-		conn_free(c);
+		web_conn_free(c);
 }
 
-void conn_kill(struct conn *c)
+void web_conn_kill(struct conn *c)
 {
 	if (c->wsi)
 		lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
@@ -71,29 +71,29 @@ static int on_ws_event(struct conn *c, enum lws_callback_reasons reason, void *i
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
 	case LWS_CALLBACK_CLIENT_ESTABLISHED:
-		session_opened(c->ws, c);
+		ws_session_opened(c->ws, c);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
 	case LWS_CALLBACK_CLIENT_RECEIVE:
-		return session_receive(c->ws, in, len);
+		return ws_session_receive(c->ws, in, len);
 	case LWS_CALLBACK_RECEIVE_PONG:
 	case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
-		session_pong(c->ws);
+		ws_session_pong(c->ws);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 	case LWS_CALLBACK_CLIENT_WRITEABLE:
-		return session_writable(c->ws);
+		return ws_session_writable(c->ws);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		session_peer_closes(c->ws, in, len);
+		ws_session_peer_closes(c->ws, in, len);
 		return 0;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		session_failed(c->ws, in ? in : "connection failed");
+		ws_session_failed(c->ws, in ? in : "connection failed");
 		return 0;
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_CLIENT_CLOSED: {
 		struct ws *ws = c->ws;
 		c->ws = NULL;
-		session_gone(ws);
+		ws_session_gone(ws);
 		return 0;
 	}
 	default:
@@ -105,22 +105,22 @@ static int on_http_event(struct conn *c, enum lws_callback_reasons reason, void 
 {
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return http_upgrade(c, in);
+		return web_http_upgrade(c, in);
 	case LWS_CALLBACK_HTTP:
-		return http_request(c, in, len);
+		return web_http_request(c, in, len);
 	case LWS_CALLBACK_HTTP_BODY:
-		return http_body(c, in, len);
+		return web_http_body(c, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		return http_body_end(c);
+		return web_http_body_end(c);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return http_writable(c);
+		return web_http_writable(c);
 	default:
 		return 0;
 	}
 }
 
-int conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
-		  size_t len)
+int web_conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		      size_t len)
 {
 	(void)user;
 	switch (reason) {
@@ -159,7 +159,7 @@ int conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		if (c->adopting)
 			c->died = true; /* whoever adopts sees it */
 		else
-			conn_free(c);
+			web_conn_free(c);
 		return 0;
 	}
 	default:

@@ -21,7 +21,7 @@ static void release(struct ws *ws)
 {
 	list_remove(&ws->pressed);
 	ws->pressed_on = false;
-	session_flow(ws);
+	ws_session_flow(ws);
 }
 
 static void relieve(struct web *w)
@@ -45,7 +45,7 @@ void web_hold(struct web *w, int64_t n)
 		relieve(w);
 }
 
-void held_add(struct ws *ws, int64_t n)
+void web_held_add(struct ws *ws, int64_t n)
 {
 	struct web *w = ws->c->web;
 
@@ -55,7 +55,7 @@ void held_add(struct ws *ws, int64_t n)
 	web_hold(w, n);
 }
 
-void held_drop(struct ws *ws)
+void web_held_drop(struct ws *ws)
 {
 	struct web *w = ws->c->web;
 	int64_t n = ws->rx_held;
@@ -67,7 +67,7 @@ void held_drop(struct ws *ws)
 	web_hold(w, -n);
 }
 
-void held_check(struct ws *ws)
+void web_held_check(struct ws *ws)
 {
 	struct web *w = ws->c->web;
 
@@ -76,5 +76,5 @@ void held_check(struct ws *ws)
 	ws->pressed_on = true;
 	list_push(&w->pressed, &ws->pressed);
 	metric_add(&w->n_pressed, 1);
-	session_flow(ws);
+	ws_session_flow(ws);
 }

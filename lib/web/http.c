@@ -77,12 +77,12 @@ static void req_free(struct web_req *req)
 	free(req);
 }
 
-void http_gone(struct conn *c)
+void web_http_gone(struct conn *c)
 {
 	struct web_req *req = c->req;
 
 	if (req->stream)
-		stream_gone(req->stream);
+		web_stream_gone(req->stream);
 	else if (req->deferred && !req->replied && req->gone)
 		req->gone(req->gone_arg);
 	req_free(req);
@@ -367,7 +367,7 @@ static void reply_head(struct web_req *req, int status, const char *type, int64_
 	log_debug("%s %s %s: %d", web_peer(req), req->method, req->path, status);
 }
 
-void http_kick(struct web_req *req)
+void web_http_kick(struct web_req *req)
 {
 	if (req->in_upgrade)
 		return;
@@ -378,11 +378,11 @@ void http_kick(struct web_req *req)
 	lws_callback_on_writable(req->c->wsi);
 }
 
-void http_reply_start(struct web_req *req, int status, const char *type, int64_t length)
+void web_http_reply_start(struct web_req *req, int status, const char *type, int64_t length)
 {
 	reply_head(req, status, type, length);
 	req->replied = true;
-	http_kick(req);
+	web_http_kick(req);
 }
 
 void web_reply(struct web_req *req, int status, const char *type, const void *body, size_t len)
@@ -393,10 +393,10 @@ void web_reply(struct web_req *req, int status, const char *type, const void *bo
 		len = 0;
 	reply_head(req, status, type, (int64_t)len);
 	if (len && !req->is_head && buf_append(&req->out, body, len) < 0) {
-		conn_kill(req->c); /* its length is announced already */
+		web_conn_kill(req->c); /* its length is announced already */
 	}
 	req->replied = true;
-	http_kick(req);
+	web_http_kick(req);
 }
 
 void web_reply_json(struct web_req *req, int status, const char *json, size_t len)
@@ -468,7 +468,7 @@ static void handle_metrics(void *arg, struct web_req *req)
 	buf_done(&b);
 }
 
-void http_builtin_routes(struct web_server *s)
+void web_http_builtin_routes(struct web_server *s)
 {
 	web_route(s, "GET", "/health", 0, handle_health, NULL);
 	if (s->web->opts.metrics)
@@ -486,7 +486,7 @@ static bool route_params(struct web_req *req, const struct route *r)
 {
 	struct params p;
 
-	if (!route_match(r->pattern, req->path, &p))
+	if (!web_route_match(r->pattern, req->path, &p))
 		return false;
 	for (int i = 0; i < p.n; i++) {
 		char *value = req->path_copy + (p.value[i] - req->path);
@@ -513,7 +513,8 @@ static void allowed_methods(struct web_req *req, char *out, size_t cap)
 
 	*out = '\0';
 	for (const struct route *r = req->c->server->routes; r; r = r->next) {
-		if (!r->method || !route_match(r->pattern, req->path, &p) || strstr(out, r->method))
+		if (!r->method || !web_route_match(r->pattern, req->path, &p) ||
+		    strstr(out, r->method))
 			continue;
 		int len = snprintf(out + n, cap - n, "%s%s%s", n ? ", " : "", r->method,
 				   strcmp(r->method, "GET") == 0 ? ", HEAD" : "");
@@ -528,7 +529,7 @@ static const struct route *find_socket(struct web_req *req)
 	struct params p;
 
 	for (const struct route *r = req->c->server->routes; r; r = r->next)
-		if (!r->method && route_match(r->pattern, req->path, &p))
+		if (!r->method && web_route_match(r->pattern, req->path, &p))
 			return r;
 	return NULL;
 }
@@ -561,7 +562,7 @@ static void reply_without_route(struct web_req *req)
 	} else if (*allow) {
 		web_reply_header(req, "Allow", "%s", allow);
 		web_reply_error(req, 405, "method_not_allowed", "%s takes %s", req->path, allow);
-	} else if (static_serve(req)) {
+	} else if (web_static_serve(req)) {
 		return;
 	} else if (find_socket(req)) {
 		web_reply_header(req, "Upgrade", "websocket");
@@ -599,7 +600,7 @@ static bool count_client(struct web_req *req)
 
 	if (c->peer)
 		return true;
-	c->peer = peer_take(c->web, web_peer(req));
+	c->peer = web_peer_take(c->web, web_peer(req));
 	if (c->peer)
 		return true;
 	metric_add(&c->web->n_refused_address, 1);
@@ -609,7 +610,7 @@ static bool count_client(struct web_req *req)
 	return false;
 }
 
-int http_request(struct conn *c, const char *uri, size_t len)
+int web_http_request(struct conn *c, const char *uri, size_t len)
 {
 	char *ptr;
 	int uri_len, m = lws_http_get_uri_and_method(c->wsi, &ptr, &uri_len);
@@ -671,7 +672,7 @@ int http_request(struct conn *c, const char *uri, size_t len)
 	return 0;
 }
 
-int http_body(struct conn *c, const void *data, size_t len)
+int web_http_body(struct conn *c, const void *data, size_t len)
 {
 	struct web_req *req = c->req;
 
@@ -687,7 +688,7 @@ int http_body(struct conn *c, const void *data, size_t len)
 	return 0;
 }
 
-int http_body_end(struct conn *c)
+int web_http_body_end(struct conn *c)
 {
 	struct web_req *req = c->req;
 
@@ -743,7 +744,7 @@ static int write_out(struct web_req *req)
 	return 0;
 }
 
-int http_writable(struct conn *c)
+int web_http_writable(struct conn *c)
 {
 	struct web_req *req = c->req;
 
@@ -762,7 +763,7 @@ int http_writable(struct conn *c)
 		return 0;
 	}
 	if (req->stream) {
-		if (stream_written(req->stream))
+		if (web_stream_written(req->stream))
 			return -1;
 		req->hold_rx = true;
 		lws_rx_flow_control(c->wsi, 0);
@@ -771,21 +772,21 @@ int http_writable(struct conn *c)
 	return req->replied ? finish(req) : 0;
 }
 
-void http_tick(struct conn *c)
+void web_http_tick(struct conn *c)
 {
 	struct web_req *req = c->req;
 	char byte;
 
 	if (c->deadline && (int32_t)(c->web->tick - c->deadline) >= 0) {
-		conn_kill(c);
+		web_conn_kill(c);
 		return;
 	}
 	if (!req || !req->hold_rx || !c->wsi)
 		return;
 	if (recv(lws_get_socket_fd(c->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-		conn_kill(c);
+		web_conn_kill(c);
 	else if (req->stream)
-		stream_tick(req->stream);
+		web_stream_tick(req->stream);
 }
 
 /* ---- upgrades ---- */
@@ -862,7 +863,7 @@ static void try_upgrade(struct web_req *req)
 	}
 	if (r->ops.accept(r->arg, req, &session) < 0)
 		return;
-	c->ws = session_new(&r->ws, &r->ops, session);
+	c->ws = ws_session_new(&r->ws, &r->ops, session);
 	if (!c->ws) {
 		r->ops.close(session, NULL, WS_INTERNAL, "no memory");
 		web_reply_error(req, 503, "no_memory", "no memory for another session");
@@ -871,7 +872,7 @@ static void try_upgrade(struct web_req *req)
 	snprintf(c->ws->peer, sizeof(c->ws->peer), "%s", web_peer(req));
 }
 
-int http_upgrade(struct conn *c, const char *protocol)
+int web_http_upgrade(struct conn *c, const char *protocol)
 {
 	char *uri;
 	int len, ret = 0;

@@ -28,7 +28,7 @@ struct peer {
 	char addr[INET6_ADDRSTRLEN];
 };
 
-struct peer *peer_take(struct web *w, const char *addr)
+struct peer *web_peer_take(struct web *w, const char *addr)
 {
 	struct map_node *node = map_get(&w->peers, addr, strlen(addr));
 	struct peer *p = node ? container_of(node, struct peer, node) : NULL;
@@ -49,7 +49,7 @@ struct peer *peer_take(struct web *w, const char *addr)
 	return p;
 }
 
-void peer_release(struct web *w, struct peer *p)
+void web_peer_release(struct web *w, struct peer *p)
 {
 	if (p && --p->n == 0) {
 		map_remove(&w->peers, &p->node);
@@ -91,7 +91,7 @@ static void take_connection(struct web_server *s, int fd, const struct sockaddr_
 		close(fd);
 		return;
 	}
-	c = conn_new(w, s);
+	c = web_conn_new(w, s);
 	if (!c) {
 		close(fd);
 		return;
@@ -99,17 +99,17 @@ static void take_connection(struct web_server *s, int fd, const struct sockaddr_
 	addr_text(sa, c->addr, &c->loopback);
 	/* Behind a trusted proxy the client's address is only known with the request. */
 	if (!(w->opts.trust_proxy && c->loopback)) {
-		c->peer = peer_take(w, c->addr);
+		c->peer = web_peer_take(w, c->addr);
 		if (!c->peer) {
 			metric_add(&w->n_refused_address, 1);
 			close(fd);
-			conn_free(c);
+			web_conn_free(c);
 			return;
 		}
 	}
 	metric_add(&w->n_accepted, 1);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	conn_adopt(c, fd);
+	web_conn_adopt(c, fd);
 }
 
 static void on_retry(void *arg)
@@ -264,12 +264,12 @@ int web_listen(struct web_server **sp, struct web *w, const struct web_listen_op
 	}
 	list_init(&s->link);
 	list_push(&w->servers, &s->link);
-	http_builtin_routes(s);
+	web_http_builtin_routes(s);
 	*sp = s;
 	return 0;
 }
 
-void listen_stop(struct web_server *s)
+void web_listen_stop(struct web_server *s)
 {
 	loop_timer_stop(&s->retry);
 	loop_io_free(s->io);

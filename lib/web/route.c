@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-bool route_match(const char *pattern, const char *path, struct params *out)
+bool web_route_match(const char *pattern, const char *path, struct params *out)
 {
 	out->n = 0;
 	while (*pattern && *path) {

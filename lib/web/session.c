@@ -39,7 +39,7 @@ struct chunk {
 
 /* ---- life ---- */
 
-struct ws *session_new(const struct ws_opts *opts, const struct ws_ops *ops, void *session)
+struct ws *ws_session_new(const struct ws_opts *opts, const struct ws_ops *ops, void *session)
 {
 	struct ws *ws = calloc(1, sizeof(*ws));
 
@@ -68,7 +68,7 @@ struct ws *session_new(const struct ws_opts *opts, const struct ws_ops *ops, voi
 	return ws;
 }
 
-void session_opened(struct ws *ws, struct conn *c)
+void ws_session_opened(struct ws *ws, struct conn *c)
 {
 	struct web *w = c->web;
 
@@ -80,19 +80,19 @@ void session_opened(struct ws *ws, struct conn *c)
 	ws->ops->open(ws->session, ws);
 }
 
-void session_failed(struct ws *ws, const char *reason)
+void ws_session_failed(struct ws *ws, const char *reason)
 {
 	if (!ws->open)
 		snprintf(ws->reason, sizeof(ws->reason), "%s", reason);
 }
 
-void session_gone(struct ws *ws)
+void ws_session_gone(struct ws *ws)
 {
 	if (ws->open) {
-		held_drop(ws);
+		web_held_drop(ws);
 		metric_add(&ws->c->web->n_ws_open, -1);
 	}
-	client_start_free(ws->start);
+	web_client_start_free(ws->start);
 	list_remove(&ws->dirty);
 	list_remove(&ws->pressed);
 	ws->closing = true; /* the handler's sends fail */
@@ -113,7 +113,7 @@ static void kill_session(struct ws *ws, int code, const char *reason)
 	ws->killed = true;
 	ws->code = (uint16_t)code;
 	snprintf(ws->reason, sizeof(ws->reason), "%s", reason);
-	conn_kill(ws->c);
+	web_conn_kill(ws->c);
 }
 
 void ws_close(struct ws *ws, int code, const char *reason)
@@ -124,12 +124,12 @@ void ws_close(struct ws *ws, int code, const char *reason)
 	ws->code = (uint16_t)code;
 	snprintf(ws->reason, sizeof(ws->reason), "%s", reason ? reason : "");
 	if (!ws->open)
-		conn_kill(ws->c);
+		web_conn_kill(ws->c);
 	else
 		lws_callback_on_writable(ws->c->wsi);
 }
 
-void session_peer_closes(struct ws *ws, const uint8_t *data, size_t len)
+void ws_session_peer_closes(struct ws *ws, const uint8_t *data, size_t len)
 {
 	if (ws->closing)
 		return; /* the reason is ours */
@@ -146,7 +146,7 @@ const char *ws_peer(const struct ws *ws)
 
 /* ---- reading or not ---- */
 
-void session_flow(struct ws *ws)
+void ws_session_flow(struct ws *ws)
 {
 	bool read = !ws->paused && !ws->pressed_on;
 
@@ -161,13 +161,13 @@ void session_flow(struct ws *ws)
 void ws_pause(struct ws *ws)
 {
 	ws->paused = true;
-	session_flow(ws);
+	ws_session_flow(ws);
 }
 
 void ws_resume(struct ws *ws)
 {
 	ws->paused = false;
-	session_flow(ws);
+	ws_session_flow(ws);
 }
 
 bool ws_paused(const struct ws *ws)
@@ -205,7 +205,7 @@ static int too_big(struct ws *ws)
 	snprintf(reason, sizeof(reason), "a message is at most %zu bytes", ws->opts.message_max);
 	ws_close(ws, WS_TOO_BIG, reason);
 	buf_done(&ws->rx);
-	held_drop(ws);
+	web_held_drop(ws);
 	return 0;
 }
 
@@ -225,12 +225,12 @@ static int gather(struct ws *ws, const uint8_t *data, size_t len, size_t more)
 	}
 	memcpy(room, data, len);
 	buf_commit(&ws->rx, len);
-	held_add(ws, (int64_t)len);
-	held_check(ws);
+	web_held_add(ws, (int64_t)len);
+	web_held_check(ws);
 	return 0;
 }
 
-int session_receive(struct ws *ws, uint8_t *data, size_t len)
+int ws_session_receive(struct ws *ws, uint8_t *data, size_t len)
 {
 	struct lws *wsi = ws->c->wsi;
 	bool final = lws_is_final_fragment(wsi);
@@ -247,7 +247,7 @@ int session_receive(struct ws *ws, uint8_t *data, size_t len)
 		return gather(ws, data, len, lws_remaining_packet_payload(wsi));
 	ws->rx_active = false;
 	if (!buf_len(&ws->rx)) {
-		held_check(ws);
+		web_held_check(ws);
 		if (len > ws->opts.message_max)
 			return too_big(ws);
 		deliver(ws, ws->rx_text, data, len);
@@ -261,11 +261,11 @@ int session_receive(struct ws *ws, uint8_t *data, size_t len)
 	buf_init(&ws->rx, whole.max);
 	deliver(ws, ws->rx_text, buf_data(&whole), buf_len(&whole));
 	buf_done(&whole);
-	held_drop(ws);
+	web_held_drop(ws);
 	return 0;
 }
 
-void session_pong(struct ws *ws)
+void ws_session_pong(struct ws *ws)
 {
 	ws->heard = ws->c->web->tick;
 	ws->pinged = false;
@@ -413,7 +413,7 @@ size_t ws_queued(const struct ws *ws)
 	return ws->tx_queued;
 }
 
-void session_flush(struct ws *ws)
+void ws_session_flush(struct ws *ws)
 {
 	struct lws *wsi = ws->c->wsi;
 
@@ -442,7 +442,7 @@ void session_flush(struct ws *ws)
 	}
 }
 
-int session_writable(struct ws *ws)
+int ws_session_writable(struct ws *ws)
 {
 	if (ws->killed)
 		return -1;
@@ -451,7 +451,7 @@ int session_writable(struct ws *ws)
 		ws->tx_inflight = 0;
 		ws->stuck = ws->c->web->tick;
 	}
-	session_flush(ws);
+	ws_session_flush(ws);
 	if (ws->closing && !ws->tx_queued && !ws->close_sent && !ws->killed) {
 		ws->close_sent = true;
 		lws_close_reason(ws->c->wsi, ws->code, (uint8_t *)ws->reason, strlen(ws->reason));
@@ -469,7 +469,7 @@ static bool is_stalled(const struct ws *ws, uint32_t now)
 	return ws->rx_active && now - ws->rx_moved >= ticks(others_wait ? STALL_HARD_US : STALL_US);
 }
 
-void session_tick(struct ws *ws)
+void ws_session_tick(struct ws *ws)
 {
 	uint32_t now = ws->c ? ws->c->web->tick : 0;
 

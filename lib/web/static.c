@@ -48,7 +48,7 @@ int web_static(struct web_server *s, const struct web_static_opts *opts)
 	return 0;
 }
 
-void static_free(struct web_server *s)
+void web_static_free(struct web_server *s)
 {
 	for (struct folder *f = s->folders, *next; f; f = next) {
 		next = f->next;
@@ -249,7 +249,7 @@ static void reply_opened(struct web_req *req, int fd, const struct stat *st, con
 		req->file_pos = from;
 		req->file_end = to;
 	}
-	http_reply_start(req, status, content_type(path), to - from);
+	web_http_reply_start(req, status, content_type(path), to - from);
 }
 
 void web_reply_file(struct web_req *req, int dirfd, const char *path, const char *cache_control)
@@ -270,7 +270,7 @@ void web_reply_file(struct web_req *req, int dirfd, const char *path, const char
 	}
 }
 
-bool static_serve(struct web_req *req)
+bool web_static_serve(struct web_req *req)
 {
 	bool get = strcmp(req->method, "GET") == 0 || req->is_head;
 

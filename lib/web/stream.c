@@ -35,7 +35,7 @@ struct web_stream *web_stream_new(struct web_req *req, const struct web_stream_o
 	web_reply_header(req, "Cache-Control", "no-store");
 	/* nginx would otherwise collect the events. */
 	web_reply_header(req, "X-Accel-Buffering", "no");
-	http_reply_start(req, 200, "text/event-stream", -1);
+	web_http_reply_start(req, 200, "text/event-stream", -1);
 	return st;
 }
 
@@ -48,14 +48,14 @@ static int append(struct web_stream *st, const char *text, size_t len)
 	if (buf_len(&req->out) + len > st->opts.queue_max) {
 		metric_add(&req->c->web->n_slow_readers, 1);
 		st->dead = true;
-		conn_kill(req->c);
+		web_conn_kill(req->c);
 		return -ENOBUFS;
 	}
 	int ret = buf_append(&req->out, text, len);
 	if (ret < 0)
 		return ret;
 	st->spoke = req->c->web->tick;
-	http_kick(req);
+	web_http_kick(req);
 	return 0;
 }
 
@@ -85,21 +85,21 @@ int web_stream_send(struct web_stream *st, const char *event, const char *data, 
 void web_stream_end(struct web_stream *st)
 {
 	st->ending = true;
-	http_kick(st->req);
+	web_http_kick(st->req);
 }
 
-int stream_written(struct web_stream *st)
+int web_stream_written(struct web_stream *st)
 {
 	return st->ending;
 }
 
-void stream_tick(struct web_stream *st)
+void web_stream_tick(struct web_stream *st)
 {
 	if (st->req->c->web->tick - st->spoke >= ticks(st->opts.keep_alive_us))
 		append(st, ":\n\n", 3);
 }
 
-void stream_gone(struct web_stream *st)
+void web_stream_gone(struct web_stream *st)
 {
 	if (st->opts.closed)
 		st->opts.closed(st->opts.arg);

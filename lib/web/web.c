@@ -29,7 +29,7 @@
 
 static const struct lws_protocols protocols[] = {
     {.name = "msr",
-     .callback = conn_callback,
+     .callback = web_conn_callback,
      .rx_buffer_size = RX_BUFFER,
      .tx_packet_size = TX_PACKET},
     {0},
@@ -56,9 +56,9 @@ static void on_tick(void *arg)
 	list_each_safe (i, &w->conns) {
 		struct conn *c = container_of(i, struct conn, link);
 		if (c->ws)
-			session_tick(c->ws);
+			ws_session_tick(c->ws);
 		else
-			http_tick(c);
+			web_http_tick(c);
 	}
 	if (w->n_conns)
 		loop_timer_in_us(&w->ticker, TICK_US);
@@ -232,7 +232,7 @@ void web_free(struct web *w)
 		return;
 	loop_timer_stop(&w->close_timer);
 	list_each (i, &w->servers)
-		listen_stop(container_of(i, struct web_server, link));
+		web_listen_stop(container_of(i, struct web_server, link));
 	w->closing = true;
 	w->close_done = NULL;
 	if (w->context)
@@ -244,7 +244,7 @@ void web_free(struct web *w)
 			next = r->next;
 			free(r);
 		}
-		static_free(s);
+		web_static_free(s);
 		free(s);
 	}
 	map_done(&w->peers);
@@ -288,7 +288,7 @@ void web_close(struct web *w, const char *reason, int64_t timeout_us, void (*don
 	w->close_done = done;
 	w->close_arg = arg;
 	list_each (i, &w->servers)
-		listen_stop(container_of(i, struct web_server, link));
+		web_listen_stop(container_of(i, struct web_server, link));
 	list_each_safe (i, &w->conns) {
 		struct conn *c = container_of(i, struct conn, link);
 		c->stopping = true;
@@ -297,7 +297,7 @@ void web_close(struct web *w, const char *reason, int64_t timeout_us, void (*don
 		else if (c->req && c->req->stream)
 			web_stream_end(c->req->stream);
 		else if (!c->req)
-			conn_kill(c);
+			web_conn_kill(c);
 	}
 	loop_timer_in_us(&w->close_timer, w->n_conns ? timeout_us : 0);
 }
@@ -322,7 +322,7 @@ static void flush_sessions(struct web *w)
 	while (!list_empty(&batch)) {
 		struct list *i = list_first(&batch);
 		list_remove(i);
-		session_flush(container_of(i, struct ws, dirty));
+		ws_session_flush(container_of(i, struct ws, dirty));
 	}
 }
 

@@ -122,19 +122,19 @@ struct params {
 };
 
 /* Whether `path` fits; fills the parameters. */
-bool route_match(const char *pattern, const char *path, struct params *out);
+bool web_route_match(const char *pattern, const char *path, struct params *out);
 
 /* ---- conn.c ---- */
 
-int conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
-		  size_t len);
+int web_conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		      size_t len);
 /* NULL: out of memory. */
-struct conn *conn_new(struct web *w, struct web_server *s);
-void conn_free(struct conn *c);
+struct conn *web_conn_new(struct web *w, struct web_server *s);
+void web_conn_free(struct conn *c);
 /* Ends the connection from the loop, without ceremony. */
-void conn_kill(struct conn *c);
+void web_conn_kill(struct conn *c);
 /* Hands an accepted socket to libwebsockets; `c` may be gone after it. */
-void conn_adopt(struct conn *c, int fd);
+void web_conn_adopt(struct conn *c, int fd);
 
 /* ---- web.c ---- */
 
@@ -145,31 +145,31 @@ void web_conn_gone(struct web *w);
 
 /* ---- listen.c ---- */
 
-void listen_stop(struct web_server *s);
-void peer_release(struct web *w, struct peer *p);
+void web_listen_stop(struct web_server *s);
+void web_peer_release(struct web *w, struct peer *p);
 /* Counts a connection for the address; NULL when it has enough, or no memory. */
-struct peer *peer_take(struct web *w, const char *addr);
+struct peer *web_peer_take(struct web *w, const char *addr);
 
 /* ---- http.c ---- */
 
 /* GET /health and GET /metrics. */
-void http_builtin_routes(struct web_server *s);
+void web_http_builtin_routes(struct web_server *s);
 /* The head is there: route it. 0, or -1 to hang up. */
-int http_request(struct conn *c, const char *uri, size_t len);
-int http_body(struct conn *c, const void *data, size_t len);
-int http_body_end(struct conn *c);
+int web_http_request(struct conn *c, const char *uri, size_t len);
+int web_http_body(struct conn *c, const void *data, size_t len);
+int web_http_body_end(struct conn *c);
 /* Something can be written. 0, or -1 to close. */
-int http_writable(struct conn *c);
+int web_http_writable(struct conn *c);
 /* An upgrade: 0 let it in, 1 refused (a reply was written), -1 hang up. */
-int http_upgrade(struct conn *c, const char *protocol);
+int web_http_upgrade(struct conn *c, const char *protocol);
 /* The connection is gone. */
-void http_gone(struct conn *c);
+void web_http_gone(struct conn *c);
 /* Once a tick: a deferred request or a stream whose client has left. */
-void http_tick(struct conn *c);
+void web_http_tick(struct conn *c);
 /* Wants http_writable. */
-void http_kick(struct web_req *req);
+void web_http_kick(struct web_req *req);
 /* Status line and headers of a reply whose body follows otherwise; `length` < 0: until closed. */
-void http_reply_start(struct web_req *req, int status, const char *type, int64_t length);
+void web_http_reply_start(struct web_req *req, int status, const char *type, int64_t length);
 
 struct web_req {
 	struct conn *c;
@@ -206,14 +206,14 @@ struct strings {
 };
 
 /* static.c: replies from a folder that fits, or returns false. */
-bool static_serve(struct web_req *req);
-void static_free(struct web_server *s);
+bool web_static_serve(struct web_req *req);
+void web_static_free(struct web_server *s);
 
 /* stream.c */
-void stream_gone(struct web_stream *st);
+void web_stream_gone(struct web_stream *st);
 /* Room in the queue again, or the end. 1: the stream is over, close. */
-int stream_written(struct web_stream *st);
-void stream_tick(struct web_stream *st);
+int web_stream_written(struct web_stream *st);
+void web_stream_tick(struct web_stream *st);
 
 /* ---- session.c ---- */
 
@@ -254,33 +254,33 @@ struct ws {
 
 /* ---- client.c ---- */
 
-void client_start_free(struct start *st);
+void web_client_start_free(struct start *st);
 
-struct ws *session_new(const struct ws_opts *opts, const struct ws_ops *ops, void *session);
-void session_opened(struct ws *ws, struct conn *c);
-int session_receive(struct ws *ws, uint8_t *data, size_t len);
-void session_pong(struct ws *ws);
-void session_peer_closes(struct ws *ws, const uint8_t *data, size_t len);
+struct ws *ws_session_new(const struct ws_opts *opts, const struct ws_ops *ops, void *session);
+void ws_session_opened(struct ws *ws, struct conn *c);
+int ws_session_receive(struct ws *ws, uint8_t *data, size_t len);
+void ws_session_pong(struct ws *ws);
+void ws_session_peer_closes(struct ws *ws, const uint8_t *data, size_t len);
 /* 0, or -1 to close (a reason is set). */
-int session_writable(struct ws *ws);
+int ws_session_writable(struct ws *ws);
 /* An outgoing connection failed before it opened. */
-void session_failed(struct ws *ws, const char *reason);
+void ws_session_failed(struct ws *ws, const char *reason);
 /* Calls the close handler and frees. */
-void session_gone(struct ws *ws);
-void session_tick(struct ws *ws);
+void ws_session_gone(struct ws *ws);
+void ws_session_tick(struct ws *ws);
 /* Sends what is queued now, without waiting for the next turn. */
-void session_flush(struct ws *ws);
+void ws_session_flush(struct ws *ws);
 /* Recomputes whether the socket is read. */
-void session_flow(struct ws *ws);
+void ws_session_flow(struct ws *ws);
 
 /* ---- held.c ---- */
 
 /* The session's partial message grew or shrank by `n`. */
-void held_add(struct ws *ws, int64_t n);
+void web_held_add(struct ws *ws, int64_t n);
 /* Before data of `ws` is taken: stops reading it when the bound is passed. */
-void held_check(struct ws *ws);
+void web_held_check(struct ws *ws);
 /* The session has no partial message any more. */
-void held_drop(struct ws *ws);
+void web_held_drop(struct ws *ws);
 
 /* Whole ticks of a time, rounded up. */
 static inline uint32_t ticks(int64_t us)

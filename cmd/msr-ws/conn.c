@@ -1,0 +1,529 @@
+/*
+ * Connections.
+ *
+ *   accept: ids → query → session (new, resumed, taken over; limits) → open
+ *   message: text → message.c → ingest or room · binary → records or a bare chunk → ingest
+ */
+#include "conn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "event/event.h"
+#include "frame/frame.h"
+#include "frame/sink.h"
+#include "ingest.h"
+#include "media/sniff.h"
+#include "message.h"
+#include "room.h"
+#include "web/http.h"
+#include "web/web.h"
+#include "web/ws.h"
+
+#define TAKEN_OVER 4001	    /* close code */
+#define GOODBYE_US 10000000 /* how long an ended session waits for its acknowledgements */
+#define REPORT_US  1000000  /* at most one frame-error event a session in this time */
+#define PAUSE_FULL 1
+#define PAUSE_RATE 2
+
+static const char magic[] = "MSRF"; /* of msr-frame(5) records */
+
+/* ---- what clients are told ---- */
+
+int client_send(struct client *c, const char *text, size_t len)
+{
+	return c->ws ? ws_send(c->ws, WS_TEXT, text, len) : -EPIPE;
+}
+
+static void report(struct client *c, const char *code, const char *message, const uint64_t *part)
+{
+	struct mono now = mono_now();
+	struct event ev;
+
+	if (c->reported.us && mono_diff_us(now, c->reported) < REPORT_US) {
+		c->suppressed++;
+		return;
+	}
+	event_start(&ev, c->app->events, "frame-error", c->room, c->session);
+	json_str(&ev.json, "error", code);
+	json_str(&ev.json, "message", message);
+	if (part)
+		json_uint(&ev.json, "part", *part);
+	if (c->suppressed)
+		json_uint(&ev.json, "suppressed", c->suppressed);
+	event_send(&ev, c->app->events);
+	c->reported = now;
+	c->suppressed = 0;
+}
+
+void client_error(struct client *c, const char *code, const char *message, const uint64_t *part)
+{
+	char text[512];
+	struct json j;
+
+	if (!c)
+		return;
+	metric_add(&c->app->count.errors, 1);
+	json_start(&j, text, sizeof(text));
+	json_obj(&j, NULL);
+	json_str(&j, "j_type", "error");
+	json_str(&j, "error", code);
+	json_str(&j, "message", message);
+	if (part)
+		json_uint(&j, "part", *part);
+	json_obj_end(&j);
+	int len = json_end(&j);
+	if (len > 0)
+		client_send(c, text, (size_t)len);
+	report(c, code, message, part);
+}
+
+/* ---- reading or not ---- */
+
+static void set_pause(struct client *c, uint8_t why, bool on)
+{
+	c->paused = (uint8_t)(on ? c->paused | why : c->paused & ~why);
+	if (!c->ws)
+		return;
+	if (c->paused && !ws_paused(c->ws))
+		ws_pause(c->ws);
+	else if (!c->paused && ws_paused(c->ws))
+		ws_resume(c->ws);
+}
+
+void client_sink_full(struct client *c, bool full)
+{
+	static const char pause[] = "{\"j_type\":\"pause\"}", resume[] = "{\"j_type\":\"resume\"}";
+
+	if (full == ((c->paused & PAUSE_FULL) != 0))
+		return;
+	set_pause(c, PAUSE_FULL, full);
+	if (full)
+		client_send(c, pause, sizeof(pause) - 1);
+	else
+		client_send(c, resume, sizeof(resume) - 1);
+}
+
+static void on_rate_timer(void *arg)
+{
+	set_pause(arg, PAUSE_RATE, false);
+}
+
+/* Counts a message. The clock is asked only when the allowance is used up. */
+static void count_message(struct client *c)
+{
+	int64_t rate = c->app->limits.max_rate;
+
+	if (--c->tokens > 0)
+		return;
+	struct mono now = mono_now();
+	int64_t earned = mono_diff_us(now, c->refilled) * rate / 1000000;
+	c->refilled = now;
+	c->tokens = c->tokens + earned > 2 * rate ? 2 * rate : c->tokens + earned;
+	if (c->tokens > 0)
+		return;
+	metric_add(&c->app->count.throttled, 1);
+	set_pause(c, PAUSE_RATE, true);
+	loop_timer_in_us(&c->rate, (1 - c->tokens) * 1000000 / rate + 10000);
+}
+
+/* ---- the end of a session ---- */
+
+static void on_goodbye_over(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->client)
+		client_goodbye(s->client);
+}
+
+void client_session_gone(struct client *c)
+{
+	struct session *s = c->s;
+
+	if (!s->n_acks) {
+		client_goodbye(c);
+		return;
+	}
+	loop_timer_init(&s->away, c->app->loop, on_goodbye_over, s);
+	loop_timer_in_us(&s->away, GOODBYE_US);
+}
+
+void client_goodbye(struct client *c)
+{
+	struct session *s = c->s;
+
+	c->s = NULL;
+	s->client = NULL;
+	session_unref(s);
+	if (c->ws)
+		ws_close(c->ws, c->app->stopping ? WS_GOING_AWAY : WS_NORMAL,
+			 c->app->stopping ? "shutdown" : "end");
+}
+
+static void on_window_over(void *arg)
+{
+	ingest_end(arg, "away");
+}
+
+/* The connection is gone, the session waits for another. */
+static void wait_for_client(struct session *s)
+{
+	s->state = SESSION_AWAY;
+	loop_timer_init(&s->away, s->app->loop, on_window_over, s);
+	loop_timer_in_us(&s->away, s->app->limits.resume_window_us);
+}
+
+/* ---- coming in ---- */
+
+static int refuse(struct web_req *req, int status, const char *code, const char *message)
+{
+	web_reply_error(req, status, code, "%s", message);
+	return -1;
+}
+
+static int read_query(struct web_req *req, struct query *q)
+{
+	char why[160];
+
+	for (const char *const *name = query_names; *name; name++) {
+		const char *value = web_query(req, *name);
+		if (value && query_set(q, *name, value, why, sizeof(why)) < 0)
+			return refuse(req, 400, "bad_query", why);
+	}
+	if (query_check(q, why, sizeof(why)) < 0)
+		return refuse(req, 400, "bad_query", why);
+	return 0;
+}
+
+/* The session that the request may have, made where there is none; NULL: refused. */
+static struct session *admit(struct app *a, struct web_req *req, const struct query *q)
+{
+	const char *room = web_param(req, "room"), *id = web_param(req, "session");
+	struct session *s = session_find(a, room, id);
+
+	if (s && (s->state == SESSION_ENDING || (s->client && !q->resume))) {
+		refuse(req, 409, "session_taken",
+		       s->client ? "the session has a live connection; ?resume=1 takes it over"
+				 : "the session is being ended");
+		return NULL;
+	}
+	if (s)
+		return s;
+	web_reply_header(req, "Retry-After", "10");
+	if ((int64_t)a->sessions.n >= a->limits.max_sessions) {
+		refuse(req, 503, "too_many_sessions", "the server has no place for more sessions");
+	} else if ((int64_t)room_size(a, room) >= a->limits.max_room) {
+		refuse(req, 503, "room_full", "the room has no place for more sessions");
+	} else if (!(s = session_new(a, room, id))) {
+		refuse(req, 503, "no_memory", "no memory for another session");
+	}
+	return s;
+}
+
+static void take_over(struct session *s)
+{
+	struct client *old = s->client;
+
+	if (!old)
+		return;
+	metric_add(&s->app->count.taken_over, 1);
+	s->client = NULL;
+	old->s = NULL;
+	if (old->ws)
+		ws_close(old->ws, TAKEN_OVER, "taken over by another connection");
+}
+
+/* Numbers of bare chunks: as asked for, or where the session was. */
+static void number_lanes(struct client *c)
+{
+	struct session *s = c->s;
+
+	for (int i = 0; i < 2; i++) {
+		struct lane *l = &s->lanes[i];
+		uint64_t after = l->last ? l->last->frame.part + 1 : 0;
+		c->bare_next[i] = l->started && l->next > after ? l->next : after;
+		if (c->query.has_part)
+			c->bare_next[i] = c->query.part;
+	}
+}
+
+static struct client *client_new(const char *room, const char *session)
+{
+	size_t r = strlen(room) + 1, n = strlen(session) + 1;
+	struct client *c = calloc(1, sizeof(*c) + r + n);
+
+	if (!c)
+		return NULL;
+	memcpy(c->ids, room, r);
+	memcpy(c->ids + r, session, n);
+	c->room = c->ids;
+	c->session = c->ids + r;
+	return c;
+}
+
+static int on_accept(void *arg, struct web_req *req, void **session)
+{
+	struct app *a = arg;
+	const char *room = web_param(req, "room"), *id = web_param(req, "session");
+	struct query q = {0};
+
+	if (!id_valid(room, strlen(room)) || !id_valid(id, strlen(id)))
+		return refuse(req, 400, "bad_id", ID_RULE);
+	if (read_query(req, &q) < 0)
+		return -1;
+	if (a->stopping)
+		return refuse(req, 503, "closing", "the server is shutting down");
+	struct client *c = client_new(room, id);
+	if (!c)
+		return refuse(req, 503, "no_memory", "no memory for another connection");
+	struct session *s = admit(a, req, &q);
+	if (!s) {
+		free(c);
+		return -1;
+	}
+	take_over(s);
+	c->app = a;
+	c->s = s;
+	c->query = q;
+	c->resumed = s->opened;
+	c->tokens = 2 * a->limits.max_rate;
+	c->refilled = mono_now();
+	loop_timer_init(&c->rate, a->loop, on_rate_timer, c);
+	s->client = c;
+	s->state = SESSION_LIVE;
+	loop_timer_stop(&s->away);
+	number_lanes(c);
+	*session = c;
+	return 0;
+}
+
+static void on_open(void *session, struct ws *ws)
+{
+	struct client *c = session;
+	struct session *s = c->s;
+	struct event ev;
+
+	c->ws = ws;
+	if (c->resumed)
+		metric_add(&c->app->count.resumed, 1);
+	event_start(&ev, c->app->events, "connect", c->room, c->session);
+	json_str(&ev.json, "peer", ws_peer(ws));
+	json_bool(&ev.json, "resumed", c->resumed);
+	event_send(&ev, c->app->events);
+	log_debug("%s: %s connected", s->key, ws_peer(ws));
+	ingest_open(s);
+	if (c->app->full && s->media)
+		client_sink_full(c, true);
+}
+
+static void on_close(void *session, struct ws *ws, int code, const char *reason)
+{
+	struct client *c = session;
+	struct session *s = c->s;
+	struct event ev;
+
+	if (ws) {
+		event_start(&ev, c->app->events, "disconnect", c->room, c->session);
+		json_str(&ev.json, "peer", ws_peer(ws));
+		json_int(&ev.json, "code", code);
+		json_str(&ev.json, "reason", reason);
+		event_send(&ev, c->app->events);
+		log_debug("%s/%s: disconnected, %d %s", c->room, c->session, code, reason);
+	}
+	loop_timer_stop(&c->rate);
+	free(c);
+	if (!s)
+		return;
+	s->client = NULL;
+	if (s->state != SESSION_LIVE)
+		session_unref(s);
+	else if (code == WS_NORMAL)
+		ingest_end(s, "closed");
+	else
+		wait_for_client(s);
+}
+
+/* ---- messages ---- */
+
+static void take_frame(struct client *c, struct frame *f)
+{
+	int ret = ingest_part(c->s, f);
+
+	if (ret == -ENOMEM)
+		client_error(c, "no_memory", "no memory to keep the part; send it again", &f->part);
+	else if (ret == -EMSGSIZE)
+		client_error(c, "too_large",
+			     "the part is larger than the ring of this server takes", &f->part);
+	else if (ret)
+		client_error(c, "sink_lost", "the reader of the frames is gone", &f->part);
+}
+
+/* What the chunk is: raw samples as promised, else by its own mark, else as the last one. */
+static int chunk_codec(struct client *c, int lane, const uint8_t *data, size_t len)
+{
+	struct session *s = c->s;
+
+	if (frame_pcm_bytes(c->query.codec) && lane == 0)
+		return c->query.codec;
+	int found = sniff_container(data, len, NULL);
+	if (found != CODEC_NONE)
+		s->codec[lane] = (uint8_t)found;
+	else if (!s->codec[lane])
+		s->codec[lane] = (uint8_t)c->query.codec;
+	return s->codec[lane];
+}
+
+static void describe(struct client *c, struct frame *f, const char *storage)
+{
+	int lane = f->kind == FRAME_VIDEO;
+
+	f->codec = (uint8_t)chunk_codec(c, lane, f->body, f->body_len);
+	if (frame_pcm_bytes(f->codec) || f->codec == CODEC_OPUS) {
+		f->rate = c->query.rate;
+		f->channels = c->query.channels;
+	}
+	if (!storage)
+		storage = c->query.storage;
+	f->storage = storage;
+	f->storage_len = (uint8_t)strlen(storage);
+	f->time_us = clock_wall_us();
+}
+
+static uint64_t next_number(struct client *c, int lane)
+{
+	/* The first chunk of a connection says where the lane begins. */
+	order_start(&c->s->lanes[lane], c->bare_next[lane]);
+	return c->bare_next[lane]++;
+}
+
+static void take_media_message(struct client *c, const struct message *m)
+{
+	int lane = m->type == MESSAGE_VIDEO;
+	struct frame f = {.kind = lane ? FRAME_VIDEO : FRAME_AUDIO};
+
+	f.body = m->body;
+	f.body_len = (uint32_t)m->body_len;
+	describe(c, &f, m->storage);
+	if (m->has_part) {
+		f.part = m->part;
+		if (c->query.has_part && m->part >= c->query.part)
+			order_start(&c->s->lanes[lane], c->query.part);
+		if (m->part >= c->bare_next[lane])
+			c->bare_next[lane] = m->part + 1;
+	} else {
+		f.part = next_number(c, lane);
+	}
+	take_frame(c, &f);
+}
+
+static void take_text(struct client *c, char *text, size_t len)
+{
+	struct message m;
+
+	message_parse(text, len, &m);
+	switch (m.type) {
+	case MESSAGE_TEXT:
+		if (len > TEXT_MAX)
+			client_error(c, "text_too_large", "room text is at most 256 KiB", NULL);
+		else
+			room_text(c->s, text, len);
+		break;
+	case MESSAGE_AUDIO:
+	case MESSAGE_VIDEO:
+		take_media_message(c, &m);
+		break;
+	case MESSAGE_END:
+		ingest_end(c->s, "end");
+		break;
+	case MESSAGE_ERROR:
+		client_error(c, m.error, m.why, m.has_part ? &m.part : NULL);
+		break;
+	}
+}
+
+/* Whether the record names this room and session. */
+static bool is_ours(const struct session *s, const struct frame *f)
+{
+	return f->room_len == s->room_len && memcmp(f->room, s->key, s->room_len) == 0 &&
+	       f->session_len == s->id_len && memcmp(f->session, s->id, s->id_len) == 0;
+}
+
+static void take_records(struct client *c, const uint8_t *data, size_t len)
+{
+	struct frame f;
+
+	while (len && c->s && c->s->state == SESSION_LIVE) {
+		long n = frame_decode(data, len, &f, NULL);
+		if (n < 0) {
+			client_error(c, "bad_frame",
+				     "not a whole and undamaged msr-frame(5) record", NULL);
+			return;
+		}
+		data += n;
+		len -= (size_t)n;
+		if (f.kind != FRAME_AUDIO && f.kind != FRAME_VIDEO) {
+			client_error(c, "bad_frame", "records are of kind audio or video", &f.part);
+			continue;
+		}
+		if (!is_ours(c->s, &f)) {
+			client_error(c, "wrong_session", "the record names another room or session",
+				     &f.part);
+			continue;
+		}
+		f.flags &= FRAME_KEY | FRAME_LAST;
+		take_frame(c, &f);
+	}
+}
+
+static void take_chunk(struct client *c, const uint8_t *data, size_t len)
+{
+	struct session *s = c->s;
+	int kind = c->query.kind;
+
+	if (len > FRAME_BODY_MAX) {
+		client_error(c, "too_large", "a chunk is at most 16 MiB", NULL);
+		return;
+	}
+	if (!kind && !s->kind && sniff_container(data, len, NULL) != CODEC_NONE)
+		s->kind = sniff_may_have_video(data, len) ? FRAME_VIDEO : FRAME_AUDIO;
+	if (!kind && !(kind = s->kind)) {
+		client_error(c, "unknown_media",
+			     "the chunk has no mark; connect with ?media=audio&codec=...", NULL);
+		return;
+	}
+	struct frame f = {.kind = (uint8_t)kind, .body = data, .body_len = (uint32_t)len};
+	describe(c, &f, NULL);
+	f.part = next_number(c, kind == FRAME_VIDEO);
+	take_frame(c, &f);
+}
+
+static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t *data, size_t len)
+{
+	struct client *c = session;
+
+	(void)ws;
+	if (!c->s || c->s->state != SESSION_LIVE)
+		return; /* taken over, or after "end" */
+	count_message(c);
+	if (type == WS_TEXT)
+		take_text(c, (char *)data, len);
+	else if (len >= 4 && memcmp(data, magic, 4) == 0)
+		take_records(c, data, len);
+	else if (len)
+		take_chunk(c, data, len);
+}
+
+void conn_route(struct app *a, struct web_server *s, const struct web_origins *origins)
+{
+	static const struct ws_ops ops = {
+	    .accept = on_accept, .open = on_open, .message = on_message, .close = on_close};
+	struct ws_opts opts = {
+	    .origins = origins, .message_max = MESSAGE_MAX, .queue_max = SEND_QUEUE_MAX};
+
+	web_socket(s, "/:room/:session", &opts, &ops, a);
+}

@@ -1,0 +1,35 @@
+/*
+ * From parts to the sink: order, backpressure, beginning and end of sessions.
+ *
+ * Full sink: sessions that send media are not read, what they have sent already waits here
+ * (app.blocked), and goes out first when there is room again.
+ */
+#ifndef MSR_WS_INGEST_H
+#define MSR_WS_INGEST_H
+
+#include <stdint.h>
+
+#include "frame/frame.h"
+
+struct app;
+struct session;
+
+void ingest_init(struct session *s);
+void ingest_done(struct session *s);
+
+/* The session begins: tells the sink, now or when it has room. */
+void ingest_open(struct session *s);
+
+/*
+ * Takes a numbered frame; room and session are filled in. 0; -ENOMEM, -EMSGSIZE (larger than the
+ * sink ever takes) or -EPIPE.
+ */
+int ingest_part(struct session *s, struct frame *f);
+
+/* Ends the session once the sink has everything; `reason` is static. */
+void ingest_end(struct session *s, const char *reason);
+
+/* The sink has room again. */
+void ingest_resume(struct app *a);
+
+#endif

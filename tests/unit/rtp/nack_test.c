@@ -1,0 +1,107 @@
+/* Loss repair on both sides. */
+#include "rtp/nack.h"
+
+#include <errno.h>
+
+#include "../../support/test.h"
+
+#define MS 1000
+
+static struct nack_rx n;
+
+static unsigned due(int64_t now_us, uint16_t *out)
+{
+	return nack_rx_due(&n, now_us, 100 * MS, out, 64, NULL);
+}
+
+TEST(holes_are_asked_for_once_a_round_trip)
+{
+	uint16_t out[64];
+
+	memset(&n, 0, sizeof(n));
+	CHECK_INT(nack_rx_packet(&n, 65534, 0, NULL), NACK_NEW);
+	CHECK_INT(due(0, out), 0);
+	CHECK_INT(nack_rx_packet(&n, 2, 1 * MS, NULL), NACK_NEW);
+	CHECK_INT(due(1 * MS, out), 3);
+	CHECK_INT(out[0], 65535);
+	CHECK_INT(out[1], 0);
+	CHECK_INT(out[2], 1);
+	CHECK_INT(due(90 * MS, out), 0);
+	CHECK_INT(nack_rx_packet(&n, 0, 95 * MS, NULL), NACK_REPAIRED);
+	CHECK_INT(nack_rx_packet(&n, 0, 95 * MS, NULL), NACK_DUPLICATE);
+	CHECK_INT(due(101 * MS, out), 2);
+	CHECK_INT(n.lost, 3);
+	CHECK_INT(n.repaired, 1);
+}
+
+TEST(what_does_not_come_is_given_up)
+{
+	uint16_t out[64];
+	unsigned asked = 0;
+	bool gave_up = false;
+
+	memset(&n, 0, sizeof(n));
+	nack_rx_packet(&n, 0, 0, NULL);
+	nack_rx_packet(&n, 2, 0, NULL);
+	for (int64_t t = 0; t < 3000 * MS && !gave_up; t += 10 * MS)
+		asked += nack_rx_due(&n, t, 30 * MS, out, 64, &gave_up);
+	CHECK_INT(asked, NACK_TRIES);
+	CHECK(gave_up);
+	CHECK_INT(n.given_up, 1);
+	CHECK_INT(n.n, 0);
+	CHECK_INT(nack_rx_packet(&n, 1, 3000 * MS, NULL), NACK_DUPLICATE);
+}
+
+TEST(too_many_holes_are_all_given_up)
+{
+	uint16_t out[64];
+
+	memset(&n, 0, sizeof(n));
+	nack_rx_packet(&n, 0, 0, NULL);
+	for (uint16_t seq = 2; n.given_up == 0; seq += 2)
+		CHECK_INT(nack_rx_packet(&n, seq, 0, NULL), NACK_NEW);
+	CHECK_INT(n.given_up, NACK_MISSING_MAX);
+	CHECK_INT(n.n, 1);
+	CHECK_INT(nack_rx_packet(&n, 2000, 0, NULL), NACK_NEW);
+	CHECK_INT(due(0, out), 0);
+}
+
+TEST(a_jump_begins_the_stream_anew)
+{
+	int64_t a, b, c;
+	uint16_t out[64];
+
+	memset(&n, 0, sizeof(n));
+	nack_rx_packet(&n, 10, 0, &a);
+	nack_rx_packet(&n, 12, 0, &a);
+	CHECK_INT(nack_rx_packet(&n, 40000, 0, &b), NACK_RESET);
+	CHECK(b > a);
+	CHECK_INT(due(0, out), 0);
+	CHECK_INT(nack_rx_packet(&n, 40001, 0, &c), NACK_NEW);
+	CHECK_INT(c, b + 1);
+	CHECK_INT(nack_rx_packet(&n, 20000, 0, &c), NACK_RESET);
+	CHECK(c > b);
+	CHECK_INT((uint16_t)c, 20000);
+}
+
+TEST(kept_packets_are_found_until_others_take_their_place)
+{
+	struct rtp_history h;
+	uint8_t packet[RTP_PACKET_MAX + 1] = {0};
+
+	CHECK_INT(rtp_history_init(&h, 100), 0);
+	CHECK_INT(h.n, 128);
+	CHECK(!rtp_history_get(&h, 0));
+	for (int64_t seq = 65500; seq < 65500 + 200; seq++) {
+		packet[0] = (uint8_t)seq;
+		rtp_history_put(&h, seq, packet, 20, seq);
+	}
+	CHECK(!rtp_history_get(&h, 65500 + 71));
+	const struct rtp_kept *k = rtp_history_get(&h, 65500 + 72);
+	CHECK(k);
+	CHECK_INT(k->len, 20);
+	CHECK_INT(k->data[0], (uint8_t)(65500 + 72));
+	rtp_history_put(&h, 70000, packet, sizeof(packet), 0); /* too long */
+	CHECK(!rtp_history_get(&h, 70000));
+	rtp_history_done(&h);
+}
