@@ -1,0 +1,78 @@
+/*
+ * What the front process and one worker share: the sessions' buffers, and two rings of
+ * descriptors.
+ *
+ *	front ── struct job ───> ring NAME-in ───> worker
+ *	front <── struct result ─ ring NAME-out <── worker
+ *	          both: segment NAME: a slot a session with its input and output buffer
+ *
+ * A slot has at most one job under way. The worker says in the slot what it is at before it takes
+ * the job from the ring, so that the front knows exactly which message died with a worker: jobs
+ * are done at most once, and every one gets an answer. Neither side trusts what it reads here:
+ * each checks lengths and numbers at every use.
+ */
+#ifndef MSR_AUDIOD_SEGMENT_H
+#define MSR_AUDIOD_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chain.h"
+
+struct ring;
+
+/* Shared; followed by the input and the output buffer. */
+struct slot {
+	_Atomic uint64_t session; /* number of the session, never used twice; 0: free */
+	_Atomic uint64_t at;	  /* worker: number of the job it is in, or was in last */
+	_Atomic uint64_t done;	  /* worker: number of the last job whose output is whole */
+	_Atomic uint64_t given_up; /* front: number of the last job it answered itself */
+	_Atomic int32_t status;	  /* worker: of the job `done`: 0 or -errno */
+	struct chain_spec chain;  /* front: before `session` is set */
+};
+
+struct job {
+	uint64_t session, number; /* numbers count up from 1 within a session */
+	uint32_t slot;
+	uint32_t len; /* bytes in the input buffer */
+};
+
+enum result_kind {
+	RESULT_DATA = 1, /* `len` bytes are in the output buffer; status is 0 or -errno */
+	RESULT_EVENT,	 /* `len` bytes of JSON follow, padded to a multiple of 8 */
+};
+
+struct result {
+	uint64_t session, number;
+	uint32_t slot;
+	uint32_t kind; /* enum result_kind */
+	uint32_t len;
+	int32_t status;
+};
+
+#define EVENT_TEXT_MAX 512 /* bytes of a RESULT_EVENT */
+
+struct segment {
+	uint8_t *mem; /* mapped */
+	size_t size;
+	uint32_t n_slots;
+	uint32_t buffer; /* bytes of each buffer */
+	struct ring *in, *out;
+};
+
+/* Makes segment and rings, empty, and takes the front's side. 0 or -errno. */
+int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t buffer);
+/* Opens what segment_make made, on the worker's side. 0 or -errno. */
+int segment_join(struct segment *s, const char *name);
+void segment_done(struct segment *s);
+/* Removes all of it from the system. */
+void segment_unlink(const char *name);
+/* Removes what processes that are gone have left behind: names "audiod-PID-N". */
+void segment_sweep(void);
+
+struct slot *segment_slot(const struct segment *s, uint32_t i);
+uint8_t *slot_in(const struct segment *s, uint32_t i);
+uint8_t *slot_out(const struct segment *s, uint32_t i);
+
+#endif
