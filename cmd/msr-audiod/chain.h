@@ -1,8 +1,8 @@
 /*
  * Chains of processors: the text that clients and users write, checked; and the running thing.
  *
- *	text "highpass,gain=6,limiter" ─ chain_parse ─> struct chain_spec ─ chain_open ─> struct chain
- *	bytes of the client's format ─ chain_process ─> the same, processed, in place
+ *	text "highpass,gain=6,limiter" ─ chain_parse ─> struct chain_spec ─ chain_open ─> struct
+ *chain bytes of the client's format ─ chain_process ─> the same, processed, in place
  *
  * The spec has no pointers: the front process checks it and puts it into shared memory, a worker
  * opens it there.
@@ -16,9 +16,9 @@
 
 #include "proc/proc.h"
 
-#define CHAIN_MAX	16   /* processors */
-#define CHAIN_TEXT_MAX	512  /* bytes on the command line */
-#define CHAIN_EXEC_MAX	32   /* bytes of the name behind exec: */
+#define CHAIN_MAX	16	   /* processors */
+#define CHAIN_TEXT_MAX	512	   /* bytes on the command line */
+#define CHAIN_EXEC_MAX	32	   /* bytes of the name behind exec: */
 #define CHAIN_DELAY_MAX (1u << 20) /* samples of all together */
 
 enum sample_format { SAMPLE_U8, SAMPLE_S16LE, SAMPLE_F32LE, SAMPLE_FORMATS };
@@ -57,8 +57,8 @@ size_t chain_frame_bytes(const struct chain_spec *s);
  * Adds steps to a spec whose format, rate and channels are set. `text` is the command-line form.
  * 0, or -EINVAL with `why` (at least 128 bytes) saying what is wrong.
  */
-int chain_parse(struct chain_spec *s, const char *text, const struct exec_list *execs,
-		char *why, size_t why_size);
+int chain_parse(struct chain_spec *s, const char *text, const struct exec_list *execs, char *why,
+		size_t why_size);
 /* One step of the JSON form: its name (or "exec:NAME") and parameters by name. As above. */
 struct chain_value {
 	const char *name;

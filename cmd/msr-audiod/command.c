@@ -66,7 +66,8 @@ static int read_step(struct chain_spec *s, json_t *v, const struct exec_list *ex
 	name = json_string_value(json_object_get(v, "name"));
 	if (!name)
 		return fail(e, "bad_chain", "a processor is a name or an object with a 'name'");
-	json_object_foreach (v, key, value) {
+	json_object_foreach(v, key, value)
+	{
 		if (!strcmp(key, "name"))
 			continue;
 		if (!json_is_number(value))
@@ -90,9 +91,7 @@ static int read_chain(struct chain_spec *s, json_t *chain, const struct exec_lis
 		return read_step(s, chain, execs, e) < 0 ? -1 : 0;
 	if (!json_is_array(chain))
 		return fail(e, "bad_chain", "'chain' is an array of names or objects");
-	json_array_foreach (chain, i, v)
-		if (read_step(s, v, execs, e) < 0)
-			return -1;
+	json_array_foreach(chain, i, v) if (read_step(s, v, execs, e) < 0) return -1;
 	return 0;
 }
 
@@ -112,9 +111,9 @@ static int read_command(struct command *out, json_t *obj, const struct exec_list
 		return 0;
 	}
 	if (strcmp(name, "start_audio_receiver") != 0)
-		return fail(e, "unknown_command",
-			    "'%.40s'; there are start_audio_receiver, stop_audio_receiver and stats",
-			    name);
+		return fail(
+		    e, "unknown_command",
+		    "'%.40s'; there are start_audio_receiver, stop_audio_receiver and stats", name);
 	out->kind = COMMAND_START;
 	if (read_format(&out->chain, obj, e) < 0)
 		return -1;

@@ -34,7 +34,7 @@ struct worker {
 	pid_t pid; /* 0: none now */
 	struct loop_child *child;
 	struct loop_io *results;
-	struct list busy;      /* seats with a job under way, the oldest first */
+	struct list busy;	 /* seats with a job under way, the oldest first */
 	struct loop_timer watch; /* armed while there are some */
 	struct loop_timer restart;
 	struct mono started;
@@ -378,10 +378,10 @@ static void list_metrics(struct pool *p)
 	metrics_counter(m, "msr_audiod_jobs_total", NULL, "Slices processed", &p->n_jobs);
 	metrics_counter(m, "msr_audiod_jobs_failed_total", NULL, "Slices answered with an error",
 			&p->n_failed);
-	metrics_counter(m, "msr_audiod_worker_deaths_total", NULL, "Workers that had to be replaced",
-			&p->n_deaths);
-	metrics_counter(m, "msr_audiod_worker_hangs_total", NULL, "Workers killed because they hung",
-			&p->n_hangs);
+	metrics_counter(m, "msr_audiod_worker_deaths_total", NULL,
+			"Workers that had to be replaced", &p->n_deaths);
+	metrics_counter(m, "msr_audiod_worker_hangs_total", NULL,
+			"Workers killed because they hung", &p->n_hangs);
 	metrics_counter(m, "msr_audiod_refused_total", NULL, "Receivers refused: all seats taken",
 			&p->n_refused);
 }
@@ -405,7 +405,8 @@ int pool_new(struct pool **pp, const struct pool_opts *opts)
 	if (ret < 0) {
 		log_error("cannot make the workers' shared memory: %s; /dev/shm needs room for %zu "
 			  "MiB",
-			  strerror(-ret), ((size_t)each * opts->workers * 2 * opts->buffer >> 20) + 1);
+			  strerror(-ret),
+			  ((size_t)each * opts->workers * 2 * opts->buffer >> 20) + 1);
 		pool_free(p);
 		return ret;
 	}

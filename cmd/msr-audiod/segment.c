@@ -1,4 +1,5 @@
-/* The shared segment: a head with its sizes, then slots with their buffers on whole pages' lines. */
+/* The shared segment: a head with its sizes, then slots with their buffers on whole pages' lines.
+ */
 #include "segment.h"
 
 #include <dirent.h>

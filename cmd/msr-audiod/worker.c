@@ -2,7 +2,8 @@
  * A worker: takes jobs from its ring, runs each through the session's chain, puts the answer into
  * the slot and a result into the other ring. It holds no socket and knows no client.
  *
- *	job ─ slot.at = number ─ taken from the ring ─ in → chain → out ─ slot.done = number ─ result
+ *	job ─ slot.at = number ─ taken from the ring ─ in → chain → out ─ slot.done = number ─
+ *result
  *
  * The chains are its own memory: a worker that replaces another opens them anew.
  */
@@ -56,10 +57,8 @@ static void on_event(void *arg, const char *json, size_t len)
 	uint8_t *p = reserve(pl->state, sizeof(struct result) + padded);
 	if (!p)
 		return;
-	struct result r = {.session = pl->session,
-			   .slot = pl->slot,
-			   .kind = RESULT_EVENT,
-			   .len = (uint32_t)len};
+	struct result r = {
+	    .session = pl->session, .slot = pl->slot, .kind = RESULT_EVENT, .len = (uint32_t)len};
 	memcpy(p, &r, sizeof(r));
 	memcpy(p + sizeof(r), json, len);
 	memset(p + sizeof(r) + len, 0, padded - len);

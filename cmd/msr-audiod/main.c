@@ -1,0 +1,313 @@
+/*
+ * msr-audiod: real-time audio processing over WebSocket.
+ *
+ *	client ══ WebSocket ══ session ── seat ══ shared memory ══ worker ── chain ── processors
+ *
+ * The front process (this one) owns sockets and answers; workers own the sound.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/opt.h"
+#include "base/id.h"
+#include "event/event.h"
+#include "filter.h"
+#include "loop/loop.h"
+#include "pool.h"
+#include "recorder.h"
+#include "session.h"
+#include "web/web.h"
+#include "worker.h"
+
+#define STOP_US	      500000 /* µs for closing handshakes at the end */
+#define STOP_TURN_US  10000  /* between two looks whether everything is answered */
+#define STOP_TURNS    100    /* so one second in all */
+#define FDS_A_SESSION 1
+#define FDS_OWN	      64 /* descriptors besides the clients' */
+
+static const char *address = "127.0.0.1", *sink, *room = "audiod", *record = "output", *events_path;
+static const char *tls_cert, *tls_key;
+static int64_t port = 8004, health_port = 8005, workers, buffer = 1024, max_message = 1 << 20;
+static int64_t max_sessions = 2000, max_connections, session_timeout_us = 5000000;
+static int64_t data_timeout_us = 1000000, max_queue = 4 << 20;
+static struct opt_list origins, allowed_execs;
+
+static const struct opt opts[] = {
+    {'a', "address", OPT_STR, &address, NULL, "ADDRESS", "listen here (127.0.0.1)", 0, 0},
+    {'p', "port", OPT_INT, &port, "MSR_AUDIOD_PORT", "PORT", "of the WebSocket /ws (8004)", 0,
+     65535},
+    {0, "health-port", OPT_INT, &health_port, "MSR_AUDIOD_HEALTH_PORT", "PORT",
+     "of /health and /metrics (8005)", 0, 65535},
+    {'w', "workers", OPT_INT, &workers, NULL, "N", "worker processes (one a core)", 1, 256},
+    {0, "buffer", OPT_SIZE, &buffer, NULL, "BYTES", "each of a session's two buffers (1024)", 64,
+     1 << 20},
+    {0, "max-message", OPT_SIZE, &max_message, NULL, "BYTES", "longest message (1M)", 64, 64 << 20},
+    {0, "max-sessions", OPT_INT, &max_sessions, NULL, "N", "receivers at once (2000)", 1, 100000},
+    {0, "max-connections", OPT_INT, &max_connections, NULL, "N",
+     "connections at once (twice the receivers)", 1, 1000000},
+    {0, "session-timeout", OPT_TIME, &session_timeout_us, NULL, "TIME",
+     "end silent sessions (5s; 0: never)", 0, 86400000000},
+    {0, "data-timeout", OPT_TIME, &data_timeout_us, NULL, "TIME", "replace a hung worker (1s)",
+     10000, 3600000000},
+    {0, "max-queue", OPT_SIZE, &max_queue, NULL, "BYTES", "unsent bytes of a client (4M)", 65536,
+     1 << 30},
+    {0, "allow-origin", OPT_LIST, &origins, NULL, "ORIGIN", "pages that may connect", 0, 0},
+    {0, "allow-exec", OPT_LIST, &allowed_execs, NULL, "NAME=COMMAND", "what exec:NAME runs", 0, 0},
+    {0, "record", OPT_STR, &record, NULL, "SIDE", "record input or output (output)", 0, 0},
+    {'o', "output", OPT_STR, &sink, NULL, "SINK", "record to -, a path or shm:NAME", 0, 0},
+    {0, "room", OPT_STR, &room, NULL, "ROOM", "that recordings belong to (audiod)", 0, 0},
+    {'e', "events", OPT_STR, &events_path, NULL, "PATH", "where events go (standard error)", 0, 0},
+    {0, "tls-cert", OPT_STR, &tls_cert, NULL, "FILE", "certificate chain, PEM", 0, 0},
+    {0, "tls-key", OPT_STR, &tls_key, NULL, "FILE", "its key, PEM", 0, 0},
+    {0},
+};
+
+static const struct opt_program program = {
+    "msr-audiod",
+    "[-a ADDRESS] [-p PORT] [OPTION ...] | filter [OPTION ...] CHAIN",
+    "Processes audio of WebSocket clients in real time.",
+    "msr-audiod filter --help tells of the filter. See msr-audiod(8) for protocol and chains.",
+    opts,
+};
+
+struct daemon {
+	struct loop *loop;
+	struct metrics *metrics;
+	struct events *events;
+	struct recorder *recorder;
+	struct sessions *sessions;
+	struct pool *pool;
+	struct web *web;
+	struct exec_list execs;
+	struct web_origins origins;
+	struct loop_timer stop;
+	int stop_turns;
+};
+
+/* ---- stop: answer what is under way, then say goodbye ---- */
+
+static void on_closed(void *arg)
+{
+	struct daemon *d = arg;
+
+	loop_stop(d->loop, 0);
+}
+
+static void on_stop_turn(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (!sessions_idle(d->sessions) && d->stop_turns++ < STOP_TURNS)
+		loop_timer_in_us(&d->stop, STOP_TURN_US);
+	else
+		web_close(d->web, "shutdown", STOP_US, on_closed, d);
+}
+
+static void on_stop(void *arg)
+{
+	struct daemon *d = arg;
+
+	log_info("stopping");
+	sessions_stop(d->sessions);
+	on_stop_turn(d);
+}
+
+/* ---- start ---- */
+
+static void on_turn(void *arg)
+{
+	struct daemon *d = arg;
+
+	pool_flush(d->pool);
+	recorder_flush(d->recorder);
+}
+
+static int start_recorder(struct daemon *d)
+{
+	struct recorder_opts o = {
+	    .loop = d->loop,
+	    .metrics = d->metrics,
+	    .events = d->events,
+	    .sink = sink,
+	    .room = room,
+	    .side = strcmp(record, "input") ? RECORD_OUTPUT : RECORD_INPUT,
+	};
+	int ret = sink ? recorder_new(&d->recorder, &o) : 0;
+
+	if (ret < 0)
+		log_error("cannot open sink '%s': %s", sink, strerror(-ret));
+	return ret;
+}
+
+static int start_pool(struct daemon *d)
+{
+	struct sessions_opts so = {
+	    .events = d->events,
+	    .metrics = d->metrics,
+	    .recorder = d->recorder,
+	    .execs = &d->execs,
+	    .origins = &d->origins,
+	    .buffer = (uint32_t)buffer,
+	    .max_message = (size_t)max_message,
+	    .max_queue = (size_t)max_queue,
+	    .session_timeout_us = session_timeout_us,
+	};
+	struct pool_opts po = {
+	    .loop = d->loop,
+	    .metrics = d->metrics,
+	    .events = d->events,
+	    .workers = (unsigned)workers,
+	    .seats = (uint32_t)max_sessions,
+	    .buffer = (uint32_t)buffer,
+	    .data_timeout_us = data_timeout_us,
+	    .execs = &d->execs,
+	    .data = session_data,
+	    .event = session_event,
+	};
+	int ret = sessions_new(&d->sessions, &so);
+
+	if (!ret)
+		ret = pool_new(&d->pool, &po);
+	if (!ret)
+		sessions_use(d->sessions, d->pool);
+	return ret;
+}
+
+static int listen_on(struct daemon *d, int on_port, const char *name, struct web_server **server)
+{
+	struct web_listen_opts lo = {
+	    .address = address,
+	    .port = on_port,
+	    .tls_cert = tls_cert,
+	    .tls_key = tls_key,
+	    .server_name = name,
+	};
+	int ret = web_listen(server, d->web, &lo);
+
+	if (ret < 0)
+		log_error("cannot listen on %s port %d for %s: %s; choose another with -p or "
+			  "--health-port",
+			  address, on_port, name, strerror(-ret));
+	return ret;
+}
+
+static int start_web(struct daemon *d)
+{
+	size_t fds = file_raise_nofile(), want = (size_t)max_connections;
+	struct web_server *ws, *health;
+
+	if (want * FDS_A_SESSION + FDS_OWN > fds) {
+		want = (fds - FDS_OWN) / FDS_A_SESSION;
+		log_warn(
+		    "the limit of open files, %zu, lets %zu clients in; raise it with ulimit -n",
+		    fds, want);
+	}
+	struct web_opts wo = {
+	    .loop = d->loop,
+	    .metrics = d->metrics,
+	    .max_connections = want,
+	    .turn = on_turn,
+	    .arg = d,
+	};
+	int ret = web_new(&d->web, &wo);
+	if (!ret)
+		ret = listen_on(d, (int)port, "sound", &ws);
+	if (!ret)
+		ret = listen_on(d, (int)health_port, "health", &health);
+	if (ret < 0)
+		return ret;
+	sessions_route(d->sessions, ws);
+	metrics_process(d->metrics);
+	log_info("listening on %s://%s:%d/ws with %d workers; up to %d receivers and %zu clients",
+		 tls_cert ? "wss" : "ws", address, web_port(ws), (int)workers, (int)max_sessions,
+		 want);
+	return 0;
+}
+
+static int start(struct daemon *d)
+{
+	int ret = loop_new(&d->loop);
+
+	d->execs = (struct exec_list){allowed_execs.v, allowed_execs.n};
+	d->origins = (struct web_origins){.list = origins.v, .n = origins.n, .localhost = true};
+	if (!ret)
+		ret = metrics_new(&d->metrics);
+	if (!ret)
+		ret = loop_stop_signals(d->loop, on_stop, d);
+	if (ret < 0)
+		return ret;
+	loop_timer_init(&d->stop, d->loop, on_stop_turn, d);
+	ret = events_open(&d->events, events_path, "msr-audiod");
+	if (ret < 0) {
+		log_error("cannot open '%s' for events: %s", events_path, strerror(-ret));
+		return ret;
+	}
+	ret = start_recorder(d);
+	if (!ret)
+		ret = start_pool(d);
+	return ret ? ret : start_web(d);
+}
+
+static int check_options(void)
+{
+	if (strcmp(record, "input") != 0 && strcmp(record, "output") != 0)
+		return opt_usage(&program, "--record is input or output, not '%s'", record);
+	if (!id_valid(room, strlen(room)))
+		return opt_usage(&program, "--room: " ID_RULE);
+	if (!tls_cert != !tls_key)
+		return opt_usage(&program, "--tls-cert and --tls-key go together");
+	for (size_t i = 0; i < allowed_execs.n; i++)
+		if (!strchr(allowed_execs.v[i], '='))
+			return opt_usage(&program, "--allow-exec is NAME=COMMAND, not '%s'",
+					 allowed_execs.v[i]);
+	if (!max_connections)
+		max_connections = 2 * max_sessions;
+	return 0;
+}
+
+static int serve(void)
+{
+	struct daemon d = {0};
+	int ret = start(&d);
+
+	if (!ret)
+		ret = web_run(d.web);
+	web_free(d.web);
+	pool_free(d.pool);
+	sessions_free(d.sessions);
+	recorder_free(d.recorder);
+	events_close(d.events);
+	metrics_free(d.metrics);
+	loop_free(d.loop);
+	return ret ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	int next;
+
+	if (argc > 2 && !strcmp(argv[1], "worker")) {
+		struct exec_list execs = {(const char *const *)argv + 3, (size_t)argc - 3};
+		return worker_main(argv[2], &execs);
+	}
+	if (argc > 1 && !strcmp(argv[1], "filter"))
+		return filter_main(argc - 1, argv + 1);
+	workers = sysconf(_SC_NPROCESSORS_ONLN);
+	switch (opt_parse(&program, argc, argv, &next)) {
+	case OPT_DONE:
+		return 0;
+	case OPT_USAGE:
+		return 2;
+	case OPT_OK:
+		break;
+	}
+	if (next < argc)
+		return opt_usage(&program, "'%s' is not an option; there is one command, filter",
+				 argv[next]);
+	return check_options() ? 2 : serve();
+}

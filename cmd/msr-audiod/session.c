@@ -1,0 +1,489 @@
+/*
+ * Sessions. A message that fits into one slice goes straight from the socket's buffer into the
+ * seat's, and the answer straight back; longer ones, and those that come while a job is under way,
+ * wait in a queue and are processed in place, slice by slice.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/json.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "command.h"
+#include "event/event.h"
+#include "pool.h"
+#include "recorder.h"
+#include "web/http.h"
+#include "web/web.h"
+#include "web/ws.h"
+
+#define ID_DIGITS  32	/* of a session id: 128 random bits */
+#define CLOSE_IDLE 4008 /* as the manual says */
+#define TEXT_MAX   2048 /* bytes of a reply */
+
+struct message {
+	struct list link; /* in session.waiting */
+	size_t len, off;  /* off: how far it is processed */
+	bool failed;
+	uint8_t data[];
+};
+
+struct session {
+	struct list link; /* in sessions.all */
+	struct sessions *all;
+	struct ws *ws; /* NULL before open */
+	char id[ID_DIGITS + 1];
+	struct seat *seat; /* NULL: no receiver runs */
+	struct chain_spec chain;
+	struct record *record; /* NULL: not recorded */
+	size_t job_len;	       /* of the job under way */
+	bool direct;	       /* that job is a whole message, and is not in `waiting` */
+	struct list waiting;   /* the first may be under way */
+	size_t waiting_bytes;
+	bool stopping;	   /* stop_audio_receiver came: when `waiting` is empty */
+	struct mono since; /* connected */
+	uint64_t messages, bytes, errors;
+};
+
+struct sessions {
+	struct sessions_opts opts;
+	struct pool *pool;
+	struct list all;
+	bool stopping;
+	metric_t n_sessions, n_receivers, n_messages, n_bytes, n_errors, n_slow;
+};
+
+/* ---- replies ---- */
+
+static void send_text(struct session *s, struct json *j)
+{
+	int len = json_end(j);
+
+	/* Replies are small; if even they do not fit, the client has not read for long. */
+	if (len > 0 && ws_send(s->ws, WS_TEXT, j->out, (size_t)len) == -ENOBUFS) {
+		metric_add(&s->all->n_slow, 1);
+		ws_close(s->ws, WS_POLICY, "too slow: answers were not read");
+	}
+}
+
+static void send_error(struct session *s, const char *code, const char *text)
+{
+	char out[TEXT_MAX];
+	struct json j;
+
+	s->errors++;
+	metric_add(&s->all->n_errors, 1);
+	json_start(&j, out, sizeof(out));
+	json_obj(&j, NULL);
+	json_str(&j, "status", "error");
+	json_str(&j, "error", code);
+	json_str(&j, "message", text);
+	json_obj_end(&j);
+	send_text(s, &j);
+}
+
+/* {"status": ...}, left open for more members. */
+static void status_start(struct json *j, char out[static TEXT_MAX], const char *status)
+{
+	json_start(j, out, TEXT_MAX);
+	json_obj(j, NULL);
+	json_str(j, "status", status);
+}
+
+static void send_status(struct session *s, const char *status)
+{
+	char out[TEXT_MAX];
+	struct json j;
+
+	status_start(&j, out, status);
+	json_obj_end(&j);
+	send_text(s, &j);
+}
+
+/* A message that came back. Beyond half of the queue's bound nothing more is read until it drains.
+ */
+static void send_sound(struct session *s, const uint8_t *data, size_t len)
+{
+	struct sessions *ss = s->all;
+
+	s->messages++;
+	s->bytes += len;
+	metric_add(&ss->n_messages, 1);
+	metric_add(&ss->n_bytes, (int64_t)len);
+	if (ws_send(s->ws, WS_BINARY, data, len) == -ENOBUFS) {
+		metric_add(&ss->n_slow, 1);
+		ws_close(s->ws, WS_POLICY, "too slow: answers were not read");
+	} else if (ws_queued(s->ws) > ss->opts.max_queue / 2) {
+		ws_pause(s->ws);
+	}
+}
+
+/* ---- sound ---- */
+
+static size_t slice_max(const struct session *s)
+{
+	size_t frame = chain_frame_bytes(&s->chain);
+
+	return s->all->opts.buffer / frame * frame;
+}
+
+static size_t waiting_max(const struct session *s)
+{
+	return s->all->opts.max_message + s->all->opts.max_queue / 4;
+}
+
+static void submit(struct session *s, const uint8_t *data, size_t len, bool direct)
+{
+	memcpy(seat_input(s->seat), data, len);
+	s->job_len = len;
+	s->direct = direct;
+	seat_submit(s->seat, len);
+}
+
+static void leave(struct session *s)
+{
+	if (!s->seat)
+		return;
+	pool_leave(s->seat);
+	s->seat = NULL;
+	s->stopping = false;
+	record_close(s->record);
+	s->record = NULL;
+	metric_add(&s->all->n_receivers, -1);
+}
+
+static void drop_first(struct session *s)
+{
+	struct message *m = container_of(list_first(&s->waiting), struct message, link);
+
+	list_remove(&m->link);
+	s->waiting_bytes -= m->len;
+	free(m);
+}
+
+/* Goes on with what waits, until a job is under way or nothing is left. */
+static void go_on(struct session *s)
+{
+	while (!list_empty(&s->waiting) && !seat_busy(s->seat)) {
+		struct message *m = container_of(list_first(&s->waiting), struct message, link);
+		size_t left = m->len - m->off, max = slice_max(s);
+		if (left && !m->failed) {
+			submit(s, m->data + m->off, left < max ? left : max, false);
+			return;
+		}
+		if (!m->failed) {
+			record_put(s->record, RECORD_OUTPUT, m->data, m->len);
+			send_sound(s, m->data, m->len);
+		}
+		drop_first(s);
+	}
+	if (s->waiting_bytes < waiting_max(s) / 2 && ws_paused(s->ws) && !s->all->stopping &&
+	    ws_queued(s->ws) <= s->all->opts.max_queue / 2)
+		ws_resume(s->ws);
+	if (s->stopping && !seat_busy(s->seat)) {
+		leave(s);
+		send_status(s, "receiver_stopped");
+	}
+}
+
+void session_data(void *owner, const uint8_t *out, size_t len, int status)
+{
+	struct session *s = owner;
+	bool ok = status == 0 && len == s->job_len;
+
+	if (!ok)
+		send_error(s, "processing_failed",
+			   "the message was lost with its worker, or its "
+			   "filter ended; the next one starts afresh");
+	if (s->direct) {
+		if (ok) {
+			record_put(s->record, RECORD_OUTPUT, out, len);
+			send_sound(s, out, len);
+		}
+	} else {
+		struct message *m = container_of(list_first(&s->waiting), struct message, link);
+		if (ok) {
+			memcpy(m->data + m->off, out, len);
+			m->off += len;
+		} else {
+			m->failed = true;
+		}
+	}
+	go_on(s);
+}
+
+void session_event(void *owner, const char *json, size_t len)
+{
+	struct session *s = owner;
+
+	/* Dropped when the client does not read: the next one tells more than this one. */
+	ws_send(s->ws, WS_TEXT, json, len);
+}
+
+static void on_sound(struct session *s, const uint8_t *data, size_t len)
+{
+	if (!s->seat || s->stopping) {
+		send_error(s, "not_started",
+			   "say {\"command\":\"start_audio_receiver\"} before sending sound");
+		return;
+	}
+	size_t frame = chain_frame_bytes(&s->chain);
+	if (len % frame) {
+		char text[96];
+		snprintf(text, sizeof(text), "%zu bytes are not a whole number of samples of %zu",
+			 len, frame);
+		send_error(s, "bad_length", text);
+		return;
+	}
+	record_put(s->record, RECORD_INPUT, data, len);
+	if (list_empty(&s->waiting) && !seat_busy(s->seat) && len && len <= slice_max(s)) {
+		submit(s, data, len, true);
+		return;
+	}
+	struct message *m = malloc(sizeof(*m) + len);
+	if (!m) {
+		send_error(s, "processing_failed", "out of memory");
+		return;
+	}
+	*m = (struct message){.len = len};
+	memcpy(m->data, data, len);
+	list_init(&m->link);
+	list_push(&s->waiting, &m->link);
+	s->waiting_bytes += len;
+	if (s->waiting_bytes > waiting_max(s))
+		ws_pause(s->ws);
+	go_on(s);
+}
+
+/* ---- commands ---- */
+
+static void start_receiver(struct session *s, const struct chain_spec *chain)
+{
+	char out[TEXT_MAX];
+	struct json j;
+
+	if (s->seat) {
+		send_status(s, "receiver_already_running");
+		return;
+	}
+	if (pool_take(s->all->pool, chain, s, &s->seat) < 0) {
+		send_error(s, "too_many_receivers",
+			   "every place is taken; try again when somebody has left");
+		return;
+	}
+	s->chain = *chain;
+	metric_add(&s->all->n_receivers, 1);
+	if (s->all->opts.recorder)
+		s->record = record_open(s->all->opts.recorder, s->id, chain);
+	status_start(&j, out, "receiver_started");
+	if (chain_delay(chain))
+		json_uint(&j, "delay", chain_delay(chain));
+	json_obj_end(&j);
+	send_text(s, &j);
+}
+
+static void stop_receiver(struct session *s)
+{
+	if (!s->seat) {
+		send_status(s, "receiver_not_running");
+		return;
+	}
+	s->stopping = true;
+	go_on(s);
+}
+
+static void send_stats(struct session *s)
+{
+	char out[TEXT_MAX];
+	struct json j;
+
+	status_start(&j, out, "stats");
+	json_uint(&j, "messages", s->messages);
+	json_uint(&j, "bytes", s->bytes);
+	json_uint(&j, "errors", s->errors);
+	json_num(&j, "seconds", (double)mono_diff_us(mono_now(), s->since) / 1e6, 3);
+	json_bool(&j, "running", s->seat != NULL);
+	if (s->seat) {
+		json_uint(&j, "worker", seat_worker(s->seat));
+		json_uint(&j, "delay", chain_delay(&s->chain));
+		json_uint(&j, "waiting", s->waiting_bytes);
+	}
+	json_obj_end(&j);
+	send_text(s, &j);
+}
+
+static void on_command(struct session *s, const char *text, size_t len)
+{
+	struct command_error err;
+	struct command c;
+
+	if (command_parse(&c, text, len, s->all->opts.execs, &err) < 0) {
+		send_error(s, err.code, err.text);
+		return;
+	}
+	switch (c.kind) {
+	case COMMAND_START:
+		start_receiver(s, &c.chain);
+		break;
+	case COMMAND_STOP:
+		stop_receiver(s);
+		break;
+	case COMMAND_STATS:
+		send_stats(s);
+		break;
+	}
+}
+
+/* ---- the WebSocket ---- */
+
+static int on_accept(void *arg, struct web_req *req, void **session)
+{
+	struct sessions *ss = arg;
+	struct session *s = calloc(1, sizeof(*s));
+	uint8_t r[ID_DIGITS / 2];
+
+	if (!s || getrandom(r, sizeof(r), 0) != sizeof(r)) {
+		free(s);
+		web_reply_error(req, 503, "no_memory", "out of memory");
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof(r); i++)
+		snprintf(s->id + 2 * i, 3, "%02x", r[i]);
+	s->all = ss;
+	list_init(&s->waiting);
+	list_init(&s->link);
+	list_push(&ss->all, &s->link);
+	s->since = mono_now();
+	metric_add(&ss->n_sessions, 1);
+	*session = s;
+	return 0;
+}
+
+static void on_open(void *session, struct ws *ws)
+{
+	struct session *s = session;
+	char out[TEXT_MAX];
+	struct json j;
+	struct event ev;
+
+	s->ws = ws;
+	status_start(&j, out, "connected");
+	json_str(&j, "session_id", s->id);
+	json_obj_end(&j);
+	send_text(s, &j);
+	event_start(&ev, s->all->opts.events, "connect", NULL, s->id);
+	json_str(&ev.json, "peer", ws_peer(ws));
+	event_send(&ev, s->all->opts.events);
+}
+
+static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t *data, size_t len)
+{
+	struct session *s = session;
+
+	(void)ws;
+	if (type == WS_BINARY)
+		on_sound(s, data, len);
+	else
+		on_command(s, (const char *)data, len);
+}
+
+static void on_drained(void *session, struct ws *ws)
+{
+	struct session *s = session;
+
+	if (!s->all->stopping && s->waiting_bytes < waiting_max(s))
+		ws_resume(ws);
+}
+
+static void on_close(void *session, struct ws *ws, int code, const char *reason)
+{
+	struct session *s = session;
+	struct event ev;
+
+	(void)ws;
+	event_start(&ev, s->all->opts.events, "disconnect", NULL, s->id);
+	json_int(&ev.json, "code", code);
+	json_str(&ev.json, "reason", reason ? reason : "");
+	json_uint(&ev.json, "messages", s->messages);
+	json_uint(&ev.json, "bytes", s->bytes);
+	event_send(&ev, s->all->opts.events);
+	leave(s);
+	while (!list_empty(&s->waiting))
+		drop_first(s);
+	list_remove(&s->link);
+	metric_add(&s->all->n_sessions, -1);
+	free(s);
+}
+
+int sessions_new(struct sessions **out, const struct sessions_opts *opts)
+{
+	struct sessions *ss = calloc(1, sizeof(*ss));
+	struct metrics *m = opts->metrics;
+
+	if (!ss)
+		return -ENOMEM;
+	ss->opts = *opts;
+	list_init(&ss->all);
+	metrics_gauge(m, "msr_audiod_sessions", NULL, "Connected clients", &ss->n_sessions);
+	metrics_gauge(m, "msr_audiod_receivers", NULL, "Running receivers", &ss->n_receivers);
+	metrics_counter(m, "msr_audiod_messages_total", NULL, "Messages sent back",
+			&ss->n_messages);
+	metrics_counter(m, "msr_audiod_bytes_total", NULL, "Bytes sent back", &ss->n_bytes);
+	metrics_counter(m, "msr_audiod_errors_total", NULL, "Errors told to clients",
+			&ss->n_errors);
+	metrics_counter(m, "msr_audiod_slow_total", NULL,
+			"Clients closed because they did not read", &ss->n_slow);
+	*out = ss;
+	return 0;
+}
+
+void sessions_free(struct sessions *ss)
+{
+	free(ss);
+}
+
+void sessions_use(struct sessions *ss, struct pool *pool)
+{
+	ss->pool = pool;
+}
+
+void sessions_route(struct sessions *ss, struct web_server *server)
+{
+	static const struct ws_ops ops = {
+	    .accept = on_accept,
+	    .open = on_open,
+	    .message = on_message,
+	    .drained = on_drained,
+	    .close = on_close,
+	};
+	struct ws_opts o = {
+	    .origins = ss->opts.origins,
+	    .message_max = ss->opts.max_message,
+	    .queue_max = ss->opts.max_queue,
+	    .idle_us = ss->opts.session_timeout_us,
+	    .idle_code = CLOSE_IDLE,
+	};
+
+	web_socket(server, "/ws", &o, &ops, ss);
+}
+
+void sessions_stop(struct sessions *ss)
+{
+	ss->stopping = true;
+	list_each (i, &ss->all) {
+		struct session *s = container_of(i, struct session, link);
+		if (s->ws)
+			ws_pause(s->ws);
+	}
+}
+
+bool sessions_idle(const struct sessions *ss)
+{
+	return pool_busy(ss->pool) == 0;
+}
