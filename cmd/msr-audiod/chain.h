@@ -14,19 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "convert.h"
 #include "proc/proc.h"
 
 #define CHAIN_MAX	16	   /* processors */
 #define CHAIN_TEXT_MAX	512	   /* bytes on the command line */
 #define CHAIN_EXEC_MAX	32	   /* bytes of the name behind exec: */
 #define CHAIN_DELAY_MAX (1u << 20) /* samples of all together */
-
-enum sample_format { SAMPLE_U8, SAMPLE_S16LE, SAMPLE_F32LE, SAMPLE_FORMATS };
-
-/* "u8", "s16le", "f32le"; -1 for unknown names. */
-int sample_format_of(const char *name);
-const char *sample_format_name(enum sample_format f);
-size_t sample_bytes(enum sample_format f);
 
 struct chain_step {
 	uint8_t proc; /* index for proc_at */
@@ -78,6 +72,8 @@ struct chain;
 /* `spec` is copied, `execs` lent until close. 0, -EINVAL, -ENOMEM, or what a processor says. */
 int chain_open(struct chain **out, const struct chain_spec *spec, const struct exec_list *execs,
 	       void (*event)(void *arg, const char *json, size_t len), void *arg);
+/* For input that is no live sound: exec:NAME waits for its program instead of falling silent. */
+void chain_set_patient(struct chain *c);
 /* `len` is a whole number of samples of all channels. 0, or -EIO (the chain cannot go on). */
 int chain_process(struct chain *c, uint8_t *data, size_t len);
 /* Accepts NULL. */

@@ -6,6 +6,7 @@
 #include "filter.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,9 +144,12 @@ int filter_main(int argc, char **argv)
 	spec.channels = (uint8_t)channels;
 	if (chain_parse(&spec, text, &allowed, why, sizeof(why)) < 0)
 		return opt_usage(&program, "%s", why);
+	signal(SIGPIPE, SIG_IGN);
 	int ret = chain_open(&chain, &spec, &allowed, on_event, NULL);
-	if (!ret)
+	if (!ret) {
+		chain_set_patient(chain);
 		ret = run(chain, &spec);
+	}
 	chain_close(chain);
 	if (ret < 0 && ret != -EPIPE) {
 		fprintf(stderr, "msr-audiod filter: %s\n", strerror(-ret));

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"

@@ -10,6 +10,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +155,7 @@ int worker_main(const char *name, const struct exec_list *execs)
 		log_error("worker: cannot open shared memory '%s': %s", name, strerror(-ret));
 		return 1;
 	}
+	signal(SIGPIPE, SIG_IGN); /* filter programs may end */
 	w.place = calloc(w.seg.n_slots, sizeof(*w.place));
 	if (!w.place)
 		return 1;

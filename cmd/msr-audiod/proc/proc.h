@@ -6,8 +6,11 @@
 #ifndef MSR_AUDIOD_PROC_PROC_H
 #define MSR_AUDIOD_PROC_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "../convert.h"
 
 #define PROC_PARAMS_MAX	  3
 #define PROC_CHANNELS_MAX 2
@@ -23,6 +26,8 @@ struct proc_format {
 struct proc_context {
 	struct proc_format format;
 	double param[PROC_PARAMS_MAX]; /* in the order of its table, checked against its bounds */
+	enum sample_format samples;    /* of the client; only exec needs it */
+	bool patient;		       /* wait for programs: the sound is not live */
 	const char *exec;	       /* of exec:NAME: the operator's command, otherwise NULL */
 	/* Tells the client something; `json` is one object. May be NULL. */
 	void (*event)(void *arg, const char *json, size_t len);
