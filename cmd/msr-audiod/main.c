@@ -28,7 +28,9 @@
 #define STOP_TURN_US  10000  /* between two looks whether everything is answered */
 #define STOP_TURNS    100    /* so one second in all */
 #define FDS_A_SESSION 1
-#define FDS_OWN	      64 /* descriptors besides the clients' */
+#define BATCH_WAIT_US \
+	250	   /* under load: a session has one job under way, so pauses bound its rate */
+#define FDS_OWN 64 /* descriptors besides the clients' */
 
 static const char *address = "127.0.0.1", *sink, *room = "audiod", *record = "output", *events_path;
 static const char *tls_cert, *tls_key;
@@ -211,6 +213,7 @@ static int start_web(struct daemon *d)
 	    .loop = d->loop,
 	    .metrics = d->metrics,
 	    .max_connections = want,
+	    .batch_wait_us = BATCH_WAIT_US,
 	    .turn = on_turn,
 	    .arg = d,
 	};

@@ -42,7 +42,6 @@ static void close_vad(void *state)
 static int open_vad(void **state, const struct proc_context *c)
 {
 	struct vad *v = calloc(1, sizeof(*v));
-	spx_int32_t on = 1;
 
 	if (!v)
 		return -ENOMEM;
@@ -55,7 +54,6 @@ static int open_vad(void **state, const struct proc_context *c)
 		free(v);
 		return -ENOMEM;
 	}
-	speex_preprocess_ctl(v->speex, SPEEX_PREPROCESS_SET_VAD, &on);
 	*state = v;
 	return 0;
 }
