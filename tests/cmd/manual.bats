@@ -21,12 +21,24 @@ page_of() {
 	find "$MAN" -name "$1.[1-8]"
 }
 
-# Long options of the help screen, and of the page.
+# Commands of a program that have options and a --help of their own.
+commands_of() {
+	case $1 in
+	msr-audiod) echo filter ;;
+	msr-chat) echo server client ;;
+	msr-frames) echo dump json filter body make replay ;;
+	esac
+}
+
+# Long options of the help screens, and of the page.
 help_options() {
-	"$1" --help | sed -nE 's/^  (-., |    )--([a-z0-9-]+).*/\2/p' | sort -u
+	{
+		"$1" --help
+		for command in $(commands_of "$1"); do "$1" "$command" --help; done
+	} | sed -nE 's/^  (-., |    )--([a-z0-9-]+).*/\2/p' | sort -u
 }
 page_options() {
-	grep -oE 'Fl -[a-z0-9-]+' "$1" | sed 's/Fl -//' | sort -u
+	grep -oE '(Fl|,) -[a-z][a-z0-9-]+' "$1" | sed 's/.* -//' | sort -u
 }
 
 @test "every program has a page that lists exactly its options" {
