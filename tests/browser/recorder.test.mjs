@@ -1,0 +1,223 @@
+/*
+ * The page as a recorder, in each browser: what is recorded through it becomes a finished file that
+ * is whole, true in time, in sync, listed once as a task, and plays in the page; also when the
+ * network breaks in the middle.
+ */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import {
+	BROWSERS, decodeErrors, find, joinRoom, launch, measure, openPage, pause, sha256, startProxy,
+	startSystem, tempDir, text, waitFor,
+} from "./support.mjs";
+
+const RECORD_S = Number(process.env.MSR_RECORD_SECONDS ?? 10);
+/* DESIGN: ±100 ms and 40 ms. */
+const DURATION_OFF_S = 0.1;
+const SYNC_OFF_S = 0.04;
+
+/*
+ * Runs in the page first: keeps a copy of every chunk that the browser records, which is the truth
+ * about what there was to record, and (with `flash`) is a camera and microphone that flash and beep
+ * once a second at the same moment.
+ */
+function instrument({ flash }) {
+	const kept = (globalThis.kept = []);
+	globalThis.MediaRecorder = class extends MediaRecorder {
+		constructor(...args) {
+			super(...args);
+			this.addEventListener("dataavailable", ({ data }) => kept.push(data));
+		}
+	};
+	globalThis.keptBase64 = () => new Promise((done) => {
+		const reader = new FileReader();
+		reader.onload = () => done(reader.result.split(",")[1] ?? "");
+		reader.readAsDataURL(new Blob(kept));
+	});
+	if (!flash) return;
+
+	const PERIOD_S = 1;
+	const LONG_S = 0.12;
+	const realUserMedia = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+
+	/* Beeps on time by the clock of the sound itself. */
+	async function beepByClock() {
+		const context = new AudioContext({ sampleRate: 48000 });
+		await context.resume();
+		const out = context.createMediaStreamDestination();
+		const tone = context.createOscillator();
+		const gate = context.createGain();
+		tone.frequency.value = 1000;
+		gate.gain.value = 0;
+		tone.connect(gate).connect(out);
+		tone.start();
+		for (let i = 1; i < 120; i++) {
+			gate.gain.setValueAtTime(0.8, i * PERIOD_S);
+			gate.gain.setValueAtTime(0, i * PERIOD_S + LONG_S);
+		}
+		return { track: out.stream.getAudioTracks()[0], now: () => context.currentTime };
+	}
+
+	/* Firefox runs no AudioContext on a machine without sound card, but its fake microphone hums. */
+	async function beepBySwitch() {
+		const [track] = (await realUserMedia({ audio: true })).getAudioTracks();
+		return { track, now: () => performance.now() / 1000, set: (on) => (track.enabled = on) };
+	}
+
+	navigator.mediaDevices.getUserMedia = async () => {
+		const beep = navigator.userAgent.includes("Firefox") ? await beepBySwitch() : await beepByClock();
+		const canvas = document.createElement("canvas");
+		canvas.width = 320;
+		canvas.height = 180;
+		const pen = canvas.getContext("2d");
+		const draw = () => {
+			const now = beep.now();
+			const on = now >= PERIOD_S && now % PERIOD_S < LONG_S;
+			beep.set?.(on);
+			pen.fillStyle = on ? "#fff" : "#000";
+			pen.fillRect(0, 0, canvas.width, canvas.height);
+			// Something moves in every frame, as in front of a camera.
+			pen.fillStyle = "#808080";
+			pen.fillRect((now * 50) % canvas.width, 170, 4, 4);
+		};
+		draw();
+		setInterval(draw, 5);
+		return new MediaStream([...canvas.captureStream(30).getTracks(), beep.track]);
+	};
+}
+
+/* Records for `seconds` as a person would; `during` runs meanwhile. Returns what the page said. */
+async function record(page, source, seconds, during = async () => {}) {
+	await page.click(`input[value=${source}] + span`);
+	await page.click("#turn-on");
+	await waitFor("the preview", () => page.$eval("#preview", (node) => node.dataset.state !== "off"));
+	await page.click("#rec");
+	await waitFor("recording to start", () => page.$eval("#elapsed", (node) => Number(node.dataset.seconds) > 0));
+	const working = during(page);
+	await waitFor("the time to pass", () => page.$eval("#elapsed",
+		(node, least) => Number(node.dataset.seconds) >= least, seconds), seconds + 20);
+	await page.click("#rec");
+	await working;
+	await waitFor("the recording to be in the list", () =>
+		page.$eval("#rec-state", (node) => node.dataset.state === "stateReady"), 40);
+	return page.evaluate(() => ({
+		session: document.getElementById("rec-name").textContent,
+		elapsed: Number(document.getElementById("elapsed").dataset.seconds),
+		acked: Number(document.getElementById("rec-acked").dataset.bytes),
+		recorded: kept.reduce((sum, { size }) => sum + size, 0),
+	}));
+}
+
+/* What the browser itself recorded, as a file beside the test. */
+async function keptFile(page, dir, name) {
+	const file = join(dir, `${name}.browser.webm`);
+	await writeFile(file, Buffer.from(await page.evaluate(() => keptBase64()), "base64"));
+	return file;
+}
+
+const near = (a, b, off, what) => assert.ok(Math.abs(a - b) <= off, `${what}: ${a} and ${b}, more than ${off} apart`);
+const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+
+for (const name of BROWSERS.filter(Boolean)) {
+	describe(`the recorder in ${name}`, () => {
+		let system, browser, dir;
+		const cleanup = [];
+		const t = { after: (what) => cleanup.unshift(what) };
+
+		before(async () => {
+			dir = await tempDir(t);
+			[system, browser] = await Promise.all([startSystem(t), launch(t, name)]);
+		});
+		after(async () => {
+			for (const what of cleanup) await what();
+		});
+
+		const enter = async (who, room, { url = system.url, flash = false } = {}) => {
+			const page = await openPage(browser, `${url}#${room}`, { prepare: instrument, argument: { flash } });
+			await joinRoom(page, who, room);
+			return page;
+		};
+
+		/* The finished file of a session: whole, and with its task once. */
+		const finished = async (session, ending) => {
+			const file = join(system.storage, `${session}.${ending}`);
+			const side = JSON.parse(await readFile(join(system.storage, `${session}.json`)));
+			assert.equal(await decodeErrors(file), "", `${session} decodes`);
+			assert.equal(side.sha256, await sha256(file), "the side file has the file's sha256");
+			const task = await waitFor("the task", async () => {
+				const tasks = (await find(system.tasks, ".task")).filter((path) => path.includes(session));
+				assert.deepEqual(tasks, [`${session}.task`]);
+				return JSON.parse(await readFile(join(system.tasks, tasks[0])));
+			});
+			assert.equal(task.session, session);
+			assert.equal(task.files.length, 1);
+			assert.equal(task.files[0].sha256, side.sha256);
+			near(task.files[0].duration, side.duration, 0.001, "durations of task and side file");
+			return { file, side };
+		};
+
+		const sameTime = async (page, said, { file, side }) => {
+			const truth = await measure(await keptFile(page, dir, said.session));
+			const got = await measure(file);
+			const kind = got.video === null ? "audio" : "video";
+			near(got[kind], truth[kind], DURATION_OFF_S, "the decoded file and what the browser recorded");
+			near(side.duration, Math.max(truth.audio, truth.video ?? 0), DURATION_OFF_S, "the side file's duration");
+			near(got.audio, said.elapsed, 2 * DURATION_OFF_S, "the file and the clock of the page");
+			assert.equal(said.acked, said.recorded, "every recorded byte was acknowledged");
+			return { truth, got };
+		};
+
+		test(`${RECORD_S} s of sound, of sound and picture, and through a broken network, side by side`, async (t) => {
+			const proxy = await startProxy(t, system.port);
+			const [sound, picture, broken] = await Promise.all([
+				enter("Anna", "studio"), enter("Бо", "studio", { flash: true }), enter("Cy", "studio", { url: proxy.url }),
+			]);
+			const breakIt = async (page) => {
+				await pause(2500);
+				proxy.cut();
+				await waitFor("the page to notice", () => page.$eval("#rec-state", (node) => node.dataset.state === "stateOffline"));
+				await pause(2500);
+				proxy.mend();
+			};
+			const [saidSound, saidPicture, saidBroken] = await Promise.all([
+				record(sound, "microphone", RECORD_S), record(picture, "camera", RECORD_S),
+				record(broken, "microphone", RECORD_S, breakIt),
+			]);
+
+			await t.test("the sound is whole", async () =>
+				sameTime(sound, saidSound, await finished(saidSound.session, "mp3")));
+			await t.test("sound and picture are whole and in sync", async (t) => {
+				const { truth, got } = await sameTime(picture, saidPicture, await finished(saidPicture.session, "webm"));
+				t.diagnostic(`beep minus flash: ${median(got.offsets)} s, as recorded ${median(truth.offsets)} s`);
+				assert.ok(got.offsets.length >= RECORD_S - 2, "the flashes are there");
+				near(got.frames, truth.frames, 1, "frames");
+				near(median(got.offsets), 0, SYNC_OFF_S, "sound and picture");
+			});
+			await t.test("the broken network lost nothing", async () =>
+				sameTime(broken, saidBroken, await finished(saidBroken.session, "mp3")));
+			for (const page of [sound, picture, broken]) assert.deepEqual(page.problems, []);
+			await Promise.all([sound, picture, broken].map((page) => page.close()));
+		});
+
+		test("text reaches the other page, and a shared recording plays in the list", async () => {
+			const [anna, bo] = await Promise.all([enter("Anna", "talk"), enter("Бо", "talk")]);
+			await anna.type("#chat-text", "<b>hello</b> & привет");
+			await anna.keyboard.press("Enter");
+			await waitFor("the text", async () => (await text(bo, "#chat-log")).includes("<b>hello</b> & привет"));
+			assert.match(await text(bo, "#chat-log"), /Anna/);
+
+			const card = await waitFor("the list", () => bo.$(".recording:has(.shot.video)"));
+			await card.$eval(".about button", (button) => button.click());
+			await waitFor("the link", () => anna.$('#chat-log a[href$=".webm"]'));
+
+			await card.$eval(".shot", (button) => button.click());
+			const time = () => bo.$eval(".recording video", (video) => video.currentTime);
+			await waitFor("the video to play", async () => (await time()) > 0.5);
+			const poster = await anna.$eval(".recording img", (img) => img.src && fetch(img.src).then((reply) => reply.ok));
+			assert.ok(poster, "the picture of a recording is served");
+			assert.deepEqual([...anna.problems, ...bo.problems], []);
+			await Promise.all([anna.close(), bo.close()]);
+		});
+	});
+}
