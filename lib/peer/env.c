@@ -1,0 +1,123 @@
+/* Addresses, ports and certificate of the process: see peer.h. */
+#include "env.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtls.h"
+#include "ports.h"
+
+static bool parse(const char *text, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *v4 = (void *)out;
+	struct sockaddr_in6 *v6 = (void *)out;
+
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+		out->ss_family = AF_INET;
+		return true;
+	}
+	if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+		out->ss_family = AF_INET6;
+		return true;
+	}
+	return false;
+}
+
+/* Link-local addresses need a scope that a candidate cannot carry. */
+static bool usable(const struct ifaddrs *i, int family)
+{
+	if (!i->ifa_addr || i->ifa_addr->sa_family != family || !(i->ifa_flags & IFF_UP))
+		return false;
+	if (family == AF_INET)
+		return true;
+	return !IN6_IS_ADDR_LINKLOCAL(
+	    &((const struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr);
+}
+
+static void add(struct peer_env *e, const struct sockaddr *a, int family)
+{
+	if (e->n_addresses == ENV_ADDRESSES_MAX)
+		return;
+	struct sockaddr_storage *out = &e->address[e->n_addresses++];
+	memset(out, 0, sizeof(*out));
+	memcpy(out, a,
+	       family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+}
+
+static int list_interfaces(struct peer_env *e)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	struct ifaddrs *all;
+
+	if (getifaddrs(&all) < 0)
+		return -errno;
+	for (unsigned f = 0; f < 2; f++)
+		for (struct ifaddrs *i = all; i; i = i->ifa_next)
+			if (usable(i, families[f]))
+				add(e, i->ifa_addr, families[f]);
+	freeifaddrs(all);
+	return 0;
+}
+
+static int set_up(struct peer_env *e, const struct peer_env_config *c)
+{
+	struct sockaddr_storage a;
+	int ret = ports_new(&e->ports, c->min_port, c->max_port);
+
+	if (!ret && c->public_ip && *c->public_ip) {
+		if (!parse(c->public_ip, &a))
+			return -EINVAL;
+		snprintf(e->public_ip, sizeof(e->public_ip), "%s", c->public_ip);
+	}
+	if (!ret && !c->addresses)
+		ret = list_interfaces(e);
+	for (const char *const *t = c->addresses; !ret && t && *t; t++) {
+		if (!parse(*t, &a))
+			return -EINVAL;
+		add(e, (const struct sockaddr *)&a, a.ss_family);
+	}
+	if (!ret && !e->n_addresses)
+		ret = -EADDRNOTAVAIL;
+	if (!ret)
+		ret = dtls_identity_new(&e->identity);
+	e->tcp = c->tcp && c->min_port;
+	return ret;
+}
+
+int peer_env_new(struct peer_env **out, const struct peer_env_config *config)
+{
+	struct peer_env *e = calloc(1, sizeof(*e));
+	int ret = e ? set_up(e, config) : -ENOMEM;
+
+	if (ret < 0) {
+		peer_env_free(e);
+		return ret;
+	}
+	*out = e;
+	return 0;
+}
+
+void peer_env_free(struct peer_env *e)
+{
+	if (!e)
+		return;
+	dtls_identity_free(e->identity);
+	ports_free(e->ports);
+	free(e);
+}
+
+const uint8_t *peer_env_fingerprint(const struct peer_env *e)
+{
+	return dtls_identity_hash(e->identity);
+}
+
+void peer_env_ports(const struct peer_env *e, unsigned *used, unsigned *total)
+{
+	ports_count(e->ports, used, total);
+}

@@ -1,0 +1,345 @@
+/*
+ * ICE by libnice: see ice.h.
+ *
+ *	on_pair   new-selected-pair-full ──> handler.selected(sockets, addresses)
+ *	on_packet whatever is no STUN ──> handler.packet
+ *	on_readable (before libnice reads) ── peek ── authentic? ──> handler.alive
+ *
+ * libnice 0.1.21 has no signal for "a check was answered", which the consent clock needs; so a
+ * message is peeked at before libnice takes it. That is only done for STUN, a few a second.
+ */
+#include "ice.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <nice/agent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "ice_loop.h"
+#include "loop/loop.h"
+#include "stun.h"
+
+#define COMPONENT     1
+#define UFRAG_CHARS   8	    /* 48 bits; RFC 8839 asks for 24 */
+#define PWD_CHARS     24    /* 144 bits; RFC 8839 asks for 128 */
+#define CLOSE_WAIT_US 20000 /* between looks whether libnice has let go */
+#define PEEK_MAX      1500
+
+struct ice {
+	NiceAgent *agent;
+	guint stream;
+	struct ice_loop *loop;
+	struct loop *l; /* NULL until attached */
+	const struct ice_handler *handler;
+	void *arg;
+	bool tcp; /* the selected pair is */
+	bool have_remote, have_pair;
+	unsigned n_remote;
+	char local_pwd[PEER_PWD_SIZE], remote_pwd[PEER_PWD_SIZE];
+
+	void (*closed)(void *arg);
+	void *closed_arg;
+	struct loop_timer reap;
+	bool close_done; /* libnice said so */
+};
+
+/* ---- making one ---- */
+
+static void random_text(char *out, size_t n)
+{
+	static const char alphabet[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint8_t bits[PWD_CHARS];
+
+	/* Blocks only before the pool was ever seeded, and never for so few bytes later. */
+	if (getrandom(bits, n, 0) != (ssize_t)n)
+		abort();
+	for (size_t i = 0; i < n; i++)
+		out[i] = alphabet[bits[i] & 63];
+	out[n] = '\0';
+}
+
+void ice_credentials(char ufrag[static PEER_UFRAG_SIZE], char pwd[static PEER_PWD_SIZE])
+{
+	random_text(ufrag, UFRAG_CHARS);
+	random_text(pwd, PWD_CHARS);
+}
+
+static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandidate *local,
+		    NiceCandidate *remote, gpointer arg)
+{
+	struct ice *i = arg;
+	struct ice_pair pair = {.tcp = local->transport != NICE_CANDIDATE_TRANSPORT_UDP};
+	GSocket *s = nice_agent_get_selected_socket(agent, stream, component);
+
+	pair.fd = s ? g_socket_get_fd(s) : -1;
+	nice_address_copy_to_sockaddr(&local->base_addr, (struct sockaddr *)&pair.local);
+	nice_address_copy_to_sockaddr(&remote->addr, (struct sockaddr *)&pair.remote);
+	i->tcp = pair.tcp;
+	i->have_pair = true;
+	if (i->handler)
+		i->handler->selected(i->arg, &pair);
+}
+
+static void on_state(NiceAgent *agent, guint stream, guint component, guint state, gpointer arg)
+{
+	struct ice *i = arg;
+
+	(void)agent;
+	(void)stream;
+	(void)component;
+	if (!i->handler)
+		return;
+	if (state == NICE_COMPONENT_STATE_CONNECTING)
+		i->handler->checking(i->arg);
+	else if (state == NICE_COMPONENT_STATE_FAILED && i->have_pair && i->tcp)
+		i->handler->lost(i->arg);
+	/* Other failures may heal: the other side's checks can still come. Time decides. */
+}
+
+static void on_packet(NiceAgent *agent, guint stream, guint component, guint len, gchar *buf,
+		      gpointer arg)
+{
+	struct ice *i = arg;
+
+	(void)agent;
+	(void)stream;
+	(void)component;
+	if (i->handler)
+		i->handler->packet(i->arg, (uint8_t *)buf, len);
+}
+
+static bool to_nice(NiceAddress *a, const struct sockaddr_storage *s)
+{
+	nice_address_init(a);
+	nice_address_set_from_sockaddr(a, (const struct sockaddr *)s);
+	return nice_address_is_valid(a);
+}
+
+static int gather(struct ice *i, const struct ice_config *c)
+{
+	NiceAddress a;
+
+	for (unsigned n = 0; n < c->n_addresses; n++)
+		if (!to_nice(&a, &c->addresses[n]) || !nice_agent_add_local_address(i->agent, &a))
+			return -ENOMEM;
+	i->stream = nice_agent_add_stream(i->agent, 1);
+	if (!i->stream)
+		return -ENOMEM;
+	if (c->port)
+		nice_agent_set_port_range(i->agent, i->stream, COMPONENT, c->port, c->port);
+	nice_agent_attach_recv(i->agent, i->stream, COMPONENT, ice_loop_context(i->loop), on_packet,
+			       i);
+	return nice_agent_gather_candidates(i->agent, i->stream) ? 0 : -EADDRINUSE;
+}
+
+static int list_candidates(struct ice *i, struct peer_local *local, unsigned n_addresses)
+{
+	GSList *all = nice_agent_get_local_candidates(i->agent, i->stream, COMPONENT);
+	unsigned n = 0, udp = 0;
+
+	for (GSList *l = all; l && n < PEER_CANDIDATES_MAX; l = l->next) {
+		NiceCandidate *c = l->data;
+		if (c->transport == NICE_CANDIDATE_TRANSPORT_TCP_ACTIVE)
+			continue; /* we never connect */
+		struct peer_candidate *out = &local->candidate[n++];
+		*out = (struct peer_candidate){.priority = c->priority,
+					       .port = (uint16_t)nice_address_get_port(&c->addr),
+					       .tcp = c->transport ==
+						      NICE_CANDIDATE_TRANSPORT_TCP_PASSIVE};
+		nice_address_to_string(&c->addr, out->address);
+		snprintf(out->foundation, sizeof(out->foundation), "%s", c->foundation);
+		udp += !out->tcp;
+	}
+	g_slist_free_full(all, (GDestroyNotify)nice_candidate_free);
+	local->n_candidates = n;
+	/* Fewer sockets than addresses: descriptors ran out, or the port is taken. */
+	return udp < n_addresses ? -EMFILE : 0;
+}
+
+int ice_new(struct ice **out, const struct ice_config *c, struct peer_local *local)
+{
+	struct ice *i = calloc(1, sizeof(*i));
+	int ret = i ? ice_loop_new(&i->loop) : -ENOMEM;
+
+	if (ret < 0)
+		goto fail;
+	i->agent = nice_agent_new_full(ice_loop_context(i->loop), NICE_COMPATIBILITY_RFC5245,
+				       NICE_AGENT_OPTION_ICE_TRICKLE);
+	g_object_set(i->agent, "controlling-mode", c->controlling, "ice-tcp", c->tcp, "upnp", FALSE,
+		     "keepalive-conncheck", TRUE, NULL);
+	g_signal_connect(i->agent, "new-selected-pair-full", G_CALLBACK(on_pair), i);
+	g_signal_connect(i->agent, "component-state-changed", G_CALLBACK(on_state), i);
+	ret = gather(i, c);
+	if (!ret)
+		ret = list_candidates(i, local, c->n_addresses);
+	if (ret < 0)
+		goto fail;
+	ice_credentials(local->ufrag, local->pwd);
+	nice_agent_set_local_credentials(i->agent, i->stream, local->ufrag, local->pwd);
+	memcpy(i->local_pwd, local->pwd, sizeof(i->local_pwd));
+	*out = i;
+	return 0;
+fail:
+	ice_free(i);
+	return ret;
+}
+
+/* ---- at work ---- */
+
+static void on_readable(void *arg, int fd)
+{
+	struct ice *i = arg;
+	uint8_t p[PEEK_MAX];
+
+	if (!i->handler)
+		return;
+	ssize_t n = recv(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0 && stun_is(p, (size_t)n) &&
+	    stun_authentic(p, (size_t)n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL))
+		i->handler->alive(i->arg);
+}
+
+int ice_attach(struct ice *i, struct loop *loop, const struct ice_handler *handler, void *arg)
+{
+	i->handler = handler;
+	i->arg = arg;
+	i->l = loop;
+	return ice_loop_attach(i->loop, loop, on_readable, i);
+}
+
+int ice_set_remote(struct ice *i, const char *ufrag, const char *pwd)
+{
+	if (!nice_agent_set_remote_credentials(i->agent, i->stream, ufrag, pwd))
+		return -EINVAL;
+	snprintf(i->remote_pwd, sizeof(i->remote_pwd), "%s", pwd);
+	i->have_remote = true;
+	ice_loop_changed(i->loop);
+	return 0;
+}
+
+int ice_add_candidate(struct ice *i, const struct peer_candidate *c)
+{
+	NiceAddress addr;
+
+	nice_address_init(&addr);
+	if (c->tcp || !c->port)
+		return 0; /* they connect to us */
+	if (!nice_address_set_from_string(&addr, c->address))
+		return -EINVAL;
+	if (i->n_remote == PEER_REMOTE_MAX)
+		return -ENOSPC;
+	i->n_remote++;
+	nice_address_set_port(&addr, c->port);
+	NiceCandidate *n = nice_candidate_new(NICE_CANDIDATE_TYPE_HOST);
+	n->stream_id = i->stream;
+	n->component_id = COMPONENT;
+	n->transport = NICE_CANDIDATE_TRANSPORT_UDP;
+	n->addr = addr;
+	n->base_addr = addr;
+	n->priority = c->priority ? c->priority : 1; /* libnice 0.1.21 stumbles over 0 */
+	snprintf(n->foundation, sizeof(n->foundation), "%.*s", (int)sizeof(n->foundation) - 1,
+		 c->foundation);
+	GSList *list = g_slist_append(NULL, n);
+	nice_agent_set_remote_candidates(i->agent, i->stream, COMPONENT, list);
+	g_slist_free_full(list, (GDestroyNotify)nice_candidate_free);
+	ice_loop_changed(i->loop);
+	return 0;
+}
+
+void ice_end_of_candidates(struct ice *i)
+{
+	nice_agent_peer_candidate_gathering_done(i->agent, i->stream);
+	ice_loop_changed(i->loop);
+}
+
+int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
+{
+	if (!nice_agent_restart_stream(i->agent, i->stream))
+		return -EINVAL;
+	nice_agent_set_local_credentials(i->agent, i->stream, ufrag, pwd);
+	snprintf(i->local_pwd, sizeof(i->local_pwd), "%s", pwd);
+	i->remote_pwd[0] = '\0';
+	i->n_remote = 0;
+	ice_loop_changed(i->loop);
+	return 0;
+}
+
+bool ice_send(struct ice *i, const uint8_t *p, size_t n)
+{
+	/* Over TCP libnice frames the packet and keeps what the socket does not take yet. */
+	return nice_agent_send(i->agent, i->stream, COMPONENT, (guint)n, (const gchar *)p) ==
+	       (gint)n;
+}
+
+/* ---- the end ---- */
+
+static void release(struct ice *i)
+{
+	if (i->agent) {
+		g_signal_handlers_disconnect_by_data(i->agent, i);
+		g_object_unref(i->agent);
+	}
+	ice_loop_free(i->loop);
+	free(i);
+}
+
+void ice_free(struct ice *i)
+{
+	if (!i)
+		return;
+	i->handler = NULL;
+	if (i->agent && i->stream)
+		nice_agent_remove_stream(i->agent, i->stream);
+	/* Nothing is under way yet that would need further turns than these. */
+	for (int n = 0; i->loop && n < 8; n++)
+		g_main_context_iteration(ice_loop_context(i->loop), FALSE);
+	release(i);
+}
+
+static void on_close_done(GObject *agent, GAsyncResult *result, gpointer arg)
+{
+	struct ice *i = arg;
+
+	(void)agent;
+	(void)result;
+	i->close_done = true;
+}
+
+static void on_reap(void *arg)
+{
+	struct ice *i = arg;
+	void (*closed)(void *arg2) = i->closed;
+	void *closed_arg = i->closed_arg;
+
+	if (!i->close_done) {
+		ice_loop_changed(i->loop);
+		loop_timer_in_us(&i->reap, CLOSE_WAIT_US);
+		return;
+	}
+	/* What remove_stream left for later. */
+	for (int n = 0; n < 8; n++)
+		g_main_context_iteration(ice_loop_context(i->loop), FALSE);
+	release(i);
+	closed(closed_arg);
+}
+
+void ice_close(struct ice *i, void (*closed)(void *arg), void *arg)
+{
+	i->handler = NULL;
+	i->closed = closed;
+	i->closed_arg = arg;
+	loop_timer_init(&i->reap, i->l, on_reap, i);
+	/* The answer comes through the context that is the thread's default at the time of the call.
+	 */
+	g_main_context_push_thread_default(ice_loop_context(i->loop));
+	nice_agent_close_async(i->agent, on_close_done, i);
+	g_main_context_pop_thread_default(ice_loop_context(i->loop));
+	nice_agent_remove_stream(i->agent, i->stream);
+	ice_loop_changed(i->loop);
+	loop_timer_in_us(&i->reap, 0);
+}

@@ -1,0 +1,196 @@
+/* A GLib context on epoll: see ice_loop.h. */
+#include "ice_loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "loop/loop.h"
+
+#define FDS_MAX 64 /* descriptors of an agent: two for each address, and TCP connections */
+
+struct watch {
+	struct ice_loop *g;
+	struct loop_io *io;
+	int fd;
+	int events; /* of poll(2), as GLib asks */
+};
+
+struct ice_loop {
+	GMainContext *ctx;
+	struct loop *loop; /* NULL until attached */
+	struct loop_timer timer;
+	int wake_fd; /* of the context itself: only other threads write to it, and none do */
+	struct watch *watch[FDS_MAX];
+	unsigned n_watches;
+	bool running; /* in g_main_context_iteration */
+	void (*before)(void *arg, int fd);
+	void *arg;
+};
+
+int ice_loop_new(struct ice_loop **out)
+{
+	struct ice_loop *g = calloc(1, sizeof(*g));
+	GPollFD fd = {.fd = -1};
+	gint timeout;
+
+	if (!g)
+		return -ENOMEM;
+	g->ctx = g_main_context_new();
+	g_main_context_acquire(g->ctx);
+	g_main_context_query(g->ctx, G_PRIORITY_DEFAULT, &timeout, &fd, 1);
+	g_main_context_release(g->ctx);
+	g->wake_fd = fd.fd;
+	*out = g;
+	return 0;
+}
+
+static void watch_free(struct watch *w)
+{
+	loop_io_free(w->io);
+	free(w);
+}
+
+void ice_loop_free(struct ice_loop *g)
+{
+	if (!g)
+		return;
+	for (unsigned i = 0; i < g->n_watches; i++)
+		watch_free(g->watch[i]);
+	if (g->loop)
+		loop_timer_stop(&g->timer);
+	g_main_context_unref(g->ctx);
+	free(g);
+}
+
+GMainContext *ice_loop_context(struct ice_loop *g)
+{
+	return g->ctx;
+}
+
+static void turn(struct ice_loop *g)
+{
+	g->running = true;
+	g_main_context_iteration(g->ctx, FALSE);
+	g->running = false;
+	ice_loop_changed(g);
+}
+
+static void on_fd(void *arg, int events)
+{
+	struct watch *w = arg;
+
+	if (events & LOOP_IN && w->g->before)
+		w->g->before(w->g->arg, w->fd);
+	turn(w->g);
+}
+
+static void on_timer(void *arg)
+{
+	turn(arg);
+}
+
+static int to_loop(int events)
+{
+	return (events & G_IO_IN ? LOOP_IN : 0) | (events & G_IO_OUT ? LOOP_OUT : 0);
+}
+
+static void watch_fd(struct ice_loop *g, const GPollFD *f)
+{
+	struct watch *w;
+
+	if (g->n_watches == FDS_MAX || !(w = calloc(1, sizeof(*w))))
+		return; /* too many TCP connections to one agent: this one is not served */
+	*w = (struct watch){.g = g, .fd = f->fd, .events = f->events};
+	if (loop_io_new(&w->io, g->loop, f->fd, to_loop(f->events), on_fd, w) < 0)
+		free(w);
+	else
+		g->watch[g->n_watches++] = w;
+}
+
+static GPollFD *find(GPollFD *fds, int n, int fd)
+{
+	for (int i = 0; i < n; i++)
+		if (fds[i].fd == fd)
+			return &fds[i];
+	return NULL;
+}
+
+static struct watch *watch_of(struct ice_loop *g, int fd)
+{
+	for (unsigned i = 0; i < g->n_watches; i++)
+		if (g->watch[i]->fd == fd)
+			return g->watch[i];
+	return NULL;
+}
+
+/* GLib lists a descriptor once for each source that waits for it. */
+static int merge(GPollFD *fds, int n, int wake_fd)
+{
+	int kept = 0;
+
+	for (int i = 0; i < n; i++) {
+		GPollFD *same = find(fds, kept, fds[i].fd);
+		if (fds[i].fd == wake_fd)
+			continue;
+		if (same)
+			same->events |= fds[i].events;
+		else
+			fds[kept++] = fds[i];
+	}
+	return kept;
+}
+
+static void set_watches(struct ice_loop *g, GPollFD *fds, int n)
+{
+	for (unsigned i = 0; i < g->n_watches;) {
+		struct watch *w = g->watch[i];
+		const GPollFD *f = find(fds, n, w->fd);
+		if (!f) {
+			watch_free(w);
+			g->watch[i] = g->watch[--g->n_watches];
+			continue;
+		}
+		if (f->events != w->events) {
+			w->events = f->events;
+			loop_io_want(w->io, to_loop(f->events));
+		}
+		i++;
+	}
+	for (int i = 0; i < n; i++)
+		if (!watch_of(g, fds[i].fd))
+			watch_fd(g, &fds[i]);
+}
+
+void ice_loop_changed(struct ice_loop *g)
+{
+	GPollFD fds[2 * FDS_MAX];
+	gint priority = G_PRIORITY_DEFAULT, timeout = -1;
+
+	if (!g->loop || g->running)
+		return;
+	g_main_context_acquire(g->ctx);
+	bool ready = g_main_context_prepare(g->ctx, &priority);
+	int n = g_main_context_query(g->ctx, G_PRIORITY_LOW, &timeout, fds, 2 * FDS_MAX);
+	g_main_context_release(g->ctx);
+	if (n > 2 * FDS_MAX)
+		n = 2 * FDS_MAX;
+	n = merge(fds, n, g->wake_fd);
+	set_watches(g, fds, n);
+	if (ready || timeout == 0)
+		loop_timer_in_us(&g->timer, 0);
+	else if (timeout > 0)
+		loop_timer_in_us(&g->timer, (int64_t)timeout * 1000);
+	else
+		loop_timer_stop(&g->timer);
+}
+
+int ice_loop_attach(struct ice_loop *g, struct loop *loop, void (*before)(void *arg, int fd),
+		    void *arg)
+{
+	loop_timer_init(&g->timer, loop, on_timer, g);
+	g->loop = loop;
+	g->before = before;
+	g->arg = arg;
+	ice_loop_changed(g);
+	return 0;
+}

@@ -1,0 +1,32 @@
+/*
+ * A GLib main context driven by a struct loop, so that libnice's sockets and timers wait in epoll
+ * with everything else. Each agent has a context of its own: GLib looks at every descriptor and
+ * source of a context on each turn, which is nothing for the ten of one agent and everything for
+ * the ten thousand of a server.
+ *
+ *	descriptor readable or timer due ── g_main_context_iteration ── descriptors, timer anew
+ */
+#ifndef MSR_PEER_ICE_LOOP_H
+#define MSR_PEER_ICE_LOOP_H
+
+#include <glib.h>
+
+struct ice_loop;
+struct loop;
+
+/* Makes the context; nothing waits yet. 0 or -ENOMEM. */
+int ice_loop_new(struct ice_loop **out);
+/* Frees the context too, if nobody else holds it. Not from its own handlers. Accepts NULL. */
+void ice_loop_free(struct ice_loop *g);
+GMainContext *ice_loop_context(struct ice_loop *g);
+
+/*
+ * Starts waiting, on the calling thread. `before`, if not NULL, is called for each descriptor that
+ * is readable before GLib reads from it. 0 or -errno.
+ */
+int ice_loop_attach(struct ice_loop *g, struct loop *loop, void (*before)(void *arg, int fd),
+		    void *arg);
+/* To be called after everything that may have changed sources or timers from outside. */
+void ice_loop_changed(struct ice_loop *g);
+
+#endif

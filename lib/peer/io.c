@@ -1,0 +1,231 @@
+/* UDP in batches: see io.h. */
+#include "io.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RX_BUFFER (1 << 20) /* bytes of a socket: half a second of HD video */
+#define TX_BUFFER (1 << 20)
+#define STUN_LAST 3	/* first bytes 0 to 3 are STUN, RFC 7983 */
+#define GSO_BYTES 65000 /* of one message: it is an IP packet until the kernel cuts it */
+
+/* ---- sockets ---- */
+
+static socklen_t size_of(const struct sockaddr_storage *a)
+{
+	return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+/* Picks the socket of the group: 0 is libnice's, which was there first. */
+static int split_by_first_byte(int fd)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+	    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, STUN_LAST, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, 1),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+}
+
+int io_open(int fd, const struct sockaddr_storage *local)
+{
+	int on = 1, rx = RX_BUFFER, tx = TX_BUFFER;
+	int s = socket(local->ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (s < 0)
+		return -errno;
+	if (local->ss_family == AF_INET6)
+		setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	/* The kernel grants what net.core.[rw]mem_max allows; less is no error. */
+	setsockopt(s, SOL_SOCKET, SO_RCVBUF, &rx, sizeof(rx));
+	setsockopt(s, SOL_SOCKET, SO_SNDBUF, &tx, sizeof(tx));
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+	    setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
+	    bind(s, (const struct sockaddr *)local, size_of(local)) < 0 ||
+	    split_by_first_byte(s) < 0) {
+		int err = -errno;
+		close(s);
+		return err;
+	}
+	return s;
+}
+
+bool io_same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET) {
+		const struct sockaddr_in *x = (const void *)a, *y = (const void *)b;
+		return x->sin_port == y->sin_port && x->sin_addr.s_addr == y->sin_addr.s_addr;
+	}
+	const struct sockaddr_in6 *x = (const void *)a, *y = (const void *)b;
+	return x->sin6_port == y->sin6_port &&
+	       !memcmp(&x->sin6_addr, &y->sin6_addr, sizeof(x->sin6_addr));
+}
+
+/* ---- in ---- */
+
+struct io_rx {
+	struct mmsghdr msg[IO_RX_PACKETS];
+	struct iovec iov[IO_RX_PACKETS];
+	struct sockaddr_storage from[IO_RX_PACKETS];
+	uint8_t data[IO_RX_PACKETS][IO_RX_SIZE] __attribute__((aligned(64)));
+};
+
+struct io_rx *io_rx_new(void)
+{
+	struct io_rx *rx = aligned_alloc(64, sizeof(*rx));
+
+	if (!rx)
+		return NULL;
+	memset(rx->msg, 0, sizeof(rx->msg));
+	for (unsigned i = 0; i < IO_RX_PACKETS; i++) {
+		rx->iov[i] = (struct iovec){rx->data[i], IO_RX_SIZE};
+		rx->msg[i].msg_hdr = (struct msghdr){
+		    .msg_iov = &rx->iov[i], .msg_iovlen = 1, .msg_name = &rx->from[i]};
+	}
+	return rx;
+}
+
+void io_rx_free(struct io_rx *rx)
+{
+	free(rx);
+}
+
+unsigned io_receive(struct io_rx *rx, int fd)
+{
+	for (unsigned i = 0; i < IO_RX_PACKETS; i++)
+		rx->msg[i].msg_hdr.msg_namelen = sizeof(rx->from[i]);
+	int n = recvmmsg(fd, rx->msg, IO_RX_PACKETS, MSG_DONTWAIT, NULL);
+	return n > 0 ? (unsigned)n : 0;
+}
+
+struct io_packet io_rx_packet(struct io_rx *rx, unsigned i)
+{
+	const struct mmsghdr *m = &rx->msg[i];
+	bool whole = !(m->msg_hdr.msg_flags & MSG_TRUNC);
+
+	return (struct io_packet){rx->data[i], whole ? m->msg_len : 0, &rx->from[i]};
+}
+
+/* ---- out ---- */
+
+/* One message of a batch: packets [first, first + n), all but the last of `size` bytes. */
+struct run {
+	struct iovec iov;
+	uint16_t size;
+	unsigned n;
+	union {
+		char bytes[CMSG_SPACE(sizeof(uint16_t))];
+		struct cmsghdr align;
+	} control;
+};
+
+static unsigned find_runs(struct io_batch *b, struct run *run)
+{
+	unsigned n = 0;
+	uint8_t *p = b->data;
+
+	for (unsigned i = 0; i < b->n;) {
+		struct run *r = &run[n++];
+		size_t bytes = 0;
+		r->size = b->len[i];
+		r->n = 0;
+		while (i < b->n && b->len[i] <= r->size && bytes + b->len[i] <= GSO_BYTES) {
+			bytes += b->len[i];
+			r->n++;
+			if (b->len[i++] < r->size)
+				break; /* a shorter one is the last of its run */
+		}
+		r->iov = (struct iovec){p, bytes};
+		p += bytes;
+	}
+	return n;
+}
+
+static void segment(struct msghdr *m, struct run *r)
+{
+	m->msg_control = r->control.bytes;
+	m->msg_controllen = sizeof(r->control.bytes);
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	*c = (struct cmsghdr){.cmsg_level = SOL_UDP,
+			      .cmsg_type = UDP_SEGMENT,
+			      .cmsg_len = CMSG_LEN(sizeof(uint16_t))};
+	memcpy(CMSG_DATA(c), &r->size, sizeof(r->size));
+}
+
+static void count(struct io_sent *s, const struct run *r, bool sent)
+{
+	if (sent) {
+		s->packets += r->n;
+		s->bytes += r->iov.iov_len;
+	} else {
+		s->dropped += r->n;
+	}
+}
+
+/* For paths on which the kernel refuses to segment: a smaller MTU, no checksums in the device. */
+static void send_singly(struct io_sent *s, const struct run *r, int fd,
+			const struct sockaddr_storage *to)
+{
+	const uint8_t *p = r->iov.iov_base;
+	size_t left = r->iov.iov_len;
+
+	for (unsigned i = 0; i < r->n; i++) {
+		size_t len = left < r->size ? left : r->size;
+		ssize_t ret =
+		    sendto(fd, p, len, MSG_DONTWAIT, (const struct sockaddr *)to, size_of(to));
+		s->calls++;
+		s->packets += ret >= 0;
+		s->dropped += ret < 0;
+		s->bytes += ret >= 0 ? len : 0;
+		p += len;
+		left -= len;
+	}
+}
+
+struct io_sent io_send(struct io_batch *b, int fd, const struct sockaddr_storage *to)
+{
+	struct run run[IO_TX_PACKETS];
+	struct mmsghdr msg[IO_TX_PACKETS];
+	struct sockaddr_storage dest = *to; /* msghdr wants it changeable */
+	struct io_sent sent = {0};
+	unsigned n = find_runs(b, run);
+
+	for (unsigned i = 0; i < n; i++) {
+		msg[i].msg_hdr = (struct msghdr){.msg_name = &dest,
+						 .msg_namelen = size_of(to),
+						 .msg_iov = &run[i].iov,
+						 .msg_iovlen = 1};
+		if (run[i].n > 1)
+			segment(&msg[i].msg_hdr, &run[i]);
+	}
+	for (unsigned done = 0; done < n;) {
+		sent.calls++;
+		int got = n - done == 1
+			      ? (sendmsg(fd, &msg[done].msg_hdr, MSG_DONTWAIT) < 0 ? -1 : 1)
+			      : sendmmsg(fd, msg + done, n - done, MSG_DONTWAIT);
+		unsigned ok = got > 0 ? (unsigned)got : 0;
+		bool full = got <= 0 && (errno == EAGAIN || errno == ENOBUFS);
+		for (unsigned i = 0; i < ok; i++)
+			count(&sent, &run[done++], true);
+		if (ok)
+			continue;
+		/* The next may go; what the kernel does not want to cut goes piece by piece. */
+		if (full || run[done].n == 1)
+			count(&sent, &run[done], false);
+		else
+			send_singly(&sent, &run[done], fd, to);
+		done++;
+	}
+	b->n = 0;
+	b->bytes = 0;
+	return sent;
+}

@@ -1,0 +1,356 @@
+/* Two peers of our own, one as the server is and one as a client, over real sockets. */
+#include "peer/peer.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "loop/loop.h"
+#include "../../support/test.h"
+
+struct end {
+	struct peer *peer;
+	struct peer_local local;
+	unsigned rtp, rtcp, batches;
+	uint8_t last[1500];
+	size_t last_len;
+	enum peer_state state;
+	enum peer_end why;
+	bool close_on_rtp;
+};
+
+static struct loop *loop;
+static struct peer_io *io;
+static struct peer_env *env;
+
+static void on_state(void *arg, enum peer_state state, enum peer_end why)
+{
+	struct end *e = arg;
+	e->state = state;
+	e->why = why;
+}
+
+static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
+{
+	struct end *e = arg;
+	(void)now_us;
+	e->rtp++;
+	memcpy(e->last, p, n);
+	e->last_len = n;
+	if (e->close_on_rtp)
+		peer_close(e->peer);
+}
+
+static void on_rtcp(void *arg, const uint8_t *p, size_t n, int64_t now_us)
+{
+	struct end *e = arg;
+	(void)p;
+	(void)n;
+	(void)now_us;
+	e->rtcp++;
+}
+
+static void on_batch(void *arg, int64_t now_us)
+{
+	(void)now_us;
+	((struct end *)arg)->batches++;
+}
+
+static const struct peer_handler handler = {on_state, on_rtp, on_rtcp, on_batch};
+
+static void start(uint16_t min, uint16_t max, bool tcp)
+{
+	static const char *const addresses[] = {"127.0.0.1", NULL};
+	struct peer_env_config c = {
+	    .addresses = addresses, .min_port = min, .max_port = max, .tcp = tcp};
+
+	CHECK_INT(loop_new(&loop), 0);
+	CHECK_INT(peer_io_new(&io, loop), 0);
+	CHECK_INT(peer_env_new(&env, &c), 0);
+}
+
+/* Turns the loop until `*what` is at least `n`, or 5 s have passed. */
+static bool until(const unsigned *what, unsigned n)
+{
+	struct mono end = mono_add_us(mono_now(), 5000000);
+	while (*what < n && mono_diff_us(end, mono_now()) > 0)
+		loop_turn(loop, 100);
+	return *what >= n;
+}
+
+static bool until_state(const struct end *e, enum peer_state s)
+{
+	struct mono end = mono_add_us(mono_now(), 10000000);
+	while (e->state < s && mono_diff_us(end, mono_now()) > 0)
+		loop_turn(loop, 100);
+	return e->state >= s;
+}
+
+static void stop(void)
+{
+	struct mono end = mono_add_us(mono_now(), 5000000);
+	unsigned used, total;
+
+	while (peer_io_closing(io) && mono_diff_us(end, mono_now()) > 0)
+		loop_turn(loop, 10);
+	CHECK_INT(peer_io_closing(io), 0);
+	peer_env_ports(env, &used, &total);
+	CHECK_INT(used, 0);
+	peer_io_free(io);
+	peer_env_free(env);
+	loop_free(loop);
+}
+
+static void make(struct end *e, bool controlling)
+{
+	memset(e, 0, sizeof(*e));
+	CHECK_INT(peer_new(&e->peer, env, controlling, &e->local), 0);
+	CHECK_INT(peer_attach(e->peer, io, &handler, e), 0);
+}
+
+static void describe(struct end *to, const struct end *from, bool client)
+{
+	struct peer_remote r = {.hash = "sha-256", .fingerprint_len = 32, .dtls_client = client};
+
+	memcpy(r.ufrag, from->local.ufrag, sizeof(r.ufrag));
+	memcpy(r.pwd, from->local.pwd, sizeof(r.pwd));
+	memcpy(r.fingerprint, peer_env_fingerprint(env), 32);
+	CHECK_INT(peer_set_remote(to->peer, &r), 0);
+}
+
+/* The client knows the server's candidates; the server learns the client's from its checks. */
+static void join(struct end *server, struct end *client, bool server_is_dtls_client)
+{
+	make(server, true);
+	make(client, false);
+	describe(client, server, !server_is_dtls_client);
+	describe(server, client, server_is_dtls_client);
+	for (unsigned i = 0; i < server->local.n_candidates; i++)
+		CHECK_INT(peer_add_candidate(client->peer, &server->local.candidate[i]), 0);
+	CHECK(until_state(server, PEER_CONNECTED));
+	CHECK(until_state(client, PEER_CONNECTED));
+	CHECK_INT(server->state, PEER_CONNECTED);
+	CHECK_INT(client->state, PEER_CONNECTED);
+}
+
+static size_t header(uint8_t *p, uint16_t seq)
+{
+	memset(p, 0, 12);
+	p[0] = 0x80;
+	p[1] = 96;
+	put_be16(p + 2, seq);
+	put_be32(p + 8, 0x1234);
+	return 12;
+}
+
+static void send_packets(struct peer *p, unsigned n, unsigned first, size_t len)
+{
+	static const uint8_t payload[1200] = "payload";
+
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *h = peer_out(p);
+		size_t head = header(h, (uint16_t)(first + i));
+		peer_send_rtp(p, head, payload, len, first + i);
+	}
+	peer_flush(p);
+}
+
+TEST(media_flows_both_ways)
+{
+	struct end a, b;
+	uint8_t rr[8] = {0x80, 201, 0, 1, 0, 0, 0x12, 0x34};
+
+	start(0, 0, false);
+	join(&a, &b, false);
+	send_packets(a.peer, 1, 1, 1000);
+	CHECK(until(&b.rtp, 1));
+	CHECK_INT(b.last_len, 1012);
+	CHECK_STR((char *)b.last + 12, "payload");
+	send_packets(b.peer, 3, 1, 100);
+	CHECK(until(&a.rtp, 3));
+	peer_send_rtcp(a.peer, rr, sizeof(rr));
+	CHECK(until(&b.rtcp, 1));
+	peer_close(a.peer);
+	CHECK(until_state(&b, PEER_ENDED));
+	CHECK_INT(b.why, PEER_END_REMOTE);
+	peer_close(b.peer);
+	stop();
+}
+
+TEST(a_burst_is_one_system_call)
+{
+	struct end a, b;
+
+	start(0, 0, false);
+	join(&a, &b, true);
+	uint64_t calls = peer_io_stats(io)->tx_calls;
+	send_packets(a.peer, 33, 1, 1100);
+	CHECK_INT(peer_io_stats(io)->tx_calls - calls, 1);
+	CHECK(until(&b.rtp, 33));
+	/* Mixed sizes: everything arrives in its own size. */
+	for (unsigned i = 0; i < 10; i++)
+		peer_send_rtp(a.peer, header(peer_out(a.peer), (uint16_t)(100 + i)),
+			      (const uint8_t *)"0123456789", 1 + i % 3, 100 + i);
+	peer_flush(a.peer);
+	CHECK(until(&b.rtp, 43));
+	CHECK_INT(b.last_len, 13);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
+TEST(a_full_range_is_an_error_and_recovers)
+{
+	struct peer_local local;
+	struct peer *p[3];
+	unsigned used, total;
+
+	start(42310, 42311, true);
+	CHECK_INT(peer_new(&p[0], env, true, &local), 0);
+	CHECK_INT(local.n_candidates, 2); /* UDP and TCP */
+	CHECK_INT(peer_new(&p[1], env, true, &local), 0);
+	CHECK_INT(peer_new(&p[2], env, true, &local), -EADDRINUSE);
+	peer_env_ports(env, &used, &total);
+	CHECK_INT(used, 2);
+	CHECK_INT(total, 2);
+	peer_free(p[0]);
+	CHECK_INT(peer_new(&p[2], env, true, &local), 0);
+	peer_free(p[1]);
+	peer_free(p[2]);
+	stop();
+}
+
+static unsigned descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+TEST(joining_and_leaving_leaks_no_descriptor_and_no_port)
+{
+	unsigned before = 0;
+
+	start(42320, 42329, true);
+	for (int i = 0; i < 12; i++) {
+		struct end a, b;
+		join(&a, &b, i & 1);
+		peer_close(a.peer);
+		peer_close(b.peer);
+		while (peer_io_closing(io))
+			loop_turn(loop, 10);
+		if (i == 1)
+			before = descriptors();
+	}
+	CHECK_INT(descriptors(), before);
+	stop();
+}
+
+TEST(another_certificate_is_refused)
+{
+	struct end a, b;
+	struct peer_remote r = {.hash = "sha-256", .fingerprint_len = 32};
+
+	start(0, 0, false);
+	make(&a, true);
+	make(&b, false);
+	memcpy(r.ufrag, b.local.ufrag, sizeof(r.ufrag));
+	memcpy(r.pwd, b.local.pwd, sizeof(r.pwd));
+	CHECK_INT(peer_set_remote(a.peer, &r), 0); /* a fingerprint of zeros */
+	describe(&b, &a, true);
+	CHECK_INT(peer_add_candidate(b.peer, &a.local.candidate[0]), 0);
+	CHECK(until_state(&a, PEER_ENDED));
+	CHECK_INT(a.why, PEER_END_FINGERPRINT);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
+TEST(a_peer_may_be_closed_by_its_own_handler)
+{
+	struct end a, b;
+
+	start(0, 0, false);
+	join(&a, &b, false);
+	b.close_on_rtp = true;
+	send_packets(a.peer, 20, 1, 500);
+	CHECK(until(&b.rtp, 1));
+	CHECK(until_state(&a, PEER_ENDED));
+	CHECK_INT(b.rtp, 1);
+	peer_close(a.peer);
+	stop();
+}
+
+static int outsider(const struct peer_candidate *c, struct sockaddr_in *to)
+{
+	*to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(c->port)};
+	inet_pton(AF_INET, c->address, &to->sin_addr);
+	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+TEST(strangers_disturb_nobody)
+{
+	struct end a, b;
+	struct sockaddr_in to;
+	uint8_t junk[1600] = {0};
+	/* The begin of a ClientHello, RTP, RTCP, STUN, something else. */
+	static const uint8_t first[] = {22, 0x80, 0x80, 0, 200};
+
+	start(0, 0, false);
+	join(&a, &b, false);
+	int s = outsider(&a.local.candidate[0], &to);
+	for (unsigned i = 0; i < 400; i++) {
+		junk[0] = first[i % 5];
+		junk[1] = i % 5 == 2 ? 200 : 96;
+		size_t n = i % 7 == 0 ? i % 20 : sizeof(junk) - i;
+		sendto(s, junk, n, 0, (struct sockaddr *)&to, sizeof(to));
+		if (i % 16 == 0)
+			loop_turn(loop, 0);
+	}
+	send_packets(b.peer, 1, 1, 1000);
+	CHECK(until(&a.rtp, 1));
+	CHECK_INT(a.state, PEER_CONNECTED);
+	CHECK(peer_io_stats(io)->rx_stray > 0);
+	CHECK(peer_io_stats(io)->rx_unauthentic > 0);
+	close(s);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
+TEST(an_ice_restart_keeps_the_media)
+{
+	struct end a, b;
+	struct peer_local next;
+
+	start(0, 0, false);
+	join(&a, &b, false);
+	peer_credentials(next.ufrag, next.pwd);
+	CHECK_INT(peer_restart(a.peer, next.ufrag, next.pwd), 0);
+	memcpy(a.local.ufrag, next.ufrag, sizeof(next.ufrag));
+	memcpy(a.local.pwd, next.pwd, sizeof(next.pwd));
+	peer_credentials(next.ufrag, next.pwd);
+	CHECK_INT(peer_restart(b.peer, next.ufrag, next.pwd), 0);
+	memcpy(b.local.ufrag, next.ufrag, sizeof(next.ufrag));
+	memcpy(b.local.pwd, next.pwd, sizeof(next.pwd));
+	describe(&a, &b, false);
+	describe(&b, &a, true);
+	CHECK_INT(peer_add_candidate(b.peer, &a.local.candidate[0]), 0);
+	for (int i = 0; i < 20; i++)
+		loop_turn(loop, 20);
+	send_packets(a.peer, 2, 1, 1000);
+	CHECK(until(&b.rtp, 2));
+	CHECK_INT(a.state, PEER_CONNECTED);
+	CHECK_INT(b.state, PEER_CONNECTED);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}

@@ -1,0 +1,150 @@
+/* SRTP: what EVP seals is byte for byte what libsrtp2 seals, and opens again. */
+#include "peer/srtp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "../../support/test.h"
+
+static const struct srtp_master a = {
+    .key = "0123456789abcde", .salt = "saltsaltsalt", .salt_len = 12};
+static const struct srtp_master b = {
+    .key = "edcba9876543210", .salt = "tlastlastlas", .salt_len = 12};
+static const struct srtp_master c = {
+    .key = "0123456789abcde", .salt = "saltsaltsalt1", .salt_len = 14};
+static const struct srtp_master d = {
+    .key = "edcba9876543210", .salt = "tlastlastlas2", .salt_len = 14};
+
+/* A header with an extension block of `ext` words. */
+static size_t header(uint8_t *p, uint64_t index, uint32_t ssrc, unsigned ext)
+{
+	memset(p, 0, 16 + 4 * ext);
+	p[0] = ext ? 0x90 : 0x80;
+	p[1] = 96;
+	put_be16(p + 2, (uint16_t)index);
+	put_be32(p + 4, (uint32_t)index * 90);
+	put_be32(p + 8, ssrc);
+	if (!ext)
+		return 12;
+	put_be16(p + 12, 0xbede);
+	put_be16(p + 14, (uint16_t)ext);
+	for (unsigned i = 0; i < 4 * ext; i++)
+		p[16 + i] = (uint8_t)(0x10 + i);
+	return 16 + 4 * ext;
+}
+
+static void round_trips(enum srtp_kind kind, const struct srtp_master *x,
+			const struct srtp_master *y)
+{
+	struct srtp_session *sender, *receiver;
+	uint8_t out[1600], payload[1200];
+
+	CHECK_INT(srtp_session_new(&sender, kind, x, y), 0);
+	CHECK_INT(srtp_session_new(&receiver, kind, y, x), 0);
+	for (unsigned i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)(i * 7);
+	for (uint64_t index = 65000; index < 67000; index++) {
+		size_t len = index % 1200, head = header(out, index, 0xabcd, index % 5);
+		size_t n = srtp_seal_rtp(sender, out, head, payload, len, index);
+		CHECK(n > head + len);
+		CHECK_INT(srtp_open_rtp(receiver, out, &n), 0);
+		CHECK_INT(n, head + len);
+		CHECK_MEM(out + head, payload, len);
+	}
+	srtp_session_free(sender);
+	srtp_session_free(receiver);
+}
+
+TEST(gcm_round_trips_over_a_roll_over)
+{
+	round_trips(SRTP_AES_GCM, &a, &b);
+}
+
+TEST(cm_round_trips_over_a_roll_over)
+{
+	round_trips(SRTP_AES_CM, &c, &d);
+}
+
+TEST(evp_equals_libsrtp_over_roll_overs_and_extensions)
+{
+	struct srtp_session *evp, *lib;
+	uint8_t x[1700], y[1700], payload[1300];
+
+	CHECK_INT(srtp_session_new(&evp, SRTP_AES_GCM, &a, &b), 0);
+	CHECK_INT(srtp_session_new(&lib, SRTP_AES_GCM, &a, &b), 0);
+	srand(1);
+	for (unsigned i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)rand();
+	/* Three roll-overs, each step small enough that libsrtp2 can follow. */
+	for (uint64_t index = 100; index < 3 * 65536 + 100; index += 1 + (unsigned)rand() % 300) {
+		size_t len = (size_t)rand() % sizeof(payload);
+		size_t hx = header(x, index, 7, index % 9), hy = header(y, index, 7, index % 9);
+		size_t nx = srtp_seal_rtp(evp, x, hx, payload, len, index);
+		size_t ny = srtp_seal_reference(lib, y, hy, payload, len);
+		CHECK_INT(nx, ny);
+		CHECK_MEM(x, y, nx);
+	}
+	srtp_session_free(evp);
+	srtp_session_free(lib);
+}
+
+TEST(an_empty_payload_is_sealed_too)
+{
+	struct srtp_session *evp, *lib;
+	uint8_t x[100], y[100];
+
+	CHECK_INT(srtp_session_new(&evp, SRTP_AES_GCM, &a, &b), 0);
+	CHECK_INT(srtp_session_new(&lib, SRTP_AES_GCM, &a, &b), 0);
+	size_t n = srtp_seal_rtp(evp, x, header(x, 9, 7, 0), x, 0, 9);
+	CHECK_INT(srtp_seal_reference(lib, y, header(y, 9, 7, 0), y, 0), n);
+	CHECK_MEM(x, y, n);
+	srtp_session_free(evp);
+	srtp_session_free(lib);
+}
+
+TEST(hostile_packets_are_refused)
+{
+	struct srtp_session *s, *r;
+	uint8_t p[200], copy[200];
+
+	CHECK_INT(srtp_session_new(&s, SRTP_AES_GCM, &a, &b), 0);
+	CHECK_INT(srtp_session_new(&r, SRTP_AES_GCM, &b, &a), 0);
+	size_t n = srtp_seal_rtp(s, p, header(p, 1, 7, 1), (const uint8_t *)"hello", 5, 1), m = n;
+	memcpy(copy, p, n);
+	CHECK_INT(srtp_open_rtp(r, p, &m), 0);
+	memcpy(p, copy, n);
+	m = n;
+	CHECK_INT(srtp_open_rtp(r, p, &m), -EBADMSG); /* a replay */
+	for (size_t cut = 0; cut < n; cut++) {
+		memcpy(p, copy, n);
+		m = cut;
+		CHECK_INT(srtp_open_rtp(r, p, &m), -EBADMSG);
+	}
+	for (size_t cut = 0; cut < 30; cut++) {
+		memset(p, 0, sizeof(p));
+		p[0] = 0x80;
+		p[1] = 200;
+		m = cut;
+		CHECK_INT(srtp_open_rtcp(r, p, &m), -EBADMSG);
+	}
+	srtp_session_free(s);
+	srtp_session_free(r);
+}
+
+TEST(sources_of_one_peer_are_bounded)
+{
+	struct srtp_session *s, *r;
+	uint8_t p[200];
+	unsigned taken = 0;
+
+	CHECK_INT(srtp_session_new(&s, SRTP_AES_GCM, &a, &b), 0);
+	CHECK_INT(srtp_session_new(&r, SRTP_AES_GCM, &b, &a), 0);
+	for (uint32_t ssrc = 1; ssrc < 1000; ssrc++) {
+		size_t n = srtp_seal_rtp(s, p, header(p, 1, ssrc, 0), (const uint8_t *)"x", 1, 1);
+		taken += srtp_open_rtp(r, p, &n) == 0;
+	}
+	CHECK_INT(taken, SRTP_SSRC_MAX);
+	srtp_session_free(s);
+	srtp_session_free(r);
+}
