@@ -334,7 +334,8 @@ void ice_close(struct ice *i, void (*closed)(void *arg), void *arg)
 	i->closed = closed;
 	i->closed_arg = arg;
 	loop_timer_init(&i->reap, i->l, on_reap, i);
-	/* The answer comes through the context that is the thread's default at the time of the call.
+	/* The answer comes through the context that is the thread's default at the time of the
+	 * call.
 	 */
 	g_main_context_push_thread_default(ice_loop_context(i->loop));
 	nice_agent_close_async(i->agent, on_close_done, i);

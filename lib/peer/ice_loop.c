@@ -30,7 +30,7 @@ struct ice_loop {
 int ice_loop_new(struct ice_loop **out)
 {
 	struct ice_loop *g = calloc(1, sizeof(*g));
-	GPollFD fd = {.fd = -1};
+	GPollFD fd = {-1, 0, 0};
 	gint timeout;
 
 	if (!g)
