@@ -1,0 +1,487 @@
+/* Ingress of one peer: see endpoint.h. */
+#include "endpoint.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rewrite.h"
+#include "sub.h"
+#include "track.h"
+
+#define NACK_AT_ONCE 128 /* numbers of one NACK */
+#define FEEDBACK_MAX 1200
+#define LEVEL_EDGE   16 /* of a smoothed level: a new value weighs 1/4 */
+
+void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
+		   struct fwd_stats *stats)
+{
+	memset(e, 0, sizeof(*e));
+	e->wire = wire;
+	e->wire_arg = wire_arg;
+	e->stats = stats;
+	list_init(&e->tracks);
+	list_init(&e->subs);
+}
+
+void endpoint_forget(struct endpoint *e, const struct track *t)
+{
+	for (unsigned i = 0; i < e->n_bindings;)
+		if (e->binding[i].track == t)
+			e->binding[i] = e->binding[--e->n_bindings];
+		else
+			i++;
+	e->last_binding = 0;
+}
+
+void endpoint_drop_track(struct endpoint *e, struct track *t)
+{
+	endpoint_forget(e, t);
+	for (unsigned i = 0; i < e->n_dirty; i++)
+		if (e->dirty[i] == t)
+			e->dirty[i] = e->dirty[--e->n_dirty];
+	while (t->n_subs)
+		sub_free(t->sub[t->n_subs - 1]);
+	track_free(t);
+}
+
+void endpoint_done(struct endpoint *e)
+{
+	list_each_safe (i, &e->subs)
+		sub_free(container_of(i, struct sub, link));
+	list_each_safe (i, &e->tracks)
+		endpoint_drop_track(e, container_of(i, struct track, link));
+	free(e->twcc);
+}
+
+void endpoint_connected(struct endpoint *e, int64_t now_us)
+{
+	e->connected = true;
+	list_each (i, &e->subs)
+		sub_wake(container_of(i, struct sub, link), now_us);
+}
+
+/* ---- which stream a packet is of ---- */
+
+static struct binding *bind(struct endpoint *e, uint32_t ssrc, struct track *t, struct stream *s,
+			    bool rtx)
+{
+	if (e->n_bindings == ENDPOINT_SSRC_MAX)
+		return NULL;
+	struct binding *b = &e->binding[e->n_bindings];
+	*b = (struct binding){.ssrc = ssrc, .rtx = rtx, .track = t, .stream = s};
+	e->last_binding = e->n_bindings++;
+	if (rtx)
+		s->rtx_ssrc = ssrc;
+	else
+		s->ssrc = ssrc;
+	return b;
+}
+
+static bool carries(const struct track *t, const struct rtp_packet *p, bool *rtx)
+{
+	*rtx = t->config.rtx_pt && p->pt == t->config.rtx_pt;
+	return *rtx || p->pt == t->config.pt;
+}
+
+static struct stream *by_rid(struct track *t, const char *rid)
+{
+	for (unsigned i = 0; i < t->config.n_rids && i < t->n_streams; i++)
+		if (!strcmp(t->config.rid[i], rid))
+			return &t->stream[i];
+	return NULL;
+}
+
+static struct stream *layer_of(struct track *t, const struct rtp_packet *p, bool rtx)
+{
+	char rid[RTP_MID_MAX + 1];
+
+	if (!t->config.n_rids)
+		return &t->stream[0];
+	if (!rtp_ext_text(p, rtx ? RTP_EXT_RRID : RTP_EXT_RID, rid, sizeof(rid)))
+		return NULL;
+	return by_rid(t, rid);
+}
+
+/* The SSRC was signalled, or the packet names its m-section, or its payload type is of one only. */
+static struct track *track_of(struct endpoint *e, const struct rtp_packet *p, bool *rtx)
+{
+	char mid[RTP_MID_MAX + 1];
+	bool named = rtp_ext_text(p, RTP_EXT_MID, mid, sizeof(mid));
+	struct track *only = NULL;
+	unsigned candidates = 0;
+
+	list_each (i, &e->tracks) {
+		struct track *t = container_of(i, struct track, link);
+		bool is_rtx;
+		if (!carries(t, p, &is_rtx))
+			continue;
+		bool signalled = p->ssrc == (is_rtx ? t->config.rtx_ssrc : t->config.ssrc);
+		if (named ? !strcmp(mid, t->config.mid) : signalled) {
+			*rtx = is_rtx;
+			return t;
+		}
+		if (!(is_rtx ? t->config.rtx_ssrc : t->config.ssrc)) {
+			only = t;
+			*rtx = is_rtx;
+			candidates++;
+		}
+	}
+	return !named && candidates == 1 ? only : NULL;
+}
+
+static struct binding *resolve(struct endpoint *e, const struct rtp_packet *p)
+{
+	bool rtx = false;
+	struct track *t = track_of(e, p, &rtx);
+	struct stream *s = t ? layer_of(t, p, rtx) : NULL;
+
+	return s ? bind(e, p->ssrc, t, s, rtx) : NULL;
+}
+
+static struct binding *find(struct endpoint *e, const struct rtp_packet *p)
+{
+	if (e->last_binding < e->n_bindings && e->binding[e->last_binding].ssrc == p->ssrc)
+		return &e->binding[e->last_binding];
+	for (unsigned i = 0; i < e->n_bindings; i++)
+		if (e->binding[i].ssrc == p->ssrc) {
+			e->last_binding = i;
+			return &e->binding[i];
+		}
+	return resolve(e, p);
+}
+
+/* ---- RTP ---- */
+
+/*
+ * Makes the original packet of an RTX packet, in place: the header moves two bytes on, over the
+ * original's number. False for probes, which carry none.
+ */
+static bool unwrap_rtx(const struct endpoint *e, struct rtp_packet *p, uint8_t *bytes,
+		       const struct binding *b)
+{
+	uint16_t osn;
+
+	if (!rtp_rtx_osn(p, &osn) || !b->stream->ssrc)
+		return false;
+	size_t len = p->len - (size_t)RTP_RTX_OSN;
+	memmove(bytes + RTP_RTX_OSN, bytes, p->payload_off);
+	bytes += RTP_RTX_OSN;
+	rtp_set_seq(bytes, osn);
+	rtp_set_pt(bytes, b->track->config.pt);
+	rtp_set_ssrc(bytes, b->stream->ssrc);
+	return rtp_parse(p, bytes, len, &e->extmap) == 0;
+}
+
+static void hear(struct track *t, const struct rtp_packet *p, int64_t now_us)
+{
+	uint8_t level;
+	bool voice;
+
+	if (!rtp_audio_level(p, &level, &voice))
+		return;
+	t->level += (level * LEVEL_EDGE - t->level) / 4;
+	t->level_at_us = now_us;
+}
+
+static void note_transport(struct endpoint *e, const struct rtp_packet *p, int64_t now_us)
+{
+	uint16_t seq;
+
+	if (e->twcc && rtp_twcc_seq(p, &seq))
+		twcc_rx_packet(e->twcc, seq, now_us);
+	bwe_rx_packet(&e->bwe, p->len);
+}
+
+static void mark_dirty(struct endpoint *e, struct track *t)
+{
+	if (t->n_burst || e->n_dirty == MEDIA_TRACKS_MAX)
+		return;
+	e->dirty[e->n_dirty++] = t;
+}
+
+static void take(struct endpoint *e, struct track *t, struct stream *s, const struct rtp_packet *p,
+		 int64_t now_us)
+{
+	struct burst_packet b = {.p = *p, .stream = s};
+	struct rtp_payload_info info;
+
+	if (!stream_take(s, p, now_us, &b.seq, &b.reset))
+		return;
+	if (!t->live) {
+		t->live = true;
+		if (e->live)
+			e->live(e->live_arg, t);
+	}
+	if (!rtp_codec_is_video(t->config.codec)) {
+		hear(t, p, now_us);
+	} else {
+		rtp_payload_look(t->config.codec, p, &info);
+		b.key = info.key && info.frame_start;
+		if (b.key)
+			stream_got_key(s);
+	}
+	b.own = rewrite_has_own(p);
+	mark_dirty(e, t);
+	track_put(t, &b, now_us);
+}
+
+void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
+{
+	struct rtp_packet p;
+
+	if (rtp_parse(&p, bytes, n, &e->extmap) < 0) {
+		e->stats->rx_unknown++;
+		return;
+	}
+	e->active = true;
+	note_transport(e, &p, now_us);
+	struct binding *b = find(e, &p);
+	if (!b) {
+		e->stats->rx_unknown++;
+		return;
+	}
+	if (b->rtx && !unwrap_rtx(e, &p, bytes, b))
+		return;
+	/* A payload type that this section does not have: another codec, or comfort noise. */
+	if (p.pt != b->track->config.pt) {
+		e->stats->rx_unknown++;
+		return;
+	}
+	take(e, b->track, b->stream, &p, now_us);
+}
+
+void endpoint_batch_end(struct endpoint *e, int64_t now_us)
+{
+	for (unsigned i = 0; i < e->n_dirty; i++)
+		track_route(e->dirty[i], now_us);
+	e->n_dirty = 0;
+}
+
+/* ---- RTCP that came ---- */
+
+static struct sub *sub_by_ssrc(struct endpoint *e, uint32_t ssrc)
+{
+	list_each (i, &e->subs) {
+		struct sub *s = container_of(i, struct sub, link);
+		if (s->config.ssrc == ssrc)
+			return s;
+	}
+	return NULL;
+}
+
+static void got_sender_report(struct endpoint *e, const struct rtcp_msg *m, int64_t now_us)
+{
+	struct rtcp_sr sr;
+
+	if (rtcp_get_sr(m, &sr) < 0)
+		return;
+	for (unsigned i = 0; i < e->n_bindings; i++)
+		if (e->binding[i].ssrc == sr.ssrc && !e->binding[i].rtx)
+			stream_sender_report(e->binding[i].stream, &sr, now_us);
+}
+
+static void got_reports(struct endpoint *e, const struct rtcp_msg *m, int64_t now_us)
+{
+	struct rtcp_report r;
+
+	for (unsigned i = 0; !rtcp_get_report(m, i, &r); i++) {
+		struct sub *s = sub_by_ssrc(e, r.ssrc);
+		if (s)
+			sub_report(s, &r, now_us);
+	}
+}
+
+static void want_key(struct endpoint *e, uint32_t ssrc)
+{
+	struct sub *s = sub_by_ssrc(e, ssrc);
+
+	if (!s)
+		return;
+	e->stats->key_requests_received++;
+	sub_want_key(s);
+}
+
+static void got_payload_feedback(struct endpoint *e, const struct rtcp_msg *m)
+{
+	uint32_t ssrc;
+	uint8_t seq;
+
+	if (m->count == RTCP_PLI && !rtcp_media_ssrc(m, &ssrc))
+		want_key(e, ssrc);
+	if (m->count == RTCP_FIR)
+		for (unsigned i = 0; !rtcp_get_fir(m, i, &ssrc, &seq); i++)
+			want_key(e, ssrc);
+}
+
+static void got_transport_feedback(struct endpoint *e, const struct rtcp_msg *m, int64_t now_us)
+{
+	uint32_t ssrc;
+	struct sub *s;
+
+	if (m->count == RTCP_NACK && !rtcp_media_ssrc(m, &ssrc) && (s = sub_by_ssrc(e, ssrc)))
+		sub_nack(s, m, now_us);
+}
+
+void endpoint_rtcp(struct endpoint *e, const uint8_t *p, size_t n, int64_t now_us)
+{
+	struct rtcp_msg m;
+
+	if (rtcp_check(p, n) < 0) {
+		e->stats->rx_unknown++;
+		return;
+	}
+	for (struct rtcp_iter it = rtcp_begin(p, n); rtcp_next(&it, &m);) {
+		switch (m.type) {
+		case RTCP_SR:
+			got_sender_report(e, &m, now_us);
+			got_reports(e, &m, now_us);
+			break;
+		case RTCP_RR:
+			got_reports(e, &m, now_us);
+			break;
+		case RTCP_RTPFB:
+			got_transport_feedback(e, &m, now_us);
+			break;
+		case RTCP_PSFB:
+			got_payload_feedback(e, &m);
+			break;
+		default:
+			break; /* SDES, BYE, APP, XR: signalling and consent say what matters */
+		}
+	}
+}
+
+/* ---- RTCP that goes ---- */
+
+bool endpoint_busy(const struct endpoint *e)
+{
+	return e->connected && (!list_empty(&e->tracks) || !list_empty(&e->subs));
+}
+
+static void put_requests(struct endpoint *e, struct track *t, struct stream *s,
+			 struct rtcp_writer *w, int64_t now_us)
+{
+	uint16_t missing[NACK_AT_ONCE];
+	bool gave_up = false;
+
+	if (!s->ssrc)
+		return;
+	if (t->config.nack) {
+		unsigned n =
+		    nack_rx_due(&s->nack, now_us, STREAM_RTT_US, missing, NACK_AT_ONCE, &gave_up);
+		if (n && !rtcp_put_nack(w, ENDPOINT_SSRC, s->ssrc, missing, n))
+			e->stats->nacks_sent++;
+	}
+	if (gave_up && rtp_codec_is_video(t->config.codec) && t->n_subs)
+		stream_want_key(s);
+	if (!(t->config.pli || t->config.fir) || !stream_ask_key(s, now_us))
+		return;
+	int ret = t->config.pli ? rtcp_put_pli(w, ENDPOINT_SSRC, s->ssrc)
+				: rtcp_put_fir(w, ENDPOINT_SSRC, s->ssrc, s->fir_seq++);
+	e->stats->key_requests_sent += ret == 0;
+}
+
+static unsigned put_blocks(struct endpoint *e, struct rtcp_report *r, uint8_t *worst,
+			   int64_t now_us)
+{
+	unsigned n = 0;
+
+	list_each (i, &e->tracks) {
+		struct track *t = container_of(i, struct track, link);
+		for (unsigned k = 0; k < t->n_streams && n < RTCP_REPORTS_MAX; k++)
+			if (stream_report(&t->stream[k], now_us, &r[n])) {
+				if (r[n].fraction_lost > *worst)
+					*worst = r[n].fraction_lost;
+				n++;
+			}
+	}
+	return n;
+}
+
+static bool wants_remb(const struct endpoint *e)
+{
+	list_each (i, &e->tracks) {
+		const struct track *t = container_of(i, struct track, link);
+		if (t->config.remb && !t->config.twcc && rtp_codec_is_video(t->config.codec))
+			return true;
+	}
+	return false;
+}
+
+static void put_remb(struct endpoint *e, uint64_t bps, struct rtcp_writer *w)
+{
+	struct rtcp_remb r = {.bps = bps};
+
+	list_each (i, &e->tracks) {
+		const struct track *t = container_of(i, struct track, link);
+		if (t->stream[0].ssrc && r.n_ssrc < RTCP_REMB_SSRCS)
+			r.ssrc[r.n_ssrc++] = t->stream[0].ssrc;
+	}
+	rtcp_put_remb(w, ENDPOINT_SSRC, &r);
+}
+
+static void put_report(struct endpoint *e, struct rtcp_writer *w, int64_t now_us)
+{
+	struct rtcp_report r[RTCP_REPORTS_MAX];
+	uint8_t worst = 0;
+	unsigned n = put_blocks(e, r, &worst, now_us);
+
+	if (!n)
+		return;
+	rtcp_put_rr(w, ENDPOINT_SSRC, r, n);
+	uint64_t bps = bwe_rx_step(&e->bwe, worst, now_us);
+	if (wants_remb(e))
+		put_remb(e, bps, w);
+}
+
+static void put_twcc(struct endpoint *e, struct rtcp_writer *w)
+{
+	struct track *t = container_of(e->tracks.next, struct track, link);
+
+	while (twcc_rx_pending(e->twcc) &&
+	       !twcc_rx_write(e->twcc, w, ENDPOINT_SSRC, t->stream[0].ssrc))
+		;
+}
+
+static void need_twcc(struct endpoint *e)
+{
+	list_each (i, &e->tracks)
+		if (!e->twcc && container_of(i, struct track, link)->config.twcc)
+			e->twcc = calloc(1, sizeof(*e->twcc));
+}
+
+static void tick_tracks(struct endpoint *e, int64_t now_us)
+{
+	uint8_t out[FEEDBACK_MAX];
+	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+
+	if (!e->twcc)
+		need_twcc(e);
+	if (now_us - e->report_us >= FWD_REPORT_US) {
+		e->report_us = now_us;
+		put_report(e, &w, now_us);
+	}
+	if (e->twcc && now_us - e->twcc_us >= FWD_TWCC_US) {
+		e->twcc_us = now_us;
+		put_twcc(e, &w);
+	}
+	list_each (i, &e->tracks) {
+		struct track *t = container_of(i, struct track, link);
+		for (unsigned k = 0; k < t->n_streams; k++)
+			put_requests(e, t, &t->stream[k], &w, now_us);
+	}
+	if (w.len)
+		e->wire->send_rtcp(e->wire_arg, out, w.len);
+}
+
+void endpoint_tick(struct endpoint *e, int64_t now_us)
+{
+	e->active = false;
+	if (!e->connected)
+		return;
+	if (!list_empty(&e->tracks))
+		tick_tracks(e, now_us);
+	list_each (i, &e->subs)
+		sub_tick(container_of(i, struct sub, link), now_us);
+}

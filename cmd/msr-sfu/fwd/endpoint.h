@@ -1,0 +1,90 @@
+/*
+ * The media side of one peer: ingress of what it sends, and its RTCP about what it is sent.
+ *
+ *	endpoint_rtp ── parse once ── which stream? ── twcc, numbers, history ──> track's burst
+ *	endpoint_batch_end ──> the bursts go out
+ *	endpoint_rtcp ──> sender reports, NACK, PLI, FIR, reports
+ *	endpoint_tick (FWD_TICK_US) ── what streams and subs want ──> RTCP to the peer
+ *
+ * No I/O of its own and no clock: packets leave through a wire, time is passed in.
+ */
+#ifndef MSR_SFU_FWD_ENDPOINT_H
+#define MSR_SFU_FWD_ENDPOINT_H
+
+#include "base/list.h"
+#include "bwe.h"
+#include "media.h"
+#include "rtp/twcc.h"
+#include "wire.h"
+
+#define FWD_TICK_US	  20000	  /* NACK and key frame requests */
+#define FWD_TWCC_US	  60000	  /* transport-wide feedback; what browsers send themselves */
+#define FWD_REPORT_US	  1000000 /* receiver reports */
+#define ENDPOINT_SSRC_MAX 192	  /* SSRCs bound to streams; see SRTP_SSRC_MAX, which is smaller */
+#define ENDPOINT_SSRC	  1 /* ours, as a sender of feedback: we send nothing else to publishers */
+
+struct stream;
+struct track;
+
+/* Counters of a thread. */
+struct fwd_stats {
+	uint64_t rx_unknown;
+	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
+	uint64_t key_requests_sent, key_requests_received;
+};
+
+/* An SSRC of theirs, and what it is. */
+struct binding {
+	uint32_t ssrc;
+	bool rtx;
+	struct track *track;
+	struct stream *stream;
+};
+
+struct endpoint {
+	const struct wire *wire;
+	void *wire_arg;
+	struct fwd_stats *stats; /* of the thread */
+	/* A track's first packet came. */
+	void (*live)(void *arg, struct track *t);
+	void *live_arg;
+
+	bool connected;
+	struct rtp_extmap extmap;
+	struct list tracks, subs;
+
+	struct binding binding[ENDPOINT_SSRC_MAX];
+	unsigned n_bindings, last_binding;
+	struct track *dirty[MEDIA_TRACKS_MAX]; /* with packets in their bursts */
+	unsigned n_dirty;
+
+	struct twcc_rx *twcc;	    /* once a track of theirs has it */
+	struct bwe_rx bwe;	    /* for those without */
+	int64_t twcc_us, report_us; /* of the last feedback */
+	bool active;		    /* something came since the last tick */
+
+	uint16_t twcc_next; /* number of the next packet to them */
+};
+
+void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
+		   struct fwd_stats *stats);
+/* Frees its tracks and subs, and the subs of others to its tracks. */
+void endpoint_done(struct endpoint *e);
+
+void endpoint_connected(struct endpoint *e, int64_t now_us);
+
+/* Decrypted packets; `p` may be changed, and lives until endpoint_batch_end. */
+void endpoint_rtp(struct endpoint *e, uint8_t *p, size_t n, int64_t now_us);
+void endpoint_rtcp(struct endpoint *e, const uint8_t *p, size_t n, int64_t now_us);
+void endpoint_batch_end(struct endpoint *e, int64_t now_us);
+
+/* Whether it needs ticks: it sends, or is sent something. */
+bool endpoint_busy(const struct endpoint *e);
+void endpoint_tick(struct endpoint *e, int64_t now_us);
+
+/* Ends the track, its subs, and what was bound to it. */
+void endpoint_drop_track(struct endpoint *e, struct track *t);
+/* After a track's config changed: SSRCs are found anew. */
+void endpoint_forget(struct endpoint *e, const struct track *t);
+
+#endif

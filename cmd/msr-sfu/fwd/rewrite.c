@@ -1,0 +1,153 @@
+/* Numbers and headers for one receiver: see rewrite.h. */
+#include "rewrite.h"
+
+#include <string.h>
+
+/* Extensions that belong to the media and go to every receiver that knows them. */
+static const enum rtp_ext_kind own_kinds[] = {RTP_EXT_AUDIO_LEVEL, RTP_EXT_ORIENTATION,
+					      RTP_EXT_DEPENDENCY, RTP_EXT_PLAYOUT_DELAY};
+#define N_OWN (sizeof(own_kinds) / sizeof(own_kinds[0]))
+
+/* ---- numbers ---- */
+
+static void push_cut(struct rewrite *w, struct rewrite_cut cut)
+{
+	unsigned keep = w->n_cuts < REWRITE_CUTS ? w->n_cuts : REWRITE_CUTS - 1;
+
+	memmove(&w->cut[1], &w->cut[0], keep * sizeof(w->cut[0]));
+	w->cut[0] = cut;
+	w->n_cuts = keep + 1;
+}
+
+void rewrite_begin(struct rewrite *w, int64_t seq, uint32_t ts_distance, uint16_t first)
+{
+	int64_t next = w->started ? w->highest + 1 : first;
+
+	/* Numbers of another stream mean nothing in this one. */
+	w->n_cuts = 0;
+	push_cut(w, (struct rewrite_cut){seq, next - seq, ts_distance});
+	w->highest = next - 1;
+	w->highest_source = seq - 1;
+	w->started = true;
+}
+
+bool rewrite_map(struct rewrite *w, int64_t seq, int64_t *out, uint32_t *ts_distance)
+{
+	for (unsigned i = 0; i < w->n_cuts; i++) {
+		const struct rewrite_cut *c = &w->cut[i];
+		if (seq < c->from)
+			continue;
+		*out = seq + c->distance;
+		*ts_distance = c->ts_distance;
+		if (seq > w->highest_source)
+			w->highest_source = seq;
+		if (*out > w->highest)
+			w->highest = *out;
+		return true;
+	}
+	return false;
+}
+
+bool rewrite_skip(struct rewrite *w, int64_t seq)
+{
+	if (!w->n_cuts || seq <= w->highest_source)
+		return false;
+	struct rewrite_cut cut = w->cut[0];
+
+	w->highest_source = seq;
+	cut.from = seq + 1;
+	cut.distance--;
+	push_cut(w, cut);
+	return true;
+}
+
+bool rewrite_source(const struct rewrite *w, uint16_t number, int64_t *seq, int64_t *out,
+		    uint32_t *ts_distance)
+{
+	int64_t n = w->highest + (int16_t)(uint16_t)(number - (uint16_t)w->highest);
+
+	for (unsigned i = 0; i < w->n_cuts; i++) {
+		const struct rewrite_cut *c = &w->cut[i];
+		if (n < c->from + c->distance)
+			continue;
+		*out = n;
+		*seq = n - c->distance;
+		*ts_distance = c->ts_distance;
+		return n <= w->highest;
+	}
+	return false;
+}
+
+/* ---- headers ---- */
+
+void rewrite_shape_done(struct rewrite_shape *s)
+{
+	struct rtp_header h = {.pt = s->pt, .ssrc = s->ssrc};
+	struct rtp_ext_item item[] = {
+	    {.id = s->ext.id[RTP_EXT_MID],
+	     .len = (uint8_t)strlen(s->mid),
+	     .value = (const uint8_t *)s->mid},
+	    {.id = s->ext.id[RTP_EXT_TWCC], .len = 2},
+	    {.id = s->ext.id[RTP_EXT_ABS_SEND_TIME], .len = 3},
+	};
+
+	if (!s->mid[0])
+		item[0].id = 0;
+	/* Fits always: three elements of at most 18 bytes. */
+	s->plain_len = (uint16_t)rtp_header_write(s->plain, sizeof(s->plain), &h, item, 3);
+	s->twcc_off = item[1].off;
+	s->abs_time_off = item[2].off;
+}
+
+bool rewrite_has_own(const struct rtp_packet *p)
+{
+	for (unsigned i = 0; i < N_OWN; i++)
+		if (rtp_has(p, own_kinds[i]))
+			return true;
+	return false;
+}
+
+static size_t write_whole(const struct rewrite_shape *s, uint8_t *out, const struct rtp_packet *p,
+			  const struct rewrite_values *v)
+{
+	struct rtp_ext_item item[3 + N_OWN] = {
+	    {.id = s->mid[0] ? s->ext.id[RTP_EXT_MID] : 0,
+	     .len = (uint8_t)strlen(s->mid),
+	     .value = (const uint8_t *)s->mid},
+	    {.id = s->ext.id[RTP_EXT_TWCC], .len = 2},
+	    {.id = s->ext.id[RTP_EXT_ABS_SEND_TIME], .len = 3},
+	};
+	struct rtp_header h = {.pt = s->pt, .ssrc = s->ssrc, .seq = v->seq, .ts = v->ts};
+	unsigned n = 3;
+
+	for (unsigned i = 0; i < N_OWN; i++) {
+		const struct rtp_ext *e = &p->ext[own_kinds[i]];
+		if (e->off && s->ext.id[own_kinds[i]])
+			item[n++] = (struct rtp_ext_item){.id = s->ext.id[own_kinds[i]],
+							  .len = e->len,
+							  .value = p->data + e->off};
+	}
+	int len = rtp_header_write(out, REWRITE_HEADER_MAX, &h, item, n);
+	if (len < 0) /* too long altogether: then without what was its own */
+		return 0;
+	rtp_ext_put_twcc(out, item[1].off, v->twcc);
+	rtp_ext_put_abs_send_time(out, item[2].off, v->now_us);
+	return (size_t)len;
+}
+
+size_t rewrite_header(const struct rewrite_shape *s, uint8_t *out, const struct rtp_packet *p,
+		      bool own, const struct rewrite_values *v)
+{
+	size_t len = own ? write_whole(s, out, p, v) : 0;
+
+	if (!len) {
+		len = s->plain_len;
+		memcpy(out, s->plain, len);
+		rtp_set_seq(out, v->seq);
+		rtp_set_ts(out, v->ts);
+		rtp_ext_put_twcc(out, s->twcc_off, v->twcc);
+		rtp_ext_put_abs_send_time(out, s->abs_time_off, v->now_us);
+	}
+	rtp_set_marker(out, p->marker);
+	return len;
+}

@@ -1,0 +1,76 @@
+/*
+ * One RTP stream that a publisher sends: a track's only encoding, or a layer of simulcast. Counts
+ * what arrives, keeps it for retransmission, and remembers what to ask the publisher for.
+ *
+ *	packet ── stream_take ──> new? number, 64 bits ──> burst of the track
+ *	tick   ── stream_nack, stream_wants_key, stream_report ──> RTCP to the publisher
+ */
+#ifndef MSR_SFU_FWD_STREAM_H
+#define MSR_SFU_FWD_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rtp/codec.h"
+#include "rtp/nack.h"
+#include "rtp/packet.h"
+#include "rtp/rtcp.h"
+
+#define STREAM_KEEP_VIDEO 1024	 /* packets: two seconds at 5 Mbit/s */
+#define STREAM_KEEP_AUDIO 128	 /* packets: two and a half seconds */
+#define STREAM_RTT_US	  100000 /* to the publisher; receivers do not learn it */
+/* Between requests, however many ask: with the time an encoder needs, a newcomer sees a picture
+ * within 1.5 s. */
+#define STREAM_KEY_US 800000
+
+struct stream {
+	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
+	uint32_t clock;		 /* Hz */
+	struct nack_rx nack;
+	struct rtp_history history;
+
+	/* reception, RFC 3550 appendix A */
+	int64_t first;		 /* first number, 64 bits */
+	uint64_t received;	 /* packets, without duplicates */
+	int64_t expected_before; /* at the last report */
+	uint64_t received_before;
+	int64_t transit; /* of the last packet, in clock units */
+	uint32_t jitter; /* times 16 */
+	bool started;
+
+	/* the last sender report */
+	struct rtcp_sr sr;
+	int64_t sr_at_us; /* when it came; 0: none yet */
+
+	/* key frames */
+	bool key_wanted;
+	int64_t key_asked_us; /* the last request; 0: never */
+	uint8_t fir_seq;
+};
+
+/* 0 or -ENOMEM. */
+int stream_init(struct stream *s, enum rtp_codec codec);
+void stream_done(struct stream *s);
+
+/*
+ * Takes a packet. False for a duplicate, which goes no further. *seq gets its number, *reset tells
+ * that the stream began anew there: what came before has nothing to do with it.
+ */
+bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, int64_t *seq,
+		 bool *reset);
+
+void stream_sender_report(struct stream *s, const struct rtcp_sr *sr, int64_t now_us);
+/* Our report block about it; false before its first packet. */
+bool stream_report(struct stream *s, int64_t now_us, struct rtcp_report *r);
+
+/* Where the publisher's clocks stand now, by its last sender report; false without one. */
+bool stream_clocks(const struct stream *s, int64_t now_us, uint64_t *ntp, uint32_t *ts);
+
+/* Somebody needs a key frame. */
+void stream_want_key(struct stream *s);
+/* One came: whoever asked before has it. */
+void stream_got_key(struct stream *s);
+/* Whether to ask for one now; then that counts as asked. */
+bool stream_ask_key(struct stream *s, int64_t now_us);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * A subscription: one track on its way to one receiver.
+ *
+ *	burst ── layer (wait for a key frame) ── rewrite (numbers, header) ── wire (seal, send)
+ *	RTCP of the receiver ── sub_nack, sub_report ...
+ */
+#ifndef MSR_SFU_FWD_SUB_H
+#define MSR_SFU_FWD_SUB_H
+
+#include "base/list.h"
+#include "media.h"
+#include "rewrite.h"
+#include "rtp/rtcp.h"
+
+#define SUB_KEY_WAIT_US 3000000 /* without a key frame that we understand, sending starts anyway \
+				 */
+#define SUB_RESEND_RATE 1000	/* retransmissions a second to one receiver of one track */
+#define SUB_RESEND_MAX	256	/* of them at once */
+#define SUB_SR_US	1000000 /* between sender reports */
+
+struct burst_packet;
+struct endpoint;
+struct stream;
+struct track;
+
+struct sub {
+	struct endpoint *to;
+	struct list link; /* in to->subs */
+	struct track *track;
+	media_id id;
+	struct media_sub_config config;
+
+	struct stream *source; /* whose packets it is sent; NULL: none yet, wait for a key frame */
+	int64_t waiting_since_us;
+	struct rewrite rewrite;
+	struct rewrite_shape shape, rtx_shape;
+	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
+
+	uint32_t packets, bytes; /* as sender reports count them */
+	int64_t last_us;	 /* of the last packet sent */
+	int64_t sr_us;		 /* of the last sender report; 0: none */
+	uint32_t sr_middle;	 /* its NTP time, middle 32 bits */
+
+	double resend_tokens;
+	int64_t resend_us;
+
+	/* what the receiver says */
+	int64_t rtt_us; /* -1: not known */
+	uint8_t fraction_lost;
+};
+
+/* Starts sending from the next key frame on. 0 or -ENOMEM. */
+int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
+	    const struct media_sub_config *c);
+/* Takes new payload types, mid or feedback after a renegotiation. */
+void sub_change(struct sub *s, const struct media_sub_config *c);
+/* Accepts NULL. */
+void sub_free(struct sub *s);
+
+void sub_burst(struct sub *s, const struct burst_packet *b, unsigned n, int64_t now_us);
+
+/* The receiver's transport works now: it wants a picture. */
+void sub_wake(struct sub *s, int64_t now_us);
+/* A sender report, when one is due. */
+void sub_tick(struct sub *s, int64_t now_us);
+
+/* RTCP of the receiver about this subscription. */
+void sub_nack(struct sub *s, const struct rtcp_msg *m, int64_t now_us);
+void sub_report(struct sub *s, const struct rtcp_report *r, int64_t now_us);
+void sub_want_key(struct sub *s);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * A track that somebody publishes, and the route from it: the array of those who receive it. The
+ * packets that one system call brought are collected in its burst and then go to each receiver
+ * together, so that one more call sends them all.
+ *
+ *	endpoint (parsed, numbered) ── track_put ──> burst ── track_route ──> sub_burst, each
+ */
+#ifndef MSR_SFU_FWD_TRACK_H
+#define MSR_SFU_FWD_TRACK_H
+
+#include "base/list.h"
+#include "media.h"
+#include "stream.h"
+
+#define TRACK_BURST 64 /* packets; a full burst is routed at once */
+
+struct endpoint;
+struct sub;
+
+/* A packet on its way through. */
+struct burst_packet {
+	struct rtp_packet p; /* its bytes live until the batch ends */
+	int64_t seq;	     /* 64 bits, within the stream */
+	struct stream *stream;
+	bool key;   /* begins a key frame */
+	bool reset; /* its stream began anew with it */
+	bool own;   /* rewrite_has_own */
+};
+
+struct track {
+	struct endpoint *from;
+	struct list link; /* in from->tracks */
+	media_id id;
+	struct media_track_config config;
+	bool live; /* its first packet came */
+
+	struct stream stream[MEDIA_LAYERS_MAX];
+	unsigned n_streams; /* as many as layers, at least 1 */
+
+	struct sub **sub; /* the route: n_subs of cap_subs */
+	unsigned n_subs, cap_subs;
+
+	struct burst_packet *burst; /* TRACK_BURST */
+	unsigned n_burst;
+	bool dirty; /* in from->dirty */
+
+	/* audio */
+	int level;	     /* smoothed, -dBov times 16; 127 * 16 is silence */
+	int64_t level_at_us; /* of the last level */
+};
+
+/* 0 or -ENOMEM. */
+int track_new(struct track **out, struct endpoint *from, media_id id,
+	      const struct media_track_config *c);
+/* Its subs must be gone. Accepts NULL. */
+void track_free(struct track *t);
+
+/* Adds to the burst. */
+void track_put(struct track *t, const struct burst_packet *b, int64_t now_us);
+/* Sends the burst to everybody and empties it. */
+void track_route(struct track *t, int64_t now_us);
+
+/* 0 or -ENOMEM. */
+int track_add_sub(struct track *t, struct sub *s);
+void track_remove_sub(struct track *t, struct sub *s);
+
+#endif
