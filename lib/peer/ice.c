@@ -37,9 +37,10 @@ struct ice {
 	const struct ice_handler *handler;
 	void *arg;
 	bool tcp; /* the selected pair is */
-	bool have_remote, have_pair;
+	bool have_pair;
 	unsigned n_remote;
 	char local_pwd[PEER_PWD_SIZE], remote_pwd[PEER_PWD_SIZE];
+	char remote_ufrag[PEER_UFRAG_SIZE];
 
 	void (*closed)(void *arg);
 	void *closed_arg;
@@ -214,10 +215,13 @@ int ice_attach(struct ice *i, struct loop *loop, const struct ice_handler *handl
 
 int ice_set_remote(struct ice *i, const char *ufrag, const char *pwd)
 {
+	/* A renegotiation repeats them. */
+	if (!strcmp(i->remote_ufrag, ufrag) && !strcmp(i->remote_pwd, pwd))
+		return 0;
 	if (!nice_agent_set_remote_credentials(i->agent, i->stream, ufrag, pwd))
 		return -EINVAL;
+	snprintf(i->remote_ufrag, sizeof(i->remote_ufrag), "%s", ufrag);
 	snprintf(i->remote_pwd, sizeof(i->remote_pwd), "%s", pwd);
-	i->have_remote = true;
 	ice_loop_changed(i->loop);
 	return 0;
 }
@@ -263,7 +267,7 @@ int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
 		return -EINVAL;
 	nice_agent_set_local_credentials(i->agent, i->stream, ufrag, pwd);
 	snprintf(i->local_pwd, sizeof(i->local_pwd), "%s", pwd);
-	i->remote_pwd[0] = '\0';
+	i->remote_pwd[0] = i->remote_ufrag[0] = '\0';
 	i->n_remote = 0;
 	ice_loop_changed(i->loop);
 	return 0;

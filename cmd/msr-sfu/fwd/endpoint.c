@@ -307,7 +307,7 @@ static void got_payload_feedback(struct endpoint *e, const struct rtcp_msg *m)
 	uint32_t ssrc;
 	uint8_t seq;
 
-	if (m->count == RTCP_PLI && !rtcp_media_ssrc(m, &ssrc))
+	if (m->count == RTCP_PLI && !rtcp_get_media(m, &ssrc))
 		want_key(e, ssrc);
 	if (m->count == RTCP_FIR)
 		for (unsigned i = 0; !rtcp_get_fir(m, i, &ssrc, &seq); i++)
@@ -319,7 +319,7 @@ static void got_transport_feedback(struct endpoint *e, const struct rtcp_msg *m,
 	uint32_t ssrc;
 	struct sub *s;
 
-	if (m->count == RTCP_NACK && !rtcp_media_ssrc(m, &ssrc) && (s = sub_by_ssrc(e, ssrc)))
+	if (m->count == RTCP_NACK && !rtcp_get_media(m, &ssrc) && (s = sub_by_ssrc(e, ssrc)))
 		sub_nack(s, m, now_us);
 }
 

@@ -12,6 +12,7 @@
 #define MSR_SFU_FWD_ENDPOINT_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "bwe.h"
 #include "media.h"
 #include "rtp/twcc.h"
@@ -48,6 +49,9 @@ struct endpoint {
 	/* A track's first packet came. */
 	void (*live)(void *arg, struct track *t);
 	void *live_arg;
+
+	/* Tracks and subs by their numbers, over all endpoints of the thread; NULL for none. */
+	struct map *track_map, *sub_map;
 
 	bool connected;
 	struct rtp_extmap extmap;

@@ -51,9 +51,9 @@ struct media_event {
 };
 
 struct media_config {
-	unsigned threads;	    /* 0: as many as processors */
-	const struct peer_env *env; /* lent until media_stop; made with peer_env_new */
-	struct loop *loop;	    /* the API's: events are delivered from it */
+	unsigned threads;     /* 0: as many as processors */
+	struct peer_env *env; /* lent until media_stop; made with peer_env_new */
+	struct loop *loop;    /* the API's: events are delivered from it */
 	/* On the API's thread; may call everything but media_stop. */
 	void (*event)(void *arg, const struct media_event *e);
 	void *arg;
@@ -155,6 +155,6 @@ struct media_stats {
 };
 
 /* A recent sample; each thread publishes its part once a second. */
-void media_stats(const struct media *m, struct media_stats *s);
+void media_stats(struct media *m, struct media_stats *s);
 
 #endif

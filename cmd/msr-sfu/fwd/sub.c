@@ -41,15 +41,19 @@ int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
 	    const struct media_sub_config *c)
 {
 	struct sub *s = calloc(1, sizeof(*s));
-	int ret = s ? track_add_sub(t, s) : -ENOMEM;
 
+	if (!s)
+		return -ENOMEM;
+	s->to = to;
+	s->track = t;
+	s->id = id;
+	int ret = to->sub_map ? map_put(to->sub_map, &s->node, &s->id, sizeof(s->id)) : 0;
+	if (!ret && (ret = track_add_sub(t, s)) < 0 && to->sub_map)
+		map_remove(to->sub_map, &s->node);
 	if (ret < 0) {
 		free(s);
 		return ret;
 	}
-	s->to = to;
-	s->track = t;
-	s->id = id;
 	s->rtt_us = -1;
 	/* Numbers start anywhere in the lower half, so that libraries can tell a roll-over. */
 	s->rtx_next = 1 + (c->rtx_ssrc & 0x3fff);
@@ -65,6 +69,8 @@ void sub_free(struct sub *s)
 	if (!s)
 		return;
 	track_remove_sub(s->track, s);
+	if (s->to->sub_map)
+		map_remove(s->to->sub_map, &s->node);
 	list_remove(&s->link);
 	free(s);
 }

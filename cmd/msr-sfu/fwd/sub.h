@@ -8,11 +8,13 @@
 #define MSR_SFU_FWD_SUB_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "media.h"
 #include "rewrite.h"
 #include "rtp/rtcp.h"
 
-#define SUB_KEY_WAIT_US 3000000 /* without a key frame that we understand, sending starts anyway \
+#define SUB_KEY_WAIT_US                                                                          \
+	3000000			/* without a key frame that we understand, sending starts anyway \
 				 */
 #define SUB_RESEND_RATE 1000	/* retransmissions a second to one receiver of one track */
 #define SUB_RESEND_MAX	256	/* of them at once */
@@ -25,7 +27,8 @@ struct track;
 
 struct sub {
 	struct endpoint *to;
-	struct list link; /* in to->subs */
+	struct list link;     /* in to->subs */
+	struct map_node node; /* in to->sub_map, by id */
 	struct track *track;
 	media_id id;
 	struct media_sub_config config;
@@ -49,7 +52,7 @@ struct sub {
 	uint8_t fraction_lost;
 };
 
-/* Starts sending from the next key frame on. 0 or -ENOMEM. */
+/* Starts sending from the next key frame on. 0, -EEXIST (the number is taken) or -ENOMEM. */
 int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
 	    const struct media_sub_config *c);
 /* Takes new payload types, mid or feedback after a renegotiation. */

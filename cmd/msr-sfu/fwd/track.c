@@ -24,8 +24,10 @@ int track_new(struct track **out, struct endpoint *from, media_id id,
 		n = MEDIA_LAYERS_MAX;
 	t->burst = calloc(TRACK_BURST, sizeof(*t->burst));
 	int ret = t->burst ? 0 : -ENOMEM;
-	for (; !ret && t->n_streams < n; t->n_streams++)
-		ret = stream_init(&t->stream[t->n_streams], c->codec);
+	while (!ret && t->n_streams < n)
+		ret = stream_init(&t->stream[t->n_streams++], c->codec);
+	if (!ret && from->track_map)
+		ret = map_put(from->track_map, &t->node, &t->id, sizeof(t->id));
 	if (ret < 0) {
 		track_free(t);
 		return ret;
@@ -42,6 +44,8 @@ void track_free(struct track *t)
 	if (!t)
 		return;
 	list_remove(&t->link);
+	if (t->from->track_map && t->node.key)
+		map_remove(t->from->track_map, &t->node);
 	for (unsigned i = 0; i < t->n_streams; i++)
 		stream_done(&t->stream[i]);
 	free(t->burst);

@@ -9,6 +9,7 @@
 #define MSR_SFU_FWD_TRACK_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "media.h"
 #include "stream.h"
 
@@ -29,7 +30,8 @@ struct burst_packet {
 
 struct track {
 	struct endpoint *from;
-	struct list link; /* in from->tracks */
+	struct list link;     /* in from->tracks */
+	struct map_node node; /* in from->track_map, by id */
 	media_id id;
 	struct media_track_config config;
 	bool live; /* its first packet came */
@@ -42,14 +44,13 @@ struct track {
 
 	struct burst_packet *burst; /* TRACK_BURST */
 	unsigned n_burst;
-	bool dirty; /* in from->dirty */
 
 	/* audio */
 	int level;	     /* smoothed, -dBov times 16; 127 * 16 is silence */
 	int64_t level_at_us; /* of the last level */
 };
 
-/* 0 or -ENOMEM. */
+/* 0, -EEXIST (the number is taken) or -ENOMEM. */
 int track_new(struct track **out, struct endpoint *from, media_id id,
 	      const struct media_track_config *c);
 /* Its subs must be gone. Accepts NULL. */

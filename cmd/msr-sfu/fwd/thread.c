@@ -1,0 +1,572 @@
+/*
+ * A media thread: see thread.h.
+ *
+ *	on_wake   commands ──> table ──> objects
+ *	on_rtp .. on_batch_end   peer ──> endpoint
+ *	on_tick   every 20 ms: feedback; now and then: speakers, counters
+ */
+#include "thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "endpoint.h"
+#include "loop/loop.h"
+#include "speaker.h"
+#include "sub.h"
+#include "track.h"
+
+#define STATS_US 1000000
+#define STOP_US	 3000000 /* for goodbyes and for libnice; then the process ends anyway */
+
+struct room {
+	struct map_node node;
+	media_id id;
+	struct list members;
+	struct speaker speaker;
+};
+
+struct member {
+	struct map_node node; /* by id */
+	struct list link;     /* in thread.members */
+	struct list room_link;
+	struct thread *thread;
+	media_id id;
+	struct room *room;
+	struct peer *peer;
+	struct endpoint endpoint;
+	unsigned n_tracks;
+};
+
+struct thread {
+	pthread_t id;
+	struct loop *loop;
+	struct peer_io *io;
+	thread_event *event;
+	void *arg;
+
+	pthread_mutex_t lock; /* of the four below */
+	struct list queue;
+	unsigned queued;
+	struct media_stats published;
+
+	struct map members, rooms, tracks, subs;
+	struct list all; /* members */
+	struct fwd_stats stats;
+	struct loop_timer tick;
+	int64_t speaker_us, stats_us;
+	bool stopping;
+	struct mono stop_by;
+};
+
+/* ---- events from peers ---- */
+
+static void emit(struct thread *t, struct media_event e)
+{
+	t->event(t->arg, &e);
+}
+
+static void need_ticks(struct thread *t)
+{
+	if (!loop_timer_armed(&t->tick))
+		loop_timer_in_us(&t->tick, FWD_TICK_US);
+}
+
+static void on_state(void *arg, enum peer_state state, enum peer_end why)
+{
+	struct member *m = arg;
+	struct media_event e = {.room = m->room->id, .peer = m->id, .why = why};
+
+	if (state == PEER_CONNECTED) {
+		endpoint_connected(&m->endpoint, mono_now().us);
+		need_ticks(m->thread);
+		e.kind = MEDIA_CONNECTED;
+		emit(m->thread, e);
+	} else if (state == PEER_ENDED) {
+		m->endpoint.connected = false;
+		e.kind = MEDIA_ENDED;
+		emit(m->thread, e);
+	}
+}
+
+static void on_live(void *arg, struct track *track)
+{
+	struct member *m = arg;
+
+	emit(m->thread,
+	     (struct media_event){
+		 .kind = MEDIA_TRACK_LIVE, .room = m->room->id, .peer = m->id, .track = track->id});
+}
+
+static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
+{
+	endpoint_rtp(&((struct member *)arg)->endpoint, p, n, now_us);
+}
+
+static void on_rtcp(void *arg, const uint8_t *p, size_t n, int64_t now_us)
+{
+	endpoint_rtcp(&((struct member *)arg)->endpoint, p, n, now_us);
+}
+
+static void on_batch_end(void *arg, int64_t now_us)
+{
+	endpoint_batch_end(&((struct member *)arg)->endpoint, now_us);
+}
+
+static const struct peer_handler handler = {on_state, on_rtp, on_rtcp, on_batch_end};
+
+static uint8_t *wire_out(void *arg)
+{
+	return peer_out(arg);
+}
+
+static void wire_send_rtp(void *arg, size_t header_len, const uint8_t *payload, size_t len,
+			  uint64_t index)
+{
+	peer_send_rtp(arg, header_len, payload, len, index);
+}
+
+static void wire_flush(void *arg)
+{
+	peer_flush(arg);
+}
+
+static void wire_send_rtcp(void *arg, const uint8_t *packet, size_t len)
+{
+	peer_send_rtcp(arg, packet, len);
+}
+
+static const struct wire peer_wire = {wire_out, wire_send_rtp, wire_flush, wire_send_rtcp};
+
+/* ---- objects ---- */
+
+static struct member *find_member(struct thread *t, media_id id)
+{
+	struct map_node *n = map_get(&t->members, &id, sizeof(id));
+	return n ? container_of(n, struct member, node) : NULL;
+}
+
+static struct track *find_track(struct thread *t, media_id id)
+{
+	struct map_node *n = map_get(&t->tracks, &id, sizeof(id));
+	return n ? container_of(n, struct track, node) : NULL;
+}
+
+static struct sub *find_sub(struct thread *t, media_id id)
+{
+	struct map_node *n = map_get(&t->subs, &id, sizeof(id));
+	return n ? container_of(n, struct sub, node) : NULL;
+}
+
+static struct room *join_room(struct thread *t, media_id id)
+{
+	struct map_node *n = map_get(&t->rooms, &id, sizeof(id));
+
+	if (n)
+		return container_of(n, struct room, node);
+	struct room *r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	r->id = id;
+	list_init(&r->members);
+	if (map_put(&t->rooms, &r->node, &r->id, sizeof(r->id)) < 0) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+static void leave_room(struct thread *t, struct room *r)
+{
+	if (!list_empty(&r->members))
+		return;
+	map_remove(&t->rooms, &r->node);
+	free(r);
+}
+
+static void free_member(struct thread *t, struct member *m)
+{
+	struct room *r = m->room;
+
+	endpoint_done(&m->endpoint);
+	peer_close(m->peer);
+	map_remove(&t->members, &m->node);
+	list_remove(&m->link);
+	list_remove(&m->room_link);
+	leave_room(t, r);
+	free(m);
+}
+
+/* ---- commands ---- */
+
+static void do_peer(struct thread *t, struct command *c)
+{
+	struct member *m = calloc(1, sizeof(*m));
+	struct room *r = m ? join_room(t, c->peer.room) : NULL;
+
+	if (!r)
+		goto fail;
+	m->thread = t;
+	m->id = c->id;
+	m->room = r;
+	m->peer = c->peer.peer;
+	endpoint_init(&m->endpoint, &peer_wire, m->peer, &t->stats);
+	m->endpoint.live = on_live;
+	m->endpoint.live_arg = m;
+	m->endpoint.track_map = &t->tracks;
+	m->endpoint.sub_map = &t->subs;
+	list_init(&m->link);
+	list_init(&m->room_link);
+	list_push(&r->members, &m->room_link);
+	if (map_put(&t->members, &m->node, &m->id, sizeof(m->id)) < 0 ||
+	    peer_attach(m->peer, t->io, &handler, m) < 0)
+		goto fail;
+	list_push(&t->all, &m->link);
+	return;
+fail:
+	/* Out of memory for one peer fails this one. */
+	peer_free(c->peer.peer);
+	if (r) {
+		list_remove(&m->room_link);
+		if (m->node.key)
+			map_remove(&t->members, &m->node);
+		leave_room(t, r);
+	}
+	free(m);
+	emit(t,
+	     (struct media_event){
+		 .kind = MEDIA_ENDED, .why = PEER_END_MEMORY, .room = c->peer.room, .peer = c->id});
+}
+
+static void do_peer_close(struct thread *t, struct command *c)
+{
+	struct member *m = find_member(t, c->id);
+
+	if (m)
+		free_member(t, m);
+}
+
+static void do_remote(struct thread *t, struct command *c)
+{
+	struct member *m = find_member(t, c->id);
+
+	if (!m)
+		return;
+	if (c->remote.have_remote)
+		peer_set_remote(m->peer, &c->remote.remote);
+	for (unsigned i = 0; i < c->remote.n; i++)
+		peer_add_candidate(m->peer, &c->remote.candidate[i]);
+	if (c->remote.end)
+		peer_end_of_candidates(m->peer);
+}
+
+static void do_restart(struct thread *t, struct command *c)
+{
+	struct member *m = find_member(t, c->id);
+
+	if (m)
+		peer_restart(m->peer, c->restart.ufrag, c->restart.pwd);
+}
+
+static void do_extensions(struct thread *t, struct command *c)
+{
+	struct member *m = find_member(t, c->id);
+
+	if (!m)
+		return;
+	m->endpoint.extmap = c->extmap;
+	list_each (i, &m->endpoint.subs) {
+		struct sub *s = container_of(i, struct sub, link);
+		struct media_sub_config same = s->config;
+		sub_change(s, &same);
+	}
+}
+
+static void do_track(struct thread *t, struct command *c)
+{
+	struct member *m = find_member(t, c->track.peer);
+	struct track *track;
+
+	if (m && m->n_tracks < MEDIA_TRACKS_MAX &&
+	    !track_new(&track, &m->endpoint, c->id, &c->track.config))
+		m->n_tracks++;
+}
+
+static void do_track_change(struct thread *t, struct command *c)
+{
+	struct track *track = find_track(t, c->id);
+
+	if (!track)
+		return;
+	track->config = c->track.config;
+	endpoint_forget(track->from, track);
+}
+
+static void do_track_close(struct thread *t, struct command *c)
+{
+	struct track *track = find_track(t, c->id);
+
+	if (!track)
+		return;
+	container_of(track->from, struct member, endpoint)->n_tracks--;
+	endpoint_drop_track(track->from, track);
+}
+
+static void do_sub(struct thread *t, struct command *c)
+{
+	struct member *m = find_member(t, c->sub.peer);
+	struct track *track = find_track(t, c->sub.track);
+	struct sub *s = find_sub(t, c->id);
+
+	if (s) {
+		sub_change(s, &c->sub);
+		return;
+	}
+	if (!m || !track || sub_new(&s, track, &m->endpoint, c->id, &c->sub) < 0)
+		return;
+	if (m->endpoint.connected)
+		sub_wake(s, mono_now().us);
+	need_ticks(t);
+}
+
+static void do_sub_close(struct thread *t, struct command *c)
+{
+	sub_free(find_sub(t, c->id));
+}
+
+static void do_stop(struct thread *t, struct command *c)
+{
+	(void)c;
+	list_each_safe (i, &t->all)
+		free_member(t, container_of(i, struct member, link));
+	t->stopping = true;
+	t->stop_by = mono_add_us(mono_now(), STOP_US);
+	need_ticks(t);
+}
+
+static void (*const commands[COMMANDS])(struct thread *t, struct command *c) = {
+    [COMMAND_PEER] = do_peer,
+    [COMMAND_PEER_CLOSE] = do_peer_close,
+    [COMMAND_REMOTE] = do_remote,
+    [COMMAND_CANDIDATES] = do_remote,
+    [COMMAND_RESTART] = do_restart,
+    [COMMAND_EXTENSIONS] = do_extensions,
+    [COMMAND_TRACK] = do_track,
+    [COMMAND_TRACK_CHANGE] = do_track_change,
+    [COMMAND_TRACK_CLOSE] = do_track_close,
+    [COMMAND_SUB] = do_sub,
+    [COMMAND_SUB_CLOSE] = do_sub_close,
+    [COMMAND_STOP] = do_stop,
+};
+
+static void on_wake(void *arg)
+{
+	struct thread *t = arg;
+	struct list todo;
+
+	list_init(&todo);
+	pthread_mutex_lock(&t->lock);
+	while (!list_empty(&t->queue)) {
+		struct list *n = t->queue.next;
+		list_remove(n);
+		list_push(&todo, n);
+	}
+	t->queued = 0;
+	pthread_mutex_unlock(&t->lock);
+	while (!list_empty(&todo)) {
+		struct command *c = container_of(todo.next, struct command, link);
+		list_remove(&c->link);
+		commands[c->kind](t, c);
+		free(c);
+	}
+}
+
+int thread_post(struct thread *t, struct command *c)
+{
+	list_init(&c->link);
+	pthread_mutex_lock(&t->lock);
+	/* What ends things is never refused. */
+	bool closes = c->kind == COMMAND_STOP || c->kind == COMMAND_PEER_CLOSE ||
+		      c->kind == COMMAND_TRACK_CLOSE || c->kind == COMMAND_SUB_CLOSE;
+	bool full = t->queued >= MEDIA_QUEUE_MAX && !closes;
+	if (!full) {
+		list_push(&t->queue, &c->link);
+		t->queued++;
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (full)
+		return -EAGAIN;
+	loop_wake(t->loop);
+	return 0;
+}
+
+/* ---- time ---- */
+
+static void find_speaker(struct thread *t, struct room *r, int64_t now_us)
+{
+	speaker_begin(&r->speaker);
+	list_each (i, &r->members) {
+		struct member *m = container_of(i, struct member, room_link);
+		list_each (k, &m->endpoint.tracks) {
+			struct track *track = container_of(k, struct track, link);
+			bool fresh =
+			    track->level_at_us && now_us - track->level_at_us < SPEAKER_US * 3;
+			if (fresh)
+				speaker_level(&r->speaker, track->id, track->level / 16);
+		}
+	}
+	if (!speaker_end(&r->speaker, now_us))
+		return;
+	struct track *track = find_track(t, r->speaker.now);
+	struct media_event e = {.kind = MEDIA_SPEAKER, .room = r->id, .track = r->speaker.now};
+	if (track) {
+		e.peer = container_of(track->from, struct member, endpoint)->id;
+		e.level = (uint8_t)(track->level / 16);
+	}
+	emit(t, e);
+}
+
+static void publish(struct thread *t)
+{
+	const struct peer_stats *p = peer_io_stats(t->io);
+	struct media_stats s = {.peers = t->members.n,
+				.tracks = t->tracks.n,
+				.subs = t->subs.n,
+				.rx_packets = p->rx_packets,
+				.rx_bytes = p->rx_bytes,
+				.tx_packets = p->tx_packets,
+				.tx_bytes = p->tx_bytes,
+				.tx_calls = p->tx_calls,
+				.tx_dropped = p->tx_dropped,
+				.rx_unauthentic = p->rx_unauthentic,
+				.rx_stray = p->rx_stray,
+				.rx_unknown = t->stats.rx_unknown,
+				.nacks_sent = t->stats.nacks_sent,
+				.nacks_received = t->stats.nacks_received,
+				.retransmitted = t->stats.retransmitted,
+				.not_kept = t->stats.not_kept,
+				.key_requests_sent = t->stats.key_requests_sent,
+				.key_requests_received = t->stats.key_requests_received};
+
+	pthread_mutex_lock(&t->lock);
+	t->published = s;
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void on_tick(void *arg)
+{
+	struct thread *t = arg;
+	struct mono now = mono_now();
+
+	list_each (i, &t->all) {
+		struct member *m = container_of(i, struct member, link);
+		if (endpoint_busy(&m->endpoint))
+			endpoint_tick(&m->endpoint, now.us);
+	}
+	if (now.us - t->speaker_us >= SPEAKER_US) {
+		t->speaker_us = now.us;
+		map_each (i, &t->rooms)
+			find_speaker(t, container_of(i, struct room, node), now.us);
+	}
+	if (now.us - t->stats_us >= STATS_US) {
+		t->stats_us = now.us;
+		publish(t);
+	}
+	if (t->stopping && (!peer_io_closing(t->io) || mono_diff_us(now, t->stop_by) > 0))
+		loop_stop(t->loop, 0);
+	loop_timer_in_us(&t->tick, t->members.n || t->stopping ? FWD_TICK_US : STATS_US);
+}
+
+void thread_add_stats(struct thread *t, struct media_stats *s)
+{
+	pthread_mutex_lock(&t->lock);
+	const struct media_stats p = t->published;
+	pthread_mutex_unlock(&t->lock);
+
+	/* A row of uint64_t, which the assertion keeps it. */
+	_Static_assert(sizeof(p) % sizeof(uint64_t) == 0, "only counters");
+	const uint64_t *from = (const uint64_t *)&p;
+	uint64_t *to = (uint64_t *)s;
+	for (size_t i = 0; i < sizeof(p) / sizeof(uint64_t); i++)
+		to[i] += from[i];
+}
+
+/* ---- life ---- */
+
+static void *run(void *arg)
+{
+	struct thread *t = arg;
+
+	pthread_setname_np(pthread_self(), "msr-media");
+	need_ticks(t);
+	int ret = loop_run(t->loop);
+	if (ret < 0)
+		log_error("a media thread stopped: %s", strerror(-ret));
+	return NULL;
+}
+
+static void release(struct thread *t)
+{
+	list_each_safe (i, &t->queue) {
+		struct command *c = container_of(i, struct command, link);
+		if (c->kind == COMMAND_PEER)
+			peer_free(c->peer.peer);
+		free(c);
+	}
+	peer_io_free(t->io);
+	loop_free(t->loop);
+	map_done(&t->members);
+	map_done(&t->rooms);
+	map_done(&t->tracks);
+	map_done(&t->subs);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+int thread_new(struct thread **out, thread_event *event, void *arg)
+{
+	struct thread *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->event = event;
+	t->arg = arg;
+	list_init(&t->queue);
+	list_init(&t->all);
+	map_init(&t->members);
+	map_init(&t->rooms);
+	map_init(&t->tracks);
+	map_init(&t->subs);
+	pthread_mutex_init(&t->lock, NULL);
+	int ret = loop_new(&t->loop);
+	if (!ret)
+		ret = peer_io_new(&t->io, t->loop);
+	if (!ret) {
+		loop_timer_init(&t->tick, t->loop, on_tick, t);
+		loop_on_wake(t->loop, on_wake, t);
+		ret = -pthread_create(&t->id, NULL, run, t);
+	}
+	if (ret < 0) {
+		release(t);
+		return ret;
+	}
+	*out = t;
+	return 0;
+}
+
+void thread_free(struct thread *t)
+{
+	if (!t)
+		return;
+	struct command *c = calloc(1, sizeof(*c));
+	if (!c)
+		abort(); /* at the very end: nothing else is left to do */
+	c->kind = COMMAND_STOP;
+	thread_post(t, c);
+	pthread_join(t->id, NULL);
+	release(t);
+}

@@ -1,0 +1,69 @@
+/*
+ * One media thread: a loop with the peers of some rooms. media.c (the API's side) posts commands
+ * to it and reads what it publishes; everything else here is touched by this thread only.
+ */
+#ifndef MSR_SFU_FWD_THREAD_H
+#define MSR_SFU_FWD_THREAD_H
+
+#include "base/list.h"
+#include "media.h"
+
+enum command_kind {
+	COMMAND_PEER, /* takes over a new peer */
+	COMMAND_PEER_CLOSE,
+	COMMAND_REMOTE,
+	COMMAND_CANDIDATES,
+	COMMAND_RESTART,
+	COMMAND_EXTENSIONS,
+	COMMAND_TRACK,
+	COMMAND_TRACK_CHANGE,
+	COMMAND_TRACK_CLOSE,
+	COMMAND_SUB,
+	COMMAND_SUB_CLOSE,
+	COMMAND_STOP,
+	COMMANDS
+};
+
+struct command {
+	struct list link;
+	enum command_kind kind;
+	media_id id; /* of the peer, track or sub that it is about */
+	union {
+		struct {
+			struct peer *peer; /* owned until taken over */
+			media_id room;
+		} peer;
+		struct {
+			bool have_remote, end;
+			struct peer_remote remote;
+			unsigned n;
+			struct peer_candidate candidate[PEER_REMOTE_MAX];
+		} remote;
+		struct {
+			char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
+		} restart;
+		struct rtp_extmap extmap;
+		struct {
+			media_id peer;
+			struct media_track_config config;
+		} track;
+		struct media_sub_config sub;
+	};
+};
+
+struct thread;
+
+/* Called on the media thread. */
+typedef void thread_event(void *arg, const struct media_event *e);
+
+/* Starts it. 0 or -errno. */
+int thread_new(struct thread **out, thread_event *event, void *arg);
+/* Closes its peers, joins and frees it. Accepts NULL. */
+void thread_free(struct thread *t);
+/* Takes the command, on any thread. 0, or -EAGAIN at MEDIA_QUEUE_MAX: then it stays the caller's.
+ */
+int thread_post(struct thread *t, struct command *c);
+/* Adds what it counted, as of the last second, on any thread. */
+void thread_add_stats(struct thread *t, struct media_stats *s);
+
+#endif
