@@ -40,6 +40,13 @@ async function loadConfig() {
 	}
 }
 
+/* A server that listens on every address names none: it is where this page is. */
+function reachable(address) {
+	const url = new URL(address, location.href);
+	if (["0.0.0.0", "[::]"].includes(url.hostname)) url.hostname = location.hostname;
+	return url.href;
+}
+
 const LINK_STATES = { on: "linkOn", off: "linkOff", gone: "linkGone", taken: "linkGone" };
 
 function showLink(state) {
@@ -63,7 +70,7 @@ async function enter(name, room) {
 		onChange: (recording) => presence.set({ recording }),
 	});
 	here = { chat, library, recorder };
-	if (config.sfu) here.call = new CallView({ base: config.sfu, room, user, presence });
+	if (config.sfu) here.call = new CallView({ base: reachable(config.sfu), room, user, presence });
 	$("views").hidden = !here.call;
 	showView(here.call ? "call" : "record");
 

@@ -65,6 +65,7 @@ const STRINGS = {
 	],
 	stateFinishing: ["Sending the rest", "Отправляется остаток"],
 	stateDone: ["Finished; the file is being prepared", "Готово, файл подготавливается"],
+	stateEmpty: ["Too short, nothing was recorded", "Слишком коротко, ничего не записано"],
 	stateReady: ["The file is ready below", "Файл готов, он ниже"],
 	stateFailed: ["Failed", "Не удалось"],
 	newPiece: [

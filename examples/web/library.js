@@ -69,7 +69,8 @@ export class Library {
 		if (!document.hidden || this.#expected.size) await this.#ask();
 		this.#asking = false;
 		if (this.#timer === null) return;
-		this.#timer = setTimeout(this.look, this.#expected.size ? LOOK_SOON_MS : LOOK_EVERY_MS);
+		const soon = [...this.#expected.values()].some(({ until }) => performance.now() < until);
+		this.#timer = setTimeout(this.look, soon ? LOOK_SOON_MS : LOOK_EVERY_MS);
 	}
 
 	async #ask() {
@@ -93,12 +94,11 @@ export class Library {
 
 	/* Tells those who wait, and says what others have recorded meanwhile. */
 	#settle() {
-		const now = performance.now();
-		for (const [session, { until, ready }] of this.#expected) {
+		for (const [session, { ready }] of this.#expected) {
 			const found = this.#list?.find((recording) => recording.session === session);
-			if (!found && now < until) continue;
+			if (!found) continue;
 			this.#expected.delete(session);
-			if (found) ready(found);
+			ready(found);
 		}
 		if (!this.#list) return;
 		if (this.#known)

@@ -27,6 +27,7 @@ export class RecordView {
 	#stream = null;
 	#opening = null; // promise while a device is being asked for
 	#meter = new Meter($("meter"), $("preview-wave"));
+	#starting = false;
 	#recorder = null; // while one records
 	#last = null; // that one, or the one before
 	#upload = null; // of the last recording
@@ -101,14 +102,16 @@ export class RecordView {
 	}
 
 	async record() {
-		$("rec").disabled = true;
+		// Not by disabling the button: that would take the keyboard's focus away.
+		if (this.#starting) return;
+		this.#starting = true;
 		try {
 			if (!this.#stream && !(await this.open())) return;
 			this.#begin(this.#stream);
 		} catch (error) {
 			problem($("rec-error"), explainDevice(error, this.source));
 		} finally {
-			$("rec").disabled = false;
+			this.#starting = false;
 		}
 	}
 
@@ -164,7 +167,8 @@ export class RecordView {
 		});
 		on("done", () => {
 			this.#uploads.delete(upload);
-			if (upload === this.#upload) this.#setState("stateDone");
+			if (upload === this.#upload) this.#setState(upload.acked ? "stateDone" : "stateEmpty");
+			if (!upload.acked) return;
 			for (const session of upload.sessions)
 				this.#library.expect(session, () => upload === this.#upload && !this.#recorder
 					&& this.#setState("stateReady"));

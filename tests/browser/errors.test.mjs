@@ -1,0 +1,131 @@
+/*
+ * What people read when something is wrong, and the bound on what the page keeps. In Chromium: these
+ * are words and queues of the page, the same in every browser.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { joinRoom, launch, openPage, startProxy, startSystem, text, waitFor } from "./support.mjs";
+
+const HOST = "msr.test";
+
+/* Runs in the page first: every device is refused with this error. */
+function refuse(name) {
+	const no = async () => {
+		throw new DOMException("refused by the test", name);
+	};
+	navigator.mediaDevices.getUserMedia = no;
+	navigator.mediaDevices.getDisplayMedia = no;
+}
+
+describe("the page when something is wrong", () => {
+	let system, browser;
+	const cleanup = [];
+	const t = { after: (what) => cleanup.unshift(what) };
+
+	before(async () => {
+		[system, browser] = await Promise.all([
+			startSystem(t, { only: "msr-ws msr-record" }),
+			launch(t, "chromium", { args: [`--host-resolver-rules=MAP ${HOST} 127.0.0.1`] }),
+		]);
+	});
+	after(async () => {
+		for (const what of cleanup) await what();
+	});
+
+	const enter = async (url, options) => {
+		const page = await openPage(browser, `${url}#trouble`, options);
+		await joinRoom(page, "Anna", "trouble");
+		return page;
+	};
+	const complaint = (page, words) => waitFor(`"${words}"`, async () => (await text(page, "#rec-error")).match(words));
+
+	test("a device that is blocked, absent or busy", async () => {
+		for (const [error, words] of [
+			["NotAllowedError", /blocked.*address bar/],
+			["NotFoundError", /no microphone/i],
+			["NotReadableError", /in use by another program/],
+		]) {
+			const page = await enter(system.url, { prepare: refuse, argument: error });
+			await page.click("#rec");
+			await complaint(page, words);
+			assert.equal(await page.$eval("#rec", (button) => button.getAttribute("aria-pressed")), "false");
+			assert.deepEqual(page.problems, []);
+			await page.close();
+		}
+	});
+
+	test("a page from plain http of another machine", async () => {
+		const page = await enter(`http://${HOST}:${system.port}/`);
+		await complaint(page, /https or from localhost/);
+		await page.click("#rec");
+		await complaint(page, /https or from localhost/);
+		await page.close();
+	});
+
+	test("a name and a room must be there, and the keyboard is enough", async () => {
+		const page = await openPage(browser, system.url);
+		await page.keyboard.press("Enter");
+		await waitFor("the complaint", async () => /your name/.test(await text(page, "#join-error")));
+		await page.keyboard.type("Anna");
+		await page.keyboard.press("Tab");
+		await page.keyboard.type("keys");
+		await page.keyboard.press("Enter");
+		await waitFor("the room", () => page.$eval("#place", (node) => !node.hidden));
+		assert.equal(new URL(page.url()).hash, "#keys");
+		assert.equal(await page.evaluate(() => document.activeElement.id), "rec");
+		await page.keyboard.press("Enter");
+		await waitFor("the recording", () => page.$eval("#rec", (node) => node.getAttribute("aria-pressed") === "true"));
+		await waitFor("something to be safe", () => page.$eval("#rec-acked", (node) => Number(node.dataset.bytes) > 0));
+		await page.keyboard.press("Enter");
+		await waitFor("its end", () => page.$eval("#rec-state", (node) => node.dataset.state === "stateReady"), 30);
+		await page.click("#lang");
+		assert.match(await text(page, "#rec-state"), /Файл готов/);
+		assert.equal(await page.evaluate(() => document.documentElement.lang), "ru");
+		await page.close();
+	});
+
+	test("a server that is gone, and text that was written meanwhile", async (t) => {
+		const proxy = await startProxy(t, system.port);
+		const [page, other] = [await enter(proxy.url), await enter(system.url)];
+		proxy.cut();
+		await waitFor("the page to notice", () => page.$eval("#link-state", (node) => node.dataset.state !== "on"));
+		await page.type("#chat-text", "written in the dark");
+		await page.keyboard.press("Enter");
+		await waitFor("the notice", async () => /does not answer/.test(await text(page, "#notices")));
+		assert.ok(await page.$(".line.unsent"));
+		proxy.mend();
+		await waitFor("the text", async () => /written in the dark/.test(await text(other, "#chat-log")));
+		await waitFor("its mark to go", async () => !(await page.$(".line.unsent")));
+		await Promise.all([page.close(), other.close()]);
+	});
+
+	test("what cannot be sent is kept up to a bound, which is said", async (t) => {
+		const proxy = await startProxy(t, system.port);
+		const page = await enter(proxy.url);
+		await page.evaluate(async () => {
+			const { Upload } = await import("./upload.js");
+			const upload = (globalThis.upload = new Upload({
+				room: "trouble", name: "bound", media: "audio", resumeWindow: 10,
+			}));
+			globalThis.told = [];
+			for (const type of ["full", "room", "done", "failed"])
+				upload.addEventListener(type, ({ detail }) => told.push(detail ?? type));
+		});
+		proxy.cut();
+		const push = (mib) => page.evaluate((n) => {
+			// Raw bytes that no container's mark begins: the recorder refuses nothing.
+			for (let i = 0; i < n; i++) upload.push(new Blob([new Uint8Array(1 << 20)]));
+		}, mib);
+		await push(64);
+		await waitFor("64 MiB to wait", () => page.evaluate(() => upload.waiting === 64 << 20));
+		assert.deepEqual(await page.evaluate(() => told), []);
+		await push(1);
+		await waitFor("the bound", () => page.evaluate(() => told.join() === "full"));
+		proxy.mend();
+		await waitFor("room again", () => page.evaluate(() => told.join() === "full,room"), 30);
+		await page.evaluate(() => upload.finish());
+		await waitFor("the end", () => page.evaluate(() => told.join() === "full,room,done"), 30);
+		assert.equal(await page.evaluate(() => upload.waiting), 0);
+		await page.close();
+	});
+});
