@@ -58,6 +58,7 @@ struct pool {
 	struct worker *worker; /* opts.workers of them */
 	struct seat *seat;     /* all seats of all workers */
 	uint64_t last_session;
+	size_t n_taken; /* seats, over all workers */
 	size_t n_busy;
 	bool ending;
 	metric_t n_jobs, n_failed, n_deaths, n_hangs, n_refused;
@@ -78,6 +79,7 @@ static void vacate(struct seat *s)
 	s->owner = NULL;
 	s->leaving = false;
 	w->n_taken--;
+	w->pool->n_taken--;
 	list_remove(&s->link);
 	list_push_front(&w->free, &s->link);
 }
@@ -91,7 +93,7 @@ int pool_take(struct pool *p, const struct chain_spec *chain, void *owner, struc
 		if (!list_empty(&w->free) && (!best || w->n_taken < best->n_taken))
 			best = w;
 	}
-	if (!best) {
+	if (!best || p->n_taken >= p->opts.seats) {
 		metric_add(&p->n_refused, 1);
 		return -ENOSPC;
 	}
@@ -99,6 +101,7 @@ int pool_take(struct pool *p, const struct chain_spec *chain, void *owner, struc
 	struct slot *slot = segment_slot(&best->seg, s->slot);
 	list_remove(&s->link);
 	best->n_taken++;
+	p->n_taken++;
 	s->owner = owner;
 	s->number = 0;
 	slot->chain = *chain;

@@ -18,7 +18,7 @@ programs() {
 }
 
 page_of() {
-	find "$MAN" -name "$1.[1-8]"
+	find "$MAN" -name "$1.[18]"
 }
 
 # Commands of a program that have options and a --help of their own.

@@ -1,8 +1,9 @@
 /*
  * vad: finds speech and tells the client when it starts and ends. The sound passes unchanged and
- * undelayed; a mix of the channels goes through speexdsp's preprocessor, whose estimate of the
- * speech's probability is judged with hysteresis: a start wants two blocks above the threshold, an
- * end six blocks below half of it.
+ * undelayed; a mix of the channels goes through speexdsp's preprocessor in blocks of 20 ms. A block
+ * is speech when speexdsp's estimate says so and it stands out of the background: the estimate
+ * alone needs seconds to learn the noise, and half a second to let go of a word. Two blocks in a
+ * row start speech, eight without end it, so that it does not flutter between syllables.
  */
 #include "all.h"
 
@@ -14,8 +15,11 @@
 #include "blocks.h"
 
 #define START_BLOCKS 2
-#define END_BLOCKS   6
+#define END_BLOCKS   8
 #define SILENT_DBFS  -60.0 /* quieter blocks are never speech: the estimate needs some sound */
+#define STANDS_OUT   8.0   /* dB over the background */
+#define RISE_DB	     0.04  /* a block: how fast the background is believed to have become louder */
+#define FALL	     0.3   /* share of the way a block: quieter is believed at once */
 
 struct vad {
 	const struct proc_context *context; /* lent */
@@ -23,6 +27,7 @@ struct vad {
 	unsigned channels, size, n;
 	int16_t block[BLOCK_MAX];
 	double threshold; /* percent */
+	double floor;	  /* background, dBFS */
 	bool speaking;
 	unsigned run;	 /* blocks that speak against the present state */
 	uint64_t blocks; /* so far */
@@ -75,26 +80,35 @@ static void tell(struct vad *v)
 		v->context->event(v->context->arg, text, (size_t)len);
 }
 
-static void end_block(struct vad *v)
+static bool is_speech(struct vad *v)
 {
-	double sum = 0;
+	double sum = 0, db;
 	spx_int32_t percent = 0;
 
 	for (unsigned i = 0; i < v->size; i++)
 		sum += (double)v->block[i] * v->block[i];
+	db = to_db(sqrt(sum / v->size) / 32768);
+	if (v->blocks == 0)
+		v->floor = db;
+	v->floor = db < v->floor ? v->floor + (db - v->floor) * FALL : v->floor + RISE_DB;
 	speex_preprocess_run(v->speex, v->block);
 	speex_preprocess_ctl(v->speex, SPEEX_PREPROCESS_GET_PROB, &percent);
-	if (to_db(sqrt(sum / v->size) / 32768) < SILENT_DBFS)
-		percent = 0;
-	v->blocks++;
-	bool against = v->speaking ? percent < v->threshold / 2 : percent >= v->threshold;
-	v->run = against ? v->run + 1 : 0;
-	if (v->run >= (v->speaking ? END_BLOCKS : START_BLOCKS)) {
-		v->speaking = !v->speaking;
-		tell(v);
-		v->run = 0;
-	}
+	return db > SILENT_DBFS && db > v->floor + STANDS_OUT &&
+	       percent >= (v->speaking ? v->threshold / 2 : v->threshold);
+}
+
+static void end_block(struct vad *v)
+{
+	bool speech = is_speech(v);
+
 	v->n = 0;
+	v->blocks++;
+	v->run = speech != v->speaking ? v->run + 1 : 0;
+	if (v->run < (v->speaking ? END_BLOCKS : START_BLOCKS))
+		return;
+	v->speaking = speech;
+	tell(v);
+	v->run = 0;
 }
 
 static int process(void *state, float *samples, size_t frames)

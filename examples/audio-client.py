@@ -1,0 +1,36 @@
+#!/usr/bin/python3
+"""The smallest client of msr-audiod: one packet there and back. Needs python3-websockets.
+
+    audio-client.py [ws://localhost:8004/ws]
+"""
+import asyncio
+import json
+import sys
+
+import websockets
+
+
+async def audio_client(url):
+    # Connect to the server
+    async with websockets.connect(url) as websocket:
+        # The welcome
+        welcome = await websocket.recv()
+        print(f"Received: {welcome}")
+
+        # Start the audio receiver
+        await websocket.send(json.dumps({"command": "start_audio_receiver"}))
+        response = await websocket.recv()
+        print(f"The server's answer: {response}")
+
+        # Some sound
+        audio_data = bytes([i % 256 for i in range(1024)])
+
+        # Send it and get it back processed
+        await websocket.send(audio_data)
+        processed_data = await websocket.recv()
+
+        print(f"Received processed data, {len(processed_data)} bytes")
+
+
+if __name__ == "__main__":
+    asyncio.run(audio_client(sys.argv[1] if len(sys.argv) > 1 else "ws://localhost:8004/ws"))

@@ -1,0 +1,337 @@
+#!/usr/bin/python3
+"""Clients of msr-audiod for the shell tests: audiod.py URL SCENARIO [ARG ...]. Prints what went wrong
+and exits with 1, or exits with 0."""
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+import websockets
+
+URL = sys.argv[1]
+BIG = 8 << 20
+
+
+def connect(**kw):
+    return websockets.connect(URL, max_size=BIG, compression=None, **kw)
+
+
+async def text(ws, timeout=5):
+    got = await asyncio.wait_for(ws.recv(), timeout)
+    assert isinstance(got, str), f"expected text, got {len(got)} bytes"
+    return json.loads(got)
+
+
+async def sound(ws, timeout=5):
+    got = await asyncio.wait_for(ws.recv(), timeout)
+    assert isinstance(got, bytes), f"expected sound, got {got}"
+    return got
+
+
+async def say(ws, **command):
+    await ws.send(json.dumps(command))
+    return await text(ws)
+
+
+async def started(ws, **options):
+    welcome = await text(ws)
+    assert welcome["status"] == "connected" and welcome["session_id"], welcome
+    answer = await say(ws, command="start_audio_receiver", **options)
+    assert answer["status"] == "receiver_started", answer
+    return answer
+
+
+def pattern(seed, n):
+    return random.Random(seed).randbytes(n)
+
+
+async def commands():
+    async with connect() as ws, connect() as other:
+        ids = {(await text(ws))["session_id"], (await text(other))["session_id"]}
+        assert len(ids) == 2, ids
+        await ws.send(b"x")
+        assert (await text(ws))["error"] == "not_started"
+        assert await say(ws, command="start_audio_receiver") == {"status": "receiver_started"}
+        assert await say(ws, command="start_audio_receiver") == {"status": "receiver_already_running"}
+        stats = await say(ws, command="stats")
+        assert stats["status"] == "stats" and stats["running"], stats
+        assert await say(ws, command="stop_audio_receiver") == {"status": "receiver_stopped"}
+        assert await say(ws, command="start_audio_receiver") == {"status": "receiver_started"}
+        await ws.send(b"abc")
+        assert await sound(ws) == b"abc"
+
+
+async def errors():
+    async with connect() as ws:
+        await text(ws)
+        for message, code in [
+            ("{", "bad_json"), ("[]", "bad_json"), ("", "bad_json"), ("hello", "bad_json"),
+            ("{}", "unknown_command"), ('{"command":1}', "unknown_command"),
+            ('{"command":"invalid_command"}', "unknown_command"),
+            ('{"command":"start_audio_receiver","format":"mp3"}', "bad_format"),
+            ('{"command":"start_audio_receiver","format":3}', "bad_format"),
+            ('{"command":"start_audio_receiver","rate":1}', "bad_format"),
+            ('{"command":"start_audio_receiver","rate":1e30}', "bad_format"),
+            ('{"command":"start_audio_receiver","channels":3}', "bad_format"),
+            ('{"command":"start_audio_receiver","chain":["nothing"]}', "bad_chain"),
+            ('{"command":"start_audio_receiver","chain":[{"name":"gain","db":1000}]}', "bad_chain"),
+            ('{"command":"start_audio_receiver","chain":[{"name":"gain","db":"x"}]}', "bad_chain"),
+            ('{"command":"start_audio_receiver","chain":["exec:rm"]}', "bad_chain"),
+            ('{"command":"start_audio_receiver","rate":96000,"chain":["denoise"]}', "bad_chain"),
+            ('{"command":"start_audio_receiver","chain":7}', "bad_chain"),
+        ]:
+            await ws.send(message)
+            answer = await text(ws)
+            assert answer["status"] == "error" and answer["error"] == code, (message, answer)
+            assert answer["message"], answer
+        assert (await say(ws, command="start_audio_receiver", format="s16le", channels=2))["status"] == "receiver_started"
+        await ws.send(b"123")
+        assert (await text(ws))["error"] == "bad_length"
+        await ws.send(b"1234")
+        assert await sound(ws) == b"1234", "the session did not live on"
+
+
+async def lengths():
+    """Every length comes back whole and in order, also while others wait."""
+    async with connect() as ws:
+        await started(ws)
+        sizes = [0, 1, 1023, 1024, 1025, 65536, 1 << 20, 1, 0, 3000]
+        for n in sizes:
+            await ws.send(pattern(n, n))
+        for n in sizes:
+            assert await sound(ws) == pattern(n, n), f"{n} bytes came back changed"
+        await ws.send(bytes((1 << 20) + 1))
+        try:
+            await ws.recv()
+            raise AssertionError("a message beyond --max-message was taken")
+        except websockets.ConnectionClosed as e:
+            assert e.code == 1009, e.code
+
+
+async def isolation(n="40"):
+    """Many clients at once; each gets its own bytes and nothing else, twice over the same places."""
+    async def client(k):
+        async with connect() as ws:
+            await started(ws)
+            for i in range(20):
+                data = bytes([k % 256]) * (200 + i * 97)
+                await ws.send(data)
+                assert await sound(ws) == data, f"client {k} got another's bytes"
+
+    for _ in range(2):
+        await asyncio.gather(*(client(k) for k in range(int(n))))
+
+
+async def chain():
+    """Processing is heard: 6 dB more, the delay is announced and comes as silence."""
+    async with connect() as ws:
+        answer = await started(ws, format="s16le", rate=16000,
+                               chain=[{"name": "gain", "db": 6.0206}, "limiter=0"])
+        delay = answer["delay"]
+        assert delay == 80, answer
+        data = b"".join((1000).to_bytes(2, "little") for _ in range(400))
+        await ws.send(data)
+        out = await sound(ws)
+        values = [int.from_bytes(out[i:i + 2], "little", signed=True) for i in range(0, len(out), 2)]
+        assert len(out) == len(data) and values[:delay] == [0] * delay, values[:100]
+        assert all(abs(v - 2000) <= 1 for v in values[delay:]), values[delay:delay + 10]
+
+
+async def events():
+    async with connect() as ws:
+        await started(ws, format="s16le", rate=8000, chain=["meter=100"])
+        await ws.send(bytes(1600))
+        kinds = [await asyncio.wait_for(ws.recv(), 5) for _ in range(2)]
+        level = [json.loads(k) for k in kinds if isinstance(k, str)]
+        assert len(level) == 1 and level[0]["event"] == "level" and level[0]["peak"] == -120, kinds
+
+
+async def timeout():
+    """Silent sessions end with 4008; one that sends does not."""
+    async with connect() as idle, connect() as busy:
+        await started(idle)
+        await started(busy)
+        begin = time.monotonic()
+        while time.monotonic() - begin < 1.6:
+            await busy.send(b"x")
+            assert await sound(busy) == b"x"
+            await asyncio.sleep(0.2)
+        try:
+            await asyncio.wait_for(idle.recv(), 5)
+            raise AssertionError("the idle session lives on")
+        except websockets.ConnectionClosed as e:
+            assert e.code == 4008, e.code
+
+
+async def full(n):
+    clients = [await connect() for _ in range(int(n) + 1)]
+    for ws in clients[:-1]:
+        await started(ws)
+    await text(clients[-1])
+    answer = await say(clients[-1], command="start_audio_receiver")
+    assert answer["error"] == "too_many_receivers", answer
+    await clients[0].close()
+    for _ in range(100):
+        answer = await say(clients[-1], command="start_audio_receiver")
+        if answer["status"] == "receiver_started":
+            break
+        await asyncio.sleep(0.02)
+    else:
+        raise AssertionError("a place that became free was not given away")
+    for ws in clients[1:]:
+        await ws.close()
+
+
+def workers(pid):
+    out = []
+    for p in os.listdir("/proc"):
+        if p.isdigit():
+            try:
+                stat = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
+                cmd = open(f"/proc/{p}/cmdline").read()
+            except OSError:
+                continue
+            if int(stat[1]) == int(pid) and "\0worker\0" in cmd and stat[0] != "Z":
+                out.append(int(p))
+    return out
+
+
+async def storm(pid, seconds, clients="50"):
+    """kill -9 of a worker every 100 ms under load: every message is answered, in order, once, by
+    its own bytes or by one error; every session survives."""
+    stop = time.monotonic() + float(seconds)
+    failed = kills = done = 0
+
+    async def client(k):
+        nonlocal failed, done
+        async with connect() as ws:
+            await started(ws)
+            i = 0
+            while time.monotonic() < stop:
+                data = pattern(k * 100000 + i, 700)
+                await ws.send(data)
+                got = await asyncio.wait_for(ws.recv(), 5)
+                if isinstance(got, str):
+                    assert json.loads(got)["error"] == "processing_failed", got
+                    failed += 1
+                else:
+                    assert got == data, f"client {k}: message {i} came back changed"
+                    done += 1
+                i += 1
+
+    async def killer():
+        nonlocal kills
+        while time.monotonic() < stop:
+            await asyncio.sleep(0.1)
+            for p in workers(pid)[:1]:
+                os.kill(p, signal.SIGKILL)
+                kills += 1
+
+    await asyncio.gather(killer(), *(client(k) for k in range(int(clients))))
+    print(json.dumps({"kills": kills, "answered": done, "failed": failed}))
+    assert kills >= 3 and done > 100 and failed <= kills * 2, "see the figures above"
+
+
+async def hang(pid):
+    """A stopped worker is replaced after --data-timeout; its message gets an error or an answer."""
+    async with connect() as ws:
+        await started(ws)
+        for p in workers(pid):
+            os.kill(p, signal.SIGSTOP)
+        begin = time.monotonic()
+        await ws.send(b"hello")
+        got = await asyncio.wait_for(ws.recv(), 5)
+        assert time.monotonic() - begin < 3, "it took too long"
+        assert got == b"hello" or json.loads(got)["error"] == "processing_failed", got
+        await ws.send(b"again")
+        assert await sound(ws) == b"again"
+
+
+async def stop(pid):
+    """SIGTERM: what is under way is answered, then 1001."""
+    async with connect() as ws:
+        await started(ws)
+        n = 50
+        for i in range(n):
+            await ws.send(bytes([i]) * 1000)
+        assert await sound(ws) == bytes([0]) * 1000
+        os.kill(int(pid), signal.SIGTERM)
+        got = 1
+        try:
+            while True:
+                assert await asyncio.wait_for(ws.recv(), 5) == bytes([got]) * 1000
+                got += 1
+        except websockets.ConnectionClosed as e:
+            assert e.code == 1001, e.code
+
+
+async def slow():
+    """A client that sends and never reads is bounded and closed; another does not notice."""
+    import socket
+    from urllib.parse import urlparse
+    u = urlparse(URL)
+    s = socket.create_connection((u.hostname, u.port))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+              b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    start = b'{"command":"start_audio_receiver"}'
+    s.sendall(bytes([0x81, 0x80 | len(start)]) + bytes(4) + start)
+    frame = bytes([0x82, 0xfe, 0xff, 0xff]) + bytes(4) + bytes(65535)
+    s.settimeout(2)
+    sent = 0
+    async with connect() as ws:
+        await started(ws)
+        try:
+            while sent < 256 << 20:
+                s.sendall(frame)
+                sent += len(frame)
+        except (TimeoutError, OSError):
+            pass
+        assert sent < 200 << 20, "the server takes without end"
+        begin = time.monotonic()
+        await ws.send(b"x" * 1024)
+        assert await sound(ws) == b"x" * 1024
+        assert time.monotonic() - begin < 1
+
+
+async def cycles(n):
+    for i in range(int(n)):
+        async with connect() as ws:
+            if i % 2:
+                await started(ws)
+                await ws.send(b"bye")
+                if i % 4 == 1:
+                    assert await sound(ws) == b"bye"
+
+
+async def origin(name, want):
+    try:
+        async with connect(origin=name) as ws:
+            await text(ws)
+            got = "in"
+    except websockets.InvalidStatusCode as e:
+        got = str(e.status_code)
+    assert got == want, f"{name}: {got}"
+
+
+async def stream(seconds):
+    """Speech-like sound in 20 ms packets at their real pace comes back gapless."""
+    async with connect() as ws:
+        await started(ws, format="s16le", rate=16000)
+        packets = int(float(seconds) * 50)
+        worst = 0
+        begin = time.monotonic()
+        for i in range(packets):
+            data = pattern(i, 640)
+            sent = time.monotonic()
+            await ws.send(data)
+            assert await sound(ws) == data
+            worst = max(worst, time.monotonic() - sent)
+            await asyncio.sleep(max(0, begin + (i + 1) * 0.02 - time.monotonic()))
+        print(json.dumps({"packets": packets, "worst_ms": round(worst * 1000, 2)}))
+
+
+asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))

@@ -1,0 +1,278 @@
+/*
+ * Chains: what may be written, and that processors do to sound what the manual says, measured on
+ * generated sound.
+ */
+#include "../../../cmd/msr-audiod/chain.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../support/test.h"
+
+#define RATE 48000
+
+static const char *const allowed[] = {"cat=cat", "gone=exit 0"};
+static const struct exec_list execs = {allowed, 2};
+static char events[65536];
+
+static void on_event(void *arg, const char *json, size_t len)
+{
+	(void)arg;
+	strncat(events, json, len);
+	strcat(events, "\n");
+}
+
+static struct chain_spec spec_of(const char *text, int format, unsigned channels)
+{
+	struct chain_spec s = {
+	    .format = (uint8_t)format, .rate = RATE, .channels = (uint8_t)channels};
+	char why[192] = "";
+
+	if (chain_parse(&s, text, &execs, why, sizeof(why)) < 0)
+		test_fail(__FILE__, __LINE__, "'%s': %s", text, why);
+	return s;
+}
+
+static bool refused(const char *text)
+{
+	struct chain_spec s = {.format = SAMPLE_S16LE, .rate = RATE, .channels = 1};
+	char why[192] = "";
+
+	return chain_parse(&s, text, &execs, why, sizeof(why)) < 0 && why[0];
+}
+
+/* Runs float samples through a chain in blocks of changing length, as clients send them. */
+static void run(const char *text, float *samples, size_t n, unsigned channels)
+{
+	struct chain_spec s = spec_of(text, SAMPLE_F32LE, channels);
+	struct chain *c;
+	size_t frames = n / channels, at = 0;
+
+	events[0] = '\0';
+	CHECK_INT(chain_open(&c, &s, &execs, on_event, NULL), 0);
+	chain_set_patient(c);
+	for (size_t block = 1; at < frames; block = block * 3 % 1021 + 1) {
+		size_t k = frames - at < block ? frames - at : block;
+		CHECK_INT(chain_process(c, (uint8_t *)(samples + at * channels), k * channels * 4),
+			  0);
+		at += k;
+	}
+	chain_close(c);
+}
+
+static float *sine(size_t n, double hz, double amplitude)
+{
+	float *s = malloc(n * sizeof(*s));
+
+	for (size_t i = 0; i < n; i++)
+		s[i] = (float)(amplitude * sin(2 * M_PI * hz * (double)i / RATE));
+	return s;
+}
+
+static double rms_db(const float *s, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (double)s[i] * s[i];
+	return 10 * log10(sum / (double)n + 1e-12);
+}
+
+/* White noise that is the same in every run. */
+static float noise(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return (float)(*seed >> 8) / (1 << 23) - 1;
+}
+
+TEST(specs_are_checked)
+{
+	CHECK(!refused("highpass,gain=6,limiter"));
+	CHECK(!refused("agc:dbfs=-18"));
+	CHECK(!refused("exec:cat"));
+	CHECK(refused("") && refused("nothing") && refused("gain=61") && refused("gain=x"));
+	CHECK(refused("gain:hz=3") && refused("copy=1") && refused("exec") && refused("exec:rm"));
+	CHECK(refused("gain,,gain") && refused("gain=nan") && refused("limiter=1"));
+	char many[200] = "copy";
+	for (int i = 0; i < 16; i++)
+		strcat(many, ",copy");
+	CHECK(refused(many));
+	struct chain_spec s = {.format = SAMPLE_S16LE, .rate = 96000, .channels = 1};
+	char why[192];
+	CHECK(chain_parse(&s, "denoise", &execs, why, sizeof(why)) < 0);
+	CHECK(strstr(why, "8000 to 48000"));
+}
+
+TEST(a_spec_out_of_shared_memory_is_not_trusted)
+{
+	struct chain_spec s = spec_of("gain=6,exec:cat", SAMPLE_S16LE, 2);
+
+	CHECK(chain_valid(&s));
+	struct chain_spec bad = s;
+	bad.n = 200;
+	CHECK(!chain_valid(&bad));
+	bad = s;
+	bad.step[0].proc = 99;
+	CHECK(!chain_valid(&bad));
+	bad = s;
+	bad.step[0].param[0] = NAN;
+	CHECK(!chain_valid(&bad));
+	bad = s;
+	memset(bad.step[1].exec, 'x', sizeof(bad.step[1].exec));
+	CHECK(!chain_valid(&bad));
+}
+
+TEST(formats_survive_there_and_back)
+{
+	for (int f = 0; f < SAMPLE_FORMATS; f++) {
+		uint8_t in[1024], out[1024];
+		float x[1024];
+		size_t n = sizeof(in) / sample_bytes((enum sample_format)f);
+		for (size_t i = 0; i < sizeof(in); i++)
+			in[i] = (uint8_t)(f == SAMPLE_F32LE ? i % 4 == 3 ? 0x3e : i : i * 7);
+		samples_to_float(x, in, n, (enum sample_format)f);
+		samples_from_float(out, x, n, (enum sample_format)f);
+		CHECK_MEM(in, out, sizeof(in));
+	}
+	float beyond[] = {2, -2, NAN, INFINITY};
+	uint8_t out[8];
+	samples_from_float(out, beyond, 4, SAMPLE_U8);
+	CHECK(out[0] == 255 && out[1] == 0 && out[2] == 128 && out[3] == 255);
+}
+
+TEST(gain_is_in_decibels)
+{
+	float *s = sine(RATE, 1000, 0.1);
+	double before = rms_db(s, RATE);
+
+	run("gain=6", s, RATE, 1);
+	CHECK(fabs(rms_db(s, RATE) - before - 6) < 0.01);
+	free(s);
+}
+
+TEST(highpass_takes_rumble_and_leaves_speech)
+{
+	float *low = sine(RATE, 20, 0.5), *high = sine(RATE, 1000, 0.5);
+
+	run("highpass=100", low, RATE, 1);
+	run("highpass=100", high, RATE, 1);
+	CHECK(rms_db(low + RATE / 2, RATE / 2) < -9.03 - 24);
+	CHECK(fabs(rms_db(high + RATE / 2, RATE / 2) + 9.03) < 0.2);
+	free(low);
+	free(high);
+}
+
+TEST(limiter_never_exceeds_its_ceiling)
+{
+	size_t n = 4 * RATE;
+	float *s = malloc(n * sizeof(*s));
+	uint32_t seed = 1;
+	float ceiling = (float)pow(10, -3.0 / 20), peak = 0;
+
+	/* Bursts far beyond full scale, single spikes, and quiet in between; two channels. */
+	for (size_t i = 0; i < n; i++)
+		s[i] = noise(&seed) * (i / 5000 % 3 == 0 ? 8.0f : i % 9973 == 0 ? 20.0f : 0.2f);
+	run("limiter=-3", s, n, 2);
+	for (size_t i = 0; i < n; i++)
+		peak = fmaxf(peak, fabsf(s[i]));
+	CHECK(peak <= ceiling * 1.000001f);
+	CHECK(peak > ceiling * 0.9f);
+	free(s);
+	/* What is below passes unchanged but for the delay. */
+	float *q = sine(RATE, 500, 0.5), *same = sine(RATE, 500, 0.5);
+	struct chain_spec spec = spec_of("limiter=-3", SAMPLE_F32LE, 1);
+	run("limiter=-3", q, RATE, 1);
+	size_t delay = chain_delay(&spec);
+	CHECK_INT(delay, RATE / 200);
+	for (size_t i = delay; i < RATE; i++)
+		CHECK(fabsf(q[i] - same[i - delay]) < 1e-4f);
+	free(q);
+	free(same);
+}
+
+TEST(agc_reaches_its_level_within_one_decibel)
+{
+	static const double levels[] = {0.005, 0.05, 0.9};
+
+	for (int k = 0; k < 3; k++) {
+		size_t n = 8 * RATE;
+		float *s = sine(n, 300, levels[k]);
+		/* Syllables: 250 ms of sound, 100 ms of pause. The level is that of the sound. */
+		for (size_t i = 0; i < n; i++)
+			if (i % (RATE * 35 / 100) > RATE * 25 / 100)
+				s[i] = 0;
+		run("agc=-20", s, n, 1);
+		double sum = 0;
+		size_t m = 0;
+		for (size_t i = 6 * RATE; i < n; i++)
+			if (i % (RATE * 35 / 100) <= RATE * 25 / 100) {
+				sum += (double)s[i] * s[i];
+				m++;
+			}
+		double db = 10 * log10(sum / (double)m);
+		if (fabs(db + 20) > 1)
+			test_fail(__FILE__, __LINE__, "level %g came out at %.2f dBFS", levels[k],
+				  db);
+		free(s);
+	}
+}
+
+TEST(normalize_reaches_its_loudness_within_one_decibel)
+{
+	/* 997 Hz at -23 dBFS peak in one channel is -26.0 LUFS or so; ask for -16. */
+	size_t n = 10 * RATE;
+	float *s = sine(n, 997, pow(10, -23.0 / 20));
+
+	run("normalize=-16,meter=1000", s, n, 1);
+	/* BS.1770: mono sine of peak P dBFS has P - 3.01 - 0.691 + ~0.69 LUFS at 997 Hz. */
+	double lufs = rms_db(s + n - RATE, RATE);
+	CHECK(fabs(lufs + 16) < 1);
+	const char *last = strrchr(events, '{');
+	double told = strtod(strstr(last, "\"lufs\":") + 7, NULL);
+	CHECK(fabs(told + 16) < 1);
+	free(s);
+}
+
+TEST(meter_tells_peak_and_rms)
+{
+	float *s = sine(RATE, 1000, 0.5);
+
+	run("meter=500", s, RATE, 1);
+	CHECK(strstr(events, "\"peak\":-6.0,\"rms\":-9.0"));
+	int lines = 0;
+	for (const char *p = events; (p = strchr(p, '\n')); p++)
+		lines++;
+	CHECK_INT(lines, 2);
+	free(s);
+}
+
+TEST(exec_passes_through_a_program)
+{
+	size_t n = 2 * RATE;
+	float *s = sine(n, 440, 0.5), *same = sine(n, 440, 0.5);
+	struct chain_spec spec = spec_of("exec:cat", SAMPLE_F32LE, 1);
+	size_t delay = chain_delay(&spec);
+
+	run("exec:cat", s, n, 1);
+	for (size_t i = 0; i < delay; i++)
+		CHECK(s[i] == 0);
+	CHECK_MEM(s + delay, same, (n - delay) * sizeof(*s));
+	free(s);
+	free(same);
+}
+
+TEST(a_program_that_ends_fails_the_chain)
+{
+	struct chain_spec s = spec_of("exec:gone", SAMPLE_S16LE, 1);
+	uint8_t data[960] = {0};
+	struct chain *c;
+	int ret = 0;
+
+	CHECK_INT(chain_open(&c, &s, &execs, NULL, NULL), 0);
+	chain_set_patient(c);
+	for (int i = 0; i < 1000 && !ret; i++)
+		ret = chain_process(c, data, sizeof(data));
+	CHECK(ret < 0);
+	chain_close(c);
+}
