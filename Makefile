@@ -144,10 +144,11 @@ $(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD
 BENCH := $(wildcard tests/bench/*.c)
 BENCH_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH))
 bench_rooms = $(filter $(ROOMS),$(shell sed -n 's|^\#include "\([a-z]*\)/.*|\1|p' $(1) | sort -u))
+pkgs_bench_ws_sink = libwebsockets
 define bench_program
 $(BUILD)/tests/bench/$(1): $$(call objects,tests/bench/$(1).c) $$(call archives,$$(call bench_rooms,tests/bench/$(1).c))
 	@mkdir -p $$(@D)
-	$$(call link,$$(call packages,$$(call bench_rooms,tests/bench/$(1).c)))
+	$$(call link,$$(call packages,$$(call bench_rooms,tests/bench/$(1).c),$$(pkgs_bench_$(1))))
 endef
 $(foreach b,$(BENCH),$(eval $(call bench_program,$(notdir $(basename $(b))))))
 
