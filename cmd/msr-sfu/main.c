@@ -1,244 +1,226 @@
 /*
- * msr-sfu: a WebRTC selective forwarding unit.
+ * msr-sfu: WebRTC calls in rooms.
  *
- *	api/   REST ──> room/ rooms, users, what they publish and are offered
- *	                  └──> fwd/ media threads: packets
- *
- * The interface has this thread, with libwebsockets' loop; media threads have theirs.
+ *	API thread:    lib/web → api/ → room/ → room/link → commands ─┐
+ *	media threads: lib/peer → fwd/ (packets) ──────── reports ◄───┘
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
-#include "api/rest.h"
+#include "api/api.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/opt.h"
-#include "fwd/media.h"
+#include "event/event.h"
 #include "loop/loop.h"
+#include "room/link.h"
 #include "room/room.h"
+#include "room/whep.h"
+#include "web/http.h"
 #include "web/web.h"
 
-#define CLOSE_US 5000000 /* at shutdown, for replies under way */
-#define STATS_US 1000000 /* between samples of the media threads' counters */
+#define STOP_US 2000000 /* µs that replies and event streams get at the end */
 
-static const char *address = "127.0.0.1", *public_ip, *tls_cert, *tls_key;
-static int64_t port = 5000, min_port = 10000, max_port = 59999, threads, max_rooms = 10000,
-	       max_users = 500;
-static struct opt_list origins, rtc_addresses;
+static const char *address = "127.0.0.1", *public_ip, *rtc_address, *events_path;
+static const char *tls_cert, *tls_key;
+static int64_t port = 5000, min_port = 10000, max_port = 59999, threads;
+static int64_t max_rooms = 10000, max_users = 500, user_timeout_us = 120000000;
+static struct opt_list origins;
 
 static const struct opt opts[] = {
-    {'a', "address", OPT_STR, &address, "ADDRESS", "ADDRESS", "listen there (127.0.0.1)", 0, 0},
-    {'p', "port", OPT_INT, &port, "PORT", "PORT", "and there; 0: any (5000)", 0, 65535},
+    {'a', "address", OPT_STR, &address, "ADDRESS", "ADDRESS", "listen here (127.0.0.1)", 0, 0},
+    {'p', "port", OPT_INT, &port, "PORT", "PORT", "port of the interface (5000)", 0, 65535},
     {0, "public-ip", OPT_STR, &public_ip, "PUBLIC_IP", "IP", "announce this address too", 0, 0},
-    {0, "rtc-address", OPT_LIST, &rtc_addresses, NULL, "IP",
-     "use only this local address for media; repeatable", 0, 0},
-    {0, "rtc-min-port", OPT_INT, &min_port, "RTC_MIN_PORT", "PORT", "media ports from (10000)", 1,
+    {0, "rtc-address", OPT_STR, &rtc_address, NULL, "IP", "only this address for media", 0, 0},
+    {0, "rtc-min-port", OPT_INT, &min_port, "RTC_MIN_PORT", "PORT", "first media port (10000)", 1,
      65535},
-    {0, "rtc-max-port", OPT_INT, &max_port, "RTC_MAX_PORT", "PORT", "to (59999)", 1, 65535},
-    {0, "threads", OPT_INT, &threads, NULL, "N", "media threads (as many as cores)", 0, 64},
-    {0, "allow-origin", OPT_LIST, &origins, NULL, "ORIGIN",
-     "pages from there may use the interface too, or *; repeatable", 0, 0},
+    {0, "rtc-max-port", OPT_INT, &max_port, "RTC_MAX_PORT", "PORT", "last media port (59999)", 1,
+     65535},
+    {0, "threads", OPT_INT, &threads, NULL, "N", "media threads (one a core)", 1, 64},
+    {0, "allow-origin", OPT_LIST, &origins, NULL, "ORIGIN", "pages that may use the interface", 0,
+     0},
     {0, "max-rooms", OPT_INT, &max_rooms, NULL, "N", "rooms in all (10000)", 1, 1000000},
-    {0, "max-users", OPT_INT, &max_users, NULL, "N", "users in a room (500)", 1, 100000},
+    {0, "max-users", OPT_INT, &max_users, NULL, "N", "users in a room (500)", 1, 10000},
+    {0, "user-timeout", OPT_TIME, &user_timeout_us, NULL, "TIME",
+     "keep users that do not connect (120s)", 100000, 86400000000},
+    {'e', "events", OPT_STR, &events_path, NULL, "PATH", "where events go (standard error)", 0, 0},
     {0, "tls-cert", OPT_STR, &tls_cert, NULL, "FILE", "certificate chain, PEM", 0, 0},
     {0, "tls-key", OPT_STR, &tls_key, NULL, "FILE", "its key, PEM", 0, 0},
     {0},
 };
 
 static const struct opt_program program = {
-    .name = "msr-sfu",
-    .usage = "[-a ADDRESS] [-p PORT] [--public-ip IP] [option ...]",
-    .summary = "WebRTC calls in rooms, forwarded packet by packet.",
-    .opts = opts,
+    "msr-sfu",
+    "[-a ADDRESS] [-p PORT] [--public-ip IP] [OPTION ...]",
+    "WebRTC calls in rooms, forwarded packet by packet.",
+    "See msr-sfu(8) for the interface.",
+    opts,
 };
 
-struct app {
+/* Everything that lives as long as the program. */
+struct daemon {
 	struct loop *loop;
-	struct web *web;
 	struct metrics *metrics;
-	struct peer_env *env;
-	struct media *media;
-	struct rooms rooms;
-	struct loop_timer sample;
-	metric_t value[19];
+	struct events *events;
+	struct links *links;
+	struct web *web;
+	struct sfu sfu;
 };
 
-/* ---- counters ---- */
+/* ---- reports of the media threads ---- */
 
-static const struct {
-	const char *name, *help;
-	bool gauge;
-} counters[] = {
-    {"msr_sfu_peers", "Transports", true},
-    {"msr_sfu_tracks", "Published tracks", true},
-    {"msr_sfu_subscriptions", "Tracks on their way to a receiver", true},
-    {"msr_sfu_received_packets_total", "Datagrams that came", false},
-    {"msr_sfu_received_bytes_total", "Bytes of them", false},
-    {"msr_sfu_sent_packets_total", "Datagrams sent", false},
-    {"msr_sfu_sent_bytes_total", "Bytes of them", false},
-    {"msr_sfu_send_calls_total", "System calls for them", false},
-    {"msr_sfu_send_dropped_total", "Packets that the socket did not take", false},
-    {"msr_sfu_unauthentic_total", "SRTP packets refused, replays too", false},
-    {"msr_sfu_stray_total", "Datagrams from strangers, too early, or of no kind", false},
-    {"msr_sfu_unknown_total", "RTP of no track, and malformed RTP and RTCP", false},
-    {"msr_sfu_nacks_sent_total", "NACKs to publishers", false},
-    {"msr_sfu_nacks_received_total", "NACKs from receivers", false},
-    {"msr_sfu_retransmitted_total", "Packets sent again", false},
-    {"msr_sfu_not_kept_total", "Packets asked for that were gone, or asked for too often", false},
-    {"msr_sfu_key_requests_sent_total", "PLI and FIR to publishers", false},
-    {"msr_sfu_key_requests_received_total", "PLI and FIR from receivers", false},
-    {"msr_sfu_events_lost_total", "Events that the interface did not keep up with", false},
-};
-#define N_COUNTERS (sizeof(counters) / sizeof(counters[0]))
-_Static_assert(sizeof(struct media_stats) == N_COUNTERS * sizeof(uint64_t), "one row, one table");
-_Static_assert(sizeof(((struct app *)0)->value) == N_COUNTERS * sizeof(metric_t), "a place each");
-
-static void list_metrics(struct app *a)
+static void on_connected(struct owner *o, struct link *l)
 {
-	for (unsigned i = 0; i < N_COUNTERS; i++)
-		(counters[i].gauge ? metrics_gauge : metrics_counter)(
-		    a->metrics, counters[i].name, NULL, counters[i].help, &a->value[i]);
-	metrics_process(a->metrics);
+	(void)l;
+	if (o->user)
+		user_link_connected(o->user);
 }
 
-static void on_sample(void *arg)
+static void on_ended(struct owner *o, struct link *l, const char *reason)
 {
-	struct app *a = arg;
-	struct media_stats s;
-	uint64_t row[N_COUNTERS];
-
-	media_stats(a->media, &s);
-	memcpy(row, &s, sizeof(row));
-	for (unsigned i = 0; i < N_COUNTERS; i++)
-		metric_set(&a->value[i], (int64_t)row[i]);
-	loop_timer_in_us(&a->sample, STATS_US);
+	if (o->user)
+		user_link_ended(o->user, l, reason);
+	else
+		viewer_ended(o->viewer);
 }
 
-/* ---- events of the media threads ---- */
-
-static void on_event(void *arg, const struct media_event *e)
+static void on_speaker(void *arg, uint64_t room, struct track *t, int level)
 {
-	struct app *a = arg;
-	struct line *l = e->peer ? line_find(&a->rooms, e->peer) : NULL;
+	struct daemon *d = arg;
+	struct room *r = room_by_number(&d->sfu, room);
 
-	if (!l)
-		return;
-	if (e->kind == MEDIA_CONNECTED) {
-		l->connected = true;
-	} else if (e->kind == MEDIA_ENDED) {
-		l->connected = false;
-		log_info("room %s: user %s: transport ended (%s)", l->user->room->id, l->user->id,
-			 peer_end_name(e->why));
-	}
+	if (r)
+		notify_speaker(r, t ? t->user : NULL, level);
 }
 
-/* ---- life ---- */
+/* ---- start and stop ---- */
 
 static void on_closed(void *arg)
 {
-	loop_stop(((struct app *)arg)->loop, 0);
+	struct daemon *d = arg;
+
+	loop_stop(d->loop, 0);
 }
 
 static void on_stop(void *arg)
 {
-	struct app *a = arg;
+	struct daemon *d = arg;
 
-	log_info("stopping");
-	web_close(a->web, "shutdown", CLOSE_US, on_closed, a);
+	log_info("stopping: %zu rooms end", d->sfu.rooms.n);
+	sfu_done(&d->sfu);
+	web_close(d->web, "shutdown", STOP_US, on_closed, d);
 }
 
-static int fail(const char *what, int err)
+static int start_links(struct daemon *d)
 {
-	log_error("%s: %s", what, strerror(-err));
-	return err;
+	struct links_opts o = {
+	    .loop = d->loop,
+	    .metrics = d->metrics,
+	    .threads = (unsigned)threads,
+	    .public_ip = public_ip,
+	    .rtc_address = rtc_address,
+	    .min_port = (uint16_t)min_port,
+	    .max_port = (uint16_t)max_port,
+	    .connected = on_connected,
+	    .ended = on_ended,
+	    .speaker = on_speaker,
+	    .arg = d,
+	};
+
+	return links_new(&d->links, &o);
 }
 
-static int open_media(struct app *a)
+static void list_metrics(struct daemon *d)
 {
-	struct peer_env_config env = {.public_ip = public_ip,
-				      .min_port = (uint16_t)min_port,
-				      .max_port = (uint16_t)max_port,
-				      .tcp = true};
-	const char *list[OPT_LIST_MAX + 1] = {0};
+	struct sfu *s = &d->sfu;
 
-	memcpy(list, rtc_addresses.v, rtc_addresses.n * sizeof(list[0]));
-	if (rtc_addresses.n)
-		env.addresses = list;
-	int ret = peer_env_new(&a->env, &env);
-	if (ret == -EINVAL)
-		return fail("--public-ip, --rtc-address or the port range", ret);
+	metrics_gauge(d->metrics, "msr_sfu_rooms", NULL, "Rooms", &s->n_rooms);
+	metrics_gauge(d->metrics, "msr_sfu_users", NULL, "Users in all rooms", &s->n_users);
+	metrics_gauge(d->metrics, "msr_sfu_tracks", NULL, "Published tracks", &s->n_tracks);
+	metrics_counter(d->metrics, "msr_sfu_joins_total", NULL, "Users that came", &s->n_joins);
+	metrics_counter(d->metrics, "msr_sfu_expired_total", NULL, "Users that vanished",
+			&s->n_expired);
+	metrics_counter(d->metrics, "msr_sfu_offers_total", NULL, "Offers made", &s->n_offers);
+	metrics_counter(d->metrics, "msr_sfu_answers_total", NULL, "Offers answered",
+			&s->n_answers);
+	metrics_counter(d->metrics, "msr_sfu_stale_answers_total", NULL,
+			"Answers to offers that were replaced", &s->n_stale);
+	metrics_process(d->metrics);
+}
+
+static int start_web(struct daemon *d)
+{
+	static struct web_origins cors;
+	struct web_server *server;
+	struct web_opts o = {.loop = d->loop, .metrics = d->metrics, .trust_proxy = true};
+	int ret = web_new(&d->web, &o);
+
 	if (ret < 0)
-		return fail("cannot prepare media", ret);
-	struct media_config c = {.threads = (unsigned)threads,
-				 .env = a->env,
-				 .loop = a->loop,
-				 .event = on_event,
-				 .arg = a};
-	ret = media_start(&a->media, &c);
-	if (ret < 0)
-		return fail("cannot start the media threads", ret);
-	struct rooms_config rooms = {.max_rooms = (unsigned)max_rooms,
-				     .max_users = (unsigned)max_users,
-				     .media = a->media,
-				     .env = a->env};
-	rooms_init(&a->rooms, &rooms);
-	loop_timer_init(&a->sample, a->loop, on_sample, a);
-	on_sample(a);
-	return 0;
-}
-
-static int open_api(struct app *a)
-{
-	static struct web_origins allowed = {.localhost = true, .same = true};
-	struct web_listen_opts o = {.address = address,
-				    .port = (int)port,
-				    .tls_cert = tls_cert,
-				    .tls_key = tls_key,
-				    .cors = &allowed,
-				    .server_name = "msr-sfu"};
-	struct web_server *s;
-
-	allowed.list = origins.v;
-	allowed.n = origins.n;
-	int ret = web_listen(&s, a->web, &o);
-	if (ret) {
-		log_error("cannot listen on %s port %d: %s", address, (int)port, strerror(-ret));
+		return ret;
+	cors = (struct web_origins){
+	    .list = origins.v, .n = origins.n, .localhost = origins.n == 0, .same = true};
+	struct web_listen_opts lo = {
+	    .address = address,
+	    .port = (int)port,
+	    .tls_cert = tls_cert,
+	    .tls_key = tls_key,
+	    .max_body = BODY_MAX,
+	    .cors = &cors,
+	    .server_name = "interface",
+	};
+	ret = web_listen(&server, d->web, &lo);
+	if (ret < 0) {
+		log_error("cannot listen on %s port %d: %s; choose another with -a and -p", address,
+			  (int)port, strerror(-ret));
 		return ret;
 	}
-	rest_route(s, &a->rooms);
-	log_info("listening on %s://%s:%d/, media ports %d to %d", tls_cert ? "https" : "http",
-		 address, web_port(s), (int)min_port, (int)max_port);
+	rest_routes(server, &d->sfu);
+	sse_routes(server, &d->sfu);
+	whip_routes(server, &d->sfu);
+	log_info("listening on %s://%s:%d, media on ports %d to %d", tls_cert ? "https" : "http",
+		 address, web_port(server), (int)min_port, (int)max_port);
 	return 0;
 }
 
-static int run(struct app *a)
+static int start(struct daemon *d)
 {
-	struct web_opts web = {.loop = a->loop, .metrics = a->metrics};
-	struct rlimit files;
+	int ret = loop_new(&d->loop);
 
-	int ret = loop_stop_signals(a->loop, on_stop, a);
 	if (!ret)
-		ret = web_new(&a->web, &web);
-	/* Media has descriptors by the thousand; lib/web has sized itself to its own by now. */
-	if (!ret && !getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
+		ret = metrics_new(&d->metrics);
+	if (!ret)
+		ret = loop_stop_signals(d->loop, on_stop, d);
+	if (ret < 0)
+		return ret;
+	ret = events_open(&d->events, events_path, "msr-sfu");
+	if (ret < 0) {
+		log_error("cannot open '%s' for events: %s", events_path, strerror(-ret));
+		return ret;
 	}
-	if (!ret)
-		ret = open_media(a);
-	if (!ret)
-		ret = open_api(a);
-	return ret ? ret : web_run(a->web);
+	if ((ret = start_links(d)) < 0)
+		return ret;
+	struct sfu_opts so = {
+	    .loop = d->loop,
+	    .links = d->links,
+	    .events = d->events,
+	    .max_rooms = (size_t)max_rooms,
+	    .max_users = (size_t)max_users,
+	    .user_timeout_us = user_timeout_us,
+	};
+	sfu_init(&d->sfu, &so);
+	list_metrics(d);
+	return start_web(d);
 }
 
 int main(int argc, char **argv)
 {
-	struct app a = {0};
-	int next, ret = 1;
+	struct daemon d = {0};
+	int next, ret;
 
+	threads = sysconf(_SC_NPROCESSORS_ONLN);
 	switch (opt_parse(&program, argc, argv, &next)) {
 	case OPT_DONE:
 		return 0;
@@ -248,19 +230,19 @@ int main(int argc, char **argv)
 		break;
 	}
 	if (next < argc)
-		return opt_usage(&program, "there is nothing to do with '%s'", argv[next]);
+		return opt_usage(&program, "'%s' is not an option", argv[next]);
 	if (min_port > max_port)
 		return opt_usage(&program, "--rtc-min-port is above --rtc-max-port");
-	if (!loop_new(&a.loop) && !metrics_new(&a.metrics)) {
-		list_metrics(&a);
-		ret = run(&a) ? 1 : 0;
-	}
-	if (a.media)
-		rooms_done(&a.rooms);
-	media_stop(a.media);
-	peer_env_free(a.env);
-	web_free(a.web);
-	metrics_free(a.metrics);
-	loop_free(a.loop);
-	return ret;
+	if (!tls_cert != !tls_key)
+		return opt_usage(&program, "--tls-cert and --tls-key go together");
+	file_raise_nofile();
+	ret = start(&d);
+	if (!ret)
+		ret = web_run(d.web);
+	web_free(d.web);
+	links_free(d.links);
+	events_close(d.events);
+	metrics_free(d.metrics);
+	loop_free(d.loop);
+	return ret ? 1 : 0;
 }

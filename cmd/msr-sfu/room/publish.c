@@ -1,231 +1,222 @@
-/* Publishing: see publish.h. */
-#include "publish.h"
+/*
+ * Publishing: the offer of a user's sending connection becomes an answer, and its m-sections
+ * become tracks that everybody else in the room is offered.
+ *
+ *	offer text → sdp_parse → wishes → sdp_answer → transport (link) → tracks (by mid)
+ */
+#include "room.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "receive.h"
-#include "sdp/negotiate.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "link.h"
+#include "rtp/codec.h"
+#include "whep.h"
 
-void pub_free(struct pub *p)
+const char *track_codec(const struct track *t)
 {
-	list_each_safe (i, &p->wants)
-		receive_remove(container_of(i, struct want, pub_link));
-	if (p->track)
-		media_track_close(p->user->room->rooms->config.media, p->track);
-	list_remove(&p->link);
-	sdp_free(p->holder);
-	free(p);
+	return rtp_codec_name(rtp_codec_of(t->agreed.codec->name));
 }
 
-static struct pub *find(struct user *u, const char *mid)
+static void track_free(struct track *t)
 {
-	list_each (i, &u->pubs) {
-		struct pub *p = container_of(i, struct pub, link);
-		if (!strcmp(p->mid, mid))
-			return p;
+	struct user *u = t->user;
+
+	map_each (n, &u->room->users) {
+		struct user *other = container_of(n, struct user, node);
+		if (other != u)
+			offer_untrack(other, t);
+	}
+	viewers_untrack(u->room, t);
+	link_in_free(t->in);
+	list_remove(&t->link);
+	u->n_tracks--;
+	metric_add(&u->room->sfu->n_tracks, -1);
+	free(t);
+}
+
+void tracks_free(struct user *u)
+{
+	list_each_safe (i, &u->tracks)
+		track_free(container_of(i, struct track, link));
+}
+
+static struct track *track_by_mid(const struct user *u, const char *mid)
+{
+	list_each (i, &u->tracks) {
+		struct track *t = container_of(i, struct track, link);
+		if (!strcmp(t->mid, mid))
+			return t;
 	}
 	return NULL;
 }
 
-static int hold_codec(struct pub *p, const struct sdp_codec *c)
+static enum frame_source source_of(const struct sdp_media *m, const struct source_hint *hints,
+				   size_t n)
 {
-	p->holder = sdp_new();
-	struct sdp_media *m = p->holder ? sdp_add_media(p->holder, p->kind) : NULL;
-	struct sdp_codec *copy = m ? sdp_add_codec(p->holder, m) : NULL;
-
-	if (!copy)
-		return -ENOMEM;
-	copy->clock = c->clock;
-	copy->channels = c->channels;
-	copy->name = sdp_str(p->holder, c->name);
-	copy->fmtp = sdp_str(p->holder, c->fmtp);
-	p->described = copy;
-	return copy->name && (copy->fmtp || !c->fmtp) ? 0 : -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(hints[i].mid, m->mid))
+			return hints[i].source;
+	return m->kind == SDP_AUDIO ? SOURCE_MICROPHONE : SOURCE_CAMERA;
 }
 
-static int announce(struct pub *p)
+static int track_new(struct user *u, const struct sdp_media *offered,
+		     const struct sdp_agreed *agreed, enum frame_source source, struct fail *f)
 {
-	list_each (i, &p->user->room->users) {
-		struct user *u = container_of(i, struct user, link);
-		if (u == p->user)
+	struct links *links = u->room->sfu->opts.links;
+	struct track *t;
+
+	if (u->n_tracks >= TRACKS_MAX)
+		return fail_set(f, FAIL_LIMIT, "a user publishes at most %d tracks", TRACKS_MAX);
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	t->user = u;
+	t->kind = offered->kind;
+	t->source = source;
+	t->agreed = *agreed;
+	snprintf(t->mid, sizeof(t->mid), "%s", offered->mid);
+	snprintf(t->id, sizeof(t->id), "%s/%.*s", u->id, 20, offered->mid);
+	t->ssrc = link_ssrc(links);
+	t->rtx_ssrc = t->kind == SDP_VIDEO ? link_ssrc(links) : 0;
+	if (link_receive(u->pub, &t->in, t, offered, agreed, f) < 0) {
+		free(t);
+		return -1;
+	}
+	list_init(&t->link);
+	list_push(&u->tracks, &t->link);
+	u->n_tracks++;
+	metric_add(&u->room->sfu->n_tracks, 1);
+	map_each (n, &u->room->users) {
+		struct user *other = container_of(n, struct user, node);
+		if (other != u && other->sub)
+			offer_track(other, t);
+	}
+	viewers_track(u->room, t);
+	return 0;
+}
+
+/* Another codec under the same mid is another track to receivers. */
+static bool same_codec(const struct track *t, const struct sdp_codec *c)
+{
+	return c && t->agreed.codec && !strcasecmp(t->agreed.codec->name, c->name);
+}
+
+/*
+ * Brings the tracks in step with the sections of `offer` as we answered them. The old answer lives
+ * until this is done, because the tracks lend their codecs from it.
+ */
+static int update_tracks(struct user *u, const struct sdp *offer, const struct sdp *answer,
+			 const struct source_hint *hints, size_t n_hints, struct fail *f)
+{
+	for (unsigned i = 0; i < offer->n_media; i++) {
+		const struct sdp_media *theirs = &offer->media[i], *ours = &answer->media[i];
+		struct track *t = theirs->mid ? track_by_mid(u, theirs->mid) : NULL;
+		struct sdp_agreed a;
+
+		sdp_agree(&a, ours, theirs);
+		bool flows = a.alive && a.codec && (a.direction & SDP_RECVONLY);
+		if (t && (!flows || !same_codec(t, a.codec))) {
+			track_free(t);
+			t = NULL;
+		}
+		if (!flows)
 			continue;
-		int ret = receive_add(u, p);
-		/* Somebody whose sections are full sees one picture less; the others see it. */
-		if (ret < 0 && ret != -ENOSPC)
-			return ret;
+		if (!t) {
+			if (track_new(u, theirs, &a, source_of(theirs, hints, n_hints), f) < 0)
+				return -1;
+			continue;
+		}
+		t->agreed = a;
+		if (link_receive_again(t->in, theirs, &a, f) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-static int pub_new(struct pub **out, struct user *u, const struct sdp_media *theirs,
-		   const struct sdp_agreed *a)
+/* Sections that vanished from the offer altogether; a client that does so is wrong, but sure. */
+static void drop_unmentioned(struct user *u, const struct sdp *offer)
 {
-	struct pub *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	p->user = u;
-	p->kind = theirs->kind;
-	p->codec = rtp_codec_of(a->codec->name);
-	p->rtx = a->rtx_pt != 0;
-	list_init(&p->wants);
-	list_init(&p->link);
-	list_push(&u->pubs, &p->link);
-	snprintf(p->mid, sizeof(p->mid), "%s", theirs->mid);
-	int ret = hold_codec(p, a->codec);
-	if (ret < 0) {
-		pub_free(p);
-		return ret;
+	list_each_safe (i, &u->tracks) {
+		struct track *t = container_of(i, struct track, link);
+		if (!sdp_by_mid(offer, t->mid))
+			track_free(t);
 	}
-	*out = p;
-	return 0;
 }
 
-static void find_ssrcs(const struct sdp_media *m, struct media_track_config *c)
+static int make_answer(struct user *u, const struct sdp *offer, struct sdp **answer,
+		       struct rtp_extmap *map, struct fail *f)
 {
-	if (m->n_ssrcs)
-		c->ssrc = m->ssrcs[0].ssrc;
-	for (unsigned i = 0; i < m->n_ssrc_groups; i++)
-		if (!strcmp(m->ssrc_groups[i].semantics, "FID") && m->ssrc_groups[i].n == 2) {
-			c->ssrc = m->ssrc_groups[i].ssrc[0];
-			c->rtx_ssrc = m->ssrc_groups[i].ssrc[1];
-			return;
-		}
-}
-
-static int route(struct user *u, struct pub *p, const struct sdp_media *theirs,
-		 const struct sdp_agreed *a)
-{
-	struct media *m = u->room->rooms->config.media;
-	struct media_track_config c = {.codec = p->codec,
-				       .pt = a->pt,
-				       .rtx_pt = a->rtx_pt,
-				       .nack = a->nack,
-				       .pli = a->pli,
-				       .fir = a->fir,
-				       .twcc = a->twcc,
-				       .remb = a->remb};
-
-	memcpy(c.mid, p->mid, sizeof(c.mid));
-	find_ssrcs(theirs, &c);
-	for (unsigned i = 0; i < a->n_rids && i < MEDIA_LAYERS_MAX; i++)
-		snprintf(c.rid[c.n_rids++], sizeof(c.rid[0]), "%s", a->rid[i]);
-	if (p->track)
-		return media_track_change(m, p->track, &c);
-	p->track = media_new_id(m);
-	int ret = media_track_new(m, u->in.peer, p->track, &c);
-	return ret < 0 ? ret : announce(p);
-}
-
-static int take_section(struct user *u, const struct sdp_media *ours,
-			const struct sdp_media *theirs, const char *source)
-{
-	struct sdp_agreed a;
-	struct pub *p = find(u, theirs->mid);
-
-	sdp_agree(&a, ours, theirs);
-	bool sends = a.alive && a.codec && a.direction & SDP_RECVONLY &&
-		     (theirs->kind == SDP_AUDIO || theirs->kind == SDP_VIDEO);
-	if (p && (!sends || p->codec != rtp_codec_of(a.codec->name))) {
-		pub_free(p);
-		p = NULL;
-	}
-	if (!sends)
-		return 0;
-	int ret = p ? 0 : pub_new(&p, u, theirs, &a);
-	if (ret < 0)
-		return ret;
-	const char *guess = theirs->kind == SDP_AUDIO ? "microphone" : "camera";
-	if (source || !p->source[0])
-		snprintf(p->source, sizeof(p->source), "%s", source ? source : guess);
-	return route(u, p, theirs, &a);
-}
-
-static void set_extensions(struct user *u, const struct sdp *answer)
-{
-	struct rtp_extmap map = {0};
-
-	for (unsigned i = 0; i < answer->n_media; i++)
-		for (unsigned k = 0; k < answer->media[i].n_exts; k++) {
-			int kind = rtp_ext_of(answer->media[i].exts[k].uri);
-			if (kind >= 0)
-				rtp_extmap_set(&map, (enum rtp_ext_kind)kind,
-					       answer->media[i].exts[k].id);
-		}
-	media_peer_extensions(u->room->rooms->config.media, u->in.peer, &map);
-}
-
-/* New credentials in a renegotiation are an ICE restart, which our answer must go along with. */
-static int restart_if_asked(struct user *u, const struct sdp *offer)
-{
-	const struct sdp_media *m = sdp_transport_media(offer);
-
-	if (!m || !m->transport.ufrag || !u->in.remote_ufrag[0] ||
-	    !strcmp(m->transport.ufrag, u->in.remote_ufrag))
-		return 0;
-	return media_peer_restart(u->room->rooms->config.media, u->in.peer, &u->in.local);
-}
-
-static int answer_to(struct user *u, const struct sdp *offer, struct sdp **answer,
-		     struct sdp_error *err)
-{
+	struct sfu *s = u->room->sfu;
+	struct sdp_error err = {0};
 	struct sdp_local local;
-	struct sdp_wish *wish = calloc(offer->n_media + 1, sizeof(*wish));
+	struct sdp_wish *wish = calloc(offer->n_media ? offer->n_media : 1, sizeof(*wish));
 
 	if (!wish)
-		return -ENOMEM;
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	for (unsigned i = 0; i < offer->n_media; i++)
 		sdp_wish_receive(&wish[i], &offer->media[i]);
-	line_describe(&u->in, &local);
-	int ret = sdp_answer(answer, offer, wish, &local, err);
+	link_local(u->pub, &local);
+	local.session_id = s->session_seq;
+	local.version = ++s->session_seq;
+	int ret = sdp_answer(answer, offer, wish, &local, &err);
 	free(wish);
-	return ret;
+	if (ret == -EPROTO)
+		return fail_set(f, FAIL_BAD_SDP, "%s", err.reason);
+	if (ret < 0)
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	link_extmap(map, *answer);
+	return 0;
 }
 
-static int accept(struct user *u, const struct sdp *offer, const struct sdp *answer,
-		  const char *(*source)(void *arg, const char *mid), void *arg)
+/* The transport of an offer, checked: there must be one section that is alive. */
+static int take_transport(struct user *u, const struct sdp *offer, struct fail *f)
 {
-	int ret = line_remote(&u->in, offer);
+	const struct sdp_media *m = sdp_transport_media(offer);
+	struct room *r = u->room;
 
-	if (ret < 0)
-		return ret;
-	set_extensions(u, answer);
-	for (unsigned i = 0; !ret && i < offer->n_media; i++) {
-		const struct sdp_media *theirs = &offer->media[i];
-		if (theirs->mid)
-			ret = take_section(u, &answer->media[i], theirs,
-					   source ? source(arg, theirs->mid) : NULL);
+	if (!m)
+		return fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
+	if (!u->pub) {
+		struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &u->owner};
+		return link_new(&u->pub, r->sfu->opts.links, &lo, f);
 	}
-	return ret;
+	return link_is_restart(u->pub, m->transport.ufrag) ? link_restart(u->pub, f) : 0;
 }
 
-int publish(struct user *u, const char *text, size_t len,
-	    const char *(*source)(void *arg, const char *mid), void *arg, struct buf *out,
-	    struct sdp_error *err)
+int user_produce(struct user *u, const char *text, size_t len, const struct source_hint *hints,
+		 size_t n_hints, struct buf *out, struct fail *f)
 {
-	struct sdp *offer, *answer = NULL;
-	int ret = sdp_parse(&offer, text, len, err);
+	struct sdp *offer = NULL, *answer = NULL, *old;
+	struct sdp_error err = {0};
+	struct rtp_extmap map;
+	int ret = sdp_parse(&offer, text, len, &err);
 
+	user_touch(u);
 	if (ret < 0)
-		return ret == -E2BIG ? -EBADMSG : ret;
-	ret = u->in.peer ? 0 : line_open(&u->in, u, false);
-	if (!ret)
-		ret = restart_if_asked(u, offer);
-	if (!ret)
-		ret = answer_to(u, offer, &answer, err);
-	if (!ret)
-		ret = accept(u, offer, answer, source, arg);
-	if (ret == -EINVAL) {
-		*err = (struct sdp_error){.reason = "ICE credentials or fingerprint are too long"};
-		ret = -EPROTO;
+		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
+				err.line, err.reason);
+	if (take_transport(u, offer, f) < 0 || make_answer(u, offer, &answer, &map, f) < 0 ||
+	    link_remote(u->pub, sdp_transport_media(offer), f) < 0 ||
+	    link_extensions(u->pub, &map, f) < 0) {
+		ret = -1;
+		goto out;
 	}
-	if (!ret)
-		ret = sdp_write(answer, out);
-	if (!ret)
-		ret = buf_append(out, "", 1);
+	ret = update_tracks(u, offer, answer, hints, n_hints, f);
+	drop_unmentioned(u, offer);
+	old = u->pub_answer;
+	u->pub_answer = answer;
+	answer = NULL;
+	sdp_free(old);
+	if (!ret && sdp_write(u->pub_answer, out) < 0)
+		ret = fail_set(f, FAIL_NO_MEMORY, NULL);
+	notify_tracks(u);
+out:
 	sdp_free(answer);
 	sdp_free(offer);
 	return ret;

@@ -1,135 +1,118 @@
-/* Rooms and users: see room.h. */
+/* Rooms: making, finding and ending them. */
 #include "room.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
-#include "base/clock.h"
-#include "publish.h"
-#include "receive.h"
+#include "base/log.h"
+#include "event/event.h"
+#include "link.h"
+#include "whep.h"
 
-void rooms_init(struct rooms *r, const struct rooms_config *c)
+void sfu_init(struct sfu *s, const struct sfu_opts *opts)
 {
-	*r = (struct rooms){.config = *c};
-	map_init(&r->by_id);
-	map_init(&r->by_peer);
+	*s = (struct sfu){.opts = *opts};
+	map_init(&s->rooms);
+	map_init(&s->numbers);
+	map_init(&s->sessions);
+	s->session_seq = (uint64_t)clock_wall_us();
 }
 
-void rooms_done(struct rooms *r)
+void sfu_done(struct sfu *s)
 {
-	map_each (i, &r->by_id)
-		room_free(container_of(i, struct room, node));
-	map_done(&r->by_id);
-	map_done(&r->by_peer);
+	map_each (n, &s->rooms)
+		room_free(container_of(n, struct room, node), "shutdown");
+	map_done(&s->rooms);
+	map_done(&s->numbers);
+	map_done(&s->sessions);
 }
 
-struct room *room_find(const struct rooms *r, const char *id)
+void room_draw_id(char out[static 17])
 {
-	struct map_node *n = map_get(&r->by_id, id, strlen(id));
+	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+	uint8_t r[16];
+
+	if (getrandom(r, sizeof(r), 0) != sizeof(r))
+		abort(); /* cannot happen after boot; guessable ids would be worse */
+	for (int i = 0; i < 16; i++)
+		out[i] = letters[r[i] % 32];
+	out[16] = '\0';
+}
+
+struct room *room_get(const struct sfu *s, const char *id)
+{
+	struct map_node *n = map_get(&s->rooms, id, strlen(id));
+
 	return n ? container_of(n, struct room, node) : NULL;
 }
 
-int room_new(struct room **out, struct rooms *rooms, const char *id)
+struct room *room_by_number(const struct sfu *s, uint64_t number)
 {
-	if (room_find(rooms, id))
-		return -EEXIST;
-	if (rooms->by_id.n >= rooms->config.max_rooms)
-		return -ENOSPC;
+	struct map_node *n = map_get(&s->numbers, &number, sizeof(number));
+
+	return n ? container_of(n, struct room, by_number) : NULL;
+}
+
+int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f)
+{
+	char drawn[17];
+	struct event ev;
+
+	if (!id) {
+		room_draw_id(drawn);
+		id = drawn;
+	}
+	if (!id_valid(id, strlen(id)))
+		return fail_set(f, FAIL_BAD_ID, NULL);
+	if (room_get(s, id))
+		return fail_set(f, FAIL_ROOM_EXISTS, NULL);
+	if (s->rooms.n >= s->opts.max_rooms)
+		return fail_set(f, FAIL_LIMIT, "there are %zu rooms already", s->rooms.n);
 	struct room *r = calloc(1, sizeof(*r));
 	if (!r)
-		return -ENOMEM;
-	r->rooms = rooms;
-	snprintf(r->id, sizeof(r->id), "%s", id);
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	r->sfu = s;
 	r->created_us = clock_wall_us();
-	r->thread = media_place(rooms->config.media);
-	r->number = media_new_id(rooms->config.media);
-	list_init(&r->users);
-	if (map_put(&rooms->by_id, &r->node, r->id, strlen(r->id)) < 0) {
+	snprintf(r->id, sizeof(r->id), "%s", id);
+	map_init(&r->users);
+	list_init(&r->listeners);
+	list_init(&r->viewers);
+	r->thread = links_place(s->opts.links);
+	r->number = ++s->last_number;
+	if (map_put(&s->rooms, &r->node, r->id, strlen(r->id)) < 0) {
 		free(r);
-		return -ENOMEM;
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	}
-	*out = r;
+	if (map_put(&s->numbers, &r->by_number, &r->number, sizeof(r->number)) < 0) {
+		map_remove(&s->rooms, &r->node);
+		free(r);
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	}
+	metric_add(&s->n_rooms, 1);
+	event_start(&ev, s->opts.events, "room", r->id, NULL);
+	event_send(&ev, s->opts.events);
+	*rp = r;
 	return 0;
 }
 
-void room_free(struct room *r)
+void room_free(struct room *r, const char *reason)
 {
-	list_each_safe (i, &r->users)
-		user_free(container_of(i, struct user, link));
-	map_remove(&r->rooms->by_id, &r->node);
+	struct sfu *s = r->sfu;
+	struct event ev;
+
+	r->ending = true; /* nobody needs new offers any more */
+	map_each (n, &r->users)
+		user_free(container_of(n, struct user, node), reason);
+	viewers_end(r, reason);
+	notify_closed(&r->listeners, reason);
+	event_start(&ev, s->opts.events, "room-end", r->id, NULL);
+	json_str(&ev.json, "reason", reason);
+	event_send(&ev, s->opts.events);
+	map_remove(&s->rooms, &r->node);
+	map_remove(&s->numbers, &r->by_number);
+	metric_add(&s->n_rooms, -1);
+	map_done(&r->users);
 	free(r);
-}
-
-struct user *user_find(const struct room *r, const char *id)
-{
-	list_each (i, &r->users) {
-		struct user *u = container_of(i, struct user, link);
-		if (!strcmp(u->id, id))
-			return u;
-	}
-	return NULL;
-}
-
-/* Everything that is published already. */
-static int receive_all(struct user *u)
-{
-	list_each (i, &u->room->users) {
-		struct user *from = container_of(i, struct user, link);
-		if (from == u)
-			continue;
-		list_each (k, &from->pubs) {
-			int ret = receive_add(u, container_of(k, struct pub, link));
-			if (ret < 0 && ret != -ENOSPC)
-				return ret;
-		}
-	}
-	return 0;
-}
-
-int user_new(struct user **out, struct room *r, const char *id)
-{
-	if (user_find(r, id))
-		return -EEXIST;
-	if (r->n_users >= r->rooms->config.max_users)
-		return -ENOSPC;
-	struct user *u = calloc(1, sizeof(*u));
-	if (!u)
-		return -ENOMEM;
-	u->room = r;
-	snprintf(u->id, sizeof(u->id), "%s", id);
-	list_init(&u->pubs);
-	list_init(&u->wants);
-	list_init(&u->link);
-	list_push(&r->users, &u->link);
-	r->n_users++;
-	int ret = sections_new(&u->sections);
-	if (!ret)
-		ret = line_open(&u->out, u, true);
-	if (!ret)
-		ret = receive_all(u);
-	if (!ret)
-		ret = receive_offer(u, true);
-	if (ret < 0) {
-		user_free(u);
-		return ret;
-	}
-	*out = u;
-	return 0;
-}
-
-void user_free(struct user *u)
-{
-	list_each_safe (i, &u->pubs)
-		pub_free(container_of(i, struct pub, link));
-	list_each_safe (i, &u->wants)
-		receive_remove(container_of(i, struct want, user_link));
-	line_close(&u->in);
-	line_close(&u->out);
-	sections_free(u->sections);
-	free(u->offer);
-	list_remove(&u->link);
-	u->room->n_users--;
-	free(u);
 }

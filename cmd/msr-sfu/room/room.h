@@ -1,9 +1,12 @@
 /*
- * Rooms and their users, on the API's thread. What a user publishes and what it is sent is wired
- * to the media threads here; nothing of it touches a packet.
+ * Rooms, users and tracks: who is in a call, what each publishes, and what each was offered. Lives
+ * on the API thread alone; the media threads know only what link.h hands them.
  *
- *	rooms ── room ── user ─┬─ publish.h: its sending PeerConnection, pubs
- *	                       └─ receive.h: its receiving one, wants (a pub each) and offers
+ *	api/ ── calls ──> room.h ── link.h ──> media threads
+ *	     <── listeners (joined, tracks, offer ...) ──   <── reports, on the API thread
+ *
+ * Ownership: the sfu owns its rooms, a room its users, a user its tracks, links and sections. A
+ * listener belongs to whoever added it and is told `closed` before its room or user goes away.
  */
 #ifndef MSR_SFU_ROOM_ROOM_H
 #define MSR_SFU_ROOM_ROOM_H
@@ -12,111 +15,204 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/id.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "../fwd/media.h"
-#include "sdp/sdp.h"
+#include "base/metrics.h"
+#include "fail.h"
+#include "frame/frame.h"
+#include "loop/loop.h"
 #include "sdp/sections.h"
 
-struct rooms_config {
-	unsigned max_rooms, max_users; /* in all, and in a room */
-	struct media *media;	       /* lent */
-	const struct peer_env *env;    /* lent */
+struct events;
+struct json;
+struct link;
+struct link_in;
+struct link_out;
+struct links;
+
+#define TRACKS_MAX	32	       /* that one user publishes */
+#define OFFER_KEEP_US	10000000       /* an unanswered offer is not replaced earlier */
+#define CONNECTED_GRACE 30000000       /* µs a user stays after its last connection ended */
+#define TRACK_ID_SIZE	(ID_SIZE + 24) /* "user/mid" */
+
+struct viewer;
+
+struct sfu_opts {
+	struct loop *loop;	     /* lent: of the API thread */
+	struct links *links;	     /* lent: the media threads */
+	struct events *events;	     /* lent */
+	size_t max_rooms, max_users; /* rooms in all, users in a room */
+	int64_t user_timeout_us;     /* before the first connection */
 };
 
-struct rooms {
-	struct rooms_config config;
-	struct map by_id;
-	struct map by_peer; /* transports to users, for events */
+struct sfu {
+	struct sfu_opts opts;
+	struct map rooms;   /* by id */
+	struct map numbers; /* the same by number */
+	uint64_t last_number;
+	struct map sessions;  /* WHIP and WHEP, by id */
+	uint64_t session_seq; /* for o= of descriptions */
+	metric_t n_rooms, n_users, n_tracks, n_joins, n_expired, n_offers, n_answers, n_stale;
 };
 
 struct room {
-	struct rooms *rooms;
-	struct map_node node; /* in rooms.by_id */
+	struct map_node node; /* in sfu.rooms by id */
+	struct sfu *sfu;
+	struct map_node by_number; /* in sfu.numbers */
+	uint64_t number;	   /* what media threads call it */
 	char id[ID_SIZE];
-	int64_t created_us; /* since 1970 */
-	unsigned thread;    /* of the media */
-	media_id number;
-	struct list users; /* in order of joining */
-	unsigned n_users;
+	int64_t created_us; /* wall clock */
+	struct map users;   /* by id */
+	struct list listeners;
+	struct list viewers; /* WHEP */
+	unsigned thread;     /* media thread that it lives on */
+	bool ending;
 };
 
-/* One transport of a user. */
-struct line {
-	struct map_node node; /* in rooms.by_peer */
+/* Whose a link is; one of the two. */
+struct owner {
 	struct user *user;
-	media_id peer; /* 0: there is none */
-	struct peer_local local;
-	uint64_t session_id, version; /* of our descriptions */
-	bool connected;
-	char remote_ufrag[PEER_UFRAG_SIZE]; /* "" before theirs was taken */
+	struct viewer *viewer;
+};
+
+/* An offer to a user's receiving connection. */
+struct offer {
+	char *sdp; /* owned; NULL before the first */
+	size_t len;
+	uint64_t id; /* from 1 */
+	bool unanswered;
+	struct mono made;
 };
 
 struct user {
+	struct map_node node; /* in room.users by id */
 	struct room *room;
-	struct list link; /* in room.users */
 	char id[ID_SIZE];
+	char cname[17];	    /* of all it publishes (RFC 8834, section 4.9): random */
+	uint64_t joined;    /* counts up: who came first */
+	struct owner owner; /* of its links */
+	struct list listeners;
+	size_t n_listeners;
 
-	struct line in; /* what it sends */
-	struct list pubs;
+	struct link *pub;	/* what it sends through; NULL before produce */
+	struct sdp *pub_answer; /* our last answer; tracks lend their codec from it */
+	struct list tracks;	/* what it publishes */
+	size_t n_tracks;
 
-	struct line out; /* what it receives */
-	struct list wants;
-	struct sections *sections;
-	uint64_t offer_id; /* of the last offer; 0: none yet */
-	char *offer;	   /* its text, owned */
-	bool offer_unanswered;
+	struct link *sub;	   /* what it receives through; NULL for WHIP */
+	struct sections *sections; /* of sub */
+	struct slot *slots;	   /* SECTIONS_MAX of them */
+	struct offer offer;
+	struct loop_timer offer_timer; /* replaces an offer that stays unanswered */
+
+	struct session *session; /* WHIP; NULL otherwise */
+	struct loop_timer expiry;
+	struct mono last_sign; /* call, event stream or connection */
+	bool was_connected;
 };
 
-/* A published track. */
-struct pub {
+/* A section of a user's offers. */
+struct slot {
+	struct track *track;  /* what it offers; NULL when free */
+	struct link_out *out; /* while media flows */
+};
+
+struct track {
+	struct list link; /* in user.tracks */
 	struct user *user;
-	struct list link;  /* in user.pubs */
-	struct list wants; /* of receivers */
-	media_id track;
+	char id[TRACK_ID_SIZE];
+	char mid[32];
 	enum sdp_kind kind;
-	enum rtp_codec codec;
-	struct sdp *holder; /* keeps `described` */
-	const struct sdp_codec *described;
-	bool rtx;
-	char mid[RTP_MID_MAX + 1];
-	char source[16]; /* "microphone", "camera", "screen" */
+	enum frame_source source;
+	struct sdp_agreed agreed; /* codec lent by user.pub_answer */
+	uint32_t ssrc, rtx_ssrc;  /* towards all receivers */
+	struct link_in *in;
 };
 
-/* A receiver's interest in a published track. */
-struct want {
-	struct user *user;
-	struct pub *pub;
-	struct list user_link, pub_link;
-	unsigned section;
-	uint32_t ssrc, rtx_ssrc;
-	media_id sub; /* 0: not sent yet */
+/* ---- rooms ---- */
+
+void sfu_init(struct sfu *s, const struct sfu_opts *opts);
+void sfu_done(struct sfu *s);
+/* 80 random bits in letters that nobody mistakes for each other, and a NUL. */
+void room_draw_id(char out[static 17]);
+/* `id` NULL draws one. Returns 0, or -1 with *f. */
+int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f);
+struct room *room_get(const struct sfu *s, const char *id);
+struct room *room_by_number(const struct sfu *s, uint64_t number);
+/* Ends it for everybody; `reason` goes into the `closed` event. */
+void room_free(struct room *r, const char *reason);
+
+/* ---- users ---- */
+
+/* A user with a receiving connection and its first offer. `replace` takes over an id in use. */
+int user_new(struct room *r, const char *id, bool replace, struct user **up, struct fail *f);
+/* A user that only publishes (WHIP). */
+int user_new_publisher(struct room *r, const char *id, struct user **up, struct fail *f);
+struct user *user_get(const struct room *r, const char *id);
+void user_free(struct user *u, const char *reason);
+bool user_connected(const struct user *u);
+/* Reports of its links. A sending connection that ended takes its tracks with it. */
+void user_link_connected(struct user *u);
+void user_link_ended(struct user *u, struct link *l, const char *reason);
+/* A call named the user: its clock starts anew. */
+void user_touch(struct user *u);
+
+/* What a mid shows, as a client says it. */
+struct source_hint {
+	const char *mid;
+	enum frame_source source;
 };
 
-void rooms_init(struct rooms *r, const struct rooms_config *c);
-void rooms_done(struct rooms *r);
+/*
+ * Publishes what `offer` offers, or changes what is published. The answer is appended to `answer`.
+ */
+int user_produce(struct user *u, const char *offer, size_t len, const struct source_hint *hints,
+		 size_t n_hints, struct buf *answer, struct fail *f);
+/* Answers the pending offer; `offer_id` 0 means the current one. */
+int user_consume(struct user *u, const char *answer, size_t len, uint64_t offer_id, struct fail *f);
 
-/* NULL when there is none. */
-struct room *room_find(const struct rooms *r, const char *id);
-/* `id` is valid. 0, -EEXIST, -ENOSPC at max_rooms, -ENOMEM. */
-int room_new(struct room **out, struct rooms *r, const char *id);
-void room_free(struct room *r);
+/* ---- offers (offer.c) ---- */
 
-struct user *user_find(const struct room *r, const char *id);
-/* 0, -EEXIST, -ENOSPC at max_users, -ENOMEM, or what media_peer_new returns. */
-int user_new(struct user **out, struct room *r, const char *id);
-/* Its tracks go from the others' offers to come. */
-void user_free(struct user *u);
+/* Offers `t` to `u`, or takes it back. The offers themselves are made by offer_refresh. */
+void offer_track(struct user *u, struct track *t);
+void offer_untrack(struct user *u, struct track *t);
+/* Makes a new offer if there is a change and one may be made now; true when it did. */
+bool offer_refresh(struct user *u);
+/* The same for all users of a room but `except` (NULL: all); calls `made` for each new offer. */
+void offer_refresh_room(struct room *r, const struct user *except,
+			void (*made)(void *arg, const struct user *u), void *arg);
+/* The offer that waits for an answer, or NULL. */
+const struct offer *offer_pending(const struct user *u);
+void offer_done(struct user *u);
 
-/* The user of a transport, for events; NULL when it is gone. */
-struct line *line_find(const struct rooms *r, media_id peer);
-/* 0 or what media_peer_new returns. */
-int line_open(struct line *l, struct user *u, bool controlling);
-void line_close(struct line *l);
-/* Our side of a description; the candidates are lent until the next call. */
-void line_describe(struct line *l, struct sdp_local *out);
-/* Hands over what their description says of the transport. 0, -EINVAL (credentials do not fit). */
-int line_remote(struct line *l, const struct sdp *theirs);
+/* ---- tracks (publish.c) ---- */
+
+void tracks_free(struct user *u);
+const char *track_codec(const struct track *t); /* "opus" */
+
+/* ---- telling others (notify.c) ---- */
+
+struct listener {
+	struct list link;  /* in room.listeners or user.listeners */
+	struct user *user; /* whose it is; NULL for a room's */
+	void (*event)(void *arg, const char *name, const char *json, size_t len);
+	void (*closed)(void *arg, const char *reason); /* afterwards it is unlinked */
+	void *arg;
+};
+/* A user's listener gets the pending offer at once. */
+void listen_user(struct user *u, struct listener *l);
+void listen_room(struct room *r, struct listener *l);
+void listen_end(struct listener *l);
+
+/* `reason` may be NULL. */
+void notify_user_event(struct room *r, const char *name, const struct user *u, const char *reason);
+void notify_tracks(struct user *u);
+void notify_speaker(struct room *r, const struct user *u, int level);
+void notify_offer(struct user *u);
+void notify_closed(struct list *listeners, const char *reason);
+/* Members "id", "kind", "codec", "source" of each track. */
+void tracks_json(const struct user *u, struct json *j, const char *key);
 
 #endif

@@ -74,6 +74,31 @@ static void start(uint16_t min, uint16_t max, bool tcp)
 	CHECK_INT(peer_env_new(&env, &c), 0);
 }
 
+static bool is_free(uint16_t port, int type)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	bool ok = bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+	close(fd);
+	return ok;
+}
+
+/* The first of `n` ports in a row that nobody has, below those that the kernel gives away. */
+static uint16_t free_range(unsigned n)
+{
+	unsigned first = 20000 + (unsigned)getpid() % 10000, found = 0;
+
+	for (; found < n && first < 32000; found++)
+		if (!is_free((uint16_t)(first + found), SOCK_DGRAM) ||
+		    !is_free((uint16_t)(first + found), SOCK_STREAM)) {
+			first += found + 1;
+			found = (unsigned)-1;
+		}
+	return (uint16_t)first;
+}
+
 /* Turns the loop until `*what` is at least `n`, or 5 s have passed. */
 static bool until(const unsigned *what, unsigned n)
 {
@@ -210,7 +235,8 @@ TEST(a_full_range_is_an_error_and_recovers)
 	struct peer *p[3];
 	unsigned used, total;
 
-	start(42310, 42311, true);
+	uint16_t port = free_range(2);
+	start(port, (uint16_t)(port + 1), true);
 	CHECK_INT(peer_new(&p[0], env, true, &local), 0);
 	CHECK_INT(local.n_candidates, 2); /* UDP and TCP */
 	CHECK_INT(peer_new(&p[1], env, true, &local), 0);
@@ -239,7 +265,8 @@ TEST(joining_and_leaving_leaks_no_descriptor_and_no_port)
 {
 	unsigned before = 0;
 
-	start(42320, 42329, true);
+	uint16_t port = free_range(10);
+	start(port, (uint16_t)(port + 9), true);
 	for (int i = 0; i < 12; i++) {
 		struct end a, b;
 		join(&a, &b, i & 1);

@@ -1,0 +1,191 @@
+/* WHIP (RFC 9725) and WHEP: publishing and playing with one HTTP request. */
+#include "api.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../room/session.h"
+#include "../room/whep.h"
+#include "base/buf.h"
+
+#define SDP_TYPE  "application/sdp"
+#define FRAG_TYPE "application/trickle-ice-sdpfrag"
+#define RETRY_S	  "2" /* seconds after which a player may ask again */
+
+/* Parameters behind a semicolon do not matter. False: replied. */
+static bool has_type(struct web_req *req, const char *type)
+{
+	const char *got = web_header(req, "content-type");
+	size_t n = strlen(type);
+
+	if (got && !strncasecmp(got, type, n) && (!got[n] || got[n] == ';' || got[n] == ' '))
+		return true;
+	web_reply_error(req, 415, "media_type", "the Content-Type is %s", type);
+	return false;
+}
+
+static void reply_session(struct web_req *req, const struct session *ss, const struct buf *answer)
+{
+	web_reply_header(req, "Location", "/sessions/%s", ss->id);
+	web_reply_header(req, "ETag", "\"%llu\"", (unsigned long long)ss->etag);
+	web_reply_header(req, "Accept-Patch", FRAG_TYPE);
+	web_reply(req, 201, SDP_TYPE, buf_data(answer), buf_len(answer));
+}
+
+/* A user of that name that publishes here from now on, with its session. */
+static int whip_user(struct room *r, const char *id, struct user **u, struct fail *f)
+{
+	struct user *old = user_get(r, id);
+
+	if (old && user_connected(old))
+		return fail_set(f, FAIL_USER_EXISTS, "the user is connected");
+	if (old)
+		user_free(old, "replaced");
+	if (user_new_publisher(r, id, u, f) < 0)
+		return -1;
+	if (session_new(r->sfu, &(*u)->session, f) < 0) {
+		user_free(*u, "failed");
+		return -1;
+	}
+	(*u)->session->user = *u;
+	return 0;
+}
+
+static int publish(struct room *r, struct web_req *req, struct user **u, struct buf *answer,
+		   struct fail *f)
+{
+	size_t len;
+	const char *offer = web_body(req, &len);
+
+	if (whip_user(r, web_param(req, "user"), u, f) < 0)
+		return -1;
+	if (user_produce(*u, offer, len, NULL, 0, answer, f) < 0) {
+		user_free(*u, "failed");
+		return -1;
+	}
+	return 0;
+}
+
+static void ignore(void *arg, const struct user *u)
+{
+	(void)arg, (void)u;
+}
+
+static void post_whip(void *arg, struct web_req *req)
+{
+	struct sfu *sfu = arg;
+	struct buf answer;
+	struct user *u;
+	struct fail f;
+
+	if (!has_type(req, SDP_TYPE) || !path_id(req, "room") || !path_id(req, "user"))
+		return;
+	struct room *r = room_get(sfu, web_param(req, "room"));
+	bool made = !r;
+	if (made && room_new(sfu, web_param(req, "room"), &r, &f) < 0) {
+		reply_fail(req, &f);
+		return;
+	}
+	buf_init(&answer, 0);
+	if (publish(r, req, &u, &answer, &f) == 0) {
+		offer_refresh_room(r, u, ignore, NULL);
+		reply_session(req, u->session, &answer);
+	} else {
+		reply_fail(req, &f);
+		if (made)
+			room_free(r, "failed");
+	}
+	buf_done(&answer);
+}
+
+static void post_whep(void *arg, struct web_req *req)
+{
+	const char *user = web_param(req, "user");
+	struct session *ss;
+	struct room *r;
+	struct fail f;
+	struct buf answer;
+	size_t len;
+	const char *offer = web_body(req, &len);
+
+	if (!has_type(req, SDP_TYPE) || !path_id(req, "room") || (*user && !path_id(req, "user")))
+		return;
+	buf_init(&answer, 0);
+	r = room_get(arg, web_param(req, "room"));
+	int ret = r ? viewer_new(r, *user ? user : NULL, offer, len, &answer, &ss, &f)
+		    : fail_set(&f, FAIL_NOT_PUBLISHING, NULL);
+	if (ret == 0) {
+		reply_session(req, ss, &answer);
+	} else {
+		if (f.code == FAIL_NOT_PUBLISHING)
+			web_reply_header(req, "Retry-After", RETRY_S);
+		reply_fail(req, &f);
+	}
+	buf_done(&answer);
+}
+
+static struct session *path_session(struct sfu *sfu, struct web_req *req)
+{
+	struct session *ss = session_get(sfu, web_param(req, "session"));
+
+	if (!ss)
+		web_reply_error(req, 404, "not_found", "there is no such session; it has ended");
+	return ss;
+}
+
+/* RFC 9725, section 4.3.1: trickling names the ICE session it belongs to. False: replied. */
+static bool etag_matches(struct web_req *req, const struct session *ss)
+{
+	const char *want = web_header(req, "if-match");
+
+	if (!want || !strcmp(want, "*"))
+		return true;
+	if (want[0] == '"' && strtoull(want + 1, NULL, 10) == ss->etag)
+		return true;
+	web_reply_error(req, 412, "etag", "the ICE session has changed; its ETag is \"%llu\"",
+			(unsigned long long)ss->etag);
+	return false;
+}
+
+static void patch_session(void *arg, struct web_req *req)
+{
+	struct session *ss = path_session(arg, req);
+	struct buf reply;
+	struct fail f;
+	size_t len;
+	const char *frag = web_body(req, &len);
+
+	if (!ss || !has_type(req, FRAG_TYPE) || !etag_matches(req, ss))
+		return;
+	buf_init(&reply, 0);
+	int ret = session_patch(ss, frag, len, &reply, &f);
+	if (ret < 0) {
+		reply_fail(req, &f);
+	} else if (ret == 0) {
+		web_reply(req, 204, NULL, NULL, 0);
+	} else {
+		web_reply_header(req, "ETag", "\"%llu\"", (unsigned long long)ss->etag);
+		web_reply(req, 200, FRAG_TYPE, buf_data(&reply), buf_len(&reply));
+	}
+	buf_done(&reply);
+}
+
+static void delete_session(void *arg, struct web_req *req)
+{
+	struct session *ss = path_session(arg, req);
+
+	if (!ss)
+		return;
+	session_end(ss);
+	web_reply(req, 200, NULL, NULL, 0);
+}
+
+void whip_routes(struct web_server *s, struct sfu *sfu)
+{
+	web_route(s, "POST", "/whip/:room/:user", BODY_MAX, post_whip, sfu);
+	web_route(s, "POST", "/whep/:room", BODY_MAX, post_whep, sfu);
+	web_route(s, "POST", "/whep/:room/:user", BODY_MAX, post_whep, sfu);
+	web_route(s, "PATCH", "/sessions/:session", BODY_MAX, patch_session, sfu);
+	web_route(s, "DELETE", "/sessions/:session", 0, delete_session, sfu);
+}

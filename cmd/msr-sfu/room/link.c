@@ -1,0 +1,523 @@
+/*
+ * Links: SDP's words for media.h's. Media objects have numbers; a map from numbers to links and
+ * tracks tells what an event is about, and events about things already freed find nothing.
+ */
+#include "link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../fwd/media.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metrics.h"
+#include "room.h"
+
+struct links {
+	struct links_opts opts;
+	struct peer_env *env;
+	struct media *media;
+	struct map links; /* by media number */
+	struct map ins;
+	struct media_stats stats; /* the last sample, for the metrics */
+};
+
+struct link {
+	struct map_node node; /* in links.links */
+	struct links *all;
+	media_id id;
+	struct owner *owner; /* lent */
+	bool connected;
+	struct peer_local local;
+	struct sdp_candidate candidates[PEER_CANDIDATES_MAX]; /* of `local` */
+	struct peer_remote remote;			      /* ufrag empty: none yet */
+};
+
+struct link_in {
+	struct map_node node; /* in links.ins */
+	struct links *all;
+	media_id id;
+	struct track *owner; /* lent */
+};
+
+struct link_out {
+	struct links *all;
+	media_id id;
+};
+
+/* ---- events ---- */
+
+static void on_event(void *arg, const struct media_event *e)
+{
+	struct links *ls = arg;
+	struct map_node *n;
+
+	switch (e->kind) {
+	case MEDIA_CONNECTED:
+		if ((n = map_get(&ls->links, &e->peer, sizeof(e->peer)))) {
+			struct link *l = container_of(n, struct link, node);
+			l->connected = true;
+			ls->opts.connected(l->owner, l);
+		}
+		break;
+	case MEDIA_ENDED:
+		if ((n = map_get(&ls->links, &e->peer, sizeof(e->peer)))) {
+			struct link *l = container_of(n, struct link, node);
+			l->connected = false;
+			ls->opts.ended(l->owner, l, peer_end_name(e->why));
+		}
+		break;
+	case MEDIA_SPEAKER:
+		n = e->track ? map_get(&ls->ins, &e->track, sizeof(e->track)) : NULL;
+		ls->opts.speaker(ls->opts.arg, e->room,
+				 n ? container_of(n, struct link_in, node)->owner : NULL, e->level);
+		break;
+	case MEDIA_TRACK_LIVE:
+		break;
+	}
+}
+
+/* ---- metrics ---- */
+
+static double sample(void *arg)
+{
+	return (double)*(const uint64_t *)arg;
+}
+
+/* The first metric rendered takes the sample that the others show. */
+static double fresh_sample(void *arg)
+{
+	struct links *ls = arg;
+
+	media_stats(ls->media, &ls->stats);
+	return (double)ls->stats.peers;
+}
+
+static double ports_used(void *arg)
+{
+	struct links *ls = arg;
+	unsigned used, total;
+
+	peer_env_ports(ls->env, &used, &total);
+	return used;
+}
+
+static void list_metrics(struct links *ls)
+{
+	struct metrics *m = ls->opts.metrics;
+	struct media_stats *s = &ls->stats;
+	const struct {
+		const char *name, *help;
+		uint64_t *value;
+	} rows[] = {
+	    {"msr_sfu_subscriptions", "Tracks sent to receivers", &s->subs},
+	    {"msr_sfu_rx_packets_total", "Packets received", &s->rx_packets},
+	    {"msr_sfu_rx_bytes_total", "Bytes received", &s->rx_bytes},
+	    {"msr_sfu_tx_packets_total", "Packets sent", &s->tx_packets},
+	    {"msr_sfu_tx_bytes_total", "Bytes sent", &s->tx_bytes},
+	    {"msr_sfu_tx_calls_total", "System calls that sent them", &s->tx_calls},
+	    {"msr_sfu_tx_dropped_total", "Packets that a full socket refused", &s->tx_dropped},
+	    {"msr_sfu_rx_unauthentic_total", "Packets that SRTP refused", &s->rx_unauthentic},
+	    {"msr_sfu_rx_stray_total", "Datagrams from addresses not validated, or of no use",
+	     &s->rx_stray},
+	    {"msr_sfu_rx_unknown_total", "RTP packets of no track", &s->rx_unknown},
+	    {"msr_sfu_nacks_sent_total", "Packets asked for again", &s->nacks_sent},
+	    {"msr_sfu_nacks_received_total", "Packets we were asked for again", &s->nacks_received},
+	    {"msr_sfu_retransmitted_total", "Packets sent again", &s->retransmitted},
+	    {"msr_sfu_not_kept_total", "Packets asked for that were too old", &s->not_kept},
+	    {"msr_sfu_key_requests_sent_total", "Key frames asked for", &s->key_requests_sent},
+	    {"msr_sfu_key_requests_received_total", "Key frames that receivers asked for",
+	     &s->key_requests_received},
+	    {"msr_sfu_events_lost_total", "Events that the interface did not keep up with",
+	     &s->events_lost},
+	};
+
+	metrics_call(m, "msr_sfu_peers", NULL, "Peer connections", fresh_sample, ls);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		metrics_call(m, rows[i].name, NULL, rows[i].help, sample, rows[i].value);
+	metrics_call(m, "msr_sfu_ports_used", NULL, "Media ports in use", ports_used, ls);
+}
+
+/* ---- all links ---- */
+
+int links_new(struct links **lp, const struct links_opts *opts)
+{
+	const char *const only[] = {opts->rtc_address, NULL};
+	struct links *ls = calloc(1, sizeof(*ls));
+	int ret;
+
+	if (!ls)
+		return -ENOMEM;
+	ls->opts = *opts;
+	map_init(&ls->links);
+	map_init(&ls->ins);
+	struct peer_env_config ec = {
+	    .addresses = opts->rtc_address ? only : NULL,
+	    .public_ip = opts->public_ip,
+	    .min_port = opts->min_port,
+	    .max_port = opts->max_port,
+	    .tcp = true,
+	};
+	ret = peer_env_new(&ls->env, &ec);
+	if (ret < 0) {
+		log_error("cannot use the media addresses: %s; see --rtc-address and --public-ip",
+			  strerror(-ret));
+		links_free(ls);
+		return ret;
+	}
+	struct media_config mc = {
+	    .threads = opts->threads,
+	    .env = ls->env,
+	    .loop = opts->loop,
+	    .event = on_event,
+	    .arg = ls,
+	};
+	ret = media_start(&ls->media, &mc);
+	if (ret < 0) {
+		log_error("cannot start the media threads: %s", strerror(-ret));
+		links_free(ls);
+		return ret;
+	}
+	list_metrics(ls);
+	*lp = ls;
+	return 0;
+}
+
+void links_free(struct links *ls)
+{
+	if (!ls)
+		return;
+	media_stop(ls->media);
+	peer_env_free(ls->env);
+	map_done(&ls->links);
+	map_done(&ls->ins);
+	free(ls);
+}
+
+unsigned links_place(const struct links *ls)
+{
+	return media_place(ls->media);
+}
+
+uint32_t link_ssrc(struct links *ls)
+{
+	return media_new_ssrc(ls->media);
+}
+
+/* What went wrong in a command, in the interface's words. */
+static int media_fail(struct fail *f, int err)
+{
+	switch (err) {
+	case -EADDRINUSE:
+	case -EMFILE:
+		return fail_set(f, FAIL_NO_PORTS, NULL);
+	case -EAGAIN:
+		return fail_set(f, FAIL_LIMIT, "the media thread is overloaded; try again");
+	case -EINVAL:
+		return fail_set(f, FAIL_BAD_SDP,
+				"the transport cannot be used: credentials, "
+				"fingerprint or setup");
+	default:
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	}
+}
+
+/* ---- one link ---- */
+
+static void fill_candidates(struct link *l)
+{
+	for (unsigned i = 0; i < l->local.n_candidates; i++) {
+		const struct peer_candidate *c = &l->local.candidate[i];
+		l->candidates[i] = (struct sdp_candidate){
+		    .foundation = c->foundation,
+		    .address = c->address,
+		    .priority = c->priority,
+		    .port = c->port,
+		    .component = 1,
+		    .tcp = c->tcp,
+		    .tcp_type = c->tcp ? SDP_TCP_PASSIVE : SDP_TCP_NONE,
+		    .type = SDP_HOST,
+		};
+	}
+}
+
+int link_new(struct link **lp, struct links *ls, const struct link_opts *opts, struct fail *f)
+{
+	struct link *l = calloc(1, sizeof(*l));
+	struct media_peer_config c = {
+	    .thread = opts->thread, .room = opts->room, .controlling = opts->we_offer};
+
+	if (!l)
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	l->all = ls;
+	l->owner = opts->owner;
+	int ret = media_peer_new(ls->media, &c, &l->id, &l->local);
+	if (ret < 0) {
+		free(l);
+		return media_fail(f, ret);
+	}
+	fill_candidates(l);
+	if (map_put(&ls->links, &l->node, &l->id, sizeof(l->id)) < 0) {
+		media_peer_close(ls->media, l->id);
+		free(l);
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	}
+	*lp = l;
+	return 0;
+}
+
+void link_free(struct link *l)
+{
+	if (!l)
+		return;
+	media_peer_close(l->all->media, l->id);
+	map_remove(&l->all->links, &l->node);
+	free(l);
+}
+
+bool link_connected(const struct link *l)
+{
+	return l->connected;
+}
+
+void link_local(const struct link *l, struct sdp_local *local)
+{
+	*local = (struct sdp_local){
+	    .ufrag = l->local.ufrag,
+	    .pwd = l->local.pwd,
+	    .fingerprint = {.hash = "sha-256", .len = 32},
+	    .candidates = l->candidates,
+	    .n_candidates = l->local.n_candidates,
+	    .end_of_candidates = true,
+	};
+	memcpy(local->fingerprint.value, peer_env_fingerprint(l->all->env), 32);
+}
+
+static bool to_peer_candidate(struct peer_candidate *out, const struct sdp_candidate *c)
+{
+	if (c->tcp || c->component != 1 || strlen(c->address) >= sizeof(out->address))
+		return false;
+	*out = (struct peer_candidate){.priority = c->priority, .port = c->port};
+	snprintf(out->address, sizeof(out->address), "%s", c->address);
+	snprintf(out->foundation, sizeof(out->foundation), "%.32s", c->foundation);
+	return true;
+}
+
+static int send_remote(struct link *l, const struct sdp_media *m)
+{
+	struct peer_candidate c[PEER_REMOTE_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; m && i < m->n_candidates && n < PEER_REMOTE_MAX; i++)
+		n += to_peer_candidate(&c[n], &m->candidates[i]);
+	return media_peer_remote(l->all->media, l->id, &l->remote, c, n, m && m->end_of_candidates);
+}
+
+int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
+{
+	const struct sdp_transport *t = &m->transport;
+	struct peer_remote *r = &l->remote;
+
+	if (!t->ufrag || !t->pwd || !t->fingerprint.len || strlen(t->ufrag) >= sizeof(r->ufrag) ||
+	    strlen(t->pwd) >= sizeof(r->pwd))
+		return fail_set(f, FAIL_BAD_SDP,
+				"ICE credentials or fingerprint are missing or "
+				"too long");
+	snprintf(r->ufrag, sizeof(r->ufrag), "%s", t->ufrag);
+	snprintf(r->pwd, sizeof(r->pwd), "%s", t->pwd);
+	snprintf(r->hash, sizeof(r->hash), "%s", t->fingerprint.hash);
+	memcpy(r->fingerprint, t->fingerprint.value, sizeof(r->fingerprint));
+	r->fingerprint_len = t->fingerprint.len;
+	r->dtls_client = t->setup == SDP_PASSIVE;
+	int ret = send_remote(l, m);
+	return ret < 0 ? media_fail(f, ret) : 0;
+}
+
+void link_extmap(struct rtp_extmap *map, const struct sdp *answer)
+{
+	*map = (struct rtp_extmap){0};
+	for (unsigned i = 0; i < answer->n_media; i++) {
+		const struct sdp_media *m = &answer->media[i];
+		for (unsigned k = 0; k < m->n_exts; k++) {
+			int kind = rtp_ext_of(m->exts[k].uri);
+			if (kind >= 0)
+				rtp_extmap_set(map, (enum rtp_ext_kind)kind, m->exts[k].id);
+		}
+	}
+}
+
+int link_extensions(struct link *l, const struct rtp_extmap *map, struct fail *f)
+{
+	int ret = media_peer_extensions(l->all->media, l->id, map);
+
+	return ret < 0 ? media_fail(f, ret) : 0;
+}
+
+bool link_is_restart(const struct link *l, const char *ufrag)
+{
+	return l->remote.ufrag[0] && ufrag && strcmp(l->remote.ufrag, ufrag) != 0;
+}
+
+int link_restart(struct link *l, struct fail *f)
+{
+	int ret = media_peer_restart(l->all->media, l->id, &l->local);
+
+	return ret < 0 ? media_fail(f, ret) : 0;
+}
+
+int link_credentials(struct link *l, const char *ufrag, const char *pwd, struct fail *f)
+{
+	if (strlen(ufrag) >= sizeof(l->remote.ufrag) || strlen(pwd) >= sizeof(l->remote.pwd))
+		return fail_set(f, FAIL_BAD_SDP, "the ICE credentials are too long");
+	snprintf(l->remote.ufrag, sizeof(l->remote.ufrag), "%s", ufrag);
+	snprintf(l->remote.pwd, sizeof(l->remote.pwd), "%s", pwd);
+	int ret = send_remote(l, NULL);
+	return ret < 0 ? media_fail(f, ret) : 0;
+}
+
+void link_candidate(struct link *l, const struct sdp_candidate *c)
+{
+	struct peer_candidate pc;
+
+	if (to_peer_candidate(&pc, c))
+		media_peer_candidates(l->all->media, l->id, &pc, 1, false);
+}
+
+/* ---- tracks ---- */
+
+static void copy_text(char out[static RTP_MID_MAX + 1], const char *text)
+{
+	snprintf(out, RTP_MID_MAX + 1, "%s", text ? text : "");
+}
+
+/* SSRCs as the publisher signalled them; simulcast and Firefox signal none. */
+static void signalled_ssrcs(struct media_track_config *c, const struct sdp_media *m)
+{
+	for (unsigned i = 0; i < m->n_ssrc_groups; i++) {
+		const struct sdp_ssrc_group *g = &m->ssrc_groups[i];
+		if (!strcmp(g->semantics, "FID") && g->n >= 2) {
+			c->ssrc = g->ssrc[0];
+			c->rtx_ssrc = g->ssrc[1];
+			return;
+		}
+	}
+	if (m->n_ssrcs)
+		c->ssrc = m->ssrcs[0].ssrc;
+}
+
+static int track_config(struct media_track_config *c, const struct sdp_media *m,
+			const struct sdp_agreed *a)
+{
+	enum rtp_codec codec = rtp_codec_of(a->codec->name);
+
+	if (codec == RTP_CODEC_NONE)
+		return -EINVAL;
+	*c = (struct media_track_config){
+	    .codec = codec,
+	    .pt = a->pt,
+	    .rtx_pt = a->rtx_pt,
+	    .nack = a->nack,
+	    .pli = a->pli,
+	    .fir = a->fir,
+	    .twcc = a->twcc,
+	    .remb = a->remb,
+	};
+	copy_text(c->mid, m->mid);
+	for (unsigned i = 0; i < a->n_rids && i < MEDIA_LAYERS_MAX; i++)
+		copy_text(c->rid[c->n_rids++], a->rid[i]);
+	signalled_ssrcs(c, m);
+	return 0;
+}
+
+int link_receive(struct link *l, struct link_in **inp, struct track *owner,
+		 const struct sdp_media *theirs, const struct sdp_agreed *agreed, struct fail *f)
+{
+	struct links *ls = l->all;
+	struct link_in *in = calloc(1, sizeof(*in));
+	struct media_track_config c;
+
+	if (!in)
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	in->all = ls;
+	in->owner = owner;
+	in->id = media_new_id(ls->media);
+	int ret = track_config(&c, theirs, agreed);
+	if (!ret)
+		ret = map_put(&ls->ins, &in->node, &in->id, sizeof(in->id));
+	if (!ret) {
+		ret = media_track_new(ls->media, l->id, in->id, &c);
+		if (ret < 0)
+			map_remove(&ls->ins, &in->node);
+	}
+	if (ret < 0) {
+		free(in);
+		return media_fail(f, ret);
+	}
+	*inp = in;
+	return 0;
+}
+
+int link_receive_again(struct link_in *in, const struct sdp_media *theirs,
+		       const struct sdp_agreed *agreed, struct fail *f)
+{
+	struct media_track_config c;
+	int ret = track_config(&c, theirs, agreed);
+
+	if (!ret)
+		ret = media_track_change(in->all->media, in->id, &c);
+	return ret < 0 ? media_fail(f, ret) : 0;
+}
+
+void link_in_free(struct link_in *in)
+{
+	if (!in)
+		return;
+	media_track_close(in->all->media, in->id);
+	map_remove(&in->all->ins, &in->node);
+	free(in);
+}
+
+int link_send(struct link *l, const struct link_in *in, struct link_out **outp,
+	      const struct link_out_opts *o, struct fail *f)
+{
+	struct links *ls = l->all;
+	struct link_out *out = calloc(1, sizeof(*out));
+	struct media_sub_config c = {
+	    .peer = l->id,
+	    .track = in->id,
+	    .pt = o->pt,
+	    .rtx_pt = o->rtx_pt,
+	    .ssrc = o->ssrc,
+	    .rtx_ssrc = o->rtx_pt ? o->rtx_ssrc : 0,
+	    .nack = o->nack,
+	    .pli = o->pli,
+	    .fir = o->fir,
+	    .twcc = o->twcc,
+	    .remb = o->remb,
+	};
+
+	if (!out)
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	copy_text(c.mid, o->mid);
+	snprintf(c.cname, sizeof(c.cname), "%s", o->cname);
+	out->all = ls;
+	out->id = media_new_id(ls->media);
+	int ret = media_sub_new(ls->media, out->id, &c);
+	if (ret < 0) {
+		free(out);
+		return media_fail(f, ret);
+	}
+	*outp = out;
+	return 0;
+}
+
+void link_out_free(struct link_out *out)
+{
+	if (!out)
+		return;
+	media_sub_close(out->all->media, out->id);
+	free(out);
+}

@@ -1,0 +1,103 @@
+/*
+ * Between descriptions and media: turns what SDP says (lib/sdp) into commands to the media threads
+ * (fwd/media.h), and their events into reports about links. The rooms know the media threads only
+ * through this.
+ */
+#ifndef MSR_SFU_ROOM_LINK_H
+#define MSR_SFU_ROOM_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fail.h"
+#include "rtp/packet.h"
+#include "sdp/negotiate.h"
+
+struct link;	 /* one PeerConnection's transport */
+struct link_in;	 /* a track that comes in on it */
+struct link_out; /* a track that goes out on one */
+struct links;	 /* all media threads */
+struct loop;
+struct metrics;
+struct owner; /* room.h */
+struct track;
+
+struct links_opts {
+	struct loop *loop;	 /* lent; reports arrive from it */
+	struct metrics *metrics; /* lent */
+	unsigned threads;	 /* 0: one a core */
+	const char *public_ip;	 /* announced besides the local ones; NULL: none */
+	const char *rtc_address; /* the only local one to use; NULL: all */
+	uint16_t min_port, max_port;
+
+	/* Reports; the link may be freed in them. `owner` is what link_new was given. */
+	void (*connected)(struct owner *owner, struct link *l);
+	/* For good: ICE or DTLS failed, nothing was heard for 30 s, or it said goodbye. */
+	void (*ended)(struct owner *owner, struct link *l, const char *reason);
+	/* Who speaks in a room now, by its number; NULL is nobody. `level` in -dBov, 0 is loudest.
+	 */
+	void (*speaker)(void *arg, uint64_t room, struct track *t, int level);
+	void *arg;
+};
+
+/* 0 or -errno, logged. */
+int links_new(struct links **lp, const struct links_opts *opts);
+/* Once every link is freed. Accepts NULL. */
+void links_free(struct links *ls);
+/* The media thread for a new room. */
+unsigned links_place(const struct links *ls);
+
+struct link_opts {
+	unsigned thread; /* of the room */
+	uint64_t room;	 /* its number */
+	bool we_offer;	 /* a receiver's connection */
+	struct owner *owner;
+};
+/* 0, or -1 with *f (no_ports, no_memory). */
+int link_new(struct link **lp, struct links *ls, const struct link_opts *opts, struct fail *f);
+/* Accepts NULL. Free its ins and outs before. */
+void link_free(struct link *l);
+bool link_connected(const struct link *l);
+
+/* Our side, for descriptions; the strings are lent until link_free or link_restart. */
+void link_local(const struct link *l, struct sdp_local *local);
+/* Their side, from the section that carries the transport. 0, or -1 with *f. */
+int link_remote(struct link *l, const struct sdp_media *m, struct fail *f);
+/* The ids that our answer gave to header extensions; one map serves a bundle (RFC 8843, 9.2). */
+void link_extmap(struct rtp_extmap *map, const struct sdp *answer);
+/* Ids of header extensions; again when more are agreed. */
+int link_extensions(struct link *l, const struct rtp_extmap *map, struct fail *f);
+/* Whether these credentials of theirs are new while others are in use: an ICE restart. */
+bool link_is_restart(const struct link *l, const char *ufrag);
+/* New credentials of ours. 0, or -1 with *f. */
+int link_restart(struct link *l, struct fail *f);
+/* Theirs, where they come without a description (RFC 9725, section 4.3). */
+int link_credentials(struct link *l, const char *ufrag, const char *pwd, struct fail *f);
+/* A trickled candidate; names such as x.local and TCP are ignored. */
+void link_candidate(struct link *l, const struct sdp_candidate *c);
+
+/* A track that comes in on `l`, as agreed. Reports name `owner`. 0, or -1 with *f. */
+int link_receive(struct link *l, struct link_in **in, struct track *owner,
+		 const struct sdp_media *theirs, const struct sdp_agreed *agreed, struct fail *f);
+/* The same after a renegotiation. */
+int link_receive_again(struct link_in *in, const struct sdp_media *theirs,
+		       const struct sdp_agreed *agreed, struct fail *f);
+/* Outs that take from it get nothing more, but stay to be freed. Accepts NULL. */
+void link_in_free(struct link_in *in);
+
+/* How a track goes out to one receiver. */
+struct link_out_opts {
+	const char *mid, *cname;
+	uint8_t pt, rtx_pt;
+	uint32_t ssrc, rtx_ssrc; /* ours */
+	bool nack, pli, fir, twcc, remb;
+};
+int link_send(struct link *l, const struct link_in *in, struct link_out **out,
+	      const struct link_out_opts *opts, struct fail *f);
+/* Accepts NULL. */
+void link_out_free(struct link_out *out);
+
+/* Random, never 0. */
+uint32_t link_ssrc(struct links *ls);
+
+#endif

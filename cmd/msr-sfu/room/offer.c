@@ -1,0 +1,221 @@
+/*
+ * Offers to a user's receiving connection: at most one is unanswered; what changes meanwhile waits
+ * for the answer and goes into the next one. An offer that stays unanswered is replaced by the
+ * next change after ten seconds, so that a client that lost it is not stuck.
+ *
+ *	track comes or goes ──> sections changed ──> offer (unanswered) ──> answer ──> media flows
+ *	                              └─ meanwhile: stays changed ─────────────┘ next offer
+ */
+#include "room.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "link.h"
+#include "rtp/packet.h"
+
+void offer_track(struct user *u, struct track *t)
+{
+	struct section_track st = {
+	    .kind = t->kind,
+	    .codec = t->agreed.codec,
+	    .rtx = t->rtx_ssrc != 0,
+	    .track = t->id,
+	    .cname = t->user->cname,
+	    .ssrc = t->ssrc,
+	    .rtx_ssrc = t->rtx_ssrc,
+	};
+	char stream[ID_SIZE + 8];
+
+	if (!u->sections)
+		return;
+	snprintf(stream, sizeof(stream), "%s%s", t->user->id,
+		 t->source == SOURCE_SCREEN ? "~screen" : "");
+	st.stream = stream;
+	int i = sections_add(u->sections, &st);
+	if (i < 0) {
+		log_warn("room %s: %s gets no %s: %s", u->room->id, u->id, t->id, strerror(-i));
+		return;
+	}
+	u->slots[i] = (struct slot){.track = t};
+}
+
+void offer_untrack(struct user *u, struct track *t)
+{
+	if (!u->sections)
+		return;
+	for (unsigned i = 0; i < sections_count(u->sections); i++) {
+		struct slot *s = &u->slots[i];
+		if (s->track != t)
+			continue;
+		link_out_free(s->out);
+		*s = (struct slot){0};
+		sections_remove(u->sections, i);
+	}
+}
+
+const struct offer *offer_pending(const struct user *u)
+{
+	return u->offer.unanswered ? &u->offer : NULL;
+}
+
+static int write_offer(struct user *u)
+{
+	struct sfu *s = u->room->sfu;
+	struct sdp_local local;
+	struct sdp *sdp;
+	struct buf b;
+	int ret;
+
+	link_local(u->sub, &local);
+	local.session_id = (uint64_t)u->room->created_us;
+	local.version = ++s->session_seq;
+	ret = sections_offer(u->sections, &sdp, &local);
+	if (ret < 0)
+		return ret;
+	buf_init(&b, 0);
+	ret = sdp_write(sdp, &b);
+	sdp_free(sdp);
+	char *text = ret < 0 ? NULL : malloc(buf_len(&b) + 1);
+	if (text) {
+		memcpy(text, buf_data(&b), buf_len(&b));
+		text[buf_len(&b)] = '\0';
+		free(u->offer.sdp);
+		u->offer.sdp = text;
+		u->offer.len = buf_len(&b);
+	}
+	buf_done(&b);
+	return text ? 0 : -ENOMEM;
+}
+
+bool offer_refresh(struct user *u)
+{
+	struct mono now = mono_now();
+
+	if (!u->sections || (u->offer.id && !sections_changed(u->sections)))
+		return false;
+	if (u->offer.unanswered) {
+		struct mono due = mono_add_us(u->offer.made, OFFER_KEEP_US);
+		if (mono_diff_us(due, now) > 0) {
+			loop_timer_at(&u->offer_timer, due);
+			return false;
+		}
+	}
+	if (write_offer(u) < 0)
+		return false;
+	u->offer.id++;
+	u->offer.made = now;
+	u->offer.unanswered = true;
+	metric_add(&u->room->sfu->n_offers, 1);
+	notify_offer(u);
+	return true;
+}
+
+void offer_refresh_room(struct room *r, const struct user *except,
+			void (*made)(void *arg, const struct user *u), void *arg)
+{
+	map_each (n, &r->users) {
+		struct user *u = container_of(n, struct user, node);
+		if (u != except && offer_refresh(u))
+			made(arg, u);
+	}
+}
+
+/* Header extensions that the receiver took, in our fixed numbers. */
+static int give_extensions(struct user *u, struct fail *f)
+{
+	struct rtp_extmap map = {0};
+
+	for (int kind = 0; kind < RTP_EXT_KINDS; kind++) {
+		const char *uri = rtp_ext_uri((enum rtp_ext_kind)kind);
+		if (sections_ext_agreed(u->sections, SDP_AUDIO, uri) ||
+		    sections_ext_agreed(u->sections, SDP_VIDEO, uri))
+			rtp_extmap_set(&map, (enum rtp_ext_kind)kind, sections_ext_id(uri));
+	}
+	return link_extensions(u->sub, &map, f);
+}
+
+/* Starts what the answer accepted and does not flow yet. */
+static int start_outs(struct user *u, struct fail *f)
+{
+	for (unsigned i = 0; i < sections_count(u->sections); i++) {
+		struct slot *s = &u->slots[i];
+		struct section_view v;
+
+		if (!s->track || s->out || sections_get(u->sections, i, &v) < 0 ||
+		    v.state != SECTION_ACCEPTED)
+			continue;
+		struct link_out_opts o = {
+		    .mid = v.mid,
+		    .cname = s->track->user->cname,
+		    .pt = v.pt,
+		    .rtx_pt = v.rtx_pt,
+		    .ssrc = v.ssrc,
+		    .rtx_ssrc = v.rtx_ssrc,
+		    .nack = v.nack,
+		    .pli = v.pli,
+		    .fir = v.fir,
+		    .twcc = v.twcc,
+		    .remb = v.remb,
+		};
+		if (link_send(u->sub, s->track->in, &s->out, &o, f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id, struct fail *f)
+{
+	struct sfu *sfu = u->room->sfu;
+	struct sdp_error err = {0};
+	struct sdp *answer = NULL;
+	int ret;
+
+	user_touch(u);
+	if (!u->sections)
+		return fail_set(f, FAIL_NO_OFFER, NULL);
+	if (offer_id && offer_id != u->offer.id) {
+		metric_add(&sfu->n_stale, 1);
+		return fail_set(f, FAIL_STALE_OFFER, NULL);
+	}
+	if (!u->offer.unanswered)
+		return fail_set(f, FAIL_NO_OFFER, NULL);
+	ret = sdp_parse(&answer, text, len, &err);
+	if (ret < 0)
+		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
+				err.line, err.reason);
+	ret = sections_answer(u->sections, answer, &err);
+	if (ret < 0)
+		ret = fail_set(f, FAIL_BAD_SDP, "%s", err.reason);
+	else if (sdp_transport_media(answer))
+		ret = link_remote(u->sub, sdp_transport_media(answer), f);
+	if (!ret)
+		ret = give_extensions(u, f);
+	if (!ret) {
+		u->offer.unanswered = false;
+		loop_timer_stop(&u->offer_timer);
+		metric_add(&sfu->n_answers, 1);
+		ret = start_outs(u, f);
+	}
+	sdp_free(answer);
+	return ret;
+}
+
+void offer_done(struct user *u)
+{
+	loop_timer_stop(&u->offer_timer);
+	for (unsigned i = 0; u->slots && i < SECTIONS_MAX; i++)
+		link_out_free(u->slots[i].out);
+	link_free(u->sub);
+	sections_free(u->sections);
+	free(u->slots);
+	free(u->offer.sdp);
+	u->sub = NULL;
+	u->sections = NULL;
+	u->slots = NULL;
+	u->offer = (struct offer){0};
+}

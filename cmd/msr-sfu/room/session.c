@@ -1,0 +1,167 @@
+/* WHIP and WHEP sessions: their ids, and the fragments that they are sent. */
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/buf.h"
+#include "link.h"
+#include "room.h"
+#include "whep.h"
+
+#define FRAG_CANDIDATES_MAX 64 /* of one fragment; clients send a handful */
+
+int session_new(struct sfu *s, struct session **sp, struct fail *f)
+{
+	struct session *ss = calloc(1, sizeof(*ss));
+	uint8_t r[16];
+
+	if (!ss || getrandom(r, sizeof(r), 0) != sizeof(r)) {
+		free(ss);
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	}
+	for (size_t i = 0; i < sizeof(r); i++)
+		snprintf(ss->id + 2 * i, 3, "%02x", r[i]);
+	ss->sfu = s;
+	ss->etag = 1;
+	if (map_put(&s->sessions, &ss->node, ss->id, strlen(ss->id)) < 0) {
+		free(ss);
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	}
+	*sp = ss;
+	return 0;
+}
+
+struct session *session_get(const struct sfu *s, const char *id)
+{
+	struct map_node *n = map_get(&s->sessions, id, strlen(id));
+
+	return n ? container_of(n, struct session, node) : NULL;
+}
+
+void session_free(struct session *ss)
+{
+	if (!ss)
+		return;
+	map_remove(&ss->sfu->sessions, &ss->node);
+	free(ss);
+}
+
+void session_end(struct session *ss)
+{
+	if (ss->user)
+		user_free(ss->user, "ended");
+	else
+		viewer_free(ss->viewer);
+}
+
+static struct link *link_of(const struct session *ss)
+{
+	return ss->user ? ss->user->pub : viewer_link(ss->viewer);
+}
+
+/* What a fragment says; the strings lie in `text`. */
+struct frag {
+	char ufrag[257], pwd[257]; /* RFC 8839, section 5.4: at most 256 */
+	const char *candidate[FRAG_CANDIDATES_MAX];
+	size_t candidate_len[FRAG_CANDIDATES_MAX];
+	size_t n;
+};
+
+/* Copies the value of "a=NAME:value" if the line is that. */
+static void take(const char *line, size_t len, const char *name, char out[static 257])
+{
+	size_t n = strlen(name);
+
+	if (len > n && len - n <= 256 && !memcmp(line, name, n)) {
+		memcpy(out, line + n, len - n);
+		out[len - n] = '\0';
+	}
+}
+
+static void parse_frag(struct frag *fr, const char *p, size_t len)
+{
+	const char *end = p + len;
+
+	*fr = (struct frag){0};
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		const char *stop = nl ? nl : end;
+		size_t n = (size_t)(stop - p);
+		if (n && p[n - 1] == '\r')
+			n--;
+		take(p, n, "a=ice-ufrag:", fr->ufrag);
+		take(p, n, "a=ice-pwd:", fr->pwd);
+		if (n > 12 && !memcmp(p, "a=candidate:", 12) && fr->n < FRAG_CANDIDATES_MAX) {
+			fr->candidate[fr->n] = p;
+			fr->candidate_len[fr->n++] = n;
+		}
+		p = stop + 1;
+	}
+}
+
+static int add_candidates(struct link *l, const struct frag *fr, struct fail *f)
+{
+	struct sdp *arena = sdp_new();
+	int ret = 0;
+
+	if (!arena)
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	for (size_t i = 0; i < fr->n && !ret; i++) {
+		struct sdp_candidate c;
+		if (sdp_parse_candidate(arena, fr->candidate[i], fr->candidate_len[i], &c) < 0)
+			ret = fail_set(f, FAIL_BAD_SDP, "candidate %zu cannot be read", i + 1);
+		else
+			link_candidate(l, &c); /* one that cannot be used is no error */
+	}
+	sdp_free(arena);
+	return ret;
+}
+
+static int write_frag(const struct link *l, struct buf *b, struct fail *f)
+{
+	struct sdp_local local;
+	int ret;
+
+	link_local(l, &local);
+	ret = buf_printf(b, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", local.ufrag, local.pwd);
+	for (unsigned i = 0; i < local.n_candidates && !ret; i++) {
+		ret = buf_append(b, "a=", 2);
+		if (!ret)
+			ret = sdp_write_candidate(&local.candidates[i], b);
+		if (!ret)
+			ret = buf_append(b, "\r\n", 2);
+	}
+	if (!ret && local.end_of_candidates)
+		ret = buf_printf(b, "a=end-of-candidates\r\n");
+	return ret < 0 ? fail_set(f, FAIL_NO_MEMORY, NULL) : 0;
+}
+
+int session_patch(struct session *ss, const char *text, size_t len, struct buf *reply,
+		  struct fail *f)
+{
+	struct link *l = link_of(ss);
+	struct frag fr;
+	int restarted = 0;
+
+	parse_frag(&fr, text, len);
+	if (ss->user)
+		user_touch(ss->user);
+	if (!fr.n && !fr.ufrag[0])
+		return fail_set(f, FAIL_BAD_SDP,
+				"the fragment has neither candidates nor credentials");
+	if (fr.ufrag[0] && fr.pwd[0] && link_is_restart(l, fr.ufrag)) {
+		if (link_restart(l, f) < 0 || link_credentials(l, fr.ufrag, fr.pwd, f) < 0)
+			return -1;
+		ss->etag++;
+		restarted = 1;
+	}
+	if (add_candidates(l, &fr, f) < 0)
+		return -1;
+	if (restarted && write_frag(l, reply, f) < 0)
+		return -1;
+	return restarted;
+}
