@@ -45,7 +45,7 @@ struct safe {
 
 static struct safe *safe;
 
-static void fail_child(int line)
+static _Noreturn void fail_child(int line)
 {
 	atomic_store(&safe->failed, line);
 	_exit(1);
