@@ -259,6 +259,11 @@ int frame_codec_of(const char *name)
 	return number_of(codecs, name);
 }
 
+int frame_source_of(const char *name)
+{
+	return number_of(sources, name);
+}
+
 unsigned frame_pcm_bytes(int codec)
 {
 	switch (codec) {

@@ -128,6 +128,7 @@ const char *frame_codec_name(int codec);
 const char *frame_source_name(int source);
 int frame_kind_of(const char *name);
 int frame_codec_of(const char *name);
+int frame_source_of(const char *name);
 
 /* Bytes of one sample of one channel for raw PCM codecs, otherwise 0. */
 unsigned frame_pcm_bytes(int codec);

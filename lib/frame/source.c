@@ -72,7 +72,7 @@ static void schedule(struct source *s)
 	if (s->idle || s->paused || s->over)
 		loop_timer_stop(&s->again);
 	else
-		loop_timer_in_us(&s->again, 0);
+		loop_timer_in_us(&s->again, 1); /* not again in this turn */
 }
 
 /* The handler may close the source: everything is in order before it is called. */

@@ -251,8 +251,9 @@ static void say(void)
 
 	MUST(ring_open(&r, "storm", RING_PRODUCER, RING_SIZE) == 0);
 	uint8_t *p = ring_reserve(r, 8);
+	if (p)
+		memcpy(p, "greeting", 8);
 	MUST(p);
-	memcpy(p, "greeting", 8);
 	ring_publish(r, 8);
 }
 
