@@ -70,13 +70,13 @@ static int give(struct feed *fd)
 	int ret = p->handler.frame(p->handler.arg, &fd->frame);
 
 	fd->pending = ret == -EAGAIN;
-	if (fd->pending)
-		pause_all(p, true);
-	else if (ret == 1 || (ret == 0 && input.count && ++p->handled >= input.count))
+	if (ret == 0 && ++p->handled == input.count)
 		end(p, 0);
+	else if (fd->pending)
+		pause_all(p, true);
 	else if (ret < 0)
 		fail(p, output, ret);
-	return ret == 0 && input.count && p->handled >= input.count ? 1 : ret;
+	return ret;
 }
 
 void pump_commit(struct pump *p)
@@ -115,7 +115,7 @@ static void on_ready(void *arg)
 	if (p->ended)
 		return;
 	fd->idle = false;
-	for (int i = 0; i < SHARE && !said && !p->paused; i++) {
+	for (int i = 0; i < SHARE && !said && !p->ended; i++) {
 		if ((ret = source_next(fd->source, &fd->frame)) != 1)
 			break;
 		if (match_frame(p->match, &fd->frame))

@@ -12,8 +12,7 @@ struct pump;
 
 struct pump_handler {
 	/*
-	 * One frame. 0; 1: this was the last one wanted; -EAGAIN: give it again after
-	 * pump_resume; or -errno, which ends the run.
+	 * One frame. 0; -EAGAIN: give it again after pump_resume; or -errno, which ends the run.
 	 */
 	int (*frame)(void *arg, const struct frame *f);
 	/*
