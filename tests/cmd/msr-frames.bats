@@ -80,8 +80,8 @@ make_pcm() {
 
 @test "a ring keeps frames until they are read, and stat and rm say what is in it" {
 	make_pcm -o shm:r --ring-size 1M
-	msr-frames stat -j shm:r >stat
-	jq -e '.records == 34 and .used > 20000 and .capacity == 1048576 and (.producer or .consumer | not)' stat
+	msr-frames stat -j shm:r >stat.json
+	jq -e '.records == 34 and .used > 20000 and .capacity == 1048576 and (.producer or .consumer | not)' stat.json
 	msr-frames dump --keep -i shm:r >lines
 	[ "$(wc -l <lines)" -eq 34 ]
 	run msr-frames rm shm:r
@@ -161,7 +161,8 @@ make_pcm() {
 
 @test "make in real time takes its time and closes the session when interrupted" {
 	start make sh -c 'exec msr-frames make --room r --session s --codec s16le --realtime -o out /dev/zero'
-	wait_for 10 sh -c '[ "$(msr-frames dump -i out | wc -l)" -gt 3 ]'
+	enough() { [ "$(msr-frames dump -i out | wc -l)" -gt 3 ]; }
+	wait_for 10 enough
 	kill "$PID"
 	ended_well "$PID"
 	[[ $(msr-frames dump -i out | tail -n 1) == *" close r/s"* ]]
@@ -222,9 +223,9 @@ rows() {
 		--source screen --part 5 --no-open --no-close --chunk 640 bytes >cap
 	# The example of the page, with the page's own text as the program.
 	sed -n '/^import struct/,/^\.Ed/p' "$TOP/man/msr-frame.5" | sed '/^\.Ed/d; s/\\e$/\\/' >reader.py
-	$PYTHON reader.py <cap >read
-	[ "$(head -n 1 read)" = "3 5 r1 640" ]
-	[ "$(wc -l <read)" -eq 32 ]
+	$PYTHON reader.py <cap >parts
+	[ "$(head -n 1 parts)" = "3 5 r1 640" ]
+	[ "$(wc -l <parts)" -eq 32 ]
 	# Fields at the offsets of the table.
 	field() { $PYTHON -c 'import sys; d = open("cap", "rb").read(); o, w = map(int, sys.argv[1:]); print(int.from_bytes(d[o:o + w], "little"))' "$@"; }
 	offset() { sed -nE "s/^\.It ([0-9]+) Ta ([0-9]+) Ta $1 Ta.*/\1 \2/p" "$TOP/man/msr-frame.5" | head -n 1; }
@@ -251,7 +252,7 @@ rows() {
 
 @test "msr-frame(5) has the layout of the control page" {
 	make_pcm -o shm:page --ring-size 64K
-	msr-frames stat -j shm:page >stat
+	msr-frames stat -j shm:page >stat.json
 	at() { # the offset and width stand in the table behind "RINGS"
 		local row
 		row=$(sed -n '/^\.Sh RINGS/,$p' "$TOP/man/msr-frame.5" | sed -nE "s/^\.It ([0-9]+) Ta ([0-9]+) Ta $1 Ta.*/\1 \2/p")
@@ -259,10 +260,10 @@ rows() {
 		$PYTHON -c 'import sys; d = open("msr-page", "rb").read(4096); o, w = map(int, sys.argv[1:]); print(int.from_bytes(d[o:o + w], sys.byteorder))' $row
 	}
 	for field in capacity head tail records full high_water producer_starts consumer_starts; do
-		[ "$(at $field)" = "$(jq .$field stat)" ] || { echo $field; false; }
+		[ "$(at $field)" = "$(jq .$field stat.json)" ] || { echo $field; false; }
 	done
 	[ "$(at version)" = 1 ]
-	[ "$(printf %016x "$(at id)")" = "$(jq -r .id stat)" ]
+	[ "$(printf %016x "$(at id)")" = "$(jq -r .id stat.json)" ]
 	[ "$(head -c 7 msr-page)" = MSRRING ]
 	[ "$(stat -c %s msr-page)" -eq $(($(at control_size) + $(at capacity))) ]
 	[ "$(stat -c %a msr-page)" = 600 ]
