@@ -26,12 +26,11 @@ export class CallView {
 	#recorded = false; // the server records this call
 
 	/* base: address of msr-sfu; user: this page's id there; presence: presence.js */
-	constructor({ base, room, user, presence, recorded = false }) {
+	constructor({ base, room, user, presence }) {
 		this.#base = base;
 		this.#room = room;
 		this.#user = user;
 		this.#presence = presence;
-		this.#recorded = recorded;
 		$("call-join").onclick = () => (this.#call ? this.leave() : this.join());
 		$("call-mic").onclick = () => this.#toggleMicrophone();
 		$("call-cam").onclick = () => this.#toggle("camera");
@@ -176,14 +175,15 @@ export class CallView {
 
 	#listen(call) {
 		const on = (type, handler) => call.addEventListener(type, ({ detail }) => call === this.#call && handler(detail));
-		on("state", (state) => state !== "ended" && this.#setState(STATES[state]));
+		on("state", (state) => (state === "ended" ? this.leave() : this.#setState(STATES[state])));
+		on("recording", (recorded) => {
+			this.#recorded = recorded;
+			this.redraw();
+		});
 		on("people", () => this.draw());
 		on("speaker", ({ user }) => this.#tiles.speaker(user));
 		on("quality", (figures) => this.#showQuality(figures));
-		on("failed", (reason) => {
-			problem($("call-error"), explainCall(reason));
-			if (reason.code === "replaced" || reason.code === "ice") this.leave();
-		});
+		on("failed", (reason) => problem($("call-error"), explainCall(reason)));
 	}
 
 	#showQuality({ mine, users }) {
@@ -263,6 +263,9 @@ function explainCall({ code, why, message }) {
 		return t("sfuGone");
 	case "replaced":
 		return t("takenOver");
+	case "ended":
+	case "room deleted":
+		return t("callEnded");
 	case "no_ports":
 	case "limit":
 		return t("sfuFull");

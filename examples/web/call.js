@@ -8,8 +8,9 @@
  * meanwhile. When a connection fails, the user enters anew with fresh connections, a few times.
  *
  * Events: "state" (detail: connecting | connected | rejoining | ended), "people" (the list or
- * somebody's tracks changed: see people()), "speaker" (detail: {user, level}), "quality" (detail: of
- * quality.js), "failed" (detail: {code, message} or {code: "ice", why}).
+ * somebody's tracks changed: see people()), "recording" (detail: whether the server records
+ * this room), "speaker" (detail: {user, level}), "quality" (detail: of
+ * quality.js), "failed" (detail: {code, message} or {code: "ice", why}; "ended" state follows where it is final).
  */
 import { whyFailed } from "./ice.js";
 import { Quality } from "./quality.js";
@@ -20,6 +21,8 @@ const REJOIN_PAUSE_MS = 1500;
 const CONNECT_WITHIN_MS = 20000;
 const QUALITY_EVERY_MS = 2000;
 const SCREEN = "~screen";
+/* Why the server ends a user on purpose: coming back would undo what somebody wanted. */
+const FINAL = ["replaced", "ended", "room deleted"];
 
 export class Call extends EventTarget {
 	#me;
@@ -36,6 +39,7 @@ export class Call extends EventTarget {
 	#connectTimer = 0;
 	#rejoinTimer = 0;
 	#tries = 0;
+	#answered = null; // id of the offer that was answered last
 	#generation = 0; // counts the connections, to tell late news of old ones
 	#over = false;
 
@@ -122,6 +126,7 @@ export class Call extends EventTarget {
 		this.#sending?.close();
 		this.#receiving?.close();
 		this.#sending = this.#receiving = null;
+		this.#answered = null;
 		this.#transceivers.clear();
 		this.#people.clear();
 		this.#tell("people");
@@ -139,19 +144,18 @@ export class Call extends EventTarget {
 			tracks: current(({ user, tracks }) => this.#setTracks(user, tracks)),
 			speaker: current((data) => this.#tell("speaker", data)),
 			closed: current(({ reason }) => {
-				if (reason === "replaced") {
-					this.#tell("failed", { code: "replaced" });
-					this.leaveNow();
-				} else this.#rejoin();
+				if (FINAL.includes(reason)) this.#giveUp({ code: reason });
+				else this.#rejoin();
 			}),
 		}, current(() => this.#rejoin()));
 	}
 
-	/* One offer of the server after the other; `superseded` says that a newer one was there. */
+	/* One offer of the server after the other. A pending one comes again when the events begin. */
 	#take({ offer, offer_id }, generation) {
 		this.#receiveQueue = this.#receiveQueue.then(async () => {
 			let next = { offer, offer_id };
-			while (next?.offer && generation === this.#generation) next = await this.#answer(next);
+			while (next?.offer && next.offer_id !== this.#answered && generation === this.#generation)
+				next = await this.#answer(next);
 		}).catch((error) => generation === this.#generation && this.#tell("failed", reasonOf(error)));
 	}
 
@@ -160,6 +164,7 @@ export class Call extends EventTarget {
 		const pc = this.#receiving;
 		await pc.setRemoteDescription({ type: "offer", sdp: sdpOf(offer) });
 		await pc.setLocalDescription();
+		this.#answered = offer_id;
 		try {
 			return await this.#sfu.consume(pc.localDescription.sdp, offer_id);
 		} catch (error) {
@@ -244,7 +249,8 @@ export class Call extends EventTarget {
 	}
 
 	async #readPeople() {
-		const { users } = await this.#sfu.state();
+		const { users, recording = false } = await this.#sfu.state();
+		this.#tell("recording", recording);
 		for (const { id, tracks } of users) if (id !== this.#me) this.#setTracks(id, tracks);
 	}
 

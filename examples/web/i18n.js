@@ -149,6 +149,7 @@ const STRINGS = {
 	callConnecting: ["Connecting…", "Соединяется…"],
 	callConnected: ["In the call", "В звонке"],
 	callRejoining: ["The connection broke; joining again…", "Связь прервалась, входим снова…"],
+	callEnded: ["The call was ended for everybody.", "Звонок завершён для всех."],
 	callRecorded: ["This call is recorded", "Этот звонок записывается"],
 	onlyListening: ["You can see and hear the others.", "Вы видите и слышите остальных."],
 	mute: ["Mute", "Выключить микрофон"],

@@ -24,7 +24,7 @@ export class Quality {
 	/* {mine: {level, rtt, loss}, users: Map user → {level, loss}}; rtt in seconds, loss 0 to 1. */
 	async read() {
 		const [inbound, outbound] = await Promise.all([this.#receiving.getStats(), this.#sending.getStats()]);
-		const rtt = Math.max(roundTrip(inbound), roundTrip(outbound));
+		const rtt = roundTrip(outbound) || roundTrip(inbound);
 		const users = new Map();
 		for (const entry of inbound.values()) {
 			if (entry.type !== "inbound-rtp") continue;
@@ -55,12 +55,16 @@ export class Quality {
 	}
 }
 
+/* From what the server reports of our media (RTCP); before that of the connectivity checks. */
 function roundTrip(stats) {
-	let best = 0;
-	for (const entry of stats.values())
-		if (entry.type === "candidate-pair" && (entry.nominated || entry.selected) && entry.currentRoundTripTime)
-			best = Math.max(best, entry.currentRoundTripTime);
-	return best;
+	let media = 0;
+	let path = 0;
+	for (const entry of stats.values()) {
+		if (entry.type === "remote-inbound-rtp") media = Math.max(media, entry.roundTripTime ?? 0);
+		if (entry.type === "candidate-pair" && (entry.nominated || entry.selected))
+			path = Math.max(path, entry.currentRoundTripTime ?? 0);
+	}
+	return media || path;
 }
 
 function level(loss, rtt) {

@@ -30,9 +30,14 @@ export class Sfu {
 	/* Makes the room if need be, and the user anew: {offer, offer_id}. */
 	async enter() {
 		try {
+			return await this.#call("POST", this.#user, { replace: true });
+		} catch (error) {
+			if (error.code !== "no_room") throw error;
+		}
+		try {
 			await this.#call("POST", "/rooms", { room_id: this.room });
 		} catch (error) {
-			if (error.code !== "room_exists") throw error;
+			if (error.code !== "room_exists") throw error; // somebody else was quicker
 		}
 		return this.#call("POST", this.#user, { replace: true });
 	}
