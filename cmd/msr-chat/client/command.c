@@ -109,6 +109,9 @@ static void send_path(struct client *c, unsigned type, const char *args, const c
 		snprintf(path, sizeof(path), "%s%s", home, args + 1);
 	else
 		snprintf(path, sizeof(path), "%s", args);
+	/* Completion leaves a blank behind the path. */
+	for (size_t n = strlen(path); n && path[n - 1] == ' '; n--)
+		path[n - 1] = '\0';
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		show_error(c, strerror(errno), path);

@@ -237,6 +237,13 @@ static void lost(struct net *n, const char *why, bool final)
 	loop_timer_in_us(&n->timer, n->pause_us);
 }
 
+/* What an error of the wire means to people. */
+static const char *why(ssize_t err)
+{
+	return err == -EPROTO ? "TLS failed: is this the right server? See --tls and --ca"
+			      : strerror((int)-err);
+}
+
 static void on_timer(void *arg)
 {
 	struct net *n = arg;
@@ -382,7 +389,7 @@ static void send_more(struct net *n)
 					   o->name);
 				drop(n, o);
 			}
-			lost(n, ret == -EIO ? "connecting anew" : strerror(-ret), false);
+			lost(n, ret == -EIO ? "connecting anew" : why(ret), ret == -EPROTO);
 			return;
 		}
 		if (ret)
@@ -445,12 +452,9 @@ static void on_readable(struct net *n)
 		if (got == -EAGAIN)
 			break;
 		if (got <= 0) {
-			lost(n,
-			     got == -EPROTO	       ? "TLS failed; see --ca"
-			     : got		       ? strerror((int)-got)
-			     : n->state == NET_GOODBYE ? ""
-						       : "the server closed the connection",
-			     got == -EPROTO);
+			const char *closed =
+			    n->state == NET_GOODBYE ? "" : "the server closed the connection";
+			lost(n, got ? why(got) : closed, got == -EPROTO);
 			return;
 		}
 		on_bytes(n, bytes, (size_t)got);

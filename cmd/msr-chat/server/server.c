@@ -203,9 +203,15 @@ void server_flush(struct server *s)
 
 /* ---- the clock, and the stop ---- */
 
-/* Transfers under way go on; everybody else is told that the server stops. */
+/*
+ * Transfers under way go on, and while somebody uploads, everybody who may get that stays. The
+ * others are told that the server stops.
+ */
 static void drain_step(struct server *s)
 {
+	list_each (i, &s->conns)
+		if (container_of(i, struct conn, link)->file)
+			return;
 	list_each_safe (i, &s->conns) {
 		struct conn *c = container_of(i, struct conn, link);
 		if (!conn_busy(c))

@@ -1,0 +1,139 @@
+#!/usr/bin/env bats
+# The client in a real terminal: tmux types and looks at the screen.
+
+bats_require_minimum_version 1.5.0
+load ../support/common
+
+setup() {
+	PORT=$(free_port)
+	ADDRESS=127.0.0.1:$PORT
+	export TMPDIR=$BATS_TEST_TMPDIR HOME=$BATS_TEST_TMPDIR
+	SOCKET=$BATS_TEST_TMPDIR/tmux
+	cd "$BATS_TEST_TMPDIR" || return
+	start server msr-chat server --address="$ADDRESS"
+	wait_for 10 grep -q listening server.log
+	screen "msr-chat client -a $ADDRESS -u ann -d got --bell"
+	wait_for 10 shows 'login: ann'
+}
+
+teardown() {
+	tmux -S "$SOCKET" kill-server 2>/dev/null || true
+	stop_all
+}
+
+screen() {
+	tmux -S "$SOCKET" -f /dev/null new-session -d -x 80 -y 24 "$1; echo 'status '\$?; sleep 60" 3>&-
+}
+
+type_keys() {
+	tmux -S "$SOCKET" send-keys "$@"
+}
+
+capture() {
+	tmux -S "$SOCKET" capture-pane -p
+}
+
+# What the screen shows: a basic regular expression, matched line by line.
+shows() {
+	capture | grep -q -- "$1"
+}
+
+say() {
+	msr-chat client -a "$ADDRESS" "$@"
+}
+
+@test "messages scroll above the line that is being typed" {
+	type_keys 'half a li'
+	wait_for 5 shows '^ann> half a li'
+	printf 'first\n/msg ann psst\n' | say -u bob
+	wait_for 5 shows '^..:.. \[bob > ann\] psst$'
+	wait_for 5 shows '^ann> half a li'
+	capture | grep -q '^..:.. <bob> first$'
+	type_keys 'ne' Enter
+	wait_for 5 shows '^..:.. <ann> half a line$'
+	wait_for 5 shows '^ann> *$'
+	[ "$(capture | grep -c '^ann>')" -eq 1 ]
+}
+
+@test "a long line over several rows is redrawn whole" {
+	type_keys "$(printf 'x%.0s' $(seq 100))"
+	wait_for 5 shows '^x\{20,\}'
+	say -u bob <<<'meanwhile'
+	wait_for 5 shows '<bob> meanwhile$'
+	wait_for 5 shows '^x\{20,\}'
+	[ "$(capture | grep -c '^ann> x')" -eq 1 ]
+	type_keys Enter
+	wait_for 5 shows '^..:.. <ann> xxx'
+	run ! shows '^ann> x'
+}
+
+@test "escape sequences and line feeds of others cannot forge lines" {
+	printf '\0\1\0\4\0\0\0\0\0\0\0\0\0\0\0\0evil\0\7\0\0\0\0\0\0\0\0\0\0\0\0\0\50a\n12:00 <bob> forged\033[2J\033]0;t\007 \302\233 x more' \
+		>/dev/tcp/127.0.0.1/"$PORT"
+	wait_for 5 shows '| 12:00 <bob> forged'
+	run ! shows '^12:00 <bob> forged'
+	shows '\^\[\[2J^\[\]0;t^G'
+	shows 'login: ann' # nothing cleared the screen
+}
+
+@test "Tab completes commands, names and paths; history comes back" {
+	start bob sh -c "exec msr-chat client -a $ADDRESS -u bobby --wait 60s </dev/null"
+	wait_for 5 shows 'bobby joined'
+	type_keys '/ms' Tab
+	wait_for 5 shows '^ann> /msg'
+	type_keys 'bo' Tab 'hello' Enter
+	wait_for 5 shows '\[ann > bobby\] hello'
+	wait_for 5 grep -q '\[ann > bobby\] hello' bob.log
+	echo content >some-file.txt
+	type_keys '/file some' Tab Enter
+	wait_for 5 shows 'sent some-file.txt, 8 B'
+	type_keys Up
+	wait_for 5 shows '^ann> /file some-file.txt'
+	type_keys C-c
+	wait_for 5 shows '^ann> *$'
+	type_keys '/users' Enter
+	wait_for 5 shows '2 here: ann bobby'
+}
+
+@test "files show their kind, size and place; pictures their dimensions" {
+	printf '\211PNG\r\n\032\n\0\0\0\rIHDR\0\0\1\100\0\0\0\310' >p.png
+	printf '/image p.png\n' | say -u bob
+	wait_for 5 shows '<bob> \* png picture 320x200, 24 B: got/p.png'
+	cmp p.png got/p.png
+}
+
+@test "voice is recorded by the user's command until the next /voice" {
+	type_keys '/quit' Enter
+	wait_for 5 shows '^status 0'
+	tmux -S "$SOCKET" kill-server
+	sox -n -r 8000 tone.wav synth 0.5 sine 440
+	screen "msr-chat client -a $ADDRESS -u eve --voice-command 'sh -c \"cat tone.wav; exec sleep 60\"'"
+	wait_for 5 shows 'login: eve'
+	start bob sh -c "exec msr-chat client -a $ADDRESS -u bob --wait 60s -d got </dev/null"
+	wait_for 5 shows 'bob joined'
+	type_keys '/voice' Enter
+	wait_for 5 shows 'recording; /voice ends it'
+	type_keys '/voice' Enter
+	wait_for 5 shows 'recorded 0.5 s'
+	wait_for 5 grep -q 'wav voice 0.5 s' bob.log
+}
+
+@test "a lost server is found again, with what was typed meanwhile" {
+	kill -9 "$PID"
+	wait_for 5 shows 'disconnect: '
+	type_keys 'are you there' Enter
+	start again msr-chat server --address="$ADDRESS" --history 10
+	wait_for 15 sh -c "tmux -S $SOCKET capture-pane -p | grep -c 'login: ann' | grep -q 2"
+	run say -u bob --wait 1s <<<''
+	[[ $output == *'<ann> are you there'* ]]
+}
+
+@test "the end: /quit and Ctrl-D leave the terminal as it was" {
+	type_keys '/quit' Enter
+	wait_for 5 shows '^status 0'
+	tmux -S "$SOCKET" kill-server
+	screen "msr-chat client -a $ADDRESS -u ann; stty -a | grep -o ' echo '"
+	wait_for 5 shows 'login: ann'
+	type_keys C-d
+	wait_for 5 shows '^ echo'
+}

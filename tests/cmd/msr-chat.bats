@@ -1,0 +1,280 @@
+#!/usr/bin/env bats
+# The chat server as a client from the original document sees it, and the client in a pipe.
+
+# shellcheck disable=SC2030,SC2031 # each test is a shell of its own
+
+bats_require_minimum_version 1.5.0
+load ../support/common
+
+setup() {
+	PORT=$(free_port)
+	ADDRESS=127.0.0.1:$PORT
+	export TMPDIR=$BATS_TEST_TMPDIR
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+teardown() {
+	stop_all
+}
+
+# server OPTION ...: starts it and waits until it listens. Its pid is in SERVER.
+server() {
+	start server msr-chat server --address="$ADDRESS" "$@"
+	SERVER=$PID
+	wait_for 10 grep -qs '"ev":"listening"' server.log events.json
+}
+
+# original SCENARIO ...: a scenario of the client from the document.
+original() {
+	timeout 60 "$PYTHON" "$SUPPORT/chat_original.py" "$ADDRESS" "$@"
+}
+
+events() {
+	grep '^{' server.log | jq -c "select(.ev == \"$1\")"
+}
+
+@test "logins: raw name and JSON, all three refusals, names in NFC" {
+	server
+	original logins
+}
+
+@test "messages of all four types, public and private" {
+	server
+	original messages
+}
+
+@test "descriptors byte by byte, and 5,000 messages in one go" {
+	server
+	original segments
+}
+
+@test "every error leaves the stream in step" {
+	server --max-content 1M
+	original errors
+}
+
+@test "garbage hurts nobody" {
+	server
+	original garbage
+	kill -0 "$SERVER"
+}
+
+@test "a slow sender delays nobody" {
+	server
+	original slow_upload
+}
+
+@test "texts overtake a large file that has not begun" {
+	server
+	original overtaking
+}
+
+@test "a receiver that never reads is disconnected with an event, others get everything" {
+	server --send-timeout 2s
+	original never_reads
+	[ "$(events slow | jq -r .user)" = dead ]
+}
+
+@test "message rate: warning, drops, and the end for a flood" {
+	server --rate 10 --burst 20 --limit-loopback
+	original rate
+}
+
+@test "connections of one address are limited where asked" {
+	server --max-per-address 3 --limit-loopback
+	original address_limit
+}
+
+@test "login and message timeouts" {
+	server --login-timeout 1s --message-timeout 1s
+	original timeouts
+}
+
+@test "no space in the budget" {
+	server --max-spool 1M
+	original no_space
+}
+
+@test "a full disk gives the sender an error and leaves the server running" {
+	# A limit on file sizes fails the write just as a full file system does, and needs no mount.
+	start server prlimit --fsize=100000 msr-chat server --address="$ADDRESS"
+	SERVER=$PID
+	wait_for 10 grep -q listening server.log
+	original no_space
+	kill -0 "$SERVER"
+}
+
+@test "presence for those who ask" {
+	server
+	original presence
+}
+
+@test "history after the login" {
+	server --history 3
+	original history
+}
+
+@test "a client that ends its side still gets its answers" {
+	server
+	original half_closed
+}
+
+@test "SIGTERM finishes an upload and its delivery, and exits 0" {
+	server
+	original upload_then_stop "$SERVER"
+	wait_gone "$SERVER" 10
+	ended_well "$SERVER"
+}
+
+@test "kill -9 in the middle of a transfer leaves no file" {
+	mkdir spool
+	server --spool spool
+	mkfifo hold
+	{ printf '\0\1\0\3\0\0\0\0\0\0\0\0\0\0\0\0ann'
+	  printf '\0\10\0\1\0\0\0\0\0\0\0\0\0\20\0\0f'
+	  head -c 500000 /dev/zero; cat hold; } >/dev/tcp/127.0.0.1/"$PORT" &
+	wait_for 10 sh -c "ls -l /proc/$SERVER/fd | grep -q deleted"
+	kill -9 "$SERVER"
+	[ -z "$(ls -A spool)" ]
+	: >hold
+}
+
+@test "no connection and no file stays open behind users" {
+	server
+	original messages
+	before=$(count_fds "$SERVER")
+	original messages
+	original slow_upload
+	wait_for 10 test "$(count_fds "$SERVER")" -le "$before"
+}
+
+@test "passwords: made, asked for, refused" {
+	echo geheim | msr-chat password ann >users
+	[[ $(cat users) == 'ann:$'* ]]
+	server --password-file users
+	echo geheim >good
+	echo falsch >bad
+	msr-chat client -a "$ADDRESS" -u ann --password-from good </dev/null
+	run msr-chat client -a "$ADDRESS" -u ann --password-from bad </dev/null
+	[ "$status" -eq 1 ]
+	[[ $output == *refused* ]]
+	run msr-chat client -a "$ADDRESS" -u guest </dev/null
+	[ "$status" -eq 1 ]
+	echo neu | msr-chat password bob >>users
+	kill -HUP "$SERVER"
+	wait_for 5 grep -q '2 users' server.log
+	echo neu >good
+	msr-chat client -a "$ADDRESS" -u bob --password-from good </dev/null
+}
+
+@test "TLS: messages and large files, and a certificate nobody vouches for" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=chat \
+		-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null
+	server --tls-cert cert.pem --tls-key key.pem
+	run msr-chat client -a "$ADDRESS" -u ann --tls </dev/null
+	[ "$status" -eq 1 ]
+	[[ $output == *TLS* ]]
+	start bob msr-chat client -a "$ADDRESS" -u bob --tls --ca cert.pem --json -d got --wait 30s </dev/null
+	wait_for 10 grep -q login bob.log
+	head -c 3000000 /dev/urandom >big
+	printf 'hello\n/file big\n' | msr-chat client -a "$ADDRESS" -u ann --tls --ca cert.pem
+	wait_for 20 cmp big got/big
+	[ "$(jq -r 'select(.type == "utf8") | .text' bob.log)" = hello ]
+}
+
+@test "client in a pipe: lines in, lines out, private, files under free names" {
+	server
+	mkdir got
+	echo mine >got/a.txt
+	echo theirs >a.txt
+	start bob msr-chat client --address="$ADDRESS" --username=bob --save_directory==got --wait 30s </dev/null
+	wait_for 10 grep -q '"user":"bob"' server.log
+	printf '%s\n' 'hello' '//slash' '/msg bob psst' '/file @bob a.txt' '/file a.txt' |
+		msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 test -f got/a~3.txt
+	[ "$(cat got/a.txt)" = mine ]
+	[ "$(cat got/a~2.txt)" = theirs ]
+	[ -z "$(ls got/*.part 2>/dev/null)" ]
+	grep -q '<ann> hello$' bob.log
+	grep -q '<ann> /slash$' bob.log
+	grep -q '\[ann > bob\] psst$' bob.log
+}
+
+@test "client in a pipe: the exit status tells whether all was taken" {
+	server
+	run msr-chat client -a "$ADDRESS" -u ann <<<'/msg nobody hi'
+	[ "$status" -eq 1 ]
+	[[ $output == *user_not_found* ]]
+	run msr-chat client -a "$ADDRESS" -u ann <<<'/file /no/such/file'
+	[ "$status" -eq 1 ]
+	run msr-chat client -a "$ADDRESS" -u ann <<<'/nonsense'
+	[ "$status" -eq 1 ]
+	run msr-chat client -a 127.0.0.1:1 -u ann <<<'hi'
+	[ "$status" -eq 1 ]
+	run msr-chat client -a "$ADDRESS" -u ' x' <<<'hi'
+	[ "$status" -eq 2 ]
+	msr-chat client -a "$ADDRESS" -u ann <<<'hi'
+}
+
+@test "client in a pipe: escape sequences of others do not come out raw" {
+	server
+	start bob msr-chat client -a "$ADDRESS" -u bob --wait 30s </dev/null
+	wait_for 10 grep -q '"user":"bob"' server.log
+	printf 'evil \033]0;title\007 \033[2J \302\233 31m\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 grep -q evil bob.log
+	run ! env LC_ALL=C grep -q "$(printf '\033')" bob.log
+	run ! env LC_ALL=C grep -q "$(printf '\302\233')" bob.log
+}
+
+@test "client reconnects and sends what waited" {
+	server
+	mkfifo in
+	exec 7<>in
+	# The redirection inside: a background job of this shell would read /dev/null.
+	start ann sh -c "exec msr-chat client -a $ADDRESS -u ann --reconnect --json <in"
+	wait_for 10 grep -q '"login"' ann.log
+	kill -9 "$SERVER"
+	wait_for 10 grep -q '"disconnect"' ann.log
+	echo later >&7
+	server
+	start bob msr-chat client -a "$ADDRESS" -u bob --wait 30s </dev/null
+	wait_for 20 sh -c 'grep -c \"login\" ann.log | grep -q 2'
+	echo 'and now' >&7
+	wait_for 10 grep -q 'and now' bob.log
+	exec 7>&-
+}
+
+@test "pictures and voice are checked before they are sent" {
+	server
+	start bob msr-chat client -a "$ADDRESS" -u bob --json -d got --wait 30s </dev/null
+	wait_for 10 grep -q login bob.log
+	sox -n -r 8000 tone.wav synth 0.5 sine 440
+	printf '\211PNG\r\n\032\n\0\0\0\rIHDR\0\0\1\100\0\0\0\310' >p.png
+	printf '/voice tone.wav\n/image p.png\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 sh -c 'grep -c \"message\" bob.log | grep -q 2'
+	[ "$(jq -r 'select(.type == "voice") | .seconds' bob.log)" = 0.5 ]
+	[ "$(jq -r 'select(.type == "image") | "\(.kind) \(.width)x\(.height)"' bob.log)" = "png 320x200" ]
+	run msr-chat client -a "$ADDRESS" -u ann <<<'/voice p.png'
+	[ "$status" -eq 1 ]
+	run msr-chat client -a "$ADDRESS" -u ann <<<'/image tone.wav'
+	[ "$status" -eq 1 ]
+}
+
+@test "message events are written where a path was given" {
+	server -e events.json
+	msr-chat client -a "$ADDRESS" -u ann <<<'hello'
+	wait_for 5 grep -q '"ev":"leave"' events.json
+	[ "$(jq -r 'select(.ev == "message") | "\(.user) \(.type) \(.bytes)"' events.json)" = "ann utf8 5" ]
+}
+
+@test "the bot of the manual answers" {
+	server
+	mkfifo answers
+	bash -c "msr-chat client -a $ADDRESS -u clock --json <answers |
+		jq --unbuffered -r 'select(.ev == \"message\" and .type == \"utf8\"
+			and (.text | test(\"what time\"))) | .from' |
+		while read -r name; do echo \"\$name: it is 12:00\"; done >answers" 3>&- &
+	wait_for 10 grep -q '"user":"clock"' server.log
+	run msr-chat client -a "$ADDRESS" -u ann --wait 1s <<<'what time is it?'
+	[[ $output == *'<clock> ann: it is 12:00'* ]]
+}

@@ -1,0 +1,376 @@
+"""A chat client written only from the original document, and what it must see of a server.
+
+    chat_original.py ADDRESS:PORT SCENARIO [ARGUMENT ...]
+
+Knows the types 1 and 3 to 9, 16-byte descriptors, and headers as the document gives them. A
+reply to a login that it does not know means that it is in. Exit status 0: all was as it should be.
+"""
+import json
+import os
+import re
+import select
+import socket
+import struct
+import sys
+import time
+
+LOGIN, EXISTS, BAD_NAME, BAD_LOGIN, IMAGE, UTF8, FILE, VOICE = 1, 3, 4, 5, 6, 7, 8, 9
+ERROR = 10  # not in the document: an unknown type whose header and content can be passed over
+
+
+class Client:
+    def __init__(self, address, name=None, as_json=False):
+        host, port = address.rsplit(":", 1)
+        self.sock = socket.create_connection((host, int(port)), 10)
+        self.sock.settimeout(20)
+        self.name = name
+        if name is not None:
+            answer = self.login(name, as_json)
+            assert answer not in (EXISTS, BAD_NAME, BAD_LOGIN), answer
+
+    def login(self, name, as_json=False):
+        header = json.dumps({"to": name, "filename": None}) if as_json else name
+        self.send(LOGIN, header)
+        return self.recv()[0]
+
+    @staticmethod
+    def pack(kind, header=b"", content=b"", size=None):
+        if isinstance(header, str):
+            header = header.encode()
+        if isinstance(content, str):
+            content = content.encode()
+        size = len(content) if size is None else size
+        return struct.pack(">HHIQ", kind, len(header), 0, size) + header + content
+
+    def send(self, kind, header=b"", content=b"", size=None):
+        self.sock.sendall(self.pack(kind, header, content, size))
+
+    def exactly(self, n):
+        parts = []
+        while n:
+            got = self.sock.recv(min(n, 1 << 20))
+            if not got:
+                raise EOFError
+            parts.append(got)
+            n -= len(got)
+        return b"".join(parts)
+
+    def recv(self):
+        kind, hsize, _, csize = struct.unpack(">HHIQ", self.exactly(16))
+        header = self.exactly(hsize)
+        return kind, header, self.exactly(csize)
+
+    def message(self):
+        """The next message with its header as the document's struct."""
+        kind, header, content = self.recv()
+        head = json.loads(header)
+        assert set(head) <= {"from", "timestamp", "filename", "to"}, head
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", head["timestamp"]), head
+        return kind, head, content
+
+    def error(self):
+        kind, header, content = self.recv()
+        assert kind == ERROR, (kind, header)
+        assert content == b""
+        return json.loads(header)["error"]
+
+    def closed(self):
+        """The server ends the connection, perhaps after last words."""
+        try:
+            while self.sock.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        return True
+
+    def quiet(self, seconds=0.2):
+        return not select.select([self.sock], [], [], seconds)[0]
+
+    def close(self):
+        self.sock.close()
+
+
+def eventually(check, seconds=10):
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+# ---- the document ----
+
+def logins(address):
+    a = Client(address, "ann")
+    b = Client(address)
+    assert b.login("ann") == EXISTS
+    assert b.login(" ann") == BAD_NAME
+    assert b.login("an\nn") == BAD_NAME
+    assert b.login("x" * 33) == BAD_NAME
+    assert b.login("ann\u202e") == BAD_NAME
+    assert b.login("Zoe\u0308", as_json=True) not in (EXISTS, BAD_NAME, BAD_LOGIN)
+    c = Client(address)
+    assert c.login("Zo\u00eb") == EXISTS  # the same name in NFC
+    assert c.login("Ann") not in (EXISTS, BAD_NAME, BAD_LOGIN)  # case matters
+    d = Client(address)
+    d.send(UTF8, b"", "hi")
+    assert d.recv()[0] == BAD_LOGIN
+    assert d.closed()
+    # A name is free again when its owner is gone.
+    a.close()
+
+    def again():
+        return Client(address).login("ann") not in (EXISTS, BAD_NAME, BAD_LOGIN)
+    eventually(again)
+
+
+def messages(address):
+    a, b, c = Client(address, "ann"), Client(address, "bob", as_json=True), Client(address, "cy")
+    big = os.urandom(300000)
+    for kind, header, content, filename in (
+            (UTF8, "", "привет", None),
+            (IMAGE, "", b"\x89PNG...", None),
+            (FILE, "a.bin", big, "a.bin"),
+            (FILE, json.dumps({"to": None, "filename": "/etc/passwd"}), b"x", "passwd"),
+            (FILE, "..\\..\\evil.exe", b"", "evil.exe"),
+            (VOICE, json.dumps({"filename": "v.wav"}), b"RIFF", "v.wav"),
+            (UTF8, "", "", None),
+            (UTF8, "", "я" * 20000, None)):
+        a.send(kind, header, content)
+        want = content.encode() if isinstance(content, str) else content
+        for r in (b, c):
+            got, head, body = r.message()
+            assert (got, head["from"], body) == (kind, "ann", want), (got, head, body[:40])
+            assert head.get("filename") == filename and "to" not in head, head
+    a.send(UTF8, json.dumps({"to": "cy"}), "secret")
+    _, head, body = c.message()
+    assert head["to"] == "cy" and body == b"secret"
+    a.send(FILE, json.dumps({"to": "cy", "filename": "big"}), big)
+    assert c.message()[2] == big
+    assert b.quiet() and a.quiet()
+
+
+def segments(address):
+    """Byte by byte, and many messages in one segment."""
+    a, b = Client(address), Client(address, "bob")
+    a.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in a.pack(LOGIN, "ann") + a.pack(UTF8, json.dumps({"to": "bob"}), "slow"):
+        a.sock.sendall(bytes([byte]))
+    a.recv()
+    assert b.message()[2] == b"slow"
+    a.sock.sendall(b"".join(a.pack(UTF8, "", str(i)) for i in range(5000)))
+    for i in range(5000):
+        assert b.message()[2] == str(i).encode()
+
+
+# ---- beyond it ----
+
+def errors(address):
+    a, b = Client(address, "ann"), Client(address, "bob")
+    for kind, header, content, code in (
+            (UTF8, json.dumps({"to": "nobody"}), "x", "user_not_found"),
+            (UTF8, "hello", "x", "bad_header"),
+            (UTF8, b"\xff", "x", "bad_header"),
+            (UTF8, "{" * 5000, "x", "bad_header"),
+            (UTF8, json.dumps({"to": 7}), "x", "bad_header"),
+            (UTF8, "", b"\xff\xfe", "bad_text"),
+            (UTF8, "", b"a" * 20000 + b"\xe2\x82", "bad_text"),
+            (LOGIN, "eve", "", "already_logged_in"),
+            (2, "", "x" * 100, "bad_type"),
+            (10, "", "", "bad_type"),
+            (0xffff, b"\0" * 65535, "x" * 70000, "bad_type"),
+            (FILE, "big", b"x" * 2000000, "too_large")):  # the test sets --max-content 1M
+        a.send(kind, header, content)
+        got = a.error()
+        assert got == code, (code, got)
+        a.send(UTF8, "", code)  # the stream is in step
+        assert b.message()[2] == code.encode()
+    # A size that never comes is only discarded; nobody else notices.
+    a.send(FILE, "huge", b"x" * 1000, size=(1 << 64) - 1)
+    assert a.error() == "too_large"
+    a.sock.sendall(b"y" * 100000)
+    b.send(UTF8, json.dumps({"to": "bob"}), "self")
+    assert b.message()[2] == b"self"
+
+
+def garbage(address):
+    """Whatever comes, the server lives and others talk."""
+    a, b = Client(address, "ann"), Client(address, "bob")
+    for i in range(60):
+        g = Client(address, "g%d" % i if i % 2 else None)
+        try:
+            g.sock.sendall(os.urandom(3000))
+        except OSError:
+            pass
+        g.close()
+    a.send(UTF8, "", "still here")
+    assert b.message()[2] == b"still here"
+
+
+def slow_upload(address):
+    """A sender of a byte a second, and one that never ends, hold nobody up."""
+    a, b, c = Client(address, "ann"), Client(address, "bob"), Client(address, "cy")
+    a.send(FILE, "slow", b"x", size=100000)
+    c.sock.sendall(c.pack(UTF8, "", "never ending")[:20])
+    b.send(UTF8, json.dumps({"to": "ann"}), "hello")
+    assert a.message()[2] == b"hello"
+    a.sock.sendall(b"y")
+    b.send(UTF8, json.dumps({"to": "ann"}), "hello again")
+    assert a.message()[2] == b"hello again"
+    a.sock.sendall(b"z" * 99998)
+    assert b.message()[2][:3] == b"xyz"
+
+
+def overtaking(address):
+    """Texts go ahead of a large file that has not begun, and the file still arrives."""
+    a, b = Client(address, "ann"), Client(address, "bob")
+    b.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200000)
+    big = os.urandom(8 << 20)
+    a.send(FILE, "one", big)
+    a.send(FILE, "two", big)
+    eventually(lambda: not b.quiet(0))
+    time.sleep(0.3)  # the first fills bob's socket; nothing to poll for here
+    for i in range(100):
+        a.send(UTF8, "", "text %d" % i)
+    a.send(UTF8, json.dumps({"to": "ann"}), "done")
+    a.message()  # the server has them all
+    order = []
+    while len(order) < 102:
+        kind, head, body = b.message()
+        order.append(head["filename"] if kind == FILE else body.decode())
+        assert kind != FILE or body == big
+    assert order[0] == "one" and order[-1] == "two", order
+
+
+def never_reads(address, size="64"):
+    """A receiver that does not read is disconnected; the others get everything."""
+    a, b, dead = Client(address, "ann"), Client(address, "bob"), Client(address, "dead")
+    chunk = os.urandom(1 << 20)
+    for _ in range(int(size)):
+        a.send(FILE, "f", chunk)
+        assert b.message()[2] == chunk
+
+    def gone():
+        a.send(UTF8, json.dumps({"to": "dead"}), "x")
+        a.send(UTF8, json.dumps({"to": "nobody"}), "x")
+        return [a.error()] == ["user_not_found"] and not a.quiet(0.1)
+    eventually(gone, 20)
+    dead.close()
+
+
+def rate(address):
+    """The test sets --rate 10 --burst 20 --limit-loopback."""
+    a, b = Client(address, "ann"), Client(address, "bob")
+    for i in range(24):
+        a.send(UTF8, "", str(i))
+    assert a.error() == "rate_warning"
+    assert a.error() == "rate"
+    for i in range(21):
+        assert b.message()[2] == str(i).encode()
+    for i in range(200):
+        try:
+            a.send(UTF8, "", "flood")
+        except OSError:
+            break
+    codes = []
+    try:
+        while True:
+            codes.append(a.error())
+    except (EOFError, OSError):
+        pass
+    assert codes[-1] == "flood", codes[-3:]
+
+
+def address_limit(address):
+    """The test sets --max-per-address 3 --limit-loopback."""
+    held = [Client(address, "u%d" % i) for i in range(3)]
+    fourth = Client(address)
+    assert fourth.error() == "server_full"
+    assert fourth.closed()
+    held[0].close()
+
+    def again():
+        try:
+            return Client(address).login("again") not in (EXISTS, BAD_NAME, BAD_LOGIN, ERROR)
+        except (EOFError, OSError):
+            return False
+    eventually(again)
+
+
+def timeouts(address):
+    """The test sets --login-timeout 1s --message-timeout 1s."""
+    late, a = Client(address), Client(address, "ann")
+    a.sock.sendall(a.pack(UTF8, "", "half")[:18])
+    assert late.error() == "timeout" and late.closed()
+    assert a.error() == "timeout" and a.closed()
+
+
+def no_space(address):
+    """The spool has no room: the sender is told, and goes on."""
+    a, b = Client(address, "ann"), Client(address, "bob")
+    a.send(FILE, "big", b"x" * (4 << 20))
+    assert a.error() == "no_space"
+    a.send(UTF8, "", "small still works")
+    assert b.message()[2] == b"small still works"
+
+
+def presence(address):
+    a = Client(address)
+    a.send(LOGIN, json.dumps({"to": "ann", "presence": True}))
+    assert a.recv()[0] == 2
+    kind, header, content = a.recv()
+    assert (kind, header, json.loads(content)) == (13, b"", ["ann"])
+    b = Client(address, "bob")
+    kind, header, content = a.recv()
+    assert (kind, json.loads(header)["from"], content) == (11, "bob", b"")
+    b.send(UTF8, "", "hi")
+    assert a.message()[2] == b"hi"
+    b.close()
+    kind, header, _ = a.recv()
+    assert (kind, json.loads(header)["from"]) == (12, "bob")
+    c = Client(address, "cy")  # did not ask
+    a.recv()
+    Client(address, "di").close()
+    assert c.quiet()
+
+
+def history(address):
+    """The test sets --history 3."""
+    a = Client(address, "ann")
+    for i in range(5):
+        a.send(UTF8, "", str(i))
+    a.send(UTF8, json.dumps({"to": "ann"}), "done")
+    stamp = a.message()[1]["timestamp"]
+    b = Client(address, "bob")
+    for i in (2, 3, 4):
+        _, head, body = b.message()
+        assert body == str(i).encode() and head["timestamp"] <= stamp
+    assert b.quiet()
+
+
+def half_closed(address):
+    """Who ends its side still gets the answers to what it sent."""
+    a = Client(address, "ann")
+    a.send(UTF8, json.dumps({"to": "nobody"}), "x")
+    a.sock.shutdown(socket.SHUT_WR)
+    assert a.error() == "user_not_found"
+    assert a.closed()
+
+
+def upload_then_stop(address, pid):
+    """SIGTERM in the middle of an upload: it is finished, delivered, and the server ends."""
+    a, b = Client(address, "ann"), Client(address, "bob")
+    a.send(FILE, "f", b"x" * 50000, size=200000)
+    eventually(lambda: any("(deleted)" in os.readlink("/proc/%s/fd/%s" % (pid, fd))
+                           for fd in os.listdir("/proc/%s/fd" % pid)))
+    os.kill(int(pid), 15)
+    a.sock.sendall(b"x" * 150000)
+    while True:
+        kind, header, content = b.recv()
+        if kind == FILE:
+            break
+    assert len(content) == 200000
+    assert b.closed() and a.closed()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[2]](sys.argv[1], *sys.argv[3:])
