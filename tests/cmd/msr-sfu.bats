@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# msr-sfu: the interface as documented, with an independent WebRTC client (aiortc).
+
+load ../support/common
+
+setup() {
+	PORT=$(free_port)
+	URL=http://127.0.0.1:$PORT
+	# Media ports below the ephemeral range, so that nobody else takes them.
+	RTC_MIN_PORT=$((10000 + PORT % 9000))
+	RTC_MAX_PORT=$((RTC_MIN_PORT + 500))
+	export RTC_MIN_PORT RTC_MAX_PORT
+}
+
+teardown() {
+	stop_all
+}
+
+serve() {
+	start sfu env PORT="$PORT" msr-sfu -e "$BATS_TEST_TMPDIR/events" "$@"
+	SFU=$PID
+	wait_for 10 is_healthy "$PORT"
+}
+
+client() {
+	$PYTHON "$SUPPORT/sfu.py" "$URL" "$@"
+}
+
+fds_at_most() {
+	[ "$(count_fds "$SFU")" -le "$1" ]
+}
+
+@test "the original document's calls: two people hear and see each other" {
+	serve
+	client original
+	grep -q '"ev":"connected".*"session":"ann"' "$BATS_TEST_TMPDIR/events"
+}
+
+@test "a late joiner gets everything with the first offer and a picture soon" {
+	serve
+	client late
+}
+
+@test "an unanswered offer is not replaced, and changes fold into the next" {
+	serve
+	client stale
+}
+
+@test "an id in use is refused, or taken over when asked" {
+	serve
+	client replace
+}
+
+@test "server-sent events carry offers, tracks, comings and goings" {
+	serve
+	client events
+}
+
+@test "WHIP publishes and WHEP plays, with trickle and DELETE" {
+	serve
+	client whip
+}
+
+@test "every mistake has its code" {
+	serve
+	client errors
+}
+
+@test "users that never connect are removed" {
+	serve --user-timeout 1s
+	client vanish
+}
+
+@test "a full port range is 503 and recovers" {
+	RTC_MAX_PORT=$((RTC_MIN_PORT + 2)) serve --rtc-address 127.0.0.1
+	client ports 3
+}
+
+@test "joining and leaving leaks no descriptor and no port" {
+	serve
+	client cycles 20
+	wait_for 10 fds_at_most "$(($(count_fds "$SFU") + 4))"
+	before=$(count_fds "$SFU")
+	client cycles 200
+	wait_for 20 fds_at_most "$((before + 4))"
+	wait_for 5 bash -c "curl -s $URL/metrics | grep -q '^msr_sfu_ports_used 0$'"
+}
+
+@test "pages of allowed origins get CORS headers, also on errors and preflight" {
+	serve --allow-origin https://good.example
+	curl -si -H 'Origin: https://good.example' "$URL/rooms/none" | grep -qi '^access-control-allow-origin: https://good.example'
+	curl -si -X OPTIONS -H 'Origin: https://good.example' -H 'Access-Control-Request-Method: PATCH' "$URL/sessions/x" |
+		grep -qi '^access-control-allow-methods:.*PATCH'
+	run ! bash -c "curl -si -H 'Origin: https://evil.example' $URL/rooms | grep -i '^access-control-allow-origin'"
+}
+
+@test "the description of the interface is served and is the one in examples" {
+	serve
+	curl -sf "$URL/openapi.json" | diff - "$BATS_TEST_DIRNAME/../../examples/msr-sfu.openapi.json"
+}
+
+@test "SIGTERM ends rooms and exits with 0 at once" {
+	serve
+	curl -sf -X POST "$URL/rooms" -d '{"room_id":"r"}'
+	curl -sf -X POST "$URL/rooms/r/users/ann" >"$BATS_TEST_TMPDIR/ann"
+	kill "$SFU"
+	ended_well "$SFU"
+	grep -q '"ev":"room-end".*"reason":"shutdown"' "$BATS_TEST_TMPDIR/events"
+}

@@ -1,0 +1,397 @@
+#!/usr/bin/python3
+"""Clients of msr-sfu for the shell tests, on aiortc: sfu.py URL SCENARIO [ARG ...]. Prints what went
+wrong and exits with 1, or exits with 0."""
+import asyncio
+import fractions
+import json
+import logging
+import sys
+import time
+import urllib.request
+
+import av
+import numpy as np
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamTrack
+
+URL = sys.argv[1]
+RATE = 48000
+TONE_HZ = {"ann": 440, "bob": 1200, "eve": 2500, "feed": 800}
+
+
+def http(method, path, body=None, kind="application/json", headers=None):
+    """Status, headers and body: parsed where it is JSON."""
+    data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
+    req = urllib.request.Request(URL + path, data, headers or {}, method=method)
+    if data is not None:
+        req.add_header("Content-Type", kind)
+    try:
+        with urllib.request.urlopen(req, timeout=10) as r:
+            status, head, text = r.status, r.headers, r.read().decode()
+    except urllib.error.HTTPError as e:
+        status, head, text = e.code, e.headers, e.read().decode()
+    if "json" in head.get("Content-Type", ""):
+        text = json.loads(text)
+    return status, head, text
+
+
+async def call(method, path, body=None, want=200, **kw):
+    status, _, out = await asyncio.to_thread(http, method, path, body, **kw)
+    assert status == want, f"{method} {path}: {status} {out}"
+    return out
+
+
+class Tone(MediaStreamTrack):
+    """A sine whose pitch tells who is heard."""
+    kind = "audio"
+
+    def __init__(self, hz):
+        super().__init__()
+        self.hz, self.n, self.begin = hz, 0, None
+
+    async def recv(self):
+        step = RATE // 50
+        if self.begin is None:
+            self.begin = time.monotonic()
+        await asyncio.sleep(max(0, self.begin + self.n / RATE - time.monotonic()))
+        t = (np.arange(step) + self.n) / RATE
+        samples = (np.sin(2 * np.pi * self.hz * t) * 12000).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = RATE, self.n
+        frame.time_base = fractions.Fraction(1, RATE)
+        self.n += step
+        return frame
+
+
+class Colour(MediaStreamTrack):
+    """A picture whose brightness tells who is seen."""
+    kind = "video"
+
+    def __init__(self, grey):
+        super().__init__()
+        self.grey, self.n, self.begin = grey, 0, None
+
+    async def recv(self):
+        if self.begin is None:
+            self.begin = time.monotonic()
+        await asyncio.sleep(max(0, self.begin + self.n / 15 - time.monotonic()))
+        picture = np.full((120, 160, 3), self.grey, np.uint8)
+        picture[:, self.n % 160] = 255
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = self.n * 6000, fractions.Fraction(1, 90000)
+        self.n += 1
+        return frame
+
+
+def pitch(frames):
+    """The loudest frequency of some audio frames."""
+    x = np.concatenate([f.to_ndarray().reshape(-1, len(f.layout.channels))[:, 0] for f in frames])
+    spectrum = np.abs(np.fft.rfft(x.astype(float)))
+    return np.fft.rfftfreq(len(x), 1 / frames[0].sample_rate)[spectrum.argmax()]
+
+
+class User:
+    """One participant: a sending and a receiving connection."""
+
+    def __init__(self, room, name):
+        self.path, self.name = f"/rooms/{room}/users/{name}", name
+        self.send, self.receive = RTCPeerConnection(), RTCPeerConnection()
+        self.tracks = asyncio.Queue()
+        self.receive.on("track", self.tracks.put_nowait)
+
+    async def join(self, **body):
+        out = await call("POST", self.path, body, want=201)
+        return await self.answer(out)
+
+    async def answer(self, offer):
+        """Answers an offer and those that follow from the answers. Returns how many."""
+        n = 0
+        while offer.get("offer"):
+            await self.receive.setRemoteDescription(RTCSessionDescription(offer["offer"], "offer"))
+            await self.receive.setLocalDescription(await self.receive.createAnswer())
+            offer = await call("POST", self.path + "/consume", {
+                "answer": self.receive.localDescription.sdp, "offer_id": offer["offer_id"]})
+            n += 1
+        return n
+
+    async def publish(self, video=True):
+        self.send.addTrack(Tone(TONE_HZ[self.name]))
+        if video:
+            self.send.addTrack(Colour(60 if self.name == "ann" else 180))
+        await self.send.setLocalDescription(await self.send.createOffer())
+        out = await call("POST", self.path + "/produce", {"offer": self.send.localDescription.sdp})
+        await self.send.setRemoteDescription(RTCSessionDescription(out["answer"], "answer"))
+        return {o["id"]: o for o in out["outbound"]}
+
+    async def hears(self, name, timeout=15):
+        track = await self.next_track("audio", timeout)
+        frames = [await asyncio.wait_for(track.recv(), timeout) for _ in range(40)][15:]
+        got = pitch(frames)
+        assert abs(got - TONE_HZ[name]) < 60, f"{self.name} hears {got:.0f} Hz, not {name}"
+
+    async def sees(self, name, timeout=15):
+        track = await self.next_track("video", timeout)
+        frames = [await asyncio.wait_for(track.recv(), timeout) for _ in range(10)]
+        grey = float(np.median(frames[-1].to_ndarray(format="gray")))
+        want = 60 if name == "ann" else 180
+        assert abs(grey - want) < 25, f"{self.name} sees brightness {grey}, not that of {name}"
+
+    async def next_track(self, kind, timeout):
+        waiting = []
+        try:
+            while True:
+                track = await asyncio.wait_for(self.tracks.get(), timeout)
+                if track.kind == kind:
+                    return track
+                waiting.append(track)
+        finally:
+            for track in waiting:
+                self.tracks.put_nowait(track)
+
+    async def close(self):
+        await self.send.close()
+        await self.receive.close()
+
+
+async def original():
+    """The calls of the original document, as a backend makes them: two people hear and see each
+    other, one leaves."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = User(room, "ann"), User(room, "bob")
+    await ann.join()
+    await bob.join()
+    outbound = await ann.publish()
+    assert list(outbound) == ["bob"], outbound
+    await bob.answer(outbound["bob"])
+    outbound = await bob.publish()
+    await ann.answer(outbound["ann"])
+    await asyncio.gather(ann.hears("bob"), bob.hears("ann"), ann.sees("bob"), bob.sees("ann"))
+    state = await call("GET", f"/rooms/{room}")
+    assert all(u["connected"] and len(u["tracks"]) == 2 for u in state["users"]), state
+    left = await call("DELETE", bob.path)
+    assert [o["id"] for o in left["outbound"]] == ["ann"], left
+    await ann.answer(left["outbound"][0])
+    await call("DELETE", bob.path, want=404)
+    assert await call("DELETE", f"/rooms/{room}") == {}
+    await call("GET", f"/rooms/{room}", want=404)
+    await ann.close()
+    await bob.close()
+
+
+async def late():
+    """Somebody who joins later gets everything with the first offer, and sees it soon."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, eve = User(room, "ann"), User(room, "eve")
+    await ann.join()
+    await ann.publish()
+    for _ in range(100):
+        if (await call("GET", ann.path))["connected"]:
+            break
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)  # well into the stream, between key frames
+    begin = time.monotonic()
+    await eve.join()
+    track = await eve.next_track("video", 5)
+    await asyncio.wait_for(track.recv(), 5)
+    took = time.monotonic() - begin
+    print(json.dumps({"first_picture_s": round(took, 3)}))
+    assert took < 3, took
+    await eve.hears("ann")
+    await ann.close()
+    await eve.close()
+
+
+async def stale():
+    """An answer to an offer that is not the current one is refused with the current one."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = User(room, "ann"), User(room, "bob")
+    first = await call("POST", bob.path, want=201)
+    state = await call("GET", bob.path)
+    assert state["offer"] == first["offer"] and state["offer_id"] == first["offer_id"]
+    out = await call("POST", bob.path + "/consume", {"answer": "v=0", "offer_id": 77}, want=409)
+    assert out["error"] == "stale_offer" and out["offer"] == first["offer"], out
+    # While bob owes an answer he is left out; what changed comes with the reply to his answer.
+    await ann.join()
+    outbound = await ann.publish(video=False)
+    assert outbound == {}, outbound
+    assert await bob.answer(first) == 2
+    await bob.hears("ann")
+    out = await call("POST", bob.path + "/consume", {"answer": "v=0"}, want=409)
+    assert out["error"] == "no_offer", out
+    await ann.close()
+    await bob.close()
+
+
+async def replace():
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    await call("POST", f"/rooms/{room}/users/ann", want=201)
+    out = await call("POST", f"/rooms/{room}/users/ann", want=409)
+    assert out["error"] == "user_exists"
+    ann = User(room, "ann")
+    await ann.join(replace=True)
+    await ann.publish(video=False)
+    await ann.close()
+
+
+async def events():
+    """A page needs no backend: offers and who comes and goes arrive as server-sent events."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = User(room, "ann"), User(room, "bob")
+    await bob.join()
+    seen = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def listen():
+        with urllib.request.urlopen(URL + bob.path + "/events", timeout=20) as r:
+            assert r.headers["Content-Type"].startswith("text/event-stream")
+            name = None
+            for line in r:
+                line = line.decode().rstrip("\n")
+                if line.startswith("event:"):
+                    name = line[6:].strip()
+                elif line.startswith("data:"):
+                    loop.call_soon_threadsafe(seen.put_nowait, (name, json.loads(line[5:])))
+
+    listener = asyncio.create_task(asyncio.to_thread(listen))
+
+    async def wait(name):
+        while True:
+            got, data = await asyncio.wait_for(seen.get(), 10)
+            if got == name:
+                return data
+
+    await asyncio.sleep(0.2)
+    await ann.join()
+    assert (await wait("joined"))["user"] == "ann"
+    await ann.publish()
+    tracks = await wait("tracks")
+    assert {t["kind"] for t in tracks["tracks"]} == {"audio", "video"}, tracks
+    offer = await wait("offer")
+    assert offer["user"] == "bob"
+    await bob.answer(offer)
+    await bob.hears("ann")
+    await call("DELETE", ann.path)
+    assert (await wait("left"))["user"] == "ann"
+    await call("DELETE", f"/rooms/{room}")
+    assert (await wait("closed"))["reason"]
+    await asyncio.wait_for(listener, 5)
+    await ann.close()
+    await bob.close()
+
+
+async def whip():
+    """Publish and play with one request each; trickle, DELETE."""
+    await call("POST", "/whep/studio", "v=0", want=404, kind="application/sdp")
+    send, play = RTCPeerConnection(), RTCPeerConnection()
+    send.addTrack(Tone(TONE_HZ["feed"]))
+    await send.setLocalDescription(await send.createOffer())
+    status, head, answer = await asyncio.to_thread(
+        http, "POST", "/whip/studio/feed", send.localDescription.sdp, "application/sdp")
+    assert status == 201 and head["ETag"] and head["Location"].startswith("/sessions/"), (status, answer)
+    await send.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    session, etag = head["Location"], head["ETag"]
+
+    tracks = asyncio.Queue()
+    play.on("track", tracks.put_nowait)
+    play.addTransceiver("audio", "recvonly")
+    await play.setLocalDescription(await play.createOffer())
+    status, head, answer = await asyncio.to_thread(
+        http, "POST", "/whep/studio", play.localDescription.sdp, "application/sdp")
+    assert status == 201, (status, answer)
+    await play.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    track = await asyncio.wait_for(tracks.get(), 10)
+    frames = [await asyncio.wait_for(track.recv(), 10) for _ in range(40)][15:]
+    assert abs(pitch(frames) - TONE_HZ["feed"]) < 60, pitch(frames)
+
+    frag = "a=candidate:1 1 udp 1 192.0.2.9 9 typ host\r\n"
+    kind = "application/trickle-ice-sdpfrag"
+    await call("PATCH", session, frag, want=204, kind=kind, headers={"If-Match": etag})
+    await call("PATCH", session, frag, want=412, kind=kind, headers={"If-Match": '"77"'})
+    await call("PATCH", session, frag, want=415, kind="text/plain")
+    await call("POST", "/whip/studio/feed", "v=0", want=409, kind="application/sdp")
+    await call("DELETE", head["Location"])
+    await call("DELETE", session)
+    await call("DELETE", session, want=404)
+    assert (await call("GET", "/rooms/studio"))["users"] == []
+    await send.close()
+    await play.close()
+
+
+async def vanish():
+    """A user that never connects is removed after --user-timeout."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    await call("POST", f"/rooms/{room}/users/ann", want=201)
+    for _ in range(100):
+        if not (await call("GET", f"/rooms/{room}"))["users"]:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the user is still there")
+
+
+async def errors():
+    """Every mistake has its code; nobody else is disturbed."""
+    room = (await call("POST", "/rooms", {"room_id": "r"}, want=201))["room_id"]
+    assert room == "r"
+    user = "/rooms/r/users/ann"
+    for method, path, body, status, code in [
+        ("POST", "/rooms", {"room_id": "r"}, 409, "room_exists"),
+        ("POST", "/rooms", {"room_id": "../x"}, 400, "bad_id"),
+        ("POST", "/rooms", {"room_id": 7}, 400, "bad_request"),
+        ("POST", "/rooms", "{", 400, "bad_json"),
+        ("POST", "/rooms", "[]", 400, "bad_json"),
+        ("POST", "/rooms/none/users/ann", None, 404, "no_room"),
+        ("POST", "/rooms/r/users/.ann", None, 400, "bad_id"),
+        ("GET", user, None, 404, "no_user"),
+        ("POST", user + "/produce", {"offer": "v=0"}, 404, "no_user"),
+    ]:
+        out = await call(method, path, body, want=status)
+        assert out["error"] == code and out["message"], (path, out)
+    await call("POST", user, want=201)
+    for action, body, code in [
+        ("produce", {}, "bad_request"), ("produce", {"offer": 7}, "bad_request"),
+        ("produce", {"offer": "nonsense"}, "bad_sdp"), ("produce", {"offer": ""}, "bad_sdp"),
+        ("produce", {"offer": {"type": "offer", "sdp": "v=0\r\n"}}, "bad_sdp"),
+        ("produce", {"offer": "v=0", "sources": []}, "bad_request"),
+        ("produce", {"offer": "v=0", "sources": {"0": "telephone"}}, "bad_request"),
+        ("consume", {"answer": "nonsense"}, "bad_sdp"),
+        ("consume", {"answer": "v=0", "offer_id": "x"}, "bad_request"),
+    ]:
+        out = await call("POST", f"{user}/{action}", body, want=400)
+        assert out["error"] == code and out["message"], (action, body, out)
+    out = await call("POST", user + "/produce", {"offer": "x" * 300000}, want=413)
+    assert out["error"] == "too_large", out
+    lines = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + "a=x\r\n" * 10000
+    await call("POST", user + "/produce", {"offer": lines}, want=400)
+    out = await call("PUT", "/rooms", {}, want=405)
+    assert out["error"], out
+    await call("GET", "/nothing", want=404)
+    assert (await call("GET", "/rooms"))["rooms"][0]["users"] == 1
+
+
+async def ports(n):
+    """With a small port range the next connection gets 503, and a place that is freed is used."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    for i in range(int(n)):
+        await call("POST", f"/rooms/{room}/users/u{i}", want=201)
+    out = await call("POST", f"/rooms/{room}/users/more", want=503)
+    assert out["error"] == "no_ports", out
+    await call("DELETE", f"/rooms/{room}/users/u0")
+    for _ in range(100):
+        status, _, out = await asyncio.to_thread(http, "POST", f"/rooms/{room}/users/more")
+        if status == 201:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"the port did not come back: {out}")
+
+
+async def cycles(n):
+    """Joining and leaving over and over."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    for i in range(int(n)):
+        await call("POST", f"/rooms/{room}/users/ann", want=201)
+        await call("DELETE", f"/rooms/{room}/users/ann")
+    await call("DELETE", f"/rooms/{room}")
+
+
+logging.disable(logging.CRITICAL)
+asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))
