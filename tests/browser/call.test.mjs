@@ -1,0 +1,156 @@
+/*
+ * The page as a conference, between Chromium and Firefox in both directions: picture and sound of
+ * everybody, coming late, mute, camera off, screen, leaving, a server that restarts, and text.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { BROWSERS, joinRoom, launch, openPage, startSystem, text, waitFor } from "./support.mjs";
+
+/* DESIGN: a late joiner sees a picture within 1.5 s of being connected. */
+const FIRST_PICTURE_S = 1.5;
+
+/* Firefox shares no screen without a person who picks it: a canvas does as well. */
+function fakeScreen() {
+	navigator.mediaDevices.getDisplayMedia = async () => {
+		const canvas = document.createElement("canvas");
+		canvas.width = 640;
+		canvas.height = 360;
+		const pen = canvas.getContext("2d");
+		setInterval(() => {
+			pen.fillStyle = `hsl(${performance.now() / 20} 80% 50%)`;
+			pen.fillRect(0, 0, 640, 360);
+		}, 50);
+		return canvas.captureStream(15);
+	};
+}
+
+/* A tile of somebody else (by name; `screen`: of their screen) as it is now, or null. */
+function tileOf(page, name, screen = false) {
+	return page.evaluate((who, shared) => {
+		const tile = [...document.querySelectorAll(".tile:not(.mine)")].find((one) =>
+			one.classList.contains("screen") === shared && one.querySelector(".who").textContent.includes(who));
+		if (!tile) return null;
+		const video = tile.querySelector("video");
+		const [sound] = video.srcObject?.getAudioTracks() ?? [];
+		return {
+			time: video.currentTime, width: video.videoWidth, dark: tile.classList.contains("dark"),
+			sound: Boolean(sound && !sound.muted), text: tile.textContent,
+		};
+	}, name, screen);
+}
+
+const moves = (page, name, screen) => waitFor(`${screen ? "the screen" : "the picture"} of ${name}`, async () => {
+	const before = await tileOf(page, name, screen);
+	if (!before || before.dark || before.width < 16) return false;
+	await new Promise((done) => setTimeout(done, 200));
+	return (await tileOf(page, name, screen))?.time > before.time;
+}, 20);
+
+const gone = (page, name, screen) => waitFor(`${name} to be gone`, async () => !(await tileOf(page, name, screen)));
+
+const calls = async (page) => {
+	await page.click("#call-join");
+	await waitFor("the call", () => page.$eval("#call-state", (node) => node.dataset.state === "callConnected"), 20);
+};
+
+describe(`a call between ${BROWSERS.join(" and ")}`, () => {
+	let system, browsers;
+	const cleanup = [];
+	const t = { after: (what) => cleanup.unshift(what) };
+
+	before(async () => {
+		system = await startSystem(t, { only: "msr-ws msr-sfu msr-record" });
+		browsers = await Promise.all(BROWSERS.map((name) => launch(t, name)));
+	});
+	after(async () => {
+		for (const what of cleanup) await what();
+	});
+
+	const enter = async (browser, name, room) => {
+		const page = await openPage(browser, `${system.url}#${room}`, { prepare: fakeScreen });
+		await joinRoom(page, name, room);
+		return page;
+	};
+
+	test("everybody sees and hears everybody, also who comes late, mutes, shares and leaves", async (t) => {
+		const [first, last] = [browsers[0], browsers.at(-1)];
+		const anna = await enter(first, "Anna", "meet");
+		const bo = await enter(last, "Бо", "meet");
+		await Promise.all([calls(anna), calls(bo)]);
+		await Promise.all([moves(anna, "Бо"), moves(bo, "Anna")]);
+		for (const [page, name] of [[anna, "Бо"], [bo, "Anna"]])
+			await waitFor(`the sound of ${name}`, async () => (await tileOf(page, name)).sound);
+		await waitFor("the speaker's frame", () => bo.$(".tile.speaking"), 20);
+		await waitFor("figures of quality", () => anna.$('.tile.mine .bars:not([data-level="0"])'), 20);
+
+		const cy = await enter(first, "Cy", "meet");
+		await calls(cy);
+		const connected = performance.now();
+		await Promise.all([moves(cy, "Anna"), moves(cy, "Бо")]);
+		const seconds = (performance.now() - connected) / 1000;
+		t.diagnostic(`first pictures ${seconds.toFixed(2)} s after the connection`);
+		assert.ok(seconds < FIRST_PICTURE_S, `a late joiner sees a picture after ${seconds} s`);
+		await Promise.all([moves(anna, "Cy"), moves(bo, "Cy")]);
+
+		await anna.click("#call-mic");
+		await waitFor("the mark of mute", async () => /muted/.test((await tileOf(bo, "Anna")).text));
+		await anna.click("#call-cam");
+		await waitFor("the picture to go", async () => (await tileOf(bo, "Anna")).dark);
+		await anna.click("#call-cam");
+		await moves(bo, "Anna");
+
+		await bo.click("#call-screen");
+		await Promise.all([moves(anna, "Бо", true), moves(cy, "Бо", true), moves(anna, "Бо")]);
+		await bo.click("#call-screen");
+		await Promise.all([gone(anna, "Бо", true), gone(cy, "Бо", true)]);
+
+		await cy.click("#call-join");
+		await Promise.all([gone(anna, "Cy"), gone(bo, "Cy")]);
+		await calls(cy);
+		await Promise.all([moves(anna, "Cy"), moves(cy, "Бо")]);
+		await cy.close();
+		await gone(anna, "Cy");
+
+		await anna.type("#chat-text", "still there?");
+		await anna.keyboard.press("Enter");
+		await waitFor("the text", async () => /still there\?/.test(await text(bo, "#chat-log")));
+		for (const page of [anna, bo]) {
+			assert.equal(await text(page, "#call-error"), "");
+			assert.deepEqual(page.problems, []);
+		}
+		await Promise.all([anna.close(), bo.close()]);
+	});
+
+	test("a call comes back after msr-sfu was killed", async () => {
+		const [anna, bo] = [await enter(browsers[0], "Anna", "again"), await enter(browsers.at(-1), "Bo", "again")];
+		await Promise.all([calls(anna), calls(bo)]);
+		await Promise.all([moves(anna, "Bo"), moves(bo, "Anna")]);
+		const state = await readFile(join(system.dir, "run/sfu.state"), "utf8");
+		process.kill(Number(state.split(" ")[2]), "SIGKILL");
+		await waitFor("the page to notice", () => anna.$eval("#call-state", (node) => node.dataset.state === "callRejoining"), 20);
+		await Promise.all([moves(anna, "Bo"), moves(bo, "Anna")]);
+		await Promise.all([anna.close(), bo.close()]);
+	});
+
+	test("without a camera one takes part with sound, without any device one listens", async () => {
+		const refuse = () => {
+			const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+			navigator.mediaDevices.getUserMedia = async (wishes) => {
+				if (wishes.video || location.hash === "#deaf") throw new DOMException("none", "NotFoundError");
+				return real(wishes);
+			};
+		};
+		const voice = await openPage(browsers[0], `${system.url}#voice`, { prepare: refuse });
+		await joinRoom(voice, "Voice", "voice");
+		await calls(voice);
+		assert.match(await text(voice, "#notices"), /no camera/i);
+		const deaf = await openPage(browsers[0], `${system.url}#deaf`, { prepare: refuse });
+		await joinRoom(deaf, "Deaf", "deaf");
+		await calls(deaf);
+		assert.match(await text(deaf, "#notices"), /no microphone.*You can see and hear/i);
+		assert.deepEqual([...voice.problems, ...deaf.problems], []);
+		await Promise.all([voice.close(), deaf.close()]);
+	});
+});
