@@ -9,9 +9,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "frame/ring.h"
 #include "loop/loop.h"
 
@@ -346,6 +348,62 @@ TEST(a_source_ends_with_its_last_writer)
 	for (int i = 0; i < 20 && result; i++)
 		loop_turn(loop, 10);
 	CHECK_INT(result, 0);
+}
+
+TEST(a_hang_up_does_not_keep_a_paused_source_busy)
+{
+	start();
+	CHECK_INT(mkfifo(path, 0600), 0);
+	struct source_opts o = *source_opts();
+	o.follow = false;
+	CHECK_INT(source_open(&source, path, &o), 0);
+	CHECK_INT(sink_open(&sink, path, sink_opts(0)), 0);
+	put_all(3, 100);
+	source_pause(source, true);
+	sink_close(sink, 0);
+	sink = NULL;
+	struct mono t0 = mono_now();
+	for (int i = 0; i < 20; i++)
+		loop_turn(loop, 5);
+	CHECK(mono_diff_us(mono_now(), t0) > 50000);
+	CHECK_INT(n_got, 0);
+	source_pause(source, false);
+	turn_until(&n_got, 3);
+	for (int i = 0; i < 20 && result; i++)
+		loop_turn(loop, 10);
+	CHECK_INT(result, 0);
+}
+
+/* A disk that is full for a while, as far as write(2) can tell. */
+TEST(what_cannot_be_written_is_kept_and_tried_again)
+{
+	struct rlimit old, small = {.rlim_cur = 5000};
+	struct frame f = frame_of(0, 3000);
+
+	start();
+	signal(SIGXFSZ, SIG_IGN);
+	CHECK_INT(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small.rlim_max = old.rlim_max;
+	CHECK_INT(sink_open(&sink, path, sink_opts(0)), 0);
+	setrlimit(RLIMIT_FSIZE, &small);
+	int ret = 0;
+	for (; f.part < 4 && !ret; f.part++) {
+		ret = sink_put(sink, &f, NULL);
+		sink_flush(sink);
+	}
+	for (int i = 0; i < 20 && !n_lost; i++)
+		loop_turn(loop, 10);
+	for (int i = 0; i < 3; i++)
+		loop_turn(loop, 5);
+	setrlimit(RLIMIT_FSIZE, &old);
+	CHECK_INT(ret, 0);
+	CHECK_INT(n_lost, 1);
+	CHECK_INT(lost_err, -EFBIG);
+	CHECK_INT(n_ready, 0);
+	turn_until(&n_ready, 1);
+	CHECK_INT(sink_safe(sink), 4 * frame_size(&f));
+	CHECK_INT(source_open(&source, path, source_opts()), 0);
+	turn_until(&n_got, 4);
 }
 
 static void write_raw(const void *data, size_t n)
