@@ -12,7 +12,7 @@ unit() {
 }
 
 @test "60,000 kills of producer and consumer lose nothing" {
-	MSR_STORM_ROUNDS=60000 "$TOP/build-address-undefined/tests/unit/frame/storm_test"
+	MSR_STORM_ROUNDS=60000 unit build-address-undefined storm_test
 }
 
 @test "the same under ThreadSanitizer, which is slower and so hits other moments" {
@@ -20,14 +20,14 @@ unit() {
 }
 
 @test "no data race between the threads of rings, sinks and sources" {
-	for i in $(seq 20); do
+	for _ in $(seq 20); do
 		unit build-thread ring_test
 		unit build-thread sink_test
 	done
 }
 
 @test "scribbled memory crashes nobody, again and again" {
-	for i in $(seq 50); do
+	for _ in $(seq 50); do
 		unit build-address-undefined scribble_test
 	done
 }
