@@ -18,10 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALID_S	 (30L * 24 * 3600) /* validity of the certificate: nobody checks it */
-#define SKEW_S	 (24L * 3600)	   /* clocks of clients differ */
-#define KEY_LEN	 16
-#define EXPORTER "EXTRACTOR-dtls_srtp"
+#define VALID_S (30L * 24 * 3600) /* validity of the certificate: nobody checks it */
+#define SKEW_S	(24L * 3600)	  /* clocks of clients differ */
+#define KEY_LEN 16
+/* Bytes of a record: sizes the buffer of each association; nothing of ours is longer. */
+#define FRAGMENT_MAX 2048
+#define EXPORTER     "EXTRACTOR-dtls_srtp"
 
 struct dtls_identity {
 	SSL_CTX *ctx;
@@ -141,6 +143,7 @@ static bool set_up(struct dtls_identity *id)
 	SSL_CTX_set_options(id->ctx, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_RENEGOTIATION |
 					 SSL_OP_NO_TICKET | SSL_OP_SINGLE_ECDH_USE);
 	SSL_CTX_set_mode(id->ctx, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_max_send_fragment(id->ctx, FRAGMENT_MAX);
 	SSL_CTX_set_session_cache_mode(id->ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(id->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
 	SSL_CTX_set_read_ahead(id->ctx, 1);

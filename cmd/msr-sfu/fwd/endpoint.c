@@ -234,7 +234,6 @@ void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
 		e->stats->rx_unknown++;
 		return;
 	}
-	e->active = true;
 	note_transport(e, &p, now_us);
 	struct binding *b = find(e, &p);
 	if (!b) {
@@ -477,11 +476,13 @@ static void tick_tracks(struct endpoint *e, int64_t now_us)
 
 void endpoint_tick(struct endpoint *e, int64_t now_us)
 {
-	e->active = false;
 	if (!e->connected)
 		return;
 	if (!list_empty(&e->tracks))
 		tick_tracks(e, now_us);
+	if (now_us - e->sr_us < FWD_SR_US)
+		return;
+	e->sr_us = now_us;
 	list_each (i, &e->subs)
 		sub_tick(container_of(i, struct sub, link), now_us);
 }

@@ -20,6 +20,7 @@
 
 #define FWD_TICK_US	  20000	  /* NACK and key frame requests */
 #define FWD_TWCC_US	  60000	  /* transport-wide feedback; what browsers send themselves */
+#define FWD_SR_US	  200000  /* between looks whether a sender report is due */
 #define FWD_REPORT_US	  1000000 /* receiver reports */
 #define ENDPOINT_SSRC_MAX 192	  /* SSRCs bound to streams; see SRTP_SSRC_MAX, which is smaller */
 #define ENDPOINT_SSRC	  1 /* ours, as a sender of feedback: we send nothing else to publishers */
@@ -62,10 +63,9 @@ struct endpoint {
 	struct track *dirty[MEDIA_TRACKS_MAX]; /* with packets in their bursts */
 	unsigned n_dirty;
 
-	struct twcc_rx *twcc;	    /* once a track of theirs has it */
-	struct bwe_rx bwe;	    /* for those without */
-	int64_t twcc_us, report_us; /* of the last feedback */
-	bool active;		    /* something came since the last tick */
+	struct twcc_rx *twcc;		   /* once a track of theirs has it */
+	struct bwe_rx bwe;		   /* for those without */
+	int64_t twcc_us, report_us, sr_us; /* of the last feedback, or look at it */
 
 	uint16_t twcc_next; /* number of the next packet to them */
 };
