@@ -109,7 +109,8 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 $(BUILD)/bin/%: scripts/%
 	@mkdir -p $(@D)
-	install -m 755 $< $@
+	sed 's/@VERSION@/$(VERSION)/' $< >$@
+	chmod 755 $@
 
 .PHONY: all
 all: $(patsubst %,$(BUILD)/bin/%,$(PROGRAMS) $(SCRIPTS))
@@ -172,7 +173,7 @@ help:
 run:
 	@scripts/deps run
 	@$(MAKE) all
-	@build/bin/msr-supervise run -d var
+	@exec build/bin/msr-supervise run -d var
 
 check:
 	@scripts/deps run check
