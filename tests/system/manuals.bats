@@ -12,7 +12,8 @@ listed() {
 @test "every event in the code stands in msr-events(5), and the other way round" {
 	for program in cmd/*/; do
 		program=$(basename "$program")
-		for ev in $(grep -rhoE 'event_start\([^;"]*"[a-z-]+"' "cmd/$program" | sed 's/.*"\(.*\)"/\1/'); do
+		sent=$(grep -rhoE 'event_start\([^;"]*"[a-z-]+"' "cmd/$program" | sed 's/.*"\(.*\)"/\1/')
+		for ev in $sent; do
 			listed "$program" | grep -qx -- "$ev" || { echo "$program sends '$ev', which msr-events(5) does not list"; false; }
 		done
 		for ev in $(listed "$program"); do
