@@ -229,8 +229,28 @@ static int flush_dirty(struct recorder *r)
 
 /* ---- ends ---- */
 
+static void look_at(struct feed *f)
+{
+	struct counters *n = &f->in->r->n;
+	struct source_stats now;
+
+	source_stats(f->source, &now);
+	metric_add(&n->resyncs, (int64_t)(now.resyncs - f->last.resyncs));
+	metric_add(&n->skipped, (int64_t)(now.skipped - f->last.skipped));
+	if (now.skipped != f->last.skipped)
+		log_warn("'%s': skipped %llu bytes that are no frames", f->spec,
+			 (unsigned long long)(now.skipped - f->last.skipped));
+	f->last = now;
+	if (now.producer_starts != f->producer_starts) {
+		log_info("'%s' has a new producer", f->spec);
+		sessions_orphan(f->in->r, f->number);
+	}
+	f->producer_starts = now.producer_starts;
+}
+
 static void close_feed(struct feed *f)
 {
+	look_at(f);
 	source_close(f->source);
 	f->source = NULL;
 	f->in->n_open--;
@@ -427,7 +447,7 @@ int intake_add(struct intake *in, const char *spec, bool follow)
 
 void intake_start(struct intake *in)
 {
-	run_batch(in);
+	loop_timer_in_us(&in->batch, 0);
 }
 
 void intake_stop(struct intake *in, int64_t limit_us)
@@ -456,25 +476,6 @@ void intake_free(struct intake *in)
 bool intake_failed(const struct intake *in)
 {
 	return in->failed;
-}
-
-static void look_at(struct feed *f)
-{
-	struct counters *n = &f->in->r->n;
-	struct source_stats now;
-
-	source_stats(f->source, &now);
-	metric_add(&n->resyncs, (int64_t)(now.resyncs - f->last.resyncs));
-	metric_add(&n->skipped, (int64_t)(now.skipped - f->last.skipped));
-	if (now.skipped != f->last.skipped)
-		log_warn("'%s': skipped %llu bytes that are no frames", f->spec,
-			 (unsigned long long)(now.skipped - f->last.skipped));
-	f->last = now;
-	if (now.producer_starts != f->producer_starts) {
-		log_info("'%s' has a new producer", f->spec);
-		sessions_orphan(f->in->r, f->number);
-	}
-	f->producer_starts = now.producer_starts;
 }
 
 void intake_tick(struct intake *in)

@@ -23,7 +23,7 @@ struct recorder;
 int intake_new(struct intake **ip, struct recorder *r, void (*end)(void *arg), void *arg);
 /* Opens one more source; `follow` as for msr-record(8). 0 or -errno. */
 int intake_add(struct intake *in, const char *spec, bool follow);
-/* Looks at once whether something is there; commits what recovery has put in order. */
+/* In the first turn: looks whether something is there, commits what recovery has put in order. */
 void intake_start(struct intake *in);
 /*
  * Takes what rings have published already and leaves their recordings for the next start; reads

@@ -241,7 +241,8 @@ int recording_put(struct recording *rec, enum stream stream, const struct frame 
 	}
 	mark_dirty(rec);
 	if (!rec->writers[stream]->type->continues(rec->writers[stream], f)) {
-		if (!same_as_first(s, f))
+		/* Unless it is the first part once more. */
+		if (f->part + s->base >= s->next_part || !same_as_first(s, f))
 			return PUT_NEW;
 		s->duplicates++;
 		metric_add(&rec->recorder->n.duplicates, 1);

@@ -254,11 +254,11 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 		   const struct origin *from, const struct frame *f)
 {
 	enum stream stream = stream_of(f);
-	int ret = t->recs[stream] ? 0 : join_recording(r, s, t, stream);
+	int ret = t->recs[stream] || t->refused ? 0 : join_recording(r, s, t, stream);
 
 	if (ret)
 		return ret;
-	if (t->refused) {
+	if (t->refused) { /* just now, or before */
 		metric_add(&r->n.dropped, 1);
 		return 0;
 	}
