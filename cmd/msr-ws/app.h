@@ -1,15 +1,16 @@
 /*
  * What the files of msr-ws share.
  *
- *   web → conn (who, limits) → message (bytes → frame) → ingest (order, lanes) → sink
- *                            → room (text to the others)
+ *   web → conn (who, limits) → media (bytes → frame) → ingest (order, lanes) → sink
+ *                                                    → room (text to the others)
  *   back: sink full → ingest pauses sockets · sink safe → ack
  *
  *   main.c     options, wiring, shutdown       pages.c    the page, config.json
  *   conn.c     WebSocket connections           library.c  the list of recordings
- *   room.c     rooms and sessions              message.c  JSON messages, base64
- *   ingest.c   frames to the sink              query.c    ?media= and so on
- *   order.c    parts in their order            ack.c      what is safe
+ *   room.c     rooms and sessions              media.c    messages become frames
+ *   ingest.c   frames to the sink              message.c  JSON messages · base64.c bodies
+ *   order.c    parts in their order            query.c    ?media= and so on
+ *   ack.c      what is safe
  */
 #ifndef MSR_WS_APP_H
 #define MSR_WS_APP_H

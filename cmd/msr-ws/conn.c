@@ -2,23 +2,19 @@
  * Connections.
  *
  *   accept: ids → query → session (new, resumed, taken over; limits) → open
- *   message: text → message.c → ingest or room · binary → records or a bare chunk → ingest
+ *   message: rate → media.c
  */
 #include "conn.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app.h"
 #include "base/log.h"
 #include "event/event.h"
-#include "frame/frame.h"
-#include "frame/sink.h"
 #include "ingest.h"
-#include "media/sniff.h"
-#include "message.h"
+#include "media.h"
 #include "room.h"
 #include "web/http.h"
 #include "web/web.h"
@@ -29,8 +25,6 @@
 #define REPORT_US  1000000  /* at most one frame-error event a session in this time */
 #define PAUSE_FULL 1
 #define PAUSE_RATE 2
-
-static const char magic[] = "MSRF"; /* of msr-frame(5) records */
 
 /* ---- what clients are told ---- */
 
@@ -350,158 +344,6 @@ static void on_close(void *session, struct ws *ws, int code, const char *reason)
 
 /* ---- messages ---- */
 
-static void take_frame(struct client *c, struct frame *f)
-{
-	int ret = ingest_part(c->s, f);
-
-	if (ret == -ENOMEM)
-		client_error(c, "no_memory", "no memory to keep the part; send it again", &f->part);
-	else if (ret == -EMSGSIZE)
-		client_error(c, "too_large",
-			     "the part is larger than the ring of this server takes", &f->part);
-	else if (ret)
-		client_error(c, "sink_lost", "the reader of the frames is gone", &f->part);
-}
-
-/* What the chunk is: raw samples as promised, else by its own mark, else as the last one. */
-static int chunk_codec(struct client *c, int lane, const uint8_t *data, size_t len)
-{
-	struct session *s = c->s;
-
-	if (frame_pcm_bytes(c->query.codec) && lane == 0)
-		return c->query.codec;
-	int found = sniff_container(data, len, NULL);
-	if (found != CODEC_NONE)
-		s->codec[lane] = (uint8_t)found;
-	else if (!s->codec[lane])
-		s->codec[lane] = (uint8_t)c->query.codec;
-	return s->codec[lane];
-}
-
-static void describe(struct client *c, struct frame *f, const char *storage)
-{
-	int lane = f->kind == FRAME_VIDEO;
-
-	f->codec = (uint8_t)chunk_codec(c, lane, f->body, f->body_len);
-	if (frame_pcm_bytes(f->codec) || f->codec == CODEC_OPUS) {
-		f->rate = c->query.rate;
-		f->channels = c->query.channels;
-	}
-	if (!storage)
-		storage = c->query.storage;
-	f->storage = storage;
-	f->storage_len = (uint8_t)strlen(storage);
-	f->time_us = clock_wall_us();
-}
-
-static uint64_t next_number(struct client *c, int lane)
-{
-	/* The first chunk of a connection says where the lane begins. */
-	order_start(&c->s->lanes[lane], c->bare_next[lane]);
-	return c->bare_next[lane]++;
-}
-
-static void take_media_message(struct client *c, const struct message *m)
-{
-	int lane = m->type == MESSAGE_VIDEO;
-	struct frame f = {.kind = lane ? FRAME_VIDEO : FRAME_AUDIO};
-
-	f.body = m->body;
-	f.body_len = (uint32_t)m->body_len;
-	describe(c, &f, m->storage);
-	if (m->has_part) {
-		f.part = m->part;
-		if (c->query.has_part && m->part >= c->query.part)
-			order_start(&c->s->lanes[lane], c->query.part);
-		if (m->part >= c->bare_next[lane])
-			c->bare_next[lane] = m->part + 1;
-	} else {
-		f.part = next_number(c, lane);
-	}
-	take_frame(c, &f);
-}
-
-static void take_text(struct client *c, char *text, size_t len)
-{
-	struct message m;
-
-	message_parse(text, len, &m);
-	switch (m.type) {
-	case MESSAGE_TEXT:
-		if (len > TEXT_MAX)
-			client_error(c, "text_too_large", "room text is at most 256 KiB", NULL);
-		else
-			room_text(c->s, text, len);
-		break;
-	case MESSAGE_AUDIO:
-	case MESSAGE_VIDEO:
-		take_media_message(c, &m);
-		break;
-	case MESSAGE_END:
-		ingest_end(c->s, "end");
-		break;
-	case MESSAGE_ERROR:
-		client_error(c, m.error, m.why, m.has_part ? &m.part : NULL);
-		break;
-	}
-}
-
-/* Whether the record names this room and session. */
-static bool is_ours(const struct session *s, const struct frame *f)
-{
-	return f->room_len == s->room_len && memcmp(f->room, s->key, s->room_len) == 0 &&
-	       f->session_len == s->id_len && memcmp(f->session, s->id, s->id_len) == 0;
-}
-
-static void take_records(struct client *c, const uint8_t *data, size_t len)
-{
-	struct frame f;
-
-	while (len && c->s && c->s->state == SESSION_LIVE) {
-		long n = frame_decode(data, len, &f, NULL);
-		if (n < 0) {
-			client_error(c, "bad_frame",
-				     "not a whole and undamaged msr-frame(5) record", NULL);
-			return;
-		}
-		data += n;
-		len -= (size_t)n;
-		if (f.kind != FRAME_AUDIO && f.kind != FRAME_VIDEO) {
-			client_error(c, "bad_frame", "records are of kind audio or video", &f.part);
-			continue;
-		}
-		if (!is_ours(c->s, &f)) {
-			client_error(c, "wrong_session", "the record names another room or session",
-				     &f.part);
-			continue;
-		}
-		f.flags &= FRAME_KEY | FRAME_LAST;
-		take_frame(c, &f);
-	}
-}
-
-static void take_chunk(struct client *c, const uint8_t *data, size_t len)
-{
-	struct session *s = c->s;
-	int kind = c->query.kind;
-
-	if (len > FRAME_BODY_MAX) {
-		client_error(c, "too_large", "a chunk is at most 16 MiB", NULL);
-		return;
-	}
-	if (!kind && !s->kind && sniff_container(data, len, NULL) != CODEC_NONE)
-		s->kind = sniff_may_have_video(data, len) ? FRAME_VIDEO : FRAME_AUDIO;
-	if (!kind && !(kind = s->kind)) {
-		client_error(c, "unknown_media",
-			     "the chunk has no mark; connect with ?media=audio&codec=...", NULL);
-		return;
-	}
-	struct frame f = {.kind = (uint8_t)kind, .body = data, .body_len = (uint32_t)len};
-	describe(c, &f, NULL);
-	f.part = next_number(c, kind == FRAME_VIDEO);
-	take_frame(c, &f);
-}
-
 static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t *data, size_t len)
 {
 	struct client *c = session;
@@ -511,11 +353,9 @@ static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t 
 		return; /* taken over, or after "end" */
 	count_message(c);
 	if (type == WS_TEXT)
-		take_text(c, (char *)data, len);
-	else if (len >= 4 && memcmp(data, magic, 4) == 0)
-		take_records(c, data, len);
-	else if (len)
-		take_chunk(c, data, len);
+		media_text(c, (char *)data, len);
+	else
+		media_binary(c, data, len);
 }
 
 void conn_route(struct app *a, struct web_server *s, const struct web_origins *origins)

@@ -35,10 +35,4 @@ struct message {
  */
 void message_parse(char *text, size_t len, struct message *m);
 
-/*
- * Decodes base64 (RFC 4648, the standard alphabet; padding may be missing) in place. The length,
- * or -1.
- */
-long base64_decode(uint8_t *text, size_t len);
-
 #endif

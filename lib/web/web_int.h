@@ -4,7 +4,8 @@
  *   web.c     the libwebsockets context, the loop, the tick, shutting down
  *   listen.c  sockets: accepting, limits per address
  *   conn.c    one connection: libwebsockets' callback, handed on to http.c or session.c
- *   http.c    requests and replies · route.c patterns · static.c files · stream.c events
+ *   http.c    the way of a request · request.c what it says · route.c whom it is for
+ *   reply.c   replies · static.c files · stream.c events · upgrade.c WebSocket handshakes
  *   session.c WebSocket sessions · client.c outgoing ones · held.c the memory bound
  *   origin.c  who may ask
  */
@@ -123,6 +124,15 @@ struct params {
 
 /* Whether `path` fits; fills the parameters. */
 bool web_route_match(const char *pattern, const char *path, struct params *out);
+/* The same for a request, which gets the parameters. */
+bool web_route_params(struct web_req *req, const struct route *r);
+/* The route for method and path; the WebSocket for the path. NULL: none. */
+const struct route *web_find_route(struct web_req *req);
+const struct route *web_find_socket(struct web_req *req);
+/* "GET, HEAD, POST" for the path, or "" when no route has it. */
+void web_allowed_methods(struct web_req *req, char *out, size_t cap);
+/* GET /health and GET /metrics. */
+void web_http_builtin_routes(struct web_server *s);
 
 /* ---- conn.c ---- */
 
@@ -150,10 +160,18 @@ void web_peer_release(struct web *w, struct peer *p);
 /* Counts a connection for the address; NULL when it has enough, or no memory. */
 struct peer *web_peer_take(struct web *w, const char *addr);
 
+/* ---- request.c ---- */
+
+/* NULL: out of memory. */
+struct web_req *web_req_new(struct conn *c, const char *uri, size_t len);
+void web_req_free(struct web_req *req);
+/* Finds out who the client of a trusted proxy is; then counts it. False: it has enough (replied).
+ */
+void web_find_client(struct web_req *req);
+bool web_count_client(struct web_req *req);
+
 /* ---- http.c ---- */
 
-/* GET /health and GET /metrics. */
-void web_http_builtin_routes(struct web_server *s);
 /* The head is there: route it. 0, or -1 to hang up. */
 int web_http_request(struct conn *c, const char *uri, size_t len);
 int web_http_body(struct conn *c, const void *data, size_t len);

@@ -1,5 +1,6 @@
 /* JSON messages of clients: what they are, and precise errors. */
 #include "../../../cmd/msr-ws/message.h"
+#include "../../../cmd/msr-ws/base64.h"
 
 #include <stdio.h>
 #include <stdlib.h>
