@@ -174,8 +174,9 @@ static int add_stream(struct recording *rec, enum stream stream, const struct fr
 	s->first_len = f->body_len;
 	s->first_crc = crc32c(0, f->body, f->body_len);
 	mark_dirty(rec);
-	/* Parts count from 0 or from 1: what begins later lacks a beginning. */
-	if (f->part > 1)
+	/* Parts count from 0 or from 1: what begins later lacks a beginning. RTP begins anywhere.
+	 */
+	if (f->part > 1 && stream != STREAM_RTP)
 		note_gap(rec, stream, 1, f->part - 1, f);
 	return 0;
 }
@@ -229,6 +230,22 @@ static int store_part_of(struct recording *rec, enum stream stream, const struct
 	return PUT_STORED;
 }
 
+/* RTP and RTCP of several tracks: their writer puts them in order and counts what is missing. */
+static int store_rtp(struct recording *rec, const struct frame *f)
+{
+	struct journal_stream *s = &rec->state.streams[STREAM_RTP];
+	uint64_t missing = s->missing;
+	int ret = rec->writers[STREAM_RTP]->type->put(rec->writers[STREAM_RTP], f);
+
+	if (ret)
+		return ret;
+	s->parts++;
+	s->last_us = f->time_us;
+	metric_add(&rec->recorder->n.parts, 1);
+	metric_add(&rec->recorder->n.missing, (int64_t)(s->missing - missing));
+	return PUT_STORED;
+}
+
 int recording_put(struct recording *rec, enum stream stream, const struct frame *f)
 {
 	struct journal_stream *s = &rec->state.streams[stream];
@@ -242,7 +259,8 @@ int recording_put(struct recording *rec, enum stream stream, const struct frame 
 	mark_dirty(rec);
 	if (!rec->writers[stream]->type->continues(rec->writers[stream], f)) {
 		/* Unless it is the first part once more. */
-		if (f->part + s->base >= s->next_part || !same_as_first(s, f))
+		if (stream == STREAM_RTP || f->part + s->base >= s->next_part ||
+		    !same_as_first(s, f))
 			return PUT_NEW;
 		s->duplicates++;
 		metric_add(&rec->recorder->n.duplicates, 1);
@@ -250,7 +268,7 @@ int recording_put(struct recording *rec, enum stream stream, const struct frame 
 	}
 	if (max && recording_bytes(rec) + f->body_len > (uint64_t)max)
 		return PUT_FULL;
-	return store_part_of(rec, stream, f);
+	return stream == STREAM_RTP ? store_rtp(rec, f) : store_part_of(rec, stream, f);
 }
 
 /* ---- flushing and ending ---- */

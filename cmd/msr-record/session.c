@@ -254,6 +254,9 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 		   const struct origin *from, const struct frame *f)
 {
 	enum stream stream = stream_of(f);
+
+	if (f->kind == FRAME_RTCP && !t->recs[stream]) /* reports alone make no recording */
+		return 0;
 	int ret = t->recs[stream] || t->refused ? 0 : join_recording(r, s, t, stream);
 
 	if (ret)
@@ -369,6 +372,8 @@ int session_frame(struct recorder *r, const struct origin *from, const struct fr
 	switch (f->kind) {
 	case FRAME_AUDIO:
 	case FRAME_VIDEO:
+	case FRAME_RTP:
+	case FRAME_RTCP:
 		return on_media(r, from, f);
 	case FRAME_CLOSE:
 		return on_close(r, from, f);

@@ -42,7 +42,7 @@ struct writer {
 	struct journal_stream *state; /* lent by the recording */
 };
 
-extern const struct writer_type write_chunk, write_pcm;
+extern const struct writer_type write_chunk, write_pcm, write_rtp;
 
 /* The type for a stream of this codec. */
 const struct writer_type *writer_type_of(enum stream stream, int codec);

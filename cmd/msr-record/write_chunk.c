@@ -10,7 +10,8 @@
 
 const struct writer_type *writer_type_of(enum stream stream, int codec)
 {
-	(void)stream;
+	if (stream == STREAM_RTP)
+		return &write_rtp;
 	return frame_pcm_bytes(codec) ? &write_pcm : &write_chunk;
 }
 

@@ -24,7 +24,8 @@ struct jitter {
 	struct slot *slot; /* owned */
 	unsigned n;	   /* slots, a power of two */
 	unsigned held;	   /* slots in use */
-	int64_t wait_us;
+	int64_t wait_us, start_us;
+	bool begun;		  /* a packet has come out */
 	struct rtp_unwrap unwrap; /* against `highest` */
 	int64_t next;		  /* whose turn it is */
 	int64_t highest;
@@ -41,7 +42,8 @@ int jitter_new(struct jitter **out, const struct jitter_limits *limits)
 {
 	unsigned n = 16;
 
-	if (!limits->packets || limits->packets > PACKETS_MAX || limits->wait_us < 0)
+	if (!limits->packets || limits->packets > PACKETS_MAX || limits->wait_us < 0 ||
+	    limits->start_us < 0)
 		return -EINVAL;
 	while (n < limits->packets)
 		n *= 2;
@@ -55,6 +57,7 @@ int jitter_new(struct jitter **out, const struct jitter_limits *limits)
 	}
 	j->n = n;
 	j->wait_us = limits->wait_us;
+	j->start_us = limits->start_us;
 	*out = j;
 	return 0;
 }
@@ -143,6 +146,8 @@ int jitter_put(struct jitter *j, uint16_t seq16, const uint8_t *data, size_t len
 
 	if (seq > j->highest + RESET_JUMP || seq < j->next - RESET_JUMP)
 		return begin_anew(j, seq16, data, len, now_us);
+	if (seq < j->next && !j->begun && j->highest - seq < j->n)
+		j->next = seq;
 	if (seq < j->next) {
 		j->stats.late++;
 		return -ESTALE;
@@ -174,6 +179,7 @@ static int64_t waiting_since(const struct jitter *j)
 
 static int take(struct jitter *j, struct jitter_packet *out)
 {
+	j->begun = true;
 	while (!at(j, j->next)->data) {
 		j->next++;
 		j->lost++;
@@ -220,7 +226,7 @@ int jitter_get(struct jitter *j, int64_t now_us, struct jitter_packet *out)
 		restart(j);
 	if (!j->held)
 		return 0;
-	bool ripe = at(j, j->next)->data || j->restart || j->held >= j->n / 2;
+	bool ripe = (j->begun && at(j, j->next)->data) || j->restart || j->held >= j->n / 2;
 	if (!ripe && now_us < jitter_deadline(j))
 		return 0;
 	return take(j, out);
@@ -239,6 +245,8 @@ int64_t jitter_deadline(const struct jitter *j)
 		return INT64_MIN;
 	int64_t since = waiting_since(j);
 
+	if (!j->begun && since != INT64_MAX)
+		return since + j->start_us;
 	return since == INT64_MAX ? since : since + j->wait_us;
 }
 

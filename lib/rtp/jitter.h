@@ -17,6 +17,7 @@ struct jitter;
 struct jitter_limits {
 	unsigned packets; /* 1 to 4096, rounded up to a power of two */
 	int64_t wait_us;  /* how long a hole may hold up what is behind it */
+	int64_t start_us; /* how long the first packet waits for earlier ones that come later */
 };
 
 struct jitter_stats {

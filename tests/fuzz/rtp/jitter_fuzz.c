@@ -8,10 +8,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct jitter_limits l = {32, 100000};
+	struct jitter_limits l = {32, 100000, size % 2 ? 20000 : 0};
 	struct jitter_packet p;
 	struct jitter *j;
-	int64_t now = 0, last = -1;
+	int64_t now = 0, last = INT64_MIN;
 	uint64_t in = 0, out = 0;
 
 	if (jitter_new(&j, &l) < 0)

@@ -11,7 +11,7 @@
 static struct jitter *make(unsigned packets, int64_t wait_us)
 {
 	struct jitter *j = NULL;
-	struct jitter_limits l = {packets, wait_us};
+	struct jitter_limits l = {packets, wait_us, 0};
 
 	CHECK_INT(jitter_new(&j, &l), 0);
 	return j;
@@ -132,11 +132,33 @@ TEST(a_pause_with_lost_packets_is_a_hole_not_a_jump)
 	jitter_free(j);
 }
 
+TEST(the_first_packet_waits_for_earlier_ones)
+{
+	struct jitter_limits l = {64, 100 * MS, 20 * MS};
+	struct jitter_packet p;
+	struct jitter *j;
+
+	CHECK_INT(jitter_new(&j, &l), 0);
+	CHECK_INT(put(j, 2, 0), 0);
+	CHECK_INT(jitter_get(j, 0, &p), 0);
+	CHECK_INT(put(j, 65535, 5 * MS), 0);
+	CHECK_INT(put(j, 0, 6 * MS), 0);
+	CHECK_INT(put(j, 1, 6 * MS), 0);
+	CHECK_INT(jitter_get(j, 19 * MS, &p), 0);
+	CHECK_INT(jitter_deadline(j), 20 * MS);
+	for (uint16_t seq = 65535; seq != 3; seq++) {
+		CHECK_INT(jitter_get(j, 20 * MS, &p), 1);
+		CHECK_INT((uint16_t)p.seq, seq);
+	}
+	CHECK_INT(put(j, 65534, 21 * MS), -ESTALE);
+	jitter_free(j);
+}
+
 TEST(limits_are_checked)
 {
 	struct jitter *j;
 
-	CHECK_INT(jitter_new(&j, &(struct jitter_limits){0, 1}), -EINVAL);
-	CHECK_INT(jitter_new(&j, &(struct jitter_limits){5000, 1}), -EINVAL);
-	CHECK_INT(jitter_new(&j, &(struct jitter_limits){1, -1}), -EINVAL);
+	CHECK_INT(jitter_new(&j, &(struct jitter_limits){0, 1, 0}), -EINVAL);
+	CHECK_INT(jitter_new(&j, &(struct jitter_limits){5000, 1, 0}), -EINVAL);
+	CHECK_INT(jitter_new(&j, &(struct jitter_limits){1, -1, 0}), -EINVAL);
 }

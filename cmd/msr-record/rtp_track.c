@@ -1,0 +1,223 @@
+/* From packets to frames with a time. */
+#include "rtp_track.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rtp/depack.h"
+#include "rtp/jitter.h"
+#include "rtp/packet.h"
+
+#define REORDER_PACKETS 1024
+#define REORDER_US	1000000 /* retransmissions take round trips */
+#define START_US	100000
+#define HOLD_US		500000
+#define HOLD_MAX	(4u << 20) /* bytes */
+
+struct held {
+	struct held *next;
+	struct depack_frame f; /* data leads behind the structure */
+	int64_t arrival_us;    /* in file time */
+};
+
+int rtp_track_init(struct rtp_track *t, enum rtp_codec codec, int64_t origin_us)
+{
+	struct jitter_limits limits = {REORDER_PACKETS, REORDER_US, START_US};
+
+	*t = (struct rtp_track){.codec = codec, .origin_us = origin_us};
+	t->time.clock = rtp_codec_clock(codec);
+	t->held_end = &t->held;
+	int r = jitter_new(&t->jitter, &limits);
+	if (r == 0)
+		r = depack_new(&t->depack, codec);
+	if (r < 0)
+		rtp_track_done(t);
+	return r;
+}
+
+void rtp_track_done(struct rtp_track *t)
+{
+	while (t->held) {
+		struct held *h = t->held;
+		t->held = h->next;
+		free(h);
+	}
+	jitter_free(t->jitter);
+	depack_free(t->depack);
+	t->jitter = NULL;
+	t->depack = NULL;
+}
+
+/* ---- frames in doubt ---- */
+
+static int hold(struct rtp_track *t, const struct depack_frame *f, int64_t arrival_us)
+{
+	struct held *h = malloc(sizeof(*h) + f->len);
+
+	if (!h)
+		return -ENOMEM;
+	*h = (struct held){.f = *f, .arrival_us = arrival_us};
+	h->f.data = memcpy(h + 1, f->data, f->len);
+	if (!t->held)
+		t->held_since_us = arrival_us;
+	*t->held_end = h;
+	t->held_end = &h->next;
+	t->held_bytes += f->len;
+	return 0;
+}
+
+static int give(struct rtp_track *t, const struct depack_frame *f, rtp_track_sink sink, void *arg)
+{
+	int64_t at_us = timeline_at(&t->time, f->ts);
+
+	/* Never before what is in the file already; times of blocks are whole milliseconds. */
+	if (at_us < t->time.end_us)
+		at_us = t->time.end_us;
+	int r = sink(arg, at_us, f);
+	t->time.end_us = at_us + (f->samples ? (int64_t)f->samples * 1000000 / 48000 : 1000);
+	return r;
+}
+
+static int release(struct rtp_track *t, rtp_track_sink sink, void *arg)
+{
+	int r = 0;
+
+	while (t->held) {
+		struct held *h = t->held;
+		int failed = give(t, &h->f, sink, arg);
+		r = r ? r : failed;
+		t->held = h->next;
+		free(h);
+	}
+	t->held_end = &t->held;
+	t->held_bytes = 0;
+	return r;
+}
+
+/* Time stood still at the sender: what is held lies where it arrived. */
+static int anchor_held(struct rtp_track *t, rtp_track_sink sink, void *arg)
+{
+	if (t->held)
+		timeline_anchor(&t->time, t->held->f.ts, t->held->arrival_us);
+	return release(t, sink, arg);
+}
+
+static int place(struct rtp_track *t, const struct depack_frame *f, int64_t arrival_us,
+		 rtp_track_sink sink, void *arg)
+{
+	int r = 0;
+
+	if (!t->time.anchored)
+		timeline_anchor(&t->time, f->ts, arrival_us);
+	enum timeline_verdict v = timeline_judge(&t->time, f->ts, arrival_us);
+	if (v == TIMELINE_OFF) {
+		r = anchor_held(t, sink, arg);
+		/* Unless that has made it right. */
+		if (timeline_judge(&t->time, f->ts, arrival_us) == TIMELINE_OFF)
+			timeline_anchor(&t->time, f->ts, arrival_us);
+	} else if (v == TIMELINE_LATE || t->held) {
+		bool near = arrival_us - timeline_at(&t->time, f->ts) <= TIMELINE_NEAR_US;
+		if (!near) {
+			r = hold(t, f, arrival_us);
+			if (arrival_us - t->held_since_us >= HOLD_US || t->held_bytes > HOLD_MAX)
+				r = r ? r : anchor_held(t, sink, arg);
+			return r;
+		}
+		r = release(t, sink, arg); /* it was the network */
+	}
+	int failed = give(t, f, sink, arg);
+	return r ? r : failed;
+}
+
+/* ---- packets ---- */
+
+/* Frames are dropped until they can be decoded: a player would show garbage, or stop. */
+static bool decodable(struct rtp_track *t, const struct depack_frame *f)
+{
+	if (!rtp_codec_is_video(t->codec))
+		return true;
+	t->decodable = f->key || (t->decodable && !f->damaged);
+	t->dropped += !t->decodable;
+	return t->decodable;
+}
+
+static int take_frames(struct rtp_track *t, int64_t arrival_us, rtp_track_sink sink, void *arg)
+{
+	struct depack_frame f;
+	int r = 0;
+
+	while (depack_next(t->depack, &f)) {
+		if (!decodable(t, &f))
+			continue;
+		int failed = place(t, &f, arrival_us, sink, arg);
+		r = r ? r : failed;
+	}
+	return r;
+}
+
+static int take_packet(struct rtp_track *t, const struct jitter_packet *jp, rtp_track_sink sink,
+		       void *arg)
+{
+	struct rtp_packet p;
+	bool lost = jp->lost || jp->reset;
+
+	t->lost += jp->lost;
+	if (rtp_parse(&p, jp->data, jp->len, NULL) < 0)
+		return -EBADMSG;
+	int r = depack_push(t->depack, &p, lost);
+	if (r == -ENOMEM)
+		return r;
+	return take_frames(t, jp->arrival_us - t->origin_us, sink, arg);
+}
+
+/* Another stream takes the track's place: a camera that was replaced, a page that was reloaded. */
+static int change_stream(struct rtp_track *t, uint32_t ssrc, rtp_track_sink sink, void *arg)
+{
+	int r = t->started ? rtp_track_drain(t, sink, arg) : 0;
+
+	t->started = true;
+	t->ssrc = ssrc;
+	t->decodable = false;
+	t->time.anchored = t->time.reported = false;
+	return r;
+}
+
+int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
+		  rtp_track_sink sink, void *arg)
+{
+	struct jitter_packet jp;
+	struct rtp_packet p;
+	int r = rtp_parse(&p, packet, len, NULL), failed;
+
+	if (r < 0)
+		return r;
+	if (arrival_us > t->now_us)
+		t->now_us = arrival_us;
+	if (!t->started || p.ssrc != t->ssrc)
+		r = change_stream(t, p.ssrc, sink, arg);
+	/* Late packets and duplicates are nobody's fault. */
+	if (jitter_put(t->jitter, p.seq, packet, len, t->now_us) == -ENOMEM)
+		return -ENOMEM;
+	while (jitter_get(t->jitter, t->now_us, &jp)) {
+		failed = take_packet(t, &jp, sink, arg);
+		r = r ? r : failed;
+	}
+	return r == -EBADMSG ? 0 : r;
+}
+
+int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg)
+{
+	struct jitter_packet jp;
+	int r = 0, failed;
+
+	while (jitter_drain(t->jitter, &jp)) {
+		failed = take_packet(t, &jp, sink, arg);
+		r = r ? r : failed;
+	}
+	depack_flush(t->depack);
+	failed = take_frames(t, t->now_us - t->origin_us, sink, arg);
+	r = r ? r : failed;
+	failed = anchor_held(t, sink, arg);
+	return r ? r : failed;
+}

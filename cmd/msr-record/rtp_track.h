@@ -1,0 +1,57 @@
+/*
+ * One track of a call: packets in, whole frames with their time in the file out.
+ *
+ *	packet ── jitter ──> in order ── depack ──> frame ── timeline ──> (held) ──> sink
+ *
+ * Frames whose time is in doubt are held until it is clear whether the network was late or the
+ * sender's clock stood still: at most half a second and some megabytes.
+ */
+#ifndef MSR_RECORD_RTP_TRACK_H
+#define MSR_RECORD_RTP_TRACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rtp/codec.h"
+#include "timeline.h"
+
+struct depack;
+struct depack_frame;
+struct jitter;
+struct held;
+
+/* Takes a frame that lies at `time_us`. 0 or -errno, which is passed on. */
+typedef int (*rtp_track_sink)(void *arg, int64_t time_us, const struct depack_frame *f);
+
+struct rtp_track {
+	enum rtp_codec codec;
+	bool started;  /* `ssrc` is known */
+	uint32_t ssrc; /* of the stream under way */
+	struct timeline time;
+	struct jitter *jitter; /* owned */
+	struct depack *depack; /* owned */
+	struct held *held;     /* owned: frames in doubt, oldest first */
+	struct held **held_end;
+	size_t held_bytes;
+	int64_t held_since_us;	/* arrival of the first */
+	int64_t origin_us;	/* time 0 of the file, since 1970 */
+	int64_t now_us;		/* the latest arrival, since 1970: never goes back */
+	bool decodable;		/* a key frame has come, and nothing was lost since */
+	uint64_t lost, dropped; /* packets that never came, frames that cannot be decoded */
+};
+
+/* 0 or -ENOMEM. `origin_us` is time 0 of the file, since 1970. */
+int rtp_track_init(struct rtp_track *t, enum rtp_codec codec, int64_t origin_us);
+void rtp_track_done(struct rtp_track *t);
+
+/*
+ * Takes an RTP packet that arrived at `arrival_us` (since 1970); frames that are ready go to
+ * `sink`. 0, -EBADMSG for what is no RTP, -ENOMEM, or what the sink returned.
+ */
+int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
+		  rtp_track_sink sink, void *arg);
+/* Nothing more comes, for now or for good: gives out all that waits. */
+int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg);
+
+#endif

@@ -1,0 +1,65 @@
+/* Anchors, verdicts and sender reports. */
+#include "timeline.h"
+
+#include <stdlib.h>
+
+static int64_t us_of(const struct timeline *t, int64_t ticks)
+{
+	/* Ticks are differences of 64-bit unwrapped values from 32 bits: far from overflow. */
+	return ticks * 1000000 / (int64_t)t->clock;
+}
+
+void timeline_anchor(struct timeline *t, uint32_t ts, int64_t at_us)
+{
+	t->unwrap = (struct rtp_unwrap){0};
+	t->ts = rtp_unwrap32(&t->unwrap, ts);
+	t->at_us = at_us > t->end_us ? at_us : t->end_us;
+	t->anchored = true;
+	t->reported = false;
+	t->anchors++;
+}
+
+int64_t timeline_at(struct timeline *t, uint32_t ts)
+{
+	return t->at_us + us_of(t, rtp_unwrap32(&t->unwrap, ts) - t->ts);
+}
+
+enum timeline_verdict timeline_judge(struct timeline *t, uint32_t ts, int64_t arrival_us)
+{
+	/* Of a wild jump the unwrapped value is not kept, or what follows would jump as well. */
+	struct rtp_unwrap kept = t->unwrap;
+	int64_t late_us = arrival_us - timeline_at(t, ts);
+
+	if (late_us < -TIMELINE_OFF_US) {
+		t->unwrap = kept;
+		return TIMELINE_OFF;
+	}
+	return late_us > TIMELINE_OFF_US ? TIMELINE_LATE : TIMELINE_GOOD;
+}
+
+void timeline_report(struct timeline *t, uint32_t ts, int64_t wall_us)
+{
+	struct rtp_unwrap u = t->unwrap;
+
+	if (!t->anchored)
+		return;
+	t->report_ts = rtp_unwrap32(&u, ts);
+	t->report_us = wall_us;
+	t->reported = true;
+}
+
+int64_t timeline_follow(struct timeline *t, struct timeline *master)
+{
+	if (!t->reported || !master->reported)
+		return 0;
+	/* What the sender's clock shows at time 0 of the file, by each timeline. */
+	int64_t zero = t->report_us - (t->at_us + us_of(t, t->report_ts - t->ts));
+	int64_t master_zero =
+	    master->report_us - (master->at_us + us_of(master, master->report_ts - master->ts));
+	int64_t shift = zero - master_zero;
+
+	if (llabs(shift) > TIMELINE_SYNC_MAX_US)
+		return 0;
+	t->at_us += shift;
+	return shift;
+}

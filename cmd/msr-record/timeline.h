@@ -1,0 +1,58 @@
+/*
+ * Where the RTP time of a track lies in its file.
+ *
+ * A timeline is anchored at its first packet to the time of arrival, and from there on follows the
+ * sender's own clock. When both part for good (a mute during which RTP time stood still, a sender
+ * that began anew) it is anchored again, so that time goes on in the file as it did in the call;
+ * when packets only came late, it is not. Sender reports tell how the timelines of one sender lie
+ * to each other (RFC 3550 section 6.4.1).
+ */
+#ifndef MSR_RECORD_TIMELINE_H
+#define MSR_RECORD_TIMELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rtp/unwrap.h"
+
+/* Media ahead of its arrival by more than this is anchored anew; behind it, suspected. */
+#define TIMELINE_OFF_US 500000
+/* A suspicion has passed when media is no longer behind by more than this. */
+#define TIMELINE_NEAR_US 300000
+/* Sender reports that disagree by more are not believed. */
+#define TIMELINE_SYNC_MAX_US 2000000
+
+/* Zeroed, but for the clock, is ready. All times are µs in the file. */
+struct timeline {
+	uint32_t clock; /* Hz */
+	bool anchored;
+	struct rtp_unwrap unwrap;
+	int64_t ts, at_us;	      /* the anchor: this RTP time is at that time */
+	int64_t end_us;		      /* end of what is in the file: nothing goes before */
+	bool reported;		      /* a sender report has come since the last anchor */
+	int64_t report_ts, report_us; /* RTP time, and the sender's wall clock */
+	uint64_t anchors;	      /* times it was anchored */
+};
+
+enum timeline_verdict {
+	TIMELINE_GOOD,
+	TIMELINE_LATE, /* behind its arrival: the network was slow, or time stood still */
+	TIMELINE_OFF,  /* ahead of its arrival: to be anchored anew */
+};
+
+/* Puts RTP time `ts` at `at_us`, or at the end of what there is. */
+void timeline_anchor(struct timeline *t, uint32_t ts, int64_t at_us);
+/* Where `ts` lies; anchored timelines only. */
+int64_t timeline_at(struct timeline *t, uint32_t ts);
+/* What to think of a packet with RTP time `ts` that arrived at `arrival_us`. */
+enum timeline_verdict timeline_judge(struct timeline *t, uint32_t ts, int64_t arrival_us);
+
+/* A sender report: at `wall_us` of the sender's clock RTP time was `ts`. */
+void timeline_report(struct timeline *t, uint32_t ts, int64_t wall_us);
+/*
+ * Moves `t` so that it lies to `master` as their sender reports say. Returns by how much (µs), 0
+ * when one of them has none, or they are not to be believed.
+ */
+int64_t timeline_follow(struct timeline *t, struct timeline *master);
+
+#endif

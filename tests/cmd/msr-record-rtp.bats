@@ -1,0 +1,118 @@
+#!/usr/bin/env bats
+# Recordings of calls: RTP and RTCP in, files that play out. The call is a flash and a beep each second.
+
+bats_require_minimum_version 1.5.0
+load ../support/common
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	mkdir storage
+}
+teardown() { stop_all; }
+
+call() { $PYTHON "$SUPPORT/call.py" make --session anna "$@"; }
+record() { msr-record -d storage -i - 2>log; }
+measured() { $PYTHON "$SUPPORT/call.py" measure "$1" >measured.json && cat measured.json; }
+
+# holds EXPRESSION: about measured.json, where `m` is what was measured.
+holds() {
+	$PYTHON - "$1" <<-'EOF_'
+		import json, sys
+		m = json.load(open('measured.json'))
+		if not eval(sys.argv[1]):
+		    sys.exit(f'does not hold: {sys.argv[1]}: {m}')
+	EOF_
+}
+
+@test "sound and picture are in sync, complete and without an error" {
+	call --seconds 6 | record
+	measured storage/anna.webm
+	holds "m['streams'] == ['vp8', 'opus'] and m['errors'] == ''"
+	holds "m['frames'] == 180 and len(m['beeps']) == 6 and len(m['flashes']) == 6"
+	holds "m['worst_ms'] <= 40 and abs(m['duration'] - 6) <= 0.1"
+	run -0 mkvmerge --identify storage/anna.webm
+	[[ $output == *"video (VP8)"*"audio (Opus)"* ]]
+	jq -e '.missing == 0 and .width == 320' storage/anna.json
+}
+
+@test "H.264 goes to Matroska, VP9 to WebM" {
+	call --seconds 3 --video h264 | record
+	call --seconds 3 --video vp9 --session berta | record
+	measured storage/anna.mkv
+	holds "m['streams'] == ['h264', 'opus'] and m['errors'] == '' and m['worst_ms'] <= 40 and m['frames'] == 90"
+	measured storage/berta.webm
+	holds "m['streams'] == ['vp9', 'opus'] and m['errors'] == '' and m['worst_ms'] <= 40 and m['frames'] == 90"
+}
+
+@test "a mute is time, whether RTP time went on or stood still" {
+	call --seconds 9 --mute 3 7 | record
+	call --seconds 9 --mute 3 7 --frozen --session berta | record
+	for name in anna berta; do
+		measured storage/$name.webm
+		holds "abs(m['duration'] - 9) <= 0.1 and abs(m['sound'] - 9) <= 0.1 and m['worst_ms'] <= 40"
+		holds "[round(b) for b in m['beeps']] == [0, 1, 2, 7, 8]"
+	done
+}
+
+@test "a network that stood still is not a mute" {
+	call --seconds 8 --stall 3 5.5 --jitter 30 | record
+	measured storage/anna.webm
+	holds "len(m['beeps']) == 8 and m['worst_ms'] <= 40 and abs(m['duration'] - 8) <= 0.1"
+}
+
+@test "a picture that comes later than its sound is put right by sender reports" {
+	call --seconds 8 --video-delay 150 | record
+	measured storage/anna.webm
+	holds "max(abs(d) for d in m['skew_ms'][1:]) <= 40"
+}
+
+@test "with lost packets what is there is in sync and decodes" {
+	call --seconds 10 --loss 2 --jitter 50 | record
+	measured storage/anna.webm
+	holds "m['errors'] == '' and abs(m['duration'] - 10) <= 0.1 and m['worst_ms'] <= 40"
+	jq -e '.missing > 0' storage/anna.json
+}
+
+@test "sound alone becomes mp3, as long as the call, with its mute" {
+	call --seconds 8 --only audio --mute 3 6 | record
+	measured storage/anna.mp3
+	holds "abs(m['sound'] - 8) <= 0.15 and len(m['beeps']) == 5"
+}
+
+@test "kill -9 leaves a file that plays, and the next start finishes it" {
+	mkfifo in
+	call --seconds 6 --open-end >frames
+	start record msr-record -d storage -i in
+	exec 7>in
+	cat frames >&7
+	part=storage/.anna.rtp.part
+	wait_for 10 test -s "$part"
+	# All but what still gathers in memory has been written.
+	wait_for 10 sh -c "ffprobe -v error -show_entries packet=pts_time -of csv=p=0 -select_streams a '$part' | tail -n 1 | grep -q '^[56]'"
+	kill -9 "$PID"
+	exec 7>&-
+	measured "$part"
+	holds "m['worst_ms'] <= 40 and m['frames'] >= 150"
+	msr-record --recover -d storage 2>log
+	measured storage/anna.webm
+	holds "abs(m['duration'] - 6) <= 1 and m['errors'] == ''"
+}
+
+@test "garbage instead of RTP disturbs nobody" {
+	$PYTHON - "$SUPPORT" >garbage <<-'EOF_'
+		import random, sys
+		sys.path.insert(0, sys.argv[1])
+		import call
+		random.seed(5)
+		for i in range(300):
+		    body = bytes(random.randrange(256) for _ in range(random.randrange(1, 60)))
+		    if i % 2:
+		        body = b'\x80\x60' + i.to_bytes(2, 'big') + bytes(8) + body
+		    codec = random.choice([32, 33])
+		    sys.stdout.buffer.write(call.record(5 + i % 3 // 2, codec, body, call.START_US + i * 1000, i, 0, 'r', 'mallory'))
+	EOF_
+	call --seconds 3 >good
+	cat garbage good garbage | record || true # what mallory sent need not be convertible
+	measured storage/anna.webm
+	holds "m['worst_ms'] <= 40 and m['frames'] == 90"
+}

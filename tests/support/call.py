@@ -1,0 +1,218 @@
+#!/usr/bin/python3
+"""Makes the frames of a recorded call without a network, and measures what became of it.
+
+call.py make [options] > frames	  RTP and RTCP records (msr-frame(5)) of a user who sends a picture that
+				  flashes white and a tone that beeps in the first 100 ms of each second
+call.py measure FILE		  JSON: duration, times of flashes and beeps, their largest distance
+
+FFmpeg encodes and packetises as fast as it can; arrival times are computed from RTP time, so that a
+minute takes seconds, and loss, jitter, delays and mutes are exactly what the options say.
+"""
+import argparse
+import json
+import random
+import socket
+import struct
+import subprocess
+import sys
+
+START_US = 1_750_000_000_000_000
+CODECS = {'opus': 32, 'vp8': 33, 'vp9': 34, 'h264': 35}
+ENCODERS = {
+    'vp8': ['-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '500k'],
+    'vp9': ['-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '500k', '-strict', '-2'],
+    'h264': ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline'],
+}
+
+
+def crc_table():
+    table = []
+    for i in range(256):
+        for _ in range(8):
+            i = i >> 1 ^ (0x82F63B78 if i & 1 else 0)
+        table.append(i)
+    return table
+
+
+TABLE = crc_table()
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+def record(kind, codec, body, time_us, part, rate, room, session):
+    """One msr-frame(5) record; the body's CRC is left out, as in a ring."""
+    ids = room.encode() + session.encode()
+    head = struct.pack('<4sBBBBIBBBBqQIBBH', b'MSRF', 1, kind, 1, codec, len(body), len(room), len(session), 0,
+                       2 if codec == 32 else 0, time_us, part, rate, 0, 0, 0)
+    out = head + struct.pack('<II', crc32c(head + ids), 0) + ids + body
+    return out + bytes(-len(out) % 8)
+
+
+def packetise(args, kind):
+    """RTP packets that FFmpeg makes of the flash or the beep."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    sock.bind(('127.0.0.1', 0))
+    port = sock.getsockname()[1]
+    if kind == 'audio':
+        source = ['-f', 'lavfi', '-i', f"aevalsrc=if(lt(mod(t\\,1)\\,0.1)\\,0.8*sin(2*PI*1000*t)\\,0):s=48000:d={args.seconds}",
+                  '-c:a', 'libopus', '-b:a', '48k', '-ac', '2']
+    else:
+        size = f"{args.size}"
+        source = ['-f', 'lavfi', '-i', f"color=black:s={size}:r=30:d={args.seconds},"
+                  "drawbox=enable='lt(mod(t,1),0.1)':c=white:t=fill,noise=alls=4", '-g', '60'] + ENCODERS[args.video]
+    # Paced well above real time: the socket buffer must not overflow.
+    run = subprocess.Popen(['ffmpeg', '-v', 'error', '-readrate', '20', *source, '-f', 'rtp', '-pkt_size', '1200',
+                            '-payload_type', '111' if kind == 'audio' else '96',
+                            f'rtp://127.0.0.1:{port}?rtcpport=9&localrtcpport=0'],
+                           stdout=subprocess.DEVNULL)
+    packets = []
+    sock.settimeout(0.5)
+    while True:
+        try:
+            packet = sock.recv(2048)
+            if packet[1] & 0x7f not in (72, 73, 74, 75, 76):  # RTCP
+                packets.append(packet)
+        except socket.timeout:
+            if run.poll() is not None:
+                break
+    if run.returncode:
+        sys.exit('ffmpeg failed')
+    return packets
+
+
+def arrivals(args, kind, packets):
+    """(arrival in us since the start, packet) as the options will have it."""
+    clock = 48000 if kind == 'audio' else 90000
+    first = struct.unpack('>I', packets[0][4:8])[0]
+    stopped = 0
+    out = []
+    for packet in packets:
+        ts = struct.unpack('>I', packet[4:8])[0]
+        media_us = ((ts - first) & 0xffffffff) * 1_000_000 // clock
+        mute = args.mute and kind == 'audio'
+        if mute and args.mute[0] * 1e6 <= media_us < args.mute[1] * 1e6:
+            stopped = int((args.mute[1] - args.mute[0]) * clock)
+            continue
+        if mute and args.frozen:  # RTP time stood still and sequence numbers go on
+            packet = packet[:4] + struct.pack('>I', (ts - (stopped if media_us >= args.mute[1] * 1e6 else 0)) & 0xffffffff) + packet[8:]
+        delay = random.uniform(0, args.jitter) * 1000 + (args.video_delay * 1000 if kind == 'video' else 0)
+        if args.stall and args.stall[0] * 1e6 <= media_us < args.stall[1] * 1e6:
+            delay += args.stall[1] * 1e6 - media_us
+        if random.random() * 100 >= args.loss:
+            out.append((int(media_us + delay), kind, packet))
+    if mute and args.frozen:
+        out = renumber(out)
+    return out
+
+
+def renumber(items):
+    seq = struct.unpack('>H', items[0][2][2:4])[0]
+    return [(at, kind, p[:2] + struct.pack('>H', (seq + i) & 0xffff) + p[4:]) for i, (at, kind, p) in enumerate(items)]
+
+
+def reports(args, kind, packets):
+    """A sender report every two seconds, from a clock that has nothing to do with ours."""
+    clock = 48000 if kind == 'audio' else 90000
+    first, ssrc = struct.unpack('>II', packets[0][4:12])
+    for i in range(int(args.seconds / 2)):
+        us = 700_000 + i * 2_000_000
+        if args.mute and kind == 'audio' and args.frozen and us > args.mute[0] * 1e6:
+            continue
+        wall = 3_900_000_000_000_000 + us
+        ntp = (wall // 1_000_000) << 32 | (wall % 1_000_000 << 32) // 1_000_000
+        ts = (first + us * clock // 1_000_000) & 0xffffffff
+        yield us, 'rtcp', struct.pack('>BBHIQIII', 0x80, 200, 6, ssrc, ntp, ts, 0, 0)
+
+
+def make(args):
+    random.seed(args.seed)
+    items = []
+    for kind in ['audio', 'video']:
+        if kind in args.only:
+            packets = packetise(args, kind)
+            items += arrivals(args, kind, packets)
+            if not args.no_reports:
+                items += list(reports(args, kind, packets))
+    items.sort(key=lambda item: item[0])
+    out = sys.stdout.buffer
+    for at, kind, body in items:
+        codec = {'audio': 32, 'video': CODECS[args.video], 'rtcp': 0}[kind]
+        seq = struct.unpack('>H', body[2:4])[0]
+        rate = {'audio': 48000, 'video': 90000, 'rtcp': 0}[kind]
+        out.write(record(6 if kind == 'rtcp' else 5, codec, body, START_US + at, seq, rate, args.room, args.session))
+    if not args.open_end:
+        out.write(record(2, 0, b'', START_US + int(args.seconds * 1e6), 0, 0, args.room, args.session))
+
+
+def starts(times, levels, threshold):
+    """Times at which a level goes above a threshold."""
+    return [t for t, level, before in zip(times, levels, [0] + levels) if level > threshold >= before]
+
+
+def run(*command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def measure(args):
+    info = json.loads(run('ffprobe', '-v', 'error', '-show_format', '-show_streams', '-of', 'json', args.file))
+    result = {'duration': float(info['format']['duration']), 'format': info['format']['format_name'],
+              'streams': [s['codec_name'] for s in info['streams']]}
+    errors = subprocess.run(['ffmpeg', '-v', 'warning', '-xerror', '-i', args.file, '-f', 'null', '-'],
+                            stderr=subprocess.PIPE, check=False)
+    result['errors'] = errors.stderr.decode().strip()[:400] if errors.returncode or b'rror' in errors.stderr else ''
+    if 'opus' in result['streams'] or 'mp3' in result['streams']:
+        # Silence for gaps would hide what the file says itself: no aresample here.
+        pcm = run('ffmpeg', '-v', 'error', '-i', args.file, '-map', 'a:0', '-ac', '1', '-ar', '8000', '-f', 's16le', '-')
+        samples = struct.unpack(f'<{len(pcm) // 2}h', pcm[:len(pcm) // 2 * 2])
+        levels = [max(map(abs, samples[i:i + 40])) for i in range(0, len(samples), 40)]
+        first = float(next(s for s in info['streams'] if s['codec_type'] == 'audio').get('start_time', 0))
+        result['beeps'] = starts([first + i * 0.005 for i in range(len(levels))], levels, 4000)
+        result['sound'] = len(samples) / 8000
+    if any(s['codec_type'] == 'video' for s in info['streams']):
+        frames = json.loads(run('ffprobe', '-v', 'error', '-select_streams', 'v', '-show_entries', 'frame=pts_time',
+                                '-of', 'json', args.file))['frames']
+        gray = run('ffmpeg', '-v', 'error', '-i', args.file, '-map', 'v:0', '-vf', 'scale=1:1,format=gray',
+                   '-fps_mode', 'passthrough', '-f', 'rawvideo', '-')
+        result['frames'] = len(gray)
+        result['flashes'] = starts([float(f['pts_time']) for f in frames], list(gray), 128)
+    if 'beeps' in result and 'flashes' in result:
+        near = [min((abs(f - b), f - b) for b in result['beeps'])[1] for f in result['flashes'] if result['beeps']]
+        pairs = [d for d in near if abs(d) < 0.4]
+        result['skew_ms'] = [round(1000 * d) for d in pairs]
+        result['worst_ms'] = max((abs(d) for d in result['skew_ms']), default=None)
+    json.dump(result, sys.stdout)
+    print()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = parser.add_subparsers(dest='what', required=True)
+    m = sub.add_parser('make')
+    m.add_argument('--seconds', type=float, default=10)
+    m.add_argument('--video', choices=ENCODERS, default='vp8')
+    m.add_argument('--size', default='320x240')
+    m.add_argument('--only', nargs='+', default=['audio', 'video'])
+    m.add_argument('--loss', type=float, default=0, help='percent')
+    m.add_argument('--jitter', type=float, default=0, help='ms')
+    m.add_argument('--video-delay', type=float, default=0, help='ms that the picture arrives later than the sound')
+    m.add_argument('--mute', type=float, nargs=2, help='from and to second: no sound is sent')
+    m.add_argument('--frozen', action='store_true', help='RTP time stands still during the mute')
+    m.add_argument('--stall', type=float, nargs=2, help='from and to second: the network delivers nothing, then all')
+    m.add_argument('--no-reports', action='store_true')
+    m.add_argument('--open-end', action='store_true', help='no close at the end')
+    m.add_argument('--seed', type=int, default=1)
+    m.add_argument('--room', default='r')
+    m.add_argument('--session', default='anna')
+    sub.add_parser('measure').add_argument('file')
+    args = parser.parse_args()
+    make(args) if args.what == 'make' else measure(args)
+
+
+if __name__ == '__main__':
+    main()

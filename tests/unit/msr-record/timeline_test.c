@@ -1,0 +1,64 @@
+/* RTP time in the file: anchors, verdicts and sync by sender reports. */
+#include "../../../cmd/msr-record/timeline.h"
+
+#include "../../support/test.h"
+
+#define MS     1000
+#define SENDER 3900000000000000LL /* the sender's wall clock has nothing to do with ours */
+
+static struct timeline audio(void)
+{
+	return (struct timeline){.clock = 48000};
+}
+
+TEST(rtp_time_counts_from_its_anchor_over_the_wrap)
+{
+	struct timeline t = audio();
+
+	timeline_anchor(&t, 0xffffff00, 500 * MS);
+	CHECK_INT(timeline_at(&t, 0xffffff00), 500 * MS);
+	CHECK_INT(timeline_at(&t, 0xffffff00 + 48000), 1500 * MS);
+	CHECK_INT(timeline_at(&t, 0xffffff00), 500 * MS);
+}
+
+TEST(late_and_wild_packets_are_told_apart)
+{
+	struct timeline t = audio();
+
+	timeline_anchor(&t, 1000, 0);
+	CHECK_INT(timeline_judge(&t, 1000 + 48000, 1000 * MS), TIMELINE_GOOD);
+	CHECK_INT(timeline_judge(&t, 1000 + 48000, 1400 * MS), TIMELINE_GOOD);
+	CHECK_INT(timeline_judge(&t, 1000 + 48000, 1600 * MS), TIMELINE_LATE);
+	CHECK_INT(timeline_judge(&t, 1000 + 96000, 1000 * MS), TIMELINE_OFF);
+	/* A wild jump does not spoil what follows. */
+	CHECK_INT(timeline_judge(&t, 1000u + 0x7fffffff, 1000 * MS), TIMELINE_OFF);
+	CHECK_INT(timeline_judge(&t, 1000 + 48000, 1000 * MS), TIMELINE_GOOD);
+}
+
+TEST(nothing_is_anchored_before_what_is_there)
+{
+	struct timeline t = audio();
+
+	t.end_us = 2000 * MS;
+	timeline_anchor(&t, 0, 1500 * MS);
+	CHECK_INT(timeline_at(&t, 0), 2000 * MS);
+}
+
+TEST(pictures_follow_the_sound_by_sender_reports)
+{
+	struct timeline a = audio(), v = {.clock = 90000};
+
+	timeline_anchor(&a, 0, 0);
+	timeline_anchor(&v, 0, 120 * MS); /* came 120 ms late */
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	timeline_report(&a, 48000, SENDER + 1000 * MS);
+	timeline_report(&v, 90000, SENDER + 1000 * MS);
+	CHECK_INT(timeline_follow(&v, &a), -120 * MS);
+	CHECK_INT(timeline_at(&v, 90000), 1000 * MS);
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	/* A new anchor needs a new report. */
+	timeline_anchor(&a, 0, 9000 * MS);
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	timeline_report(&a, 48000, SENDER + 100000 * MS); /* cannot be */
+	CHECK_INT(timeline_follow(&v, &a), 0);
+}
