@@ -1,0 +1,405 @@
+/* Increase, decrease, loss and probes. The delay trend is in trend.c. */
+#include "bwe.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "rtp/twcc.h"
+
+#define DECREASE	0.85 /* of what arrived, at over use */
+#define GROWTH		1.08 /* a second, far from known capacity */
+#define HEADROOM	1.5  /* times what arrived: no higher without a probe */
+#define HEADROOM_BPS	10000
+#define PACKET_BITS	9600 /* growth near capacity: about a packet a response time */
+#define RTT_DEFAULT_US	200000
+#define SILENCE_US	1500000 /* without feedback while sending: the path is blocked */
+#define SILENCE_STEP_US 500000
+#define ARRIVAL_WRAP_US ((int64_t)TWCC_REF_US << 24)
+
+#define LOSS_INTERVAL_US 300000
+#define LOSS_PACKETS	 20	 /* an interval has at least so many */
+#define LOSS_TRIAL_US	 1000000 /* a trial measures at least so long */
+#define LOSS_TRIAL_N	 100	 /* and so many packets */
+#define LOSS_LOW	 0.02	 /* above the path's own: nothing */
+#define LOSS_SAME	 0.7	 /* of the loss before: a lower rate has not helped */
+
+#define PROBE_MIN_US   25000
+#define PROBE_BYTES    10000 /* a probe sends at least so much */
+#define PROBE_MAX_US   150000
+#define PROBE_EVERY_US 5000000
+#define PROBE_FACTOR   2
+#define PROBE_FIRST    3 /* the first one, which has all to find out */
+#define PROBE_PACKETS  5
+
+void bwe_init(struct bwe *b, uint64_t start_bps, uint64_t min_bps, uint64_t max_bps)
+{
+	memset(b, 0, sizeof(*b));
+	b->bps = start_bps;
+	b->min_bps = min_bps;
+	b->max_bps = max_bps;
+}
+
+void bwe_want(struct bwe *b, uint64_t bps)
+{
+	b->wanted_bps = bps;
+}
+
+static void set_bps(struct bwe *b, double bps)
+{
+	bps = fmin(fmax(bps, (double)b->min_bps), (double)b->max_bps);
+	b->bps = (uint64_t)bps;
+}
+
+static double seconds(int64_t us)
+{
+	return (double)us / 1e6;
+}
+
+static int64_t rtt_us(const struct bwe *b)
+{
+	return b->rtt_us ? b->rtt_us : RTT_DEFAULT_US;
+}
+
+/* ---- what arrives ---- */
+
+static void rate_add(struct bwe_rate *r, int64_t at_us, unsigned bytes)
+{
+	int64_t slice = at_us / BWE_SLICE_US;
+
+	if (!r->first || slice > r->slice + 4 * BWE_SLICES) {
+		*r = (struct bwe_rate){.slice = slice, .first = slice};
+	}
+	for (; r->slice < slice; r->slice++)
+		r->bytes[(uint64_t)(r->slice + 1) % BWE_SLICES] = 0;
+	if (r->slice - slice < BWE_SLICES)
+		r->bytes[(uint64_t)slice % BWE_SLICES] += bytes;
+}
+
+/* Over the complete slices; 0 while there are too few. */
+static double rate_bps(const struct bwe_rate *r)
+{
+	uint64_t sum = 0;
+
+	if (!r->first || r->slice - r->first < BWE_SLICES)
+		return 0;
+	for (int i = 0; i < BWE_SLICES; i++)
+		sum += r->bytes[i];
+	sum -= r->bytes[(uint64_t)r->slice % BWE_SLICES];
+	return (double)sum * 8 / seconds((BWE_SLICES - 1) * BWE_SLICE_US);
+}
+
+uint64_t bwe_arrived_bps(const struct bwe *b)
+{
+	return (uint64_t)rate_bps(&b->arrived);
+}
+
+/* What would have arrived without the path's own loss: that is no sign of too high a rate. */
+static double throughput(const struct bwe *b)
+{
+	return rate_bps(&b->arrived) / (1 - fmin(b->loss.own, 0.5));
+}
+
+/* ---- delay: decrease and increase ---- */
+
+static void note_capacity(struct bwe *b, double bps)
+{
+	if (!b->capacity_bps || fabs(bps - b->capacity_bps) > 3 * b->capacity_dev) {
+		b->capacity_bps = bps;
+		b->capacity_dev = bps / 10;
+		return;
+	}
+	double error = bps - b->capacity_bps;
+	b->capacity_bps += 0.05 * error;
+	b->capacity_dev += 0.05 * (fabs(error) - b->capacity_dev);
+	b->capacity_dev = fmax(b->capacity_dev, b->capacity_bps / 25);
+}
+
+static void lower(struct bwe *b, double bps, int64_t now_us)
+{
+	if (bps >= (double)b->bps)
+		return;
+	set_bps(b, bps);
+	b->lowered_us = now_us;
+	b->lowered++;
+}
+
+static void on_over_use(struct bwe *b, int64_t now_us)
+{
+	double got = throughput(b);
+	int64_t pause_us = rtt_us(b) < 200000 ? rtt_us(b) + 50000 : 250000;
+
+	if (!got || now_us - b->lowered_us < pause_us)
+		return;
+	lower(b, DECREASE * got, now_us);
+	note_capacity(b, got);
+}
+
+static void increase(struct bwe *b, int64_t passed_us)
+{
+	double got = throughput(b), bps = (double)b->bps;
+	double dt = seconds(passed_us < 1000000 ? passed_us : 1000000);
+	bool near = b->capacity_bps && bps > b->capacity_bps - 3 * b->capacity_dev &&
+		    bps < b->capacity_bps + 3 * b->capacity_dev;
+
+	if (b->capacity_bps && got > b->capacity_bps + 3 * b->capacity_dev)
+		b->capacity_bps = 0; /* it has grown: find it anew */
+	if (near)
+		bps += fmax(PACKET_BITS / seconds(rtt_us(b) + 100000), 4000) * dt;
+	else
+		bps *= pow(GROWTH, dt);
+	/* What is not used is not known to be there; but what was found is not taken away. */
+	if (got && bps > HEADROOM * got + HEADROOM_BPS)
+		bps = fmax(HEADROOM * got + HEADROOM_BPS, (double)b->bps);
+	set_bps(b, bps);
+}
+
+/* ---- loss ---- */
+
+static void begin_interval(struct bwe_loss *l, int64_t now_us)
+{
+	l->lost = l->got = 0;
+	l->begin_us = now_us;
+}
+
+/* Enough of the lowered rate has come back: has it helped? */
+static void end_trial(struct bwe *b, int64_t now_us)
+{
+	struct bwe_loss *l = &b->loss;
+
+	l->trial = false;
+	if (l->now > LOSS_SAME * l->before) { /* no: it is the path's own */
+		l->own = fmin(l->now, l->before);
+		if (b->trend.state != TREND_OVER && b->lowered_us <= l->trial_us)
+			set_bps(b, (double)l->before_bps);
+	} else if (l->now > l->own + LOSS_LOW) { /* somewhat: further down */
+		lower(b, (double)b->bps * (1 - 0.5 * (l->now - l->own)), now_us);
+	}
+}
+
+static void begin_trial(struct bwe *b, int64_t now_us)
+{
+	struct bwe_loss *l = &b->loss;
+	double excess = l->now - l->own;
+
+	l->trial = true;
+	l->settled = false;
+	l->before = l->now;
+	l->before_bps = b->bps;
+	lower(b, (double)b->bps * (1 - fmax(0.15, 0.5 * excess)), now_us);
+	l->trial_us = now_us;
+}
+
+static void on_loss(struct bwe *b, int64_t now_us)
+{
+	struct bwe_loss *l = &b->loss;
+	unsigned n = l->lost + l->got;
+	int64_t passed_us = now_us - l->begin_us;
+
+	if (l->trial && !l->settled) {
+		if (now_us - l->trial_us >= rtt_us(b) + 200000) {
+			l->settled = true;
+			begin_interval(l, now_us);
+		}
+		return;
+	}
+	if (passed_us < (l->trial ? LOSS_TRIAL_US : LOSS_INTERVAL_US) ||
+	    n < (l->trial ? LOSS_TRIAL_N : LOSS_PACKETS))
+		return;
+	l->now = (double)l->lost / n;
+	begin_interval(l, now_us);
+	if (l->trial) {
+		end_trial(b, now_us);
+		return;
+	}
+	/* The path may become better: its own loss is forgotten slowly, and at once when it is
+	 * clearly gone. */
+	l->own *= l->now < l->own / 2 ? 0.8 : 0.998;
+	/* A few packets of an interval scatter: about two standard deviations are allowed. */
+	double scatter = 2 * sqrt(fmax(l->own, 0.005) / n);
+	if (l->now > l->own + LOSS_LOW + scatter)
+		begin_trial(b, now_us);
+}
+
+/* ---- probes ---- */
+
+static bool probe_is_due(const struct bwe *b, int64_t now_us)
+{
+	const struct bwe_probe *p = &b->probe;
+
+	if (p->running || p->waiting || !b->feedback_us || b->bps >= b->max_bps ||
+	    (double)b->bps >= 1.2 * (double)b->wanted_bps || b->loss.trial ||
+	    b->trend.state == TREND_OVER)
+		return false;
+	if (!b->probes)
+		return true;
+	int64_t since = b->probed_us > b->lowered_us ? b->probed_us : b->lowered_us;
+	return now_us - since >= PROBE_EVERY_US;
+}
+
+static void begin_probe(struct bwe *b, unsigned factor, int64_t now_us)
+{
+	struct bwe_probe *p = &b->probe;
+	double bps = fmin((double)b->bps * factor, 1.2 * (double)b->wanted_bps);
+
+	bps = fmin(bps, (double)b->max_bps);
+	int64_t long_us = (int64_t)(PROBE_BYTES * 8 / bps * 1e6);
+	if (long_us < PROBE_MIN_US)
+		long_us = PROBE_MIN_US;
+	if (long_us > PROBE_MAX_US)
+		long_us = PROBE_MAX_US;
+	*p = (struct bwe_probe){
+	    .running = true, .begin_us = now_us, .end_us = now_us + long_us, .bps = (uint64_t)bps};
+	b->probes++;
+}
+
+static void probe_sent(struct bwe_probe *p, uint16_t seq, unsigned bytes)
+{
+	if (!p->n_sent)
+		p->first = seq;
+	p->last = seq;
+	p->n_sent++;
+	p->sent += bytes;
+}
+
+static void probe_arrival(struct bwe_probe *p, uint16_t seq, unsigned bytes, int64_t sent_us,
+			  int64_t arrival_us)
+{
+	if (!p->n_sent || (uint16_t)(seq - p->first) > (uint16_t)(p->last - p->first))
+		return;
+	if (!p->n_got || arrival_us < p->first_arrival_us) {
+		p->first_arrival_us = arrival_us;
+		p->first_sent_us = sent_us;
+		p->first_bytes = bytes;
+	}
+	if (arrival_us > p->last_arrival_us || !p->n_got) {
+		p->last_arrival_us = arrival_us;
+		p->last_sent_us = sent_us;
+	}
+	p->n_got++;
+	p->got += bytes;
+}
+
+/* What a probe has found; false while it is not over. */
+static void judge_probe(struct bwe *b, int64_t now_us)
+{
+	struct bwe_probe *p = &b->probe;
+
+	if (!p->waiting || (p->n_got < p->n_sent && now_us < p->end_us + rtt_us(b) + 250000))
+		return;
+	p->waiting = false;
+	b->probed_us = now_us;
+	if (p->n_got < PROBE_PACKETS || p->n_got * 10 < p->n_sent * 7)
+		return;
+	double arrival_s = fmax(seconds(p->last_arrival_us - p->first_arrival_us), 0.001);
+	double sent_s = fmax(seconds(p->last_sent_us - p->first_sent_us), 0.001);
+	double bits = (double)(p->got - p->first_bytes) * 8;
+	double got = bits / arrival_s, sent = bits / sent_s;
+	bool through = got >= 0.9 * sent;
+	double found = through ? fmin(got, sent) : 0.9 * got;
+	if (found <= (double)b->bps)
+		return;
+	set_bps(b, found);
+	b->capacity_bps = 0;
+	if (through && (double)b->bps < 1.2 * (double)b->wanted_bps)
+		begin_probe(b, PROBE_FACTOR, now_us); /* there may be more */
+}
+
+unsigned bwe_padding(struct bwe *b, int64_t now_us)
+{
+	struct bwe_probe *p = &b->probe;
+
+	/* Nothing comes back: the path is blocked, or so slow that this is the same. */
+	if (b->feedback_us && b->sent_us - b->feedback_us > SILENCE_US &&
+	    now_us - b->lowered_us > SILENCE_STEP_US && now_us - b->sent_us < SILENCE_US)
+		lower(b, 0.7 * (double)b->bps, now_us);
+	if (probe_is_due(b, now_us))
+		begin_probe(b, b->probes ? PROBE_FACTOR : PROBE_FIRST, now_us);
+	if (!p->running)
+		return 0;
+	int64_t until_us = now_us < p->end_us ? now_us : p->end_us;
+	uint64_t due = (uint64_t)((double)p->bps / 8 * seconds(until_us - p->begin_us));
+	if (now_us >= p->end_us && p->sent >= due) {
+		p->running = false;
+		p->waiting = true;
+		return 0;
+	}
+	return due > p->sent ? (unsigned)(due - p->sent) : 0;
+}
+
+/* ---- packets and feedback ---- */
+
+void bwe_sent(struct bwe *b, uint16_t seq, unsigned bytes, int64_t now_us)
+{
+	b->sent[seq % BWE_SENT] = (struct bwe_sent){
+	    .sent_us = (uint32_t)now_us,
+	    .seq = seq,
+	    .bytes = bytes < UINT16_MAX ? (uint16_t)bytes : UINT16_MAX,
+	};
+	b->sent_us = now_us;
+	if (b->probe.running)
+		probe_sent(&b->probe, seq, bytes);
+}
+
+/* The receiver's clock wraps after 12 days. */
+static int64_t unwrap_arrival(struct bwe *b, int64_t us)
+{
+	int64_t at = us + b->arrival_base_us;
+
+	if (b->has_arrival && at < b->arrival_last_us - ARRIVAL_WRAP_US / 2) {
+		b->arrival_base_us += ARRIVAL_WRAP_US;
+		at += ARRIVAL_WRAP_US;
+	}
+	if (!b->has_arrival)
+		b->arrival_base_us = ARRIVAL_WRAP_US, at += ARRIVAL_WRAP_US; /* above 0 */
+	b->has_arrival = true;
+	b->arrival_last_us = at;
+	return at;
+}
+
+/* One packet that the feedback tells of. */
+static void take_status(struct bwe *b, const struct twcc_status *s, int64_t now_us)
+{
+	struct bwe_sent *e = &b->sent[s->seq % BWE_SENT];
+
+	if (!e->bytes || e->seq != s->seq)
+		return;
+	unsigned bytes = e->bytes;
+	int64_t age_us = (int64_t)(uint32_t)((uint32_t)now_us - e->sent_us);
+	e->bytes = 0;
+	if (!s->received) {
+		b->loss.lost++;
+		return;
+	}
+	b->loss.got++;
+	int64_t arrival_us = unwrap_arrival(b, s->arrival_us);
+	rate_add(&b->arrived, arrival_us, bytes);
+	trend_packet(&b->trend, now_us - age_us, arrival_us);
+	probe_arrival(&b->probe, s->seq, bytes, now_us - age_us, arrival_us);
+	b->rtt_us = b->rtt_us ? (7 * b->rtt_us + age_us) / 8 : age_us;
+}
+
+int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us)
+{
+	struct twcc_reader r;
+	struct twcc_status s;
+	int ret = twcc_read_begin(&r, m);
+
+	if (ret < 0)
+		return ret;
+	if (!b->loss.begin_us)
+		begin_interval(&b->loss, now_us);
+	bool over = false;
+	while (twcc_read(&r, &s)) {
+		take_status(b, &s, now_us);
+		over |= b->trend.state == TREND_OVER; /* also when it has passed by the end */
+	}
+	if (over)
+		on_over_use(b, now_us);
+	else if (b->trend.state == TREND_NORMAL && !b->loss.trial && b->feedback_us)
+		increase(b, now_us - b->change_us);
+	on_loss(b, now_us);
+	judge_probe(b, now_us);
+	b->feedback_us = b->change_us = now_us;
+	return 0;
+}

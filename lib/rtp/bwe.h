@@ -1,0 +1,113 @@
+/*
+ * Bandwidth estimate of a sender, from transport-wide feedback: a state machine in the caller's
+ * time, without clock or I/O (after draft-ietf-rmcat-gcc-02).
+ *
+ *	every numbered packet ── bwe_sent ──────┐
+ *	transport-cc feedback ── bwe_feedback ──┼──> bwe_bps: what may be sent
+ *	every few ms ── bwe_padding ────────────┘    (and how much padding a probe wants now)
+ *
+ * Growing delay lowers the estimate to what arrives; while delay is steady it rises, and short
+ * probes of padding find free capacity at once. Loss lowers it as well, unless loss does not fall
+ * with the rate: then it is the path's own (radio), and is put up with.
+ */
+#ifndef MSR_RTP_BWE_H
+#define MSR_RTP_BWE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rtp/rtcp.h"
+#include "rtp/trend.h"
+
+#define BWE_SENT 2048 /* packets on their way; older ones are forgotten */
+
+/* A packet on its way. */
+struct bwe_sent {
+	uint32_t sent_us; /* modulo 2^32 */
+	uint16_t seq;
+	uint16_t bytes; /* 0: empty, or told of already */
+};
+
+/* Bytes that arrived, in slices of time: the rate of the last half second. */
+#define BWE_SLICES   10
+#define BWE_SLICE_US 50000
+
+struct bwe_rate {
+	int64_t slice; /* the newest one's number */
+	int64_t first; /* the first one's ever; 0: nothing yet */
+	uint32_t bytes[BWE_SLICES];
+};
+
+/* A burst that measures more than the estimate. */
+struct bwe_probe {
+	bool running, waiting; /* sending; sent, and feedback not complete */
+	int64_t begin_us, end_us;
+	uint64_t bps;
+	uint64_t sent;	      /* bytes since begin, media and padding */
+	uint16_t first, last; /* transport-wide numbers */
+	unsigned n_sent, n_got;
+	int64_t first_arrival_us, last_arrival_us, first_sent_us, last_sent_us;
+	uint64_t got, first_bytes;
+};
+
+/* What loss does, and whether it is the path's own. */
+struct bwe_loss {
+	unsigned lost, got;  /* in the interval under way */
+	int64_t begin_us;    /* of the interval */
+	double now;	     /* fraction in the last interval */
+	double own;	     /* that the path has at any rate */
+	bool trial;	     /* the rate was lowered to see whether loss falls */
+	bool settled;	     /* the lowered rate has arrived at the receiver */
+	double before;	     /* loss before the trial */
+	uint64_t before_bps; /* estimate before the trial */
+	int64_t trial_us;    /* when it began */
+};
+
+struct bwe {
+	uint64_t bps; /* the estimate */
+	uint64_t min_bps, max_bps;
+	uint64_t wanted_bps; /* what the caller could use: probes go no higher; 0: none */
+	struct trend trend;
+	struct bwe_rate arrived;
+	struct bwe_probe probe;
+	struct bwe_loss loss;
+	int64_t rtt_us;	     /* smoothed; 0: unknown */
+	int64_t feedback_us; /* when the last feedback came; 0: never */
+	int64_t sent_us;     /* when the last packet was sent */
+	int64_t change_us;   /* when the estimate was last updated */
+	int64_t lowered_us;  /* when it was last lowered */
+	int64_t probed_us;   /* when the last probe ended */
+	double capacity_bps,
+	    capacity_dev;	 /* what arrived at over use, and how it scatters; 0: unknown */
+	int64_t arrival_base_us; /* unwraps the receiver's clock */
+	int64_t arrival_last_us;
+	bool has_arrival;
+	uint64_t probes, lowered; /* counters */
+	struct bwe_sent sent[BWE_SENT];
+};
+
+void bwe_init(struct bwe *b, uint64_t start_bps, uint64_t min_bps, uint64_t max_bps);
+/* How much the caller would send if it could; probes stop at a fifth more. */
+void bwe_want(struct bwe *b, uint64_t bps);
+
+/* A packet with transport-wide number `seq` and `bytes` on the wire leaves now. */
+void bwe_sent(struct bwe *b, uint16_t seq, unsigned bytes, int64_t now_us);
+/* Transport-wide feedback. 0, or -EBADMSG when it is none; then nothing changes. */
+int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us);
+
+/*
+ * To be called every 5 to 20 ms. Returns how many bytes of padding a probe wants to be sent now,
+ * besides what is sent anyway (announce them with bwe_sent); usually 0. Lowers the estimate when
+ * feedback stays away.
+ */
+unsigned bwe_padding(struct bwe *b, int64_t now_us);
+
+/* What may be sent, in bit/s, on the wire. */
+static inline uint64_t bwe_bps(const struct bwe *b)
+{
+	return b->bps;
+}
+/* What arrived of late, in bit/s. */
+uint64_t bwe_arrived_bps(const struct bwe *b);
+
+#endif

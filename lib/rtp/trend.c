@@ -1,0 +1,141 @@
+/*
+ * packets ── groups ──> delay of each against the one before ── sum, smooth ──> window of points
+ *	── regression ──> slope ── against an adaptive threshold ──> over, normal or under use
+ */
+#include "trend.h"
+
+#include <math.h>
+#include <string.h>
+
+#define GROUP_US       5000
+#define BURST_MAX_US   100000 /* arrivals in a burst are one group for no longer */
+#define SMOOTHING      0.9
+#define GAIN	       4.0
+#define DELTAS_MAX     60
+#define THRESHOLD_MS   12.5 /* at first */
+#define THRESHOLD_MIN  6.0
+#define THRESHOLD_MAX  600.0
+#define THRESHOLD_UP   0.0087 /* how fast it follows, per ms */
+#define THRESHOLD_DOWN 0.039
+#define OUTLIER_MS     15.0    /* further above the threshold it does not follow at all */
+#define OVER_MS	       10.0    /* that long above it is over use */
+#define GAP_US	       3000000 /* after a longer pause everything begins anew */
+
+/* Slope of the least squares line through the window; false while it is not full enough. */
+static bool slope(const struct trend *t, double *out)
+{
+	double x = 0, y = 0, up = 0, down = 0;
+
+	if (t->n < TREND_WINDOW)
+		return false;
+	for (unsigned i = 0; i < t->n; i++) {
+		x += t->x_ms[i];
+		y += t->y_ms[i];
+	}
+	x /= t->n;
+	y /= t->n;
+	for (unsigned i = 0; i < t->n; i++) {
+		up += (t->x_ms[i] - x) * (t->y_ms[i] - y);
+		down += (t->x_ms[i] - x) * (t->x_ms[i] - x);
+	}
+	if (down == 0)
+		return false;
+	*out = up / down;
+	return true;
+}
+
+static void adapt_threshold(struct trend *t, double trend, double passed_ms)
+{
+	double size = fabs(trend);
+
+	if (size > t->threshold_ms + OUTLIER_MS)
+		return;
+	double rate = size < t->threshold_ms ? THRESHOLD_DOWN : THRESHOLD_UP;
+	t->threshold_ms += rate * (size - t->threshold_ms) * fmin(passed_ms, 100);
+	t->threshold_ms = fmin(fmax(t->threshold_ms, THRESHOLD_MIN), THRESHOLD_MAX);
+}
+
+static void detect(struct trend *t, double trend, double group_ms, double passed_ms)
+{
+	if (trend > t->threshold_ms) {
+		t->over_ms += t->over_n ? group_ms : group_ms / 2;
+		t->over_n++;
+		if (t->over_ms > OVER_MS && t->over_n > 1 && trend >= t->last_trend) {
+			t->over_ms = 0;
+			t->over_n = 0;
+			t->state = TREND_OVER;
+		}
+	} else {
+		t->over_ms = 0;
+		t->over_n = 0;
+		t->state = trend < -t->threshold_ms ? TREND_UNDER : TREND_NORMAL;
+	}
+	t->last_trend = trend;
+	adapt_threshold(t, trend, passed_ms);
+}
+
+/* The group under way is complete: compares it with the one before. */
+static void close_group(struct trend *t)
+{
+	const struct trend_group *a = &t->before, *b = &t->now;
+	double arrival_ms = (double)(b->last_arrival_us - a->last_arrival_us) / 1000;
+	double sent_ms = (double)(b->last_sent_us - a->last_sent_us) / 1000;
+	double k;
+
+	if (!t->n_deltas)
+		t->origin_us = b->last_arrival_us;
+	if (t->n_deltas < DELTAS_MAX)
+		t->n_deltas++;
+	t->delay_ms += arrival_ms - sent_ms;
+	t->smooth_ms = SMOOTHING * t->smooth_ms + (1 - SMOOTHING) * t->delay_ms;
+	t->x_ms[t->next] = (double)(b->last_arrival_us - t->origin_us) / 1000;
+	t->y_ms[t->next] = t->smooth_ms;
+	t->next = (t->next + 1) % TREND_WINDOW;
+	if (t->n < TREND_WINDOW)
+		t->n++;
+	double passed_ms = t->last_us ? (double)(b->last_arrival_us - t->last_us) / 1000 : 0;
+	t->last_us = b->last_arrival_us;
+	if (slope(t, &k))
+		detect(t, k * GAIN * t->n_deltas, sent_ms, fmax(passed_ms, 0));
+}
+
+/* Whether the packet belongs to the group under way. */
+static bool joins(const struct trend *t, int64_t sent_us, int64_t arrival_us)
+{
+	const struct trend_group *g = &t->now;
+	int64_t arrival = arrival_us - g->last_arrival_us;
+	int64_t sent = sent_us - g->last_sent_us;
+
+	if (sent_us - g->first_sent_us <= GROUP_US)
+		return true;
+	/* What some link held back and delivered at once says nothing about queues. */
+	return sent > 0 && arrival <= GROUP_US && arrival - sent < 0 &&
+	       arrival_us - g->first_arrival_us < BURST_MAX_US;
+}
+
+void trend_packet(struct trend *t, int64_t sent_us, int64_t arrival_us)
+{
+	struct trend_group *g = &t->now;
+
+	if (t->threshold_ms == 0)
+		t->threshold_ms = THRESHOLD_MS;
+	if (t->has_now && sent_us < g->first_sent_us)
+		return; /* reordered */
+	if (t->has_now && joins(t, sent_us, arrival_us)) {
+		if (sent_us > g->last_sent_us)
+			g->last_sent_us = sent_us;
+		if (arrival_us > g->last_arrival_us)
+			g->last_arrival_us = arrival_us;
+		return;
+	}
+	if (t->has_now && sent_us - g->last_sent_us > GAP_US) {
+		double threshold_ms = t->threshold_ms;
+		*t = (struct trend){.threshold_ms = threshold_ms};
+	}
+	if (t->has_before)
+		close_group(t);
+	t->before = t->now;
+	t->has_before = t->has_now;
+	*g = (struct trend_group){sent_us, sent_us, arrival_us, arrival_us};
+	t->has_now = true;
+}

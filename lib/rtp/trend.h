@@ -1,0 +1,42 @@
+/*
+ * Delay trend: whether queues on the way to a receiver grow, from send and arrival times of groups
+ * of packets (draft-ietf-rmcat-gcc-02, with the trendline filter of the WebRTC implementation in
+ * place of the Kalman filter). Pure; no queue delay is measured, only its slope, so clocks need not
+ * agree.
+ */
+#ifndef MSR_RTP_TREND_H
+#define MSR_RTP_TREND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TREND_WINDOW 20 /* groups in the regression */
+
+enum trend_state { TREND_NORMAL, TREND_OVER, TREND_UNDER };
+
+/* Packets that left within 5 ms, or arrived as one burst. */
+struct trend_group {
+	int64_t first_sent_us, last_sent_us, first_arrival_us, last_arrival_us;
+};
+
+/* Zeroed is ready. */
+struct trend {
+	struct trend_group now, before;
+	bool has_now, has_before;
+	unsigned n_deltas;
+	double delay_ms, smooth_ms; /* accumulated, and smoothed */
+	int64_t origin_us;	    /* arrival of the first group */
+	unsigned n, next;	    /* points in the window, where the next goes */
+	double x_ms[TREND_WINDOW], y_ms[TREND_WINDOW];
+	double threshold_ms; /* adapts to the jitter of the path */
+	double last_trend;
+	int64_t last_us; /* arrival time of the last update */
+	double over_ms;	 /* how long it has been above the threshold */
+	unsigned over_n;
+	enum trend_state state;
+};
+
+/* A packet with its times, in order of sending. */
+void trend_packet(struct trend *t, int64_t sent_us, int64_t arrival_us);
+
+#endif
