@@ -17,12 +17,14 @@
 #define SILENCE_STEP_US 500000
 #define ARRIVAL_WRAP_US ((int64_t)TWCC_REF_US << 24)
 
-#define LOSS_INTERVAL_US 300000
-#define LOSS_PACKETS	 20	 /* an interval has at least so many */
-#define LOSS_TRIAL_US	 1000000 /* a trial measures at least so long */
-#define LOSS_TRIAL_N	 100	 /* and so many packets */
-#define LOSS_LOW	 0.02	 /* above the path's own: nothing */
-#define LOSS_SAME	 0.7	 /* of the loss before: a lower rate has not helped */
+#define LOSS_INTERVAL_US 1000000
+#define LOSS_PACKETS	 50	/* an interval has at least so many */
+#define LOSS_FAST_US	 300000 /* much loss is seen earlier */
+#define LOSS_FAST_N	 20
+#define LOSS_MUCH	 0.1
+#define LOSS_TRIAL_N	 100  /* packets that a trial measures */
+#define LOSS_LOW	 0.02 /* above the path's own: nothing */
+#define LOSS_SAME	 0.7  /* of the loss before: a lower rate has not helped */
 
 #define PROBE_MIN_US   25000
 #define PROBE_BYTES    10000 /* a probe sends at least so much */
@@ -163,13 +165,15 @@ static void begin_interval(struct bwe_loss *l, int64_t now_us)
 }
 
 /* Enough of the lowered rate has come back: has it helped? */
-static void end_trial(struct bwe *b, int64_t now_us)
+static void end_trial(struct bwe *b, int n, int64_t now_us)
 {
 	struct bwe_loss *l = &b->loss;
+	/* Loss that has nothing to do with the rate would be as before, give or take chance. */
+	double same = LOSS_SAME * l->before - sqrt(l->before / n);
 
 	l->trial = false;
-	if (l->now > LOSS_SAME * l->before) { /* no: it is the path's own */
-		l->own = fmin(l->now, l->before);
+	if (l->now > fmax(same, 0)) { /* no: it is the path's own */
+		l->own = (l->now + l->before) / 2;
 		if (b->trend.state != TREND_OVER && b->lowered_us <= l->trial_us)
 			set_bps(b, (double)l->before_bps);
 	} else if (l->now > l->own + LOSS_LOW) { /* somewhat: further down */
@@ -180,21 +184,32 @@ static void end_trial(struct bwe *b, int64_t now_us)
 static void begin_trial(struct bwe *b, int64_t now_us)
 {
 	struct bwe_loss *l = &b->loss;
-	double excess = l->now - l->own;
 
 	l->trial = true;
 	l->settled = false;
 	l->before = l->now;
 	l->before_bps = b->bps;
-	lower(b, (double)b->bps * (1 - fmax(0.15, 0.5 * excess)), now_us);
+	lower(b, (double)b->bps * (1 - fmax(0.15, 0.5 * (l->now - l->own))), now_us);
 	l->trial_us = now_us;
+}
+
+/* Whether the interval under way tells enough. */
+static bool interval_is_over(const struct bwe_loss *l, int64_t passed_us)
+{
+	int n = l->lost + l->got;
+
+	if (l->trial)
+		return passed_us >= LOSS_INTERVAL_US && n >= LOSS_TRIAL_N;
+	if (passed_us >= LOSS_FAST_US && n >= LOSS_FAST_N &&
+	    (double)l->lost / n > l->own + LOSS_MUCH)
+		return true;
+	return passed_us >= LOSS_INTERVAL_US && n >= LOSS_PACKETS;
 }
 
 static void on_loss(struct bwe *b, int64_t now_us)
 {
 	struct bwe_loss *l = &b->loss;
-	unsigned n = l->lost + l->got;
-	int64_t passed_us = now_us - l->begin_us;
+	int n = l->lost + l->got;
 
 	if (l->trial && !l->settled) {
 		if (now_us - l->trial_us >= rtt_us(b) + 200000) {
@@ -203,21 +218,19 @@ static void on_loss(struct bwe *b, int64_t now_us)
 		}
 		return;
 	}
-	if (passed_us < (l->trial ? LOSS_TRIAL_US : LOSS_INTERVAL_US) ||
-	    n < (l->trial ? LOSS_TRIAL_N : LOSS_PACKETS))
+	if (!interval_is_over(l, now_us - l->begin_us))
 		return;
-	l->now = (double)l->lost / n;
+	l->now = fmax(l->lost, 0) / n;
 	begin_interval(l, now_us);
 	if (l->trial) {
-		end_trial(b, now_us);
+		end_trial(b, n, now_us);
 		return;
 	}
-	/* The path may become better: its own loss is forgotten slowly, and at once when it is
-	 * clearly gone. */
-	l->own *= l->now < l->own / 2 ? 0.8 : 0.998;
-	/* A few packets of an interval scatter: about two standard deviations are allowed. */
-	double scatter = 2 * sqrt(fmax(l->own, 0.005) / n);
-	if (l->now > l->own + LOSS_LOW + scatter)
+	/* The path may have become better. */
+	if (l->now < l->own)
+		l->own += 0.1 * (l->now - l->own);
+	/* The packets of an interval scatter: two standard deviations are allowed. */
+	if (l->now > l->own + LOSS_LOW + 2 * sqrt(fmax(l->own, 0.005) / n))
 		begin_trial(b, now_us);
 }
 
@@ -366,11 +379,13 @@ static void take_status(struct bwe *b, const struct twcc_status *s, int64_t now_
 		return;
 	unsigned bytes = e->bytes;
 	int64_t age_us = (int64_t)(uint32_t)((uint32_t)now_us - e->sent_us);
-	e->bytes = 0;
 	if (!s->received) {
-		b->loss.lost++;
+		b->loss.lost += !e->lost;
+		e->lost = true;
 		return;
 	}
+	b->loss.lost -= e->lost; /* it was only late, perhaps since the interval before */
+	e->bytes = 0;
 	b->loss.got++;
 	int64_t arrival_us = unwrap_arrival(b, s->arrival_us);
 	rate_add(&b->arrived, arrival_us, bytes);

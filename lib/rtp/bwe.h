@@ -25,7 +25,8 @@
 struct bwe_sent {
 	uint32_t sent_us; /* modulo 2^32 */
 	uint16_t seq;
-	uint16_t bytes; /* 0: empty, or told of already */
+	uint16_t bytes; /* 0: empty, or acknowledged */
+	bool lost;	/* the receiver said so; it may take that back */
 };
 
 /* Bytes that arrived, in slices of time: the rate of the last half second. */
@@ -52,7 +53,7 @@ struct bwe_probe {
 
 /* What loss does, and whether it is the path's own. */
 struct bwe_loss {
-	unsigned lost, got;  /* in the interval under way */
+	int lost, got;	     /* in the interval under way; below 0 by late packets */
 	int64_t begin_us;    /* of the interval */
 	double now;	     /* fraction in the last interval */
 	double own;	     /* that the path has at any rate */

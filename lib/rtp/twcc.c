@@ -34,7 +34,7 @@ static int64_t *slot(struct twcc_rx *t, int64_t seq)
 static void start(struct twcc_rx *t, int64_t seq)
 {
 	memset(t->arrival_us, 0, sizeof(t->arrival_us));
-	t->next = seq;
+	t->first = t->next = seq;
 	t->highest = seq;
 }
 
@@ -46,10 +46,14 @@ void twcc_rx_packet(struct twcc_rx *t, uint16_t seq16, int64_t now_us)
 
 	if (first || seq > t->highest + RESET || seq < t->highest - RESET)
 		start(t, seq);
-	if (seq < t->next) { /* reported as lost already */
+	if (seq < t->next) { /* reported as lost */
 		t->unwrap.last = before;
-		t->dropped++;
-		return;
+		if (seq <= t->highest - TWCC_RX_PACKETS || seq < t->first || *slot(t, seq)) {
+			t->dropped++;
+			return;
+		}
+		/* Taken back: the next message begins there, and repeats what follows. */
+		t->next = seq;
 	}
 	for (; t->highest <= seq; t->highest++) {
 		if (t->highest - t->next >= TWCC_RX_PACKETS) {

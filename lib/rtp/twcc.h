@@ -26,6 +26,7 @@
 /* Zeroed is ready. */
 struct twcc_rx {
 	struct rtp_unwrap unwrap;
+	int64_t first;	  /* the first number of all */
 	int64_t next;	  /* first number that has not been reported */
 	int64_t highest;  /* one behind the highest number seen */
 	uint8_t fb_count; /* number of the next feedback packet */

@@ -117,7 +117,7 @@ TEST(a_long_outage_does_not_make_endless_reports)
 	CHECK(twcc_rx_pending(&rx));
 }
 
-TEST(late_packets_and_duplicates_are_not_reported_twice)
+TEST(a_late_packet_takes_its_loss_back_and_a_duplicate_does_nothing)
 {
 	static int64_t got[N];
 
@@ -126,9 +126,14 @@ TEST(late_packets_and_duplicates_are_not_reported_twice)
 	twcc_rx_packet(&rx, 12, 1001000);
 	CHECK_INT(read_all(got, 0), 1);
 	CHECK_INT(got[11], -1);
-	twcc_rx_packet(&rx, 11, 1002000); /* has been reported lost */
+	twcc_rx_packet(&rx, 11, 1002000);
+	CHECK_INT(read_all(got, 0), 1);
+	CHECK_INT(got[11], 1002000);
+	CHECK_INT(got[12], 1001000);
+	twcc_rx_packet(&rx, 11, 1003000);
+	twcc_rx_packet(&rx, 9, 1003000); /* before the first: nobody asked */
 	CHECK(!twcc_rx_pending(&rx));
-	CHECK_INT(rx.dropped, 1);
+	CHECK_INT(rx.dropped, 2);
 	twcc_rx_packet(&rx, 13, 1003000);
 	CHECK_INT(read_all(got, 0), 1);
 	CHECK(got[13] > 0);
