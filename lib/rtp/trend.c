@@ -7,19 +7,22 @@
 #include <math.h>
 #include <string.h>
 
-#define GROUP_US       5000
-#define BURST_MAX_US   100000 /* arrivals in a burst are one group for no longer */
-#define SMOOTHING      0.9
-#define GAIN	       4.0
-#define DELTAS_MAX     60
-#define THRESHOLD_MS   12.5 /* at first */
-#define THRESHOLD_MIN  6.0
-#define THRESHOLD_MAX  600.0
-#define THRESHOLD_UP   0.0087 /* how fast it follows, per ms */
-#define THRESHOLD_DOWN 0.039
-#define OUTLIER_MS     15.0    /* further above the threshold it does not follow at all */
-#define OVER_MS	       10.0    /* that long above it is over use */
-#define GAP_US	       3000000 /* after a longer pause everything begins anew */
+#define GROUP_US	5000
+#define BURST_MAX_US	100000 /* arrivals in a burst are one group for no longer */
+#define SMOOTHING	0.9
+#define GAIN		4.0
+#define DELTAS_MAX	60
+#define THRESHOLD_MS	12.5 /* at first */
+#define THRESHOLD_MIN	6.0
+#define THRESHOLD_MAX	600.0
+#define THRESHOLD_UP	0.0087 /* how fast it follows, per ms */
+#define THRESHOLD_DOWN	0.039
+#define NOISE_SMOOTHING 0.03
+#define NOISE_MAX	100.0	/* ms of a single delta */
+#define NOISE_PART	0.8	/* of the noise: random slopes stay below that */
+#define OUTLIER_MS	15.0	/* further above the threshold it does not follow at all */
+#define OVER_MS		10.0	/* that long above it is over use */
+#define GAP_US		3000000 /* after a longer pause everything begins anew */
 
 /* Slope of the least squares line through the window; false while it is not full enough. */
 static bool slope(const struct trend *t, double *out)
@@ -52,7 +55,8 @@ static void adapt_threshold(struct trend *t, double trend, double passed_ms)
 		return;
 	double rate = size < t->threshold_ms ? THRESHOLD_DOWN : THRESHOLD_UP;
 	t->threshold_ms += rate * (size - t->threshold_ms) * fmin(passed_ms, 100);
-	t->threshold_ms = fmin(fmax(t->threshold_ms, THRESHOLD_MIN), THRESHOLD_MAX);
+	double floor_ms = fmax(THRESHOLD_MIN, NOISE_PART * t->noise_ms);
+	t->threshold_ms = fmin(fmax(t->threshold_ms, floor_ms), THRESHOLD_MAX);
 }
 
 static void detect(struct trend *t, double trend, double group_ms, double passed_ms)
@@ -86,7 +90,9 @@ static void close_group(struct trend *t)
 		t->origin_us = b->last_arrival_us;
 	if (t->n_deltas < DELTAS_MAX)
 		t->n_deltas++;
-	t->delay_ms += arrival_ms - sent_ms;
+	double delta_ms = arrival_ms - sent_ms;
+	t->noise_ms += NOISE_SMOOTHING * (fmin(fabs(delta_ms), NOISE_MAX) - t->noise_ms);
+	t->delay_ms += delta_ms;
 	t->smooth_ms = SMOOTHING * t->smooth_ms + (1 - SMOOTHING) * t->delay_ms;
 	t->x_ms[t->next] = (double)(b->last_arrival_us - t->origin_us) / 1000;
 	t->y_ms[t->next] = t->smooth_ms;

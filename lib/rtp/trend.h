@@ -28,6 +28,7 @@ struct trend {
 	int64_t origin_us;	    /* arrival of the first group */
 	unsigned n, next;	    /* points in the window, where the next goes */
 	double x_ms[TREND_WINDOW], y_ms[TREND_WINDOW];
+	double noise_ms;     /* how delays scatter from group to group, absolute mean */
 	double threshold_ms; /* adapts to the jitter of the path */
 	double last_trend;
 	int64_t last_us; /* arrival time of the last update */
