@@ -2,6 +2,7 @@
  * The page as a conference, between Chromium and Firefox in both directions: picture and sound of
  * everybody, coming late, mute, camera off, screen, leaving, a server that restarts, and text.
  */
+// serial: times are measured, and browsers that starve keep none
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { readFile } from "node:fs/promises";
