@@ -1,0 +1,320 @@
+/* WebSocket sessions, both ends in one loop: a client of lib/web against a server of lib/web. */
+#include "web/ws.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../support/test.h"
+#include "loop/loop.h"
+#include "web/http.h"
+#include "web/web.h"
+
+#define LONG_US 20000000 /* a test that hangs fails after this */
+
+static struct loop *loop;
+static struct web *web;
+static struct web_server *server;
+static struct loop_timer late;
+static int accepted, opened, server_closed, server_code;
+static int client_opened, client_closed, client_code, client_got;
+static char client_reason[128];
+static size_t last_len;
+static uint8_t *last;
+static struct ws *server_ws;
+static void (*on_client_open)(struct ws *ws);
+static void (*on_client_message)(struct ws *ws);
+
+/* ---- the server: echoes; "close" closes with 4001, "flood" fills the queue ---- */
+
+static int server_accept(void *arg, struct web_req *req, void **session)
+{
+	(void)arg;
+	accepted++;
+	if (strcmp(web_param(req, "name"), "no") == 0) {
+		web_reply_error(req, 409, "busy", "somebody else is here");
+		return -1;
+	}
+	*session = NULL;
+	return 0;
+}
+
+static void server_open(void *session, struct ws *ws)
+{
+	(void)session;
+	opened++;
+	server_ws = ws;
+}
+
+static void server_message(void *session, struct ws *ws, enum ws_type type, uint8_t *data,
+			   size_t len)
+{
+	(void)session;
+	CHECK_INT(data[len], 0);
+	if (len == 5 && memcmp(data, "close", 5) == 0)
+		ws_close(ws, 4001, "as you wish");
+	else
+		CHECK_INT(ws_send(ws, type, data, len), 0);
+}
+
+static void server_close(void *session, struct ws *ws, int code, const char *reason)
+{
+	(void)session, (void)ws, (void)reason;
+	server_closed++;
+	server_code = code;
+	server_ws = NULL;
+}
+
+/* ---- the client ---- */
+
+static void client_open(void *session, struct ws *ws)
+{
+	(void)session;
+	client_opened++;
+	if (on_client_open)
+		on_client_open(ws);
+}
+
+static void client_message(void *session, struct ws *ws, enum ws_type type, uint8_t *data,
+			   size_t len)
+{
+	(void)session, (void)type;
+	client_got++;
+	free(last);
+	last = malloc(len + 1);
+	memcpy(last, data, len + 1);
+	last_len = len;
+	if (on_client_message)
+		on_client_message(ws);
+}
+
+static void client_close(void *session, struct ws *ws, int code, const char *reason)
+{
+	(void)session, (void)ws;
+	client_closed++;
+	client_code = code;
+	snprintf(client_reason, sizeof(client_reason), "%s", reason);
+	loop_stop(loop, 0);
+}
+
+static const struct ws_ops server_ops = {
+    .accept = server_accept, .open = server_open, .message = server_message, .close = server_close};
+static const struct ws_ops client_ops = {
+    .open = client_open, .message = client_message, .close = client_close};
+
+static void too_late(void *arg)
+{
+	(void)arg;
+	loop_stop(loop, -ETIMEDOUT);
+}
+
+/* Starts a server, connects to /NAME and runs until the client's session has ended. */
+static void talk(const char *name, const struct ws_opts *client_opts)
+{
+	struct ws_opts server_opts = {.message_max = 4 << 20, .queue_max = 8 << 20};
+	struct web_opts wo = {0};
+	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
+	struct ws_connect_opts co = {0};
+	char url[128];
+	struct ws *ws;
+
+	accepted = opened = server_closed = client_opened = client_closed = client_got = 0;
+	CHECK_INT(loop_new(&loop), 0);
+	wo.loop = loop;
+	CHECK_INT(web_new(&web, &wo), 0);
+	CHECK_INT(web_listen(&server, web, &lo), 0);
+	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
+	loop_timer_init(&late, loop, too_late, NULL);
+	loop_timer_in_us(&late, LONG_US);
+	snprintf(url, sizeof(url), "ws://127.0.0.1:%d/%s", web_port(server), name);
+	co.url = url;
+	if (client_opts)
+		co.ws = *client_opts;
+	CHECK_INT(ws_connect(&ws, web, &co, &client_ops, NULL), 0);
+	CHECK_INT(web_run(web), 0);
+	CHECK_INT(client_closed, 1);
+	loop_timer_stop(&late);
+	web_free(web);
+	loop_free(loop);
+	free(last);
+	last = NULL;
+	CHECK_INT(opened, server_closed);
+}
+
+static size_t sizes[] = {0, 1, 125, 126, 127, 65535, 65536, 100000, 3 << 20};
+static size_t n_sizes;
+
+static void send_next(struct ws *ws)
+{
+	if (n_sizes > 0) {
+		CHECK_INT(last_len, sizes[n_sizes - 1]);
+		for (size_t i = 0; i < last_len; i++)
+			CHECK(last[i] == (uint8_t)(i * 31 + 7));
+	}
+	if (n_sizes == sizeof(sizes) / sizeof(*sizes)) {
+		ws_close(ws, WS_NORMAL, "enough");
+		return;
+	}
+	size_t n = sizes[n_sizes++];
+	uint8_t *data = malloc(n + 1);
+	for (size_t i = 0; i < n; i++)
+		data[i] = (uint8_t)(i * 31 + 7);
+	CHECK_INT(ws_send(ws, WS_BINARY, data, n), 0);
+	free(data);
+}
+
+TEST(messages_of_all_sizes_come_back)
+{
+	struct ws_opts o = {.message_max = 4 << 20, .queue_max = 8 << 20};
+
+	n_sizes = 0;
+	on_client_open = on_client_message = send_next;
+	talk("echo", &o);
+	CHECK_INT(client_got, (long)(sizeof(sizes) / sizeof(*sizes)));
+	CHECK_INT(client_code, WS_NORMAL);
+	CHECK_INT(server_code, WS_NORMAL);
+}
+
+static void ask_to_close(struct ws *ws)
+{
+	ws_send(ws, WS_TEXT, "close", 5);
+}
+
+TEST(the_server_closes_with_code_and_reason)
+{
+	on_client_open = ask_to_close;
+	on_client_message = NULL;
+	talk("x", NULL);
+	CHECK_INT(client_code, 4001);
+	CHECK_STR(client_reason, "as you wish");
+	CHECK_INT(server_code, 4001);
+}
+
+TEST(refused_upgrades_never_open)
+{
+	on_client_open = NULL;
+	talk("no", NULL);
+	CHECK_INT(accepted, 1);
+	CHECK_INT(opened, 0);
+	CHECK_INT(client_opened, 0);
+	CHECK_INT(client_code, WS_ABNORMAL);
+}
+
+static void send_too_much(struct ws *ws)
+{
+	size_t n = (4 << 20) + 1;
+	uint8_t *data = calloc(1, n);
+
+	CHECK_INT(ws_send(ws, WS_BINARY, data, n), 0);
+	free(data);
+}
+
+TEST(large_messages_are_refused)
+{
+	struct ws_opts o = {.queue_max = 8 << 20};
+
+	on_client_open = send_too_much;
+	talk("x", &o);
+	CHECK_INT(client_code, WS_TOO_BIG);
+}
+
+static void send_latin1(struct ws *ws)
+{
+	ws_send(ws, WS_TEXT, "caf\xe9", 4);
+}
+
+TEST(text_must_be_utf8)
+{
+	on_client_open = send_latin1;
+	talk("x", NULL);
+	CHECK_INT(client_code, WS_BAD_DATA);
+}
+
+static void fill_queue(struct ws *ws)
+{
+	static uint8_t data[1000];
+	int n = 0, ret;
+
+	while ((ret = ws_send(ws, WS_BINARY, data, sizeof(data))) == 0)
+		n++;
+	CHECK_INT(ret, -ENOBUFS);
+	CHECK_INT(n, 9); /* with their heads */
+	CHECK(ws_queued(ws) <= 10000);
+	ws_close(ws, WS_NORMAL, "");
+	CHECK_INT(ws_send(ws, WS_BINARY, data, 1), -EPIPE);
+}
+
+TEST(queues_are_bounded)
+{
+	struct ws_opts o = {.queue_max = 10000};
+
+	on_client_open = fill_queue;
+	talk("x", &o);
+	CHECK_INT(client_code, WS_NORMAL);
+}
+
+static int paused_got;
+
+static void resume_later(void *arg)
+{
+	paused_got = client_got;
+	ws_resume(arg);
+}
+
+static void pause_then_send(struct ws *ws)
+{
+	static struct loop_timer timer;
+
+	ws_pause(ws);
+	CHECK(ws_paused(ws));
+	CHECK_INT(ws_send(ws, WS_TEXT, "later", 5), 0);
+	loop_timer_init(&timer, loop, resume_later, ws);
+	loop_timer_in_us(&timer, 300000);
+}
+
+static void close_now(struct ws *ws)
+{
+	ws_close(ws, 3000, "got it");
+}
+
+TEST(paused_sessions_receive_nothing)
+{
+	on_client_open = pause_then_send;
+	on_client_message = close_now;
+	talk("x", NULL);
+	CHECK_INT(paused_got, 0);
+	CHECK_INT(client_got, 1);
+	CHECK_INT(server_code, 3000);
+}
+
+TEST(idle_sessions_are_closed)
+{
+	struct ws_opts o = {.idle_us = 300000, .idle_code = 4008};
+
+	on_client_open = on_client_message = NULL;
+	talk("x", &o);
+	CHECK_INT(server_code, 4008);
+}
+
+TEST(nobody_listens)
+{
+	struct web_opts wo = {0};
+	struct ws_connect_opts co = {.url = "ws://127.0.0.1:1/x"};
+	struct ws *ws;
+
+	client_closed = client_opened = 0;
+	CHECK_INT(loop_new(&loop), 0);
+	wo.loop = loop;
+	CHECK_INT(web_new(&web, &wo), 0);
+	loop_timer_init(&late, loop, too_late, NULL);
+	loop_timer_in_us(&late, LONG_US);
+	CHECK_INT(ws_connect(&ws, web, &co, &client_ops, NULL), 0);
+	CHECK_INT(web_run(web), 0);
+	CHECK_INT(client_closed, 1);
+	CHECK_INT(client_code, WS_ABNORMAL);
+	co.url = "http://127.0.0.1/";
+	CHECK_INT(ws_connect(&ws, web, &co, &client_ops, NULL), -EINVAL);
+	loop_timer_stop(&late);
+	web_free(web);
+	loop_free(loop);
+}
