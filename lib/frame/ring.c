@@ -359,11 +359,13 @@ bool ring_arm(struct ring *r)
 	uint64_t want = !producer ? r->cursor + 1 : r->want_tail ? r->want_tail : r->tail + 1;
 
 	if (r->error)
-		return true;
+		return false;
 	atomic_store(waits, want);
 	if (atomic_load(producer ? &c->tail : &c->head) < want)
 		return false;
 	atomic_store_explicit(waits, 0, memory_order_relaxed);
+	/* Said once: who leaves the room unused waits for the next movement. */
+	r->want_tail = 0;
 	return true;
 }
 
@@ -381,7 +383,7 @@ int ring_wait(struct ring *r, int timeout_ms)
 	struct pollfd p = {.fd = r->mine.fd, .events = POLLIN};
 	struct mono end = mono_add_us(mono_now(), (int64_t)timeout_ms * 1000);
 
-	while (!ring_arm(r)) {
+	while (!r->error && !ring_arm(r)) {
 		int64_t left = mono_diff_us(end, mono_now());
 		int ms = timeout_ms < 0 ? -1 : left > 0 ? (int)((left + 999) / 1000) : 0;
 		int n = poll(&p, 1, ms);

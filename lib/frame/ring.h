@@ -122,6 +122,7 @@ int ring_error(const struct ring *r);
  * of the ring at once, so that a full ring does not cost a wake-up a record).
  *
  * Before sleeping call ring_arm: true means that there is something to do already: do not sleep.
+ * After ring_error it is false: nothing will come any more.
  * When the descriptor is readable call ring_disarm, which takes the wake-up.
  */
 int ring_fd(const struct ring *r);

@@ -253,6 +253,34 @@ TEST(a_full_queue_says_so_and_says_when_not)
 	CHECK_INT(sink_safe(sink), n * frame_size(&f));
 }
 
+TEST(room_that_is_not_used_is_announced_once)
+{
+	struct frame f = frame_of(0, 1000);
+	const uint8_t *p;
+	struct ring *r;
+
+	start();
+	CHECK_INT(sink_open(&sink, "shm:s", sink_opts(0)), 0);
+	CHECK_INT(ring_open(&r, "s", RING_CONSUMER, 0), 0);
+	for (int i = 0; i < 3; i++) /* opening rings the bell */
+		loop_turn(loop, 0);
+	while (sink_put(sink, &f, NULL) == 0)
+		;
+	n_ready = 0;
+	uint64_t half = (uint64_t)ring_peek(r, &p) / 2 & ~7ull;
+	ring_advance(r, half);
+	ring_commit(r, ring_cursor(r));
+	for (int i = 0; i < 3; i++)
+		loop_turn(loop, 0);
+	CHECK_INT(n_ready, 1);
+	ring_advance(r, 8);
+	ring_commit(r, ring_cursor(r));
+	for (int i = 0; i < 3; i++)
+		loop_turn(loop, 0);
+	CHECK_INT(n_ready, 2);
+	ring_close(r);
+}
+
 TEST(a_file_is_continued_and_read_to_its_end)
 {
 	start();
