@@ -1,0 +1,504 @@
+/* Forwarding without a network: packets go in at an endpoint, and what leaves is looked at. */
+#include "../../../cmd/msr-sfu/fwd/endpoint.h"
+
+#include <stdlib.h>
+
+#include "../../../cmd/msr-sfu/fwd/speaker.h"
+#include "../../../cmd/msr-sfu/fwd/sub.h"
+#include "../../../cmd/msr-sfu/fwd/track.h"
+#include "../../support/test.h"
+
+#define KEPT 4096
+
+/* What one peer was sent. */
+struct box {
+	struct endpoint e;
+	struct {
+		uint8_t p[1600];
+		size_t n;
+		uint64_t index;
+	} rtp[KEPT];
+	unsigned n_rtp, flushes;
+	uint8_t rtcp[KEPT][1300];
+	size_t rtcp_len[KEPT];
+	unsigned n_rtcp;
+};
+
+static uint8_t *box_out(void *arg)
+{
+	struct box *b = arg;
+	return b->rtp[b->n_rtp % KEPT].p;
+}
+
+static void box_send(void *arg, size_t header, const uint8_t *payload, size_t len, uint64_t index)
+{
+	struct box *b = arg;
+	memcpy(b->rtp[b->n_rtp % KEPT].p + header, payload, len);
+	b->rtp[b->n_rtp % KEPT].n = header + len;
+	b->rtp[b->n_rtp++ % KEPT].index = index;
+}
+
+static void box_flush(void *arg)
+{
+	((struct box *)arg)->flushes++;
+}
+
+static void box_rtcp(void *arg, const uint8_t *p, size_t n)
+{
+	struct box *b = arg;
+	CHECK(n <= sizeof(b->rtcp[0]));
+	memcpy(b->rtcp[b->n_rtcp % KEPT], p, n);
+	b->rtcp_len[b->n_rtcp++ % KEPT] = n;
+}
+
+static const struct wire wire = {box_out, box_send, box_flush, box_rtcp};
+static struct fwd_stats stats;
+static int64_t now;
+
+static struct box *box_new(void)
+{
+	struct box *b = calloc(1, sizeof(*b));
+	CHECK(b);
+	endpoint_init(&b->e, &wire, b, &stats);
+	endpoint_connected(&b->e, now);
+	return b;
+}
+
+static void box_free(struct box *b)
+{
+	endpoint_done(&b->e);
+	free(b);
+}
+
+static const struct media_track_config video = {.codec = RTP_CODEC_VP8,
+						.pt = 96,
+						.rtx_pt = 97,
+						.ssrc = 1000,
+						.rtx_ssrc = 1001,
+						.nack = true,
+						.pli = true};
+
+static struct track *publish(struct box *b, const struct media_track_config *c)
+{
+	struct track *t;
+	CHECK_INT(track_new(&t, &b->e, 1, c), 0);
+	return t;
+}
+
+static struct sub *subscribe(struct track *t, struct box *b, bool rtx)
+{
+	struct media_sub_config c = {.pt = 100,
+				     .rtx_pt = rtx ? 101 : 0,
+				     .ssrc = 5000,
+				     .rtx_ssrc = rtx ? 5001 : 0,
+				     .mid = "0",
+				     .cname = "ann",
+				     .nack = true};
+	struct sub *s;
+	CHECK_INT(sub_new(&s, t, &b->e, 9, &c), 0);
+	sub_wake(s, now);
+	return s;
+}
+
+/* VP8: a descriptor with S, then a frame tag whose lowest bit says "no key frame". */
+static size_t vp8(uint8_t *p, uint16_t seq, bool start, bool key, size_t len)
+{
+	memset(p, 0, 12 + len);
+	p[0] = 0x80;
+	p[1] = 96;
+	put_be16(p + 2, seq);
+	put_be32(p + 4, seq * 3000u);
+	put_be32(p + 8, 1000);
+	p[12] = start ? 0x10 : 0;
+	p[13] = key ? 0 : 1;
+	if (key && len > 11) {
+		p[16] = 0x9d;
+		p[17] = 0x01;
+		p[18] = 0x2a;
+	}
+	put_be16(p + 12 + len - 2, seq); /* a mark of its own */
+	return 12 + len;
+}
+
+static void feed(struct box *b, uint16_t seq, bool key)
+{
+	static uint8_t p[64][1500];
+	static unsigned i;
+	uint8_t *at = p[i++ % 64];
+	size_t n = vp8(at, seq, true, key, 100);
+	endpoint_rtp(&b->e, at, n, now);
+}
+
+static void flush(struct box *b)
+{
+	endpoint_batch_end(&b->e, now);
+}
+
+static uint16_t number(const struct box *b, unsigned i)
+{
+	return get_be16(b->rtp[i].p + 2);
+}
+
+static uint16_t mark(const struct box *b, unsigned i)
+{
+	return get_be16(b->rtp[i].p + b->rtp[i].n - 2);
+}
+
+/* How many messages of that kind went to a peer. */
+static unsigned count(const struct box *b, uint8_t type, uint8_t fmt)
+{
+	unsigned n = 0;
+	struct rtcp_msg m;
+	for (unsigned i = 0; i < b->n_rtcp && i < KEPT; i++) {
+		CHECK_INT(rtcp_check(b->rtcp[i], b->rtcp_len[i]), 0);
+		for (struct rtcp_iter it = rtcp_begin(b->rtcp[i], b->rtcp_len[i]);
+		     rtcp_next(&it, &m);)
+			n += m.type == type && (type < RTCP_RTPFB || m.count == fmt);
+	}
+	return n;
+}
+
+static void nack(struct box *b, uint16_t seq)
+{
+	uint8_t out[100];
+	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+	CHECK_INT(rtcp_put_nack(&w, 7, 5000, &seq, 1), 0);
+	endpoint_rtcp(&b->e, out, w.len, now);
+}
+
+TEST(sending_begins_with_a_key_frame_and_goes_out_once_a_burst)
+{
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &video), to, true);
+	feed(from, 1, false);
+	flush(from);
+	CHECK_INT(to->n_rtp, 0);
+	endpoint_tick(&from->e, now);
+	CHECK_INT(count(from, RTCP_PSFB, RTCP_PLI), 1); /* it was asked for */
+	feed(from, 2, true);
+	for (uint16_t seq = 3; seq < 20; seq++)
+		feed(from, seq, false);
+	flush(from);
+	CHECK_INT(to->n_rtp, 18);
+	CHECK_INT(to->flushes, 2); /* one of them for the burst before the key frame */
+	for (unsigned i = 0; i < 18; i++) {
+		CHECK_INT(number(to, i), (uint16_t)(number(to, 0) + i));
+		CHECK_INT(mark(to, i), 2 + i);
+		CHECK_INT(get_be32(to->rtp[i].p + 8), 5000);
+		CHECK_INT(to->rtp[i].p[1] & 0x7f, 100);
+		CHECK_INT(to->rtp[i].index & 0xffff, number(to, i));
+	}
+	box_free(to);
+	box_free(from);
+}
+
+TEST(many_who_want_a_key_frame_ask_once_a_while)
+{
+	uint8_t pli[12];
+	struct rtcp_writer w = rtcp_writer(pli, sizeof(pli));
+
+	now = 1000000;
+	struct box *from = box_new(), *to[20];
+	struct track *t = publish(from, &video);
+	for (unsigned i = 0; i < 20; i++) {
+		to[i] = box_new();
+		subscribe(t, to[i], true);
+	}
+	feed(from, 1, true);
+	flush(from);
+	from->n_rtcp = 0;
+	CHECK_INT(rtcp_put_pli(&w, 7, 5000), 0);
+	for (unsigned ms = 0; ms < 5000; ms += 20, now += 20000) {
+		for (unsigned i = 0; i < 20; i++)
+			endpoint_rtcp(&to[i]->e, pli, w.len, now);
+		endpoint_tick(&from->e, now);
+	}
+	unsigned asked = count(from, RTCP_PSFB, RTCP_PLI);
+	CHECK(asked >= 4 && asked <= 7);
+	for (unsigned i = 0; i < 20; i++)
+		box_free(to[i]);
+	box_free(from);
+}
+
+TEST(padding_leaves_no_hole_and_duplicates_go_nowhere)
+{
+	uint8_t p[64] = {0xa0, 96};
+
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &video), to, true);
+	feed(from, 1, true);
+	for (uint16_t seq = 2; seq < 30; seq++) {
+		if (seq % 3) {
+			feed(from, seq, false);
+			feed(from, seq, false);
+			continue;
+		}
+		put_be16(p + 2, seq);
+		put_be32(p + 8, 1000);
+		p[31] = 20; /* all of it is padding */
+		endpoint_rtp(&from->e, p, 32, now);
+	}
+	flush(from);
+	CHECK_INT(to->n_rtp, 20);
+	for (unsigned i = 1; i < to->n_rtp; i++)
+		CHECK_INT(number(to, i), (uint16_t)(number(to, i - 1) + 1));
+	box_free(to);
+	box_free(from);
+}
+
+TEST(lost_packets_are_sent_again_by_rtx)
+{
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &video), to, true);
+	for (uint16_t seq = 1; seq < 100; seq++)
+		feed(from, seq, seq == 1);
+	flush(from);
+	unsigned sent = to->n_rtp;
+	nack(to, number(to, 50));
+	CHECK_INT(to->n_rtp, sent + 1);
+	const uint8_t *p = to->rtp[sent].p;
+	CHECK_INT(get_be32(p + 8), 5001);
+	CHECK_INT(p[1] & 0x7f, 101);
+	CHECK_INT(mark(to, sent), mark(to, 50));
+	CHECK_INT(get_be16(p + to->rtp[sent].n - 100 - 2), number(to, 50));
+	nack(to, (uint16_t)(number(to, 0) - 5)); /* never sent */
+	CHECK_INT(to->n_rtp, sent + 1);
+	box_free(to);
+	box_free(from);
+}
+
+TEST(without_rtx_the_same_bytes_go_again)
+{
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	rtp_extmap_set(&to->e.extmap, RTP_EXT_TWCC, 5);
+	rtp_extmap_set(&to->e.extmap, RTP_EXT_ABS_SEND_TIME, 6);
+	subscribe(publish(from, &video), to, false);
+	for (uint16_t seq = 1; seq < 20; seq++)
+		feed(from, seq, seq == 1);
+	flush(from);
+	unsigned sent = to->n_rtp;
+	now += 123456;
+	nack(to, number(to, 7));
+	CHECK_INT(to->n_rtp, sent + 1);
+	CHECK_INT(to->rtp[sent].n, to->rtp[7].n);
+	CHECK_INT(to->rtp[sent].index, to->rtp[7].index);
+	CHECK_MEM(to->rtp[sent].p, to->rtp[7].p, to->rtp[7].n);
+	box_free(to);
+	box_free(from);
+}
+
+TEST(a_flood_of_nacks_is_bounded)
+{
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &video), to, true);
+	for (uint16_t seq = 1; seq < 100; seq++)
+		feed(from, seq, seq == 1);
+	flush(from);
+	unsigned sent = to->n_rtp;
+	for (unsigned i = 0; i < 5000; i++)
+		nack(to, number(to, i % 99));
+	CHECK(to->n_rtp - sent <= SUB_RESEND_MAX + 1);
+	box_free(to);
+	box_free(from);
+}
+
+TEST(holes_are_asked_for_and_filled_from_rtx)
+{
+	uint8_t p[200], rtx[200];
+
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &video), to, true);
+	feed(from, 1, true);
+	feed(from, 2, false);
+	feed(from, 4, false);
+	flush(from);
+	endpoint_tick(&from->e, now);
+	CHECK_INT(count(from, RTCP_RTPFB, RTCP_NACK), 1);
+	size_t n = vp8(p, 3, true, false, 100);
+	memcpy(rtx, p, 12);
+	rtx[1] = 97;
+	put_be16(rtx + 2, 900);
+	put_be32(rtx + 8, 1001);
+	put_be16(rtx + 12, 3);
+	memcpy(rtx + 14, p + 12, n - 12);
+	endpoint_rtp(&from->e, rtx, n + 2, now);
+	flush(from);
+	CHECK_INT(to->n_rtp, 4);
+	CHECK_INT(mark(to, 3), 3);
+	CHECK_INT(number(to, 3), (uint16_t)(number(to, 0) + 2));
+	box_free(to);
+	box_free(from);
+}
+
+TEST(sender_reports_keep_the_publishers_clock)
+{
+	uint8_t out[200];
+	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+	struct rtcp_sr sr = {.ssrc = 1000, .ntp = 5ull << 32, .ts = 90000}, got = {0};
+	struct rtcp_msg m;
+
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	struct sub *s = subscribe(publish(from, &video), to, true);
+	feed(from, 1, true);
+	flush(from);
+	CHECK_INT(rtcp_put_sr(&w, &sr, NULL, 0), 0);
+	endpoint_rtcp(&from->e, out, w.len, now);
+	now += 2000000;
+	sub_tick(s, now);
+	CHECK_INT(to->n_rtcp, 1);
+	struct rtcp_iter it = rtcp_begin(to->rtcp[0], to->rtcp_len[0]);
+	CHECK(rtcp_next(&it, &m));
+	CHECK_INT(rtcp_get_sr(&m, &got), 0);
+	CHECK_INT(got.ssrc, 5000);
+	CHECK_INT(got.ntp >> 32, 7);
+	CHECK_INT(got.ts, 90000 + 2 * 90000);
+	CHECK_INT(got.packets, 1);
+	/* Half a second later the receiver answers after holding it for 0.4 s. */
+	struct rtcp_report r = {.ssrc = 5000, .lsr = rtcp_ntp_middle(got.ntp), .dlsr = 26214};
+	sub_report(s, &r, now + 500000);
+	CHECK(s->rtt_us > 99000 && s->rtt_us < 101000);
+	box_free(to);
+	box_free(from);
+}
+
+TEST(a_publisher_that_starts_anew_is_followed_from_its_key_frame)
+{
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &video), to, true);
+	feed(from, 1, true);
+	feed(from, 2, false);
+	feed(from, 30000, false); /* a jump: the encoder was reset */
+	feed(from, 30001, true);
+	feed(from, 30002, false);
+	flush(from);
+	CHECK_INT(to->n_rtp, 4);
+	for (unsigned i = 1; i < 4; i++)
+		CHECK_INT(number(to, i), (uint16_t)(number(to, i - 1) + 1));
+	box_free(to);
+	box_free(from);
+}
+
+TEST(publishers_get_reports_and_transport_feedback)
+{
+	struct media_track_config c = video;
+	static const uint8_t twcc[] = {0, 1};
+	struct rtp_ext_item item = {5, 2, 0, twcc};
+	uint8_t p[300];
+
+	now = 1000000;
+	c.twcc = true;
+	struct box *from = box_new();
+	rtp_extmap_set(&from->e.extmap, RTP_EXT_TWCC, 5);
+	publish(from, &c);
+	endpoint_tick(&from->e, now);
+	for (uint16_t i = 0; i < 100; i++, now += 10000) {
+		struct rtp_header h = {.pt = 96, .seq = i, .ts = i * 900u, .ssrc = 1000};
+		int n = rtp_header_write(p, sizeof(p), &h, &item, 1);
+		rtp_ext_put_twcc(p, item.off, i);
+		memset(p + n, 0, 100);
+		endpoint_rtp(&from->e, p, (size_t)n + 100, now);
+		endpoint_batch_end(&from->e, now);
+		endpoint_tick(&from->e, now);
+	}
+	now += 1000000;
+	endpoint_tick(&from->e, now);
+	CHECK(count(from, RTCP_RTPFB, RTCP_TWCC) >= 10);
+	CHECK(count(from, RTCP_RR, 0) >= 1);
+	box_free(from);
+}
+
+TEST(those_without_transport_feedback_get_remb)
+{
+	struct media_track_config c = video;
+
+	now = 1000000;
+	c.remb = true;
+	struct box *from = box_new();
+	publish(from, &c);
+	for (uint16_t i = 0; i < 200; i++, now += 20000) {
+		feed(from, i, i == 0);
+		flush(from);
+		endpoint_tick(&from->e, now);
+	}
+	CHECK(count(from, RTCP_PSFB, RTCP_AFB) >= 3);
+	box_free(from);
+}
+
+TEST(unknown_and_broken_packets_are_counted_and_dropped)
+{
+	uint8_t p[2000];
+
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &video), to, true);
+	feed(from, 1, true);
+	flush(from);
+	uint64_t before = stats.rx_unknown;
+	srand(2);
+	for (unsigned i = 0; i < 20000; i++) {
+		size_t n = (size_t)rand() % sizeof(p);
+		for (size_t k = 0; k < n; k++)
+			p[k] = (uint8_t)rand();
+		if (n > 1) {
+			p[0] = (uint8_t)(0x80 | (p[0] & 0x3f));
+			p[1] = (uint8_t)(i & 1 ? 200 + i % 8 : p[1]);
+		}
+		if (i & 1)
+			endpoint_rtcp(&to->e, p, n, now);
+		else
+			endpoint_rtp(&from->e, p, n, now);
+		flush(from);
+	}
+	CHECK(stats.rx_unknown > before);
+	CHECK_INT(to->n_rtp, 1);
+	box_free(to);
+	box_free(from);
+}
+
+TEST(an_ended_track_takes_its_subscriptions_along)
+{
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	struct track *t = publish(from, &video);
+	subscribe(t, to, true);
+	feed(from, 1, true);
+	endpoint_drop_track(&from->e, t);
+	flush(from);
+	CHECK(list_empty(&to->e.subs));
+	CHECK_INT(to->n_rtp, 0);
+	box_free(to);
+	box_free(from);
+}
+
+static uint64_t look(struct speaker *s, int a, int b, int64_t at_ms)
+{
+	speaker_begin(s);
+	speaker_level(s, 1, a);
+	speaker_level(s, 2, b);
+	speaker_end(s, at_ms * 1000);
+	return s->now;
+}
+
+TEST(the_speaker_changes_with_inertia)
+{
+	struct speaker s = {0};
+
+	CHECK_INT(look(&s, 127, 120, 0), 0);
+	CHECK_INT(look(&s, 20, 127, 200), 1);
+	CHECK_INT(look(&s, 30, 20, 400), 1); /* louder, but not for long yet */
+	CHECK_INT(look(&s, 30, 20, 600), 1);
+	CHECK_INT(look(&s, 20, 22, 800), 1); /* and quiet again: a cough */
+	CHECK_INT(look(&s, 127, 20, 1000), 1);
+	CHECK_INT(look(&s, 127, 20, 1200), 1);
+	CHECK_INT(look(&s, 127, 20, 1700), 2);
+	CHECK_INT(look(&s, 127, 127, 2000), 2);
+	CHECK_INT(look(&s, 127, 127, 4000), 0);
+}
