@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import websockets
 
@@ -423,15 +424,30 @@ async def full(fifo):
 
 
 async def memory():
-    """--max-memory 4M: eight clients with 3 MiB each at once; all get through."""
-    body = random.Random(2).randbytes(3 << 20)
+    """--max-memory 4M: eight messages of 3 MiB at once, each half sent when the bound is met."""
+    half = random.Random(2).randbytes(3 << 19)
+    bound_met = asyncio.Event()
+
+    async def halves():
+        yield half
+        await bound_met.wait()
+        yield half
 
     async def one(i):
         async with connect(f"/room/s{i}?media=audio&ack=1") as ws:
-            for n in range(3):
-                await ws.send(body)
-                assert (await hear(ws, 60))["part"] == n
-    await asyncio.gather(*[one(i) for i in range(8)])
+            await ws.send(halves())
+            assert (await hear(ws, 60))["part"] == 0
+
+    async def watch():
+        url = URL.replace("ws:", "http:") + "/metrics"
+        loop = asyncio.get_running_loop()
+        while True:
+            page = await loop.run_in_executor(None, lambda: urlopen(url).read().decode())
+            if "msr_web_held_pauses_total 0\n" not in page:
+                return bound_met.set()
+            await asyncio.sleep(0.02)
+    await asyncio.wait_for(asyncio.gather(watch(), *[one(i) for i in range(8)]), 60)
+    assert bodies(await parts("s7", 1)) == [half + half]
 
 
 # ---- raw sockets ----
