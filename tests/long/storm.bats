@@ -39,6 +39,31 @@ weather() {
 	weather msr-record msr-record ffmpeg
 }
 
+# Kills each ffmpeg of the system as soon as it is seen, until the file "enough" is there.
+no_ffmpeg() {
+	until [ -e enough ]; do
+		for pid in $(victims ffmpeg); do
+			kill -9 "$pid" 2>/dev/null && echo "$pid" >>killed
+		done
+		sleep 0.02 # between two looks
+	done
+}
+
+@test "every ffmpeg is killed for a while: a new start finishes all" {
+	supervise start
+	no_ffmpeg 3>&- &
+	STARTED="${STARTED:-} $!"
+	"$SUPPORT/parts.py" send "ws://127.0.0.1:$MSR_WS_PORT" 20 2 --report report
+	killed_some() { [ -e killed ] && [ "$(wc -l <killed)" -ge 10 ]; }
+	wait_for 60 killed_some
+	touch enough
+	supervise restart msr-record
+	wait_for 120 all_finished
+	"$SUPPORT/parts.py" check "$dir/storage" report
+	supervise stop
+	nothing_left
+}
+
 @test "msr-ws is killed again and again" {
 	weather msr-ws
 }
