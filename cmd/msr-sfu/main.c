@@ -28,7 +28,8 @@ static const char *address = "127.0.0.1", *public_ip, *rtc_address, *events_path
 static const char *tls_cert, *tls_key;
 static int64_t port = 5000, min_port = 10000, max_port = 59999, threads;
 static int64_t max_rooms = 10000, max_users = 500, user_timeout_us = 120000000;
-static struct opt_list origins;
+static bool record;
+static struct opt_list origins, sinks;
 
 static const struct opt opts[] = {
     {'a', "address", OPT_STR, &address, "ADDRESS", "ADDRESS", "listen here (127.0.0.1)", 0, 0},
@@ -46,6 +47,8 @@ static const struct opt opts[] = {
     {0, "max-users", OPT_INT, &max_users, NULL, "N", "users in a room (500)", 1, 10000},
     {0, "user-timeout", OPT_TIME, &user_timeout_us, NULL, "TIME",
      "keep users that do not connect (120s)", 100000, 86400000000},
+    {0, "record", OPT_FLAG, &record, NULL, NULL, "record what everybody publishes", 0, 0},
+    {'o', "output", OPT_LIST, &sinks, NULL, "SINK", "to -, a path or shm:NAME; one a thread", 0, 0},
     {'e', "events", OPT_STR, &events_path, NULL, "PATH", "where events go (standard error)", 0, 0},
     {0, "tls-cert", OPT_STR, &tls_cert, NULL, "FILE", "certificate chain, PEM", 0, 0},
     {0, "tls-key", OPT_STR, &tls_key, NULL, "FILE", "its key, PEM", 0, 0},
@@ -54,7 +57,7 @@ static const struct opt opts[] = {
 
 static const struct opt_program program = {
     "msr-sfu",
-    "[-a ADDRESS] [-p PORT] [--public-ip IP] [OPTION ...]",
+    "[-a ADDRESS] [-p PORT] [--public-ip IP] [--record -o SINK ...] [OPTION ...]",
     "WebRTC calls in rooms, forwarded packet by packet.",
     "See msr-sfu(8) for the interface.",
     opts,
@@ -124,6 +127,8 @@ static int start_links(struct daemon *d)
 	    .rtc_address = rtc_address,
 	    .min_port = (uint16_t)min_port,
 	    .max_port = (uint16_t)max_port,
+	    .sinks = sinks.v,
+	    .n_sinks = (unsigned)sinks.n,
 	    .connected = on_connected,
 	    .ended = on_ended,
 	    .speaker = on_speaker,
@@ -233,6 +238,11 @@ int main(int argc, char **argv)
 		return opt_usage(&program, "'%s' is not an option", argv[next]);
 	if (min_port > max_port)
 		return opt_usage(&program, "--rtc-min-port is above --rtc-max-port");
+	if (record != (sinks.n > 0))
+		return opt_usage(&program, "--record and -o SINK go together");
+	/* A sink has one producer, so each thread needs its own. */
+	if (sinks.n && threads > (int64_t)sinks.n)
+		threads = (int64_t)sinks.n;
 	if (!tls_cert != !tls_key)
 		return opt_usage(&program, "--tls-cert and --tls-key go together");
 	file_raise_nofile();

@@ -276,8 +276,12 @@ static void got_sender_report(struct endpoint *e, const struct rtcp_msg *m, int6
 	if (rtcp_get_sr(m, &sr) < 0)
 		return;
 	for (unsigned i = 0; i < e->n_bindings; i++)
-		if (e->binding[i].ssrc == sr.ssrc && !e->binding[i].rtx)
+		if (e->binding[i].ssrc == sr.ssrc && !e->binding[i].rtx) {
+			struct track *t = e->binding[i].track;
 			stream_sender_report(e->binding[i].stream, &sr, now_us);
+			if (t->tap && e->binding[i].stream == track_recorded(t))
+				tap_report(t->tap, &sr, now_us);
+		}
 }
 
 static void got_reports(struct endpoint *e, const struct rtcp_msg *m, int64_t now_us)
@@ -372,7 +376,7 @@ static void put_requests(struct endpoint *e, struct track *t, struct stream *s,
 		if (n && !rtcp_put_nack(w, ENDPOINT_SSRC, s->ssrc, missing, n))
 			e->stats->nacks_sent++;
 	}
-	if (gave_up && rtp_codec_is_video(t->config.codec) && t->n_subs)
+	if (gave_up && rtp_codec_is_video(t->config.codec) && (t->n_subs || t->tap))
 		stream_want_key(s);
 	if (!(t->config.pli || t->config.fir) || !stream_ask_key(s, now_us))
 		return;

@@ -108,7 +108,9 @@ int media_start(struct media **out, const struct media_config *config)
 	if (threads > THREADS_MAX)
 		threads = THREADS_MAX;
 	while (!ret && m->n_threads < threads) {
-		ret = thread_new(&m->thread[m->n_threads], on_event, m);
+		const char *sink =
+		    m->n_threads < config->n_sinks ? config->sinks[m->n_threads] : NULL;
+		ret = thread_new(&m->thread[m->n_threads], sink, on_event, m);
 		m->n_threads += ret == 0;
 	}
 	if (ret < 0) {
@@ -389,6 +391,15 @@ int media_track_change(struct media *m, media_id track, const struct media_track
 
 	if (c)
 		c->track.config = *config;
+	return post_to(m, track, c);
+}
+
+int media_track_record(struct media *m, media_id track, const struct tap_config *config)
+{
+	struct command *c = command(COMMAND_RECORD, track);
+
+	if (c)
+		c->record = *config;
 	return post_to(m, track, c);
 }
 

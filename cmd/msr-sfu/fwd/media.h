@@ -24,6 +24,7 @@
 #include "peer/peer.h"
 #include "rtp/codec.h"
 #include "rtp/packet.h"
+#include "tap.h"
 
 #define MEDIA_LAYERS_MAX 4     /* encodings of one track */
 #define MEDIA_TRACKS_MAX 64    /* a peer */
@@ -51,9 +52,11 @@ struct media_event {
 };
 
 struct media_config {
-	unsigned threads;     /* 0: as many as processors */
-	struct peer_env *env; /* lent until media_stop; made with peer_env_new */
-	struct loop *loop;    /* the API's: events are delivered from it */
+	unsigned threads;	  /* 0: as many as processors */
+	struct peer_env *env;	  /* lent until media_stop; made with peer_env_new */
+	struct loop *loop;	  /* the API's: events are delivered from it */
+	const char *const *sinks; /* one for each thread to record to; lent while it starts */
+	unsigned n_sinks;	  /* 0: nothing is recorded */
 	/* On the API's thread; may call everything but media_stop. */
 	void (*event)(void *arg, const struct media_event *e);
 	void *arg;
@@ -116,6 +119,8 @@ int media_track_new(struct media *m, media_id peer, media_id track,
 		    const struct media_track_config *c);
 /* Takes the place of an earlier config after a renegotiation. */
 int media_track_change(struct media *m, media_id track, const struct media_track_config *c);
+/* Records it from its next key frame on; once a track. 0, -EAGAIN, -ENOMEM. */
+int media_track_record(struct media *m, media_id track, const struct tap_config *c);
 /* Ends the subs to it too. */
 void media_track_close(struct media *m, media_id track);
 
@@ -151,6 +156,7 @@ struct media_stats {
 	uint64_t rx_unknown; /* RTP of no track */
 	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
 	uint64_t key_requests_sent, key_requests_received;
+	uint64_t recorded, record_dropped, record_gaps; /* frames; gaps that began */
 	uint64_t events_lost; /* the API's thread did not keep up with events */
 };
 

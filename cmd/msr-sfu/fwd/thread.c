@@ -57,6 +57,7 @@ struct thread {
 	struct map members, rooms, tracks, subs;
 	struct list all; /* members */
 	struct fwd_stats stats;
+	struct tap_sink tap;
 	struct loop_timer tick;
 	int64_t speaker_us, stats_us;
 	bool stopping;
@@ -316,6 +317,15 @@ static void do_track_close(struct thread *t, struct command *c)
 	endpoint_drop_track(track->from, track);
 }
 
+static void do_record(struct thread *t, struct command *c)
+{
+	struct track *track = find_track(t, c->id);
+
+	if (track && !track->tap && t->tap.sink &&
+	    tap_open(&track->tap, &t->tap, &c->record, track->config.codec) < 0)
+		log_warn("out of memory: a track of %s is not recorded", c->record.user);
+}
+
 static void do_sub(struct thread *t, struct command *c)
 {
 	struct member *m = find_member(t, c->sub.peer);
@@ -358,6 +368,7 @@ static void (*const commands[COMMANDS])(struct thread *t, struct command *c) = {
     [COMMAND_TRACK] = do_track,
     [COMMAND_TRACK_CHANGE] = do_track_change,
     [COMMAND_TRACK_CLOSE] = do_track_close,
+    [COMMAND_RECORD] = do_record,
     [COMMAND_SUB] = do_sub,
     [COMMAND_SUB_CLOSE] = do_sub_close,
     [COMMAND_STOP] = do_stop,
@@ -450,7 +461,10 @@ static void publish(struct thread *t)
 				.retransmitted = t->stats.retransmitted,
 				.not_kept = t->stats.not_kept,
 				.key_requests_sent = t->stats.key_requests_sent,
-				.key_requests_received = t->stats.key_requests_received};
+				.key_requests_received = t->stats.key_requests_received,
+				.recorded = t->tap.frames,
+				.record_dropped = t->tap.dropped,
+				.record_gaps = t->tap.gaps};
 
 	pthread_mutex_lock(&t->lock);
 	t->published = s;
@@ -467,6 +481,7 @@ static void on_tick(void *arg)
 		if (endpoint_busy(&m->endpoint))
 			endpoint_tick(&m->endpoint, now.us);
 	}
+	tap_sink_flush(&t->tap);
 	if (now.us - t->speaker_us >= SPEAKER_US) {
 		t->speaker_us = now.us;
 		map_each (i, &t->rooms)
@@ -517,6 +532,7 @@ static void release(struct thread *t)
 			peer_free(c->peer.peer);
 		free(c);
 	}
+	tap_sink_close(&t->tap);
 	peer_io_free(t->io);
 	loop_free(t->loop);
 	map_done(&t->members);
@@ -527,7 +543,7 @@ static void release(struct thread *t)
 	free(t);
 }
 
-int thread_new(struct thread **out, thread_event *event, void *arg)
+int thread_new(struct thread **out, const char *sink, thread_event *event, void *arg)
 {
 	struct thread *t = calloc(1, sizeof(*t));
 
@@ -545,6 +561,8 @@ int thread_new(struct thread **out, thread_event *event, void *arg)
 	int ret = loop_new(&t->loop);
 	if (!ret)
 		ret = peer_io_new(&t->io, t->loop);
+	if (!ret)
+		ret = tap_sink_open(&t->tap, sink, t->loop);
 	if (!ret) {
 		loop_timer_init(&t->tick, t->loop, on_tick, t);
 		loop_on_wake(t->loop, on_wake, t);

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "media.h"
+#include "tap.h"
 
 enum command_kind {
 	COMMAND_PEER, /* takes over a new peer */
@@ -18,6 +19,7 @@ enum command_kind {
 	COMMAND_TRACK,
 	COMMAND_TRACK_CHANGE,
 	COMMAND_TRACK_CLOSE,
+	COMMAND_RECORD,
 	COMMAND_SUB,
 	COMMAND_SUB_CLOSE,
 	COMMAND_STOP,
@@ -48,6 +50,7 @@ struct command {
 			struct media_track_config config;
 		} track;
 		struct media_sub_config sub;
+		struct tap_config record;
 	};
 };
 
@@ -56,8 +59,8 @@ struct thread;
 /* Called on the media thread. */
 typedef void thread_event(void *arg, const struct media_event *e);
 
-/* Starts it. 0 or -errno. */
-int thread_new(struct thread **out, thread_event *event, void *arg);
+/* Starts it; `sink` is where it records to, or NULL. 0 or -errno. */
+int thread_new(struct thread **out, const char *sink, thread_event *event, void *arg);
 /* Closes its peers, joins and frees it. Accepts NULL. */
 void thread_free(struct thread *t);
 /* Takes the command, on any thread. 0, or -EAGAIN at MEDIA_QUEUE_MAX: then it stays the caller's.

@@ -48,6 +48,7 @@ void track_free(struct track *t)
 		map_remove(t->from->track_map, &t->node);
 	for (unsigned i = 0; i < t->n_streams; i++)
 		stream_done(&t->stream[i]);
+	tap_close(t->tap);
 	free(t->burst);
 	free(t->sub);
 	free(t);
@@ -67,6 +68,20 @@ void track_route(struct track *t, int64_t now_us)
 	t->n_burst = 0;
 	for (unsigned i = 0; n && i < t->n_subs; i++)
 		sub_burst(t->sub[i], t->burst, n, now_us);
+	if (!t->tap || !n)
+		return;
+	struct stream *s = track_recorded(t);
+	if (tap_burst(t->tap, t->burst, n, s, now_us) || (t->tap->wait_key && !s->key_wanted))
+		stream_want_key(s);
+}
+
+struct stream *track_recorded(struct track *t)
+{
+	unsigned i = t->n_streams - 1;
+
+	while (i && !t->stream[i].started)
+		i--;
+	return &t->stream[i];
 }
 
 int track_add_sub(struct track *t, struct sub *s)

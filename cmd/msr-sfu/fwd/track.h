@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "media.h"
 #include "stream.h"
+#include "tap.h"
 
 #define TRACK_BURST 64 /* packets; a full burst is routed at once */
 
@@ -42,6 +43,8 @@ struct track {
 	struct sub **sub; /* the route: n_subs of cap_subs */
 	unsigned n_subs, cap_subs;
 
+	struct tap *tap; /* owned; NULL: not recorded */
+
 	struct burst_packet *burst; /* TRACK_BURST */
 	unsigned n_burst;
 
@@ -61,6 +64,8 @@ void track_put(struct track *t, const struct burst_packet *b, int64_t now_us);
 /* Sends the burst to everybody and empties it. */
 void track_route(struct track *t, int64_t now_us);
 
+/* The stream that is recorded: the last layer that the sender lists, once it has come. */
+struct stream *track_recorded(struct track *t);
 /* 0 or -ENOMEM. */
 int track_add_sub(struct track *t, struct sub *s);
 void track_remove_sub(struct track *t, struct sub *s);

@@ -131,6 +131,9 @@ static void list_metrics(struct links *ls)
 	    {"msr_sfu_key_requests_sent_total", "Key frames asked for", &s->key_requests_sent},
 	    {"msr_sfu_key_requests_received_total", "Key frames that receivers asked for",
 	     &s->key_requests_received},
+	    {"msr_sfu_recorded_frames_total", "Frames given to the recorder", &s->recorded},
+	    {"msr_sfu_record_dropped_total", "Frames that a full sink refused", &s->record_dropped},
+	    {"msr_sfu_record_gaps_total", "Gaps in recordings that began so", &s->record_gaps},
 	    {"msr_sfu_events_lost_total", "Events that the interface did not keep up with",
 	     &s->events_lost},
 	};
@@ -172,6 +175,8 @@ int links_new(struct links **lp, const struct links_opts *opts)
 	    .threads = opts->threads,
 	    .env = ls->env,
 	    .loop = opts->loop,
+	    .sinks = opts->sinks,
+	    .n_sinks = opts->n_sinks,
 	    .event = on_event,
 	    .arg = ls,
 	};
@@ -432,6 +437,19 @@ static int track_config(struct media_track_config *c, const struct sdp_media *m,
 	return 0;
 }
 
+/* Recording goes with publishing; a track that cannot be recorded is still a track. */
+static void record(const struct link_in *in)
+{
+	const struct track *t = in->owner;
+	struct tap_config c = {.source = t->source};
+
+	snprintf(c.room, sizeof(c.room), "%s", t->user->room->id);
+	snprintf(c.user, sizeof(c.user), "%s", t->user->id);
+	int ret = media_track_record(in->all->media, in->id, &c);
+	if (ret < 0)
+		log_warn("%s of room %s is not recorded: %s", t->id, c.room, strerror(-ret));
+}
+
 int link_receive(struct link *l, struct link_in **inp, struct track *owner,
 		 const struct sdp_media *theirs, const struct sdp_agreed *agreed, struct fail *f)
 {
@@ -456,6 +474,8 @@ int link_receive(struct link *l, struct link_in **inp, struct track *owner,
 		free(in);
 		return media_fail(f, ret);
 	}
+	if (ls->opts.n_sinks)
+		record(in);
 	*inp = in;
 	return 0;
 }

@@ -29,6 +29,8 @@ struct links_opts {
 	const char *public_ip;	 /* announced besides the local ones; NULL: none */
 	const char *rtc_address; /* the only local one to use; NULL: all */
 	uint16_t min_port, max_port;
+	const char *const *sinks; /* to record to: one for each thread, lent while they start */
+	unsigned n_sinks;	  /* 0: nothing is recorded */
 
 	/* Reports; the link may be freed in them. `owner` is what link_new was given. */
 	void (*connected)(struct owner *owner, struct link *l);

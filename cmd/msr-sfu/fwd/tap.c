@@ -1,0 +1,212 @@
+/* The recorder's tap: see tap.h. */
+#include "tap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "frame/sink.h"
+#include "rtp/rtcp.h"
+#include "track.h"
+
+#define CLOSE_MS    2000 /* that the reader of a pipe gets at the end */
+#define SCREEN_NAME "screen"
+
+/* A recording: all tracks of a user but its screen, or the screen. */
+struct tap_session {
+	struct list link; /* in tap_sink.sessions */
+	char room[ID_SIZE], user[ID_SIZE];
+	bool screen;
+	unsigned n_taps;
+};
+
+/* ---- frames ---- */
+
+static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f, int64_t now_us)
+{
+	f->time_us = now_us + s->wall_us;
+	f->room = ss->room;
+	f->room_len = (uint8_t)strlen(ss->room);
+	f->session = ss->user;
+	f->session_len = (uint8_t)strlen(ss->user);
+	f->storage = SCREEN_NAME;
+	f->storage_len = ss->screen ? sizeof(SCREEN_NAME) - 1 : 0;
+	int ret = sink_put(s->sink, f, NULL);
+	if (ret < 0)
+		s->dropped++;
+	else
+		s->frames++;
+	return ret;
+}
+
+static void put_mark(struct tap_sink *s, const struct tap_session *ss, enum frame_kind kind)
+{
+	struct frame f = {.kind = (uint8_t)kind};
+
+	/* Lost marks do no harm: a session opens with its first packet and ends by falling silent.
+	 */
+	put(s, ss, &f, mono_now().us);
+}
+
+static void on_lost(void *arg, int err)
+{
+	(void)arg;
+	log_warn("the reader of a recording sink is gone: %s; calls go on unrecorded until one "
+		 "comes",
+		 strerror(-err));
+}
+
+int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop)
+{
+	struct sink_opts o = {.loop = loop, .lost = on_lost};
+
+	*s = (struct tap_sink){.wall_us = clock_wall_us() - mono_now().us};
+	list_init(&s->sessions);
+	return spec ? sink_open(&s->sink, spec, &o) : 0;
+}
+
+void tap_sink_close(struct tap_sink *s)
+{
+	if (!s->sink)
+		return;
+	list_each_safe (i, &s->sessions) {
+		struct tap_session *ss = container_of(i, struct tap_session, link);
+		put_mark(s, ss, FRAME_CLOSE);
+		list_remove(i);
+		free(ss);
+	}
+	sink_flush(s->sink);
+	sink_close(s->sink, CLOSE_MS);
+	s->sink = NULL;
+}
+
+void tap_sink_flush(struct tap_sink *s)
+{
+	if (!s->sink)
+		return;
+	s->wall_us = clock_wall_us() - mono_now().us;
+	sink_flush(s->sink);
+}
+
+/* ---- sessions ---- */
+
+static struct tap_session *session_for(struct tap_sink *s, const struct tap_config *c)
+{
+	bool screen = c->source == SOURCE_SCREEN;
+
+	list_each (i, &s->sessions) {
+		struct tap_session *ss = container_of(i, struct tap_session, link);
+		if (ss->screen == screen && !strcmp(ss->user, c->user) &&
+		    !strcmp(ss->room, c->room))
+			return ss;
+	}
+	struct tap_session *ss = calloc(1, sizeof(*ss));
+	if (!ss)
+		return NULL;
+	memcpy(ss->room, c->room, sizeof(ss->room));
+	memcpy(ss->user, c->user, sizeof(ss->user));
+	ss->screen = screen;
+	list_init(&ss->link);
+	list_push(&s->sessions, &ss->link);
+	put_mark(s, ss, FRAME_OPEN);
+	return ss;
+}
+
+int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, enum rtp_codec codec)
+{
+	struct tap *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->session = session_for(s, c);
+	if (!t->session) {
+		free(t);
+		return -ENOMEM;
+	}
+	t->session->n_taps++;
+	t->sink = s;
+	t->source = c->source;
+	t->codec = (uint8_t)frame_codec_of(rtp_codec_name(codec));
+	t->clock = rtp_codec_clock(codec);
+	t->video = rtp_codec_is_video(codec);
+	t->wait_key = t->video;
+	*out = t;
+	return 0;
+}
+
+void tap_close(struct tap *t)
+{
+	if (!t)
+		return;
+	struct tap_session *ss = t->session;
+	if (--ss->n_taps == 0) {
+		put_mark(t->sink, ss, FRAME_CLOSE);
+		list_remove(&ss->link);
+		free(ss);
+	}
+	free(t);
+}
+
+/* ---- packets ---- */
+
+/* False when it did not fit. */
+static bool put_packet(struct tap *t, const struct burst_packet *b, int64_t now_us)
+{
+	struct frame f = {
+	    .kind = FRAME_RTP,
+	    .flags = (uint8_t)((b->key ? FRAME_KEY : 0) | (t->gap ? FRAME_GAP : 0)),
+	    .codec = t->codec,
+	    .source = (uint8_t)t->source,
+	    .rate = t->clock,
+	    .part = (uint64_t)b->seq,
+	    .body = b->p.data,
+	    .body_len = b->p.len,
+	};
+
+	return put(t->sink, t->session, &f, now_us) == 0;
+}
+
+bool tap_burst(struct tap *t, const struct burst_packet *b, unsigned n, const struct stream *of,
+	       int64_t now_us)
+{
+	bool began = false;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (b[i].stream != of || (t->wait_key && !b[i].key)) {
+			t->left_out += b[i].stream == of && t->gap;
+			continue;
+		}
+		if (put_packet(t, &b[i], now_us)) {
+			t->gap = t->wait_key = false;
+			t->left_out = 0;
+			continue;
+		}
+		if (!t->gap)
+			t->sink->gaps++;
+		began |= !t->gap;
+		t->gap = true;
+		t->wait_key = t->video;
+		t->left_out++;
+	}
+	return began;
+}
+
+void tap_report(struct tap *t, const struct rtcp_sr *sr, int64_t now_us)
+{
+	uint8_t out[64];
+	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+	struct frame f = {
+	    .kind = FRAME_RTCP,
+	    .codec = t->codec,
+	    .source = (uint8_t)t->source,
+	    .rate = t->clock,
+	    .body = out,
+	};
+
+	if (rtcp_put_sr(&w, sr, NULL, 0) < 0)
+		return;
+	f.body_len = (uint32_t)w.len;
+	put(t->sink, t->session, &f, now_us);
+}
