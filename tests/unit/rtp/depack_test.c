@@ -1,0 +1,308 @@
+/* Depacketisers: frames cut into packets come out whole, or not at all. */
+#include "rtp/depack.h"
+
+#include <errno.h>
+
+#include "../../support/test.h"
+#include "base/buf.h"
+#include "rtp/codec/av1.h"
+#include "rtp/packet.h"
+
+static struct depack *d;
+static uint8_t packet[RTP_PACKET_MAX];
+static uint32_t ts;
+
+static void begin(enum rtp_codec codec)
+{
+	ts = 1000;
+	CHECK_INT(depack_new(&d, codec), 0);
+}
+
+static int push(const void *payload, size_t len, bool marker, bool lost)
+{
+	struct rtp_packet p;
+
+	packet[0] = 0x80;
+	rtp_set_marker(packet, marker);
+	rtp_set_ts(packet, ts);
+	memcpy(packet + RTP_HEADER, payload, len);
+	CHECK_INT(rtp_parse(&p, packet, RTP_HEADER + len, NULL), 0);
+	return depack_push(d, &p, lost);
+}
+
+/* The next frame must be exactly these bytes. */
+static struct depack_frame expect(const void *data, size_t len)
+{
+	struct depack_frame f = {0};
+
+	CHECK_INT(depack_next(d, &f), 1);
+	CHECK_INT(f.len, len);
+	CHECK_MEM(f.data, data, len);
+	return f;
+}
+
+static void expect_none(void)
+{
+	struct depack_frame f;
+
+	CHECK_INT(depack_next(d, &f), 0);
+}
+
+#define PUSH(bytes, marker, lost) CHECK_INT(push(bytes, sizeof(bytes) - 1, marker, lost), 0)
+
+#define VP8_KEY "\x10\x10\x02\x00\x9d\x01\x2a\x80\x02\xe0\x01"
+
+TEST(vp8_frames)
+{
+	begin(RTP_CODEC_VP8);
+	PUSH(VP8_KEY, false, false);
+	expect_none();
+	PUSH("\x00rest", true, false);
+	struct depack_frame f = expect("\x10\x02\x00\x9d\x01\x2a\x80\x02\xe0\x01rest", 14);
+	CHECK(f.key && !f.damaged);
+	CHECK_INT(f.width, 640);
+	CHECK_INT(f.ts, 1000);
+	expect_none();
+
+	/* A marker that got lost: the next timestamp ends the frame. */
+	ts += 3000;
+	PUSH("\x10\x01pic", false, false);
+	ts += 3000;
+	PUSH("\x10\x01two", true, false);
+	CHECK_INT(expect("\x01pic", 4).ts, 4000);
+	CHECK_INT(expect("\x01two", 4).ts, 7000);
+	expect_none();
+	depack_free(d);
+}
+
+TEST(frames_with_holes_are_dropped_and_what_refers_to_them_is_marked)
+{
+	begin(RTP_CODEC_VP8);
+	PUSH(VP8_KEY, true, false);
+	expect(VP8_KEY + 1, sizeof(VP8_KEY) - 2);
+	ts += 3000;
+	PUSH("\x10\x01"
+	     "a",
+	     false, false);
+	PUSH("\x00"
+	     "c",
+	     true, true); /* the middle is missing */
+	expect_none();
+	ts += 3000;
+	PUSH("\x10\x01next", true, false);
+	CHECK(expect("\x01next", 5).damaged);
+	ts += 3000;
+	PUSH("\x00"
+	     "tail",
+	     true, true); /* the beginning is missing */
+	expect_none();
+	ts += 3000;
+	PUSH(VP8_KEY, true, true);
+	struct depack_frame f = expect(VP8_KEY + 1, sizeof(VP8_KEY) - 2);
+	CHECK(f.key && !f.damaged);
+	ts += 3000;
+	PUSH("\x10\x01ok", true, false);
+	CHECK(!expect("\x01ok", 3).damaged);
+	CHECK_INT(depack_stats(d)->dropped, 2);
+	CHECK_INT(depack_stats(d)->frames, 4);
+	depack_free(d);
+}
+
+TEST(vp9_layers_become_a_superframe)
+{
+	begin(RTP_CODEC_VP9);
+	/* I 0, P 0, L 1, B, E: base layer, then the layer above it. */
+	PUSH("\x2c\x00\x05\x82\x49\x83\x42\x40\x13\xf0\x0e\xf0", false, false);
+	PUSH("\x2c\x03\x05zz", true, false);
+	struct depack_frame f = expect("\x82\x49\x83\x42\x40\x13\xf0\x0e\xf0zz"
+				       "\xd9\x09\0\0\0\x02\0\0\0\xd9",
+				       21);
+	CHECK(f.key);
+	CHECK_INT(f.width, 320);
+	CHECK_INT(f.height, 240);
+	ts += 3000;
+	PUSH("\x4c\x86one", true, false); /* a single layer has no index */
+	expect("\x86one", 4);
+	depack_free(d);
+}
+
+#define SPS                                                                                        \
+	"\x67\x42\xc0\x1f\xd9\x00\x78\x02\x27\xe5\xc0\x44\x00\x00\x0f\xa4\x00\x02\xee\x02\x3c\x60" \
+	"\xc9\x20"
+#define PPS "\x68\xcb\x83\xcb\x20"
+
+TEST(h264_access_units)
+{
+	size_t len;
+
+	begin(RTP_CODEC_H264);
+	CHECK(!depack_private(d, &len));
+	PUSH("\x78\x00\x18" SPS "\x00\x05" PPS, false, false); /* STAP-A */
+	PUSH("\x7c\x85\x88"
+	     "abc",
+	     false, false); /* FU-A of an IDR slice */
+	PUSH("\x7c\x05"
+	     "def",
+	     false, false);
+	PUSH("\x7c\x45"
+	     "g",
+	     true, false);
+	struct depack_frame f = expect("\0\0\0\x18" SPS "\0\0\0\x05" PPS "\0\0\0\x09\x65\x88"
+				       "abcdefg",
+				       28 + 9 + 13);
+	CHECK(f.key);
+	const uint8_t *avcc = depack_private(d, &len);
+	CHECK(avcc);
+	CHECK_INT(len, 11 + 24 + 5);
+	CHECK_MEM(avcc, "\x01\x42\xc0\x1f", 4);
+	ts += 3000;
+	PUSH("\x09\xf0", false, false); /* an access unit delimiter is left out */
+	PUSH("\x41\x9a"
+	     "p",
+	     true, false);
+	CHECK(!expect("\0\0\0\x03\x41\x9a"
+		      "p",
+		      7)
+		   .key);
+	/* A fragment without its beginning, and one without its end. */
+	ts += 3000;
+	CHECK_INT(push("\x7c\x45"
+		       "x",
+		       3, true, false),
+		  -EBADMSG);
+	expect_none();
+	ts += 3000;
+	PUSH("\x7c\x81\x9a", false, false);
+	ts += 3000;
+	PUSH("\x41\x9a"
+	     "q",
+	     true, false);
+	CHECK(expect("\0\0\0\x03\x41\x9a"
+		     "q",
+		     7)
+		  .damaged);
+	expect_none();
+	CHECK_INT(depack_stats(d)->dropped, 2);
+	depack_free(d);
+}
+
+TEST(h264_without_parameter_sets_is_no_key_frame)
+{
+	begin(RTP_CODEC_H264);
+	PUSH("\x65\x88"
+	     "a",
+	     true, false);
+	CHECK(!expect("\0\0\0\x03\x65\x88"
+		      "a",
+		      7)
+		   .key);
+	depack_free(d);
+}
+
+/* The sequence header that libaom writes for 1280x720. */
+#define SEQUENCE "\x20\x00\x00\x2d\x4c\xff\xb3\xcc\xaf\x92\x02\x1a\x00\x40"
+
+TEST(av1_temporal_units)
+{
+	size_t len;
+
+	begin(RTP_CODEC_AV1);
+	/* N: two elements, the first with its length; the frame goes on in two more packets. */
+	PUSH("\x68\x0f\x08" SEQUENCE "\x30"
+	     "abc",
+	     false, false);
+	PUSH("\xd0"
+	     "defg",
+	     false, false);
+	PUSH("\x90"
+	     "h",
+	     true, false);
+	struct depack_frame f = expect("\x0a\x0e" SEQUENCE "\x32\x08"
+				       "abcdefgh",
+				       26);
+	CHECK(f.key);
+	CHECK_INT(f.width, 1280);
+	CHECK_INT(f.height, 720);
+	const uint8_t *av1c = depack_private(d, &len);
+	CHECK(av1c);
+	CHECK_INT(len, 4 + 16);
+	CHECK_INT(av1c[0], 0x81);
+	CHECK_MEM(av1c + 4, "\x0a\x0e" SEQUENCE, 16);
+
+	/* W 0: each element with its length; a temporal delimiter is left out. */
+	ts += 3000;
+	PUSH("\x00\x01\x10\x03\x30xy", true, false);
+	CHECK(!expect("\x32\x02xy", 4).key);
+	/* A size inside the OBU is taken out and put back. */
+	ts += 3000;
+	PUSH("\x10\x32\x02pq", true, false);
+	expect("\x32\x02pq", 4);
+	/* What claims to go on must have begun. */
+	ts += 3000;
+	CHECK_INT(push("\x90z", 2, true, false), -EBADMSG);
+	expect_none();
+	ts += 3000;
+	PUSH("\x50\x30"
+	     "half",
+	     true, false);
+	expect_none();
+	depack_free(d);
+}
+
+TEST(opus_packets_are_frames)
+{
+	begin(RTP_CODEC_OPUS);
+	PUSH("\xfc"
+	     "abc",
+	     false, false);
+	struct depack_frame f = expect("\xfc"
+				       "abc",
+				       4);
+	CHECK_INT(f.samples, 960);
+	CHECK(f.key);
+	ts += 960;
+	PUSH("\xfc"
+	     "d",
+	     false, true); /* loss does not spoil what comes */
+	expect("\xfc"
+	       "d",
+	       2);
+	ts += 960;
+	CHECK_INT(push("\x03", 1, false, false), -EBADMSG);
+	expect_none();
+	depack_free(d);
+}
+
+TEST(padding_packets_belong_to_no_frame)
+{
+	begin(RTP_CODEC_VP8);
+	PUSH(VP8_KEY, false, false);
+	ts += 500;
+	PUSH("", false, false);
+	expect_none();
+	ts -= 500;
+	PUSH("\x00"
+	     "b",
+	     true, false);
+	expect(VP8_KEY "b" + 1, sizeof(VP8_KEY) - 1);
+	depack_free(d);
+}
+
+TEST(frames_are_bounded)
+{
+	static uint8_t payload[1400] = {0x10, 0x10};
+
+	begin(RTP_CODEC_VP8);
+	int r = 0;
+	for (unsigned i = 0; i < DEPACK_FRAME_MAX / 1000 && r == 0; i++)
+		r = push(payload, sizeof(payload), false, false);
+	CHECK_INT(r, -ENOBUFS);
+	payload[0] = 0;
+	CHECK_INT(push(payload, sizeof(payload), true, false), 0);
+	expect_none();
+	ts += 3000;
+	PUSH(VP8_KEY, true, false);
+	expect(VP8_KEY + 1, sizeof(VP8_KEY) - 2);
+	CHECK_INT(depack_stats(d)->dropped, 1);
+	depack_free(d);
+}
