@@ -39,6 +39,7 @@ export class CallView {
 		this.redraw = this.redraw.bind(this);
 		presence.addEventListener("change", this.draw);
 		document.addEventListener("language", this.redraw);
+		this.#setState("callOff");
 		this.redraw();
 	}
 
@@ -175,7 +176,11 @@ export class CallView {
 
 	#listen(call) {
 		const on = (type, handler) => call.addEventListener(type, ({ detail }) => call === this.#call && handler(detail));
-		on("state", (state) => (state === "ended" ? this.leave() : this.#setState(STATES[state])));
+		on("state", (state) => {
+			if (state === "connected") problem($("call-error"), "");
+			if (state === "ended") this.leave();
+			else this.#setState(STATES[state]);
+		});
 		on("recording", (recorded) => {
 			this.#recorded = recorded;
 			this.redraw();

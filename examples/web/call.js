@@ -265,8 +265,9 @@ export class Call extends EventTarget {
 		clearTimeout(this.#connectTimer);
 		const why = await whyFailed([this.#receiving, this.#sending]);
 		if (generation !== this.#generation) return;
-		if (this.#tries >= REJOIN_TRIES) this.#giveUp({ code: "ice", why });
-		else this.#rejoin({ code: "ice", why });
+		// Said at once, not only after the last try: it may be something that people can mend.
+		this.#tell("failed", { code: "ice", why });
+		this.#rejoin({ code: "ice", why });
 	}
 
 	/* Enters anew after a pause; `reason` is told when that was in vain too often. */

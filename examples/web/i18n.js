@@ -9,7 +9,7 @@
 // key: [English, Russian]
 const STRINGS = {
 	room: ["Room", "Комната"],
-	copyLink: ["Copy link", "Скопировать ссылку"],
+	copyLink: ["Copy link", "Взять ссылку"],
 	copied: ["The link to this room is copied.", "Ссылка на комнату скопирована."],
 	otherLanguage: ["По-русски", "In English"],
 	leave: ["Leave", "Выйти"],

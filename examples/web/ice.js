@@ -15,7 +15,8 @@ export async function whyFailed(connections) {
 			if (pc.connectionState === "connected") continue;
 			return "lost";
 		}
-		if (pairs.length && pairs.every(({ responsesReceived = 0 }) => responsesReceived === 0)) return "noAnswer";
+		// None at all: of the server's addresses there was none that the browser could try.
+		if (pc.remoteDescription && pairs.every(({ responsesReceived = 0 }) => responsesReceived === 0)) return "noAnswer";
 	}
 	return "unknown";
 }
