@@ -127,6 +127,7 @@ static X509 *self_signed(EVP_PKEY *key)
 
 static bool set_up(struct dtls_identity *id)
 {
+	static char groups[] = "X25519:P-256:P-384"; /* the macro takes no const */
 	unsigned n = sizeof(id->hash);
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *x = key ? self_signed(key) : NULL;
@@ -148,7 +149,7 @@ static bool set_up(struct dtls_identity *id)
 	SSL_CTX_set_verify(id->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
 	SSL_CTX_set_read_ahead(id->ctx, 1);
 	ok = SSL_CTX_set_min_proto_version(id->ctx, DTLS1_2_VERSION) == 1 &&
-	     SSL_CTX_set1_groups_list(id->ctx, "X25519:P-256:P-384") == 1 &&
+	     SSL_CTX_set1_groups_list(id->ctx, groups) == 1 &&
 	     SSL_CTX_set_cipher_list(id->ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES128:!aNULL") ==
 		 1 &&
 	     SSL_CTX_use_certificate(id->ctx, x) == 1 &&
