@@ -445,6 +445,11 @@ void loop_apply(struct loop *l)
 	apply_interests(l);
 }
 
+void loop_begin(struct loop *l)
+{
+	l->stopped = false;
+}
+
 bool loop_stopped(const struct loop *l, int *result)
 {
 	if (l->stopped)

@@ -36,6 +36,8 @@ int loop_fd(const struct loop *l);
 /* For the host of a loop: applies changed interests, which loop_fd must reflect before it sleeps.
  */
 void loop_apply(struct loop *l);
+/* Forgets an earlier loop_stop, as loop_run does when it begins. */
+void loop_begin(struct loop *l);
 /* Whether loop_stop was called; *result is what it was given. */
 bool loop_stopped(const struct loop *l, int *result);
 

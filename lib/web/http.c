@@ -11,7 +11,6 @@
  */
 #include "web_int.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +88,45 @@ static void dispatch(struct web_req *req)
 
 /* ---- from libwebsockets ---- */
 
+/* Length of the body that the head announces, 0 for none; -1: no number. */
+static int64_t body_length(const struct web_req *req)
+{
+	const char *text = web_header(req, "content-length");
+	size_t n = text ? strlen(text) : 0;
+
+	if (!text)
+		return 0;
+	if (!n || n > 18 || strspn(text, "0123456789") != n)
+		return -1;
+	return strtoll(text, NULL, 10);
+}
+
+/* Whether the connection ends with this request. */
+static bool is_last(struct web_req *req)
+{
+	const char *m = req->method;
+
+	if (web_has_token(web_header(req, "connection"), "close"))
+		return true;
+	/* libwebsockets then waits for a body of unknown length, which would swallow the next. */
+	return !web_header(req, "content-length") &&
+	       (strcmp(m, "POST") == 0 || strcmp(m, "PUT") == 0 || strcmp(m, "PATCH") == 0);
+}
+
+/* The body is on its way. 0, or -1 to hang up. */
+static int await_body(struct web_req *req)
+{
+	struct conn *c = req->c;
+	const char *expect = web_header(req, "expect");
+	unsigned char go[LWS_PRE + 32];
+
+	c->deadline = c->web->tick + ticks(BODY_US);
+	if (!expect || strcasecmp(expect, "100-continue") != 0)
+		return 0;
+	int n = snprintf((char *)go + LWS_PRE, 32, "HTTP/1.1 100 Continue\r\n\r\n");
+	return lws_write(c->wsi, go + LWS_PRE, (size_t)n, LWS_WRITE_HTTP) < 0 ? -1 : 0;
+}
+
 int web_http_request(struct conn *c, const char *uri, size_t len)
 {
 	char *ptr;
@@ -102,52 +140,25 @@ int web_http_request(struct conn *c, const char *uri, size_t len)
 	req->method = methods[m];
 	req->is_head = m == LWSHUMETH_HEAD;
 	web_find_client(req);
-
-	const char *length = web_header(req, "content-length");
-	if (length) {
-		char *end;
-		errno = 0;
-		req->expected = strtoll(length, &end, 10);
-		if (errno || *end || end == length || req->expected < 0) {
-			web_reply_error(req, 400, "bad_length", "Content-Length is no number");
-			return 0;
-		}
-	}
-	req->body_done = req->expected == 0;
-	/* libwebsockets then waits for a body of unknown length; the connection ends with the
-	 * reply instead. */
-	if (!length && (m == LWSHUMETH_POST || m == LWSHUMETH_PUT || m == LWSHUMETH_PATCH))
+	req->expected = body_length(req);
+	bool chunked = web_header(req, "transfer-encoding") != NULL;
+	req->body_done = req->expected == 0 && !chunked;
+	if (is_last(req))
 		c->stopping = true;
 	if (!web_count_client(req))
 		return 0;
-	if (web_header(req, "transfer-encoding")) {
-		req->body_done = false;
-		web_reply_error(req, 411, "length_required", "send the body with Content-Length");
-		return 0;
-	}
 	req->route = web_find_route(req);
-	if (!req->route && req->expected) {
-		dispatch(req);
-		return 0;
-	}
-	if (req->route && (uint64_t)req->expected > req->route->max_body) {
+	if (req->expected < 0)
+		web_reply_error(req, 400, "bad_length", "Content-Length is no number");
+	else if (chunked)
+		web_reply_error(req, 411, "length_required", "send the body with Content-Length");
+	else if (req->route && (uint64_t)req->expected > req->route->max_body)
 		web_reply_error(req, 413, "too_large", "a body here is at most %zu bytes",
 				req->route->max_body);
-		return 0;
-	}
-	buf_init(&req->body, 0);
-	if (!req->expected) {
+	else if (!req->route || !req->expected)
 		dispatch(req);
-		return 0;
-	}
-	c->deadline = c->web->tick + ticks(BODY_US);
-	const char *expect = web_header(req, "expect");
-	if (expect && strcasecmp(expect, "100-continue") == 0) {
-		unsigned char go[LWS_PRE + 32];
-		int n = snprintf((char *)go + LWS_PRE, 32, "HTTP/1.1 100 Continue\r\n\r\n");
-		if (lws_write(c->wsi, go + LWS_PRE, (size_t)n, LWS_WRITE_HTTP) < 0)
-			return -1;
-	}
+	else
+		return await_body(req);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define HEADERS_MAX 16384 /* bytes that a handler may add to the reply */
@@ -241,5 +242,22 @@ bool web_count_client(struct web_req *req)
 	web_reply_header(req, "Retry-After", "10");
 	web_reply_error(req, 429, "too_many_connections", "too many connections from %s",
 			web_peer(req));
+	return false;
+}
+
+bool web_has_token(const char *header, const char *token)
+{
+	size_t n = strlen(token);
+
+	while (header && *header) {
+		header += strspn(header, " \t,");
+		size_t len = strcspn(header, ",");
+		size_t end = len;
+		while (end && (header[end - 1] == ' ' || header[end - 1] == '\t'))
+			end--;
+		if (end == n && strncasecmp(header, token, n) == 0)
+			return true;
+		header += len;
+	}
 	return false;
 }

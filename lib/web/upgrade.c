@@ -5,24 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Whether the comma-separated list in `header` has `token`. */
-static bool has_token(const char *header, const char *token)
-{
-	size_t n = strlen(token);
-
-	while (header && *header) {
-		header += strspn(header, " \t,");
-		size_t len = strcspn(header, ",");
-		size_t end = len;
-		while (end && (header[end - 1] == ' ' || header[end - 1] == '\t'))
-			end--;
-		if (end == n && strncasecmp(header, token, n) == 0)
-			return true;
-		header += len;
-	}
-	return false;
-}
-
 /* What RFC 6455 section 4.2.1 demands, and what libwebsockets would hang up on without a word. */
 static bool upgrade_ok(struct web_req *req)
 {
@@ -34,7 +16,7 @@ static bool upgrade_ok(struct web_req *req)
 		web_reply_header(req, "Sec-WebSocket-Version", "13");
 		web_reply_error(req, 426, "bad_version", "this server speaks WebSocket 13");
 	} else if (!key || strlen(key) != 24 || !web_header(req, "host") || !connection ||
-		   strlen(connection) > 120 || !has_token(connection, "upgrade")) {
+		   strlen(connection) > 120 || !web_has_token(connection, "upgrade")) {
 		web_reply_error(req, 400, "bad_upgrade", "the WebSocket handshake is incomplete");
 	} else if (web_header(req, "sec-websocket-protocol")) {
 		web_reply_error(req, 400, "bad_protocol", "no subprotocol is spoken here");

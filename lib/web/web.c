@@ -338,6 +338,7 @@ int web_run(struct web *w)
 {
 	int result = 0;
 
+	loop_begin(w->opts.loop);
 	while (!loop_stopped(w->opts.loop, &result)) {
 		w->n_received = 0;
 		if (lws_service(w->context, list_empty(&w->dirty) ? 0 : -1) < 0)

@@ -169,6 +169,8 @@ void web_req_free(struct web_req *req);
  */
 void web_find_client(struct web_req *req);
 bool web_count_client(struct web_req *req);
+/* Whether the comma-separated list in `header`, which may be NULL, has `token`. */
+bool web_has_token(const char *header, const char *token);
 
 /* ---- http.c ---- */
 
