@@ -144,10 +144,15 @@ static int found(struct source *s, long size)
  */
 static long decode_shared(struct source *s, const uint8_t *p, size_t n, struct frame *f)
 {
-	size_t have = n < sizeof(s->prefix) ? n : sizeof(s->prefix);
+	size_t have = n < FRAME_HEAD ? n : FRAME_HEAD, need = 0;
 
 	memcpy(s->prefix, p, have);
-	long size = frame_decode_head(s->prefix, have, f, NULL);
+	long size = frame_decode_head(s->prefix, have, f, &need);
+	if (size == -EAGAIN && need > have && need <= n) {
+		/* Now the ids, and no more: the producer is writing right behind. */
+		memcpy(s->prefix + have, p + have, need - have);
+		size = frame_decode_head(s->prefix, need, f, NULL);
+	}
 	if (size < 0 || (size_t)size > n)
 		return -EBADMSG; /* only whole records are published */
 	f->body = p + (f->body - s->prefix);
