@@ -175,7 +175,8 @@ static void scan_folder(struct exec *x, int fd, const char *folder)
 	}
 	for (struct dirent *e; (e = readdir(dir));) {
 		exec_offer_file(x, folder, e->d_name);
-		if (folder || !id_valid(e->d_name, strlen(e->d_name)))
+		if (folder || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN) ||
+		    !id_valid(e->d_name, strlen(e->d_name)))
 			continue;
 		int sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub >= 0)

@@ -458,7 +458,8 @@ static int recover_folder(int fd, const char *folder, const struct task_dirs *d,
 			}
 			continue;
 		}
-		if (folder || !id_valid(e->d_name, strlen(e->d_name)))
+		if (folder || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN) ||
+		    !id_valid(e->d_name, strlen(e->d_name)))
 			continue;
 		int sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub >= 0)

@@ -21,7 +21,12 @@ url() {
 	echo "ws://127.0.0.1:$MSR_WS_PORT"
 }
 
+# recording N: so many recordings are under way.
 # shellcheck disable=SC2154 # storm_setup sets dir
+recording() {
+	[ "$(find "$dir/storage" -name '.*.part' | wc -l)" -ge "$1" ]
+}
+
 # Tasks: one for each recording, with the right digest.
 tasks_are_right() {
 	local json name
@@ -70,12 +75,28 @@ tasks_are_right() {
 	nothing_left
 }
 
+@test "stopped in order and started again under load, and single programs restarted" {
+	supervise start
+	start load "$parts" send "$(url)" 8 9 --report report --patience 30
+	load=$PID
+	wait_for 10 recording 8
+	supervise restart msr-ws
+	supervise restart msr-record
+	supervise stop
+	nothing_left
+	supervise start
+	wait "$load"
+	supervise stop
+	nothing_left
+	msr-record --recover -d "$dir/storage"
+	$parts check "$dir/storage" report
+}
+
 @test "killed all at once, the next start finishes what was recorded" {
 	supervise start
 	start load "$parts" send "$(url)" 4 3 --report report --patience 0
 	load=$PID
-	recording() { [ "$(find "$dir/storage" -name '.*.part' | wc -l)" -ge 4 ]; }
-	wait_for 10 recording
+	wait_for 10 recording 4
 	for pid in $(victims supervisor) $(victims msr-ws) $(victims msr-record) $(victims events); do
 		kill -9 "$pid"
 	done
