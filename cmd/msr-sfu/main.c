@@ -214,6 +214,7 @@ static int start(struct daemon *d)
 	    .max_rooms = (size_t)max_rooms,
 	    .max_users = (size_t)max_users,
 	    .user_timeout_us = user_timeout_us,
+	    .recording = record,
 	};
 	sfu_init(&d->sfu, &so);
 	list_metrics(d);

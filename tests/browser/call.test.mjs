@@ -86,6 +86,10 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await waitFor("the speaker's frame", () => bo.$(".tile.speaking"), 20);
 		await waitFor("figures of quality", () => anna.$('.tile.mine .bars:not([data-level="0"])'), 20);
 
+		const { recording } = await (await fetch(`${system.sfu}/rooms/meet`)).json();
+		for (const page of [anna, bo])
+			assert.equal(await page.$eval("#call-record-light", (node) => !node.hidden), recording);
+
 		const cy = await enter(first, "Cy", "meet");
 		await calls(cy);
 		const connected = performance.now();

@@ -72,7 +72,9 @@ static void get_room(void *arg, struct web_req *req)
 	users = json_array();
 	map_each (n, &r->users)
 		json_array_append_new(users, user_json(container_of(n, struct user, node)));
-	reply_object(req, 200, json_pack("{s:s, s:o}", "room_id", r->id, "users", users));
+	reply_object(req, 200,
+		     json_pack("{s:s, s:b, s:o}", "room_id", r->id, "recording",
+			       r->sfu->opts.recording, "users", users));
 }
 
 static void delete_room(void *arg, struct web_req *req)

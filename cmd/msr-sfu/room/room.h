@@ -45,6 +45,7 @@ struct sfu_opts {
 	struct events *events;	     /* lent */
 	size_t max_rooms, max_users; /* rooms in all, users in a room */
 	int64_t user_timeout_us;     /* before the first connection */
+	bool recording;		     /* what people publish goes to a recorder */
 };
 
 struct sfu {
