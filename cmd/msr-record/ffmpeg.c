@@ -304,6 +304,8 @@ double ffmpeg_progress(const char *text, size_t n)
 	const char *last = NULL;
 	char number[32];
 
+	if (!n)
+		return -1; /* `text` may be NULL */
 	for (const char *p = text; (p = memmem(p, n - (size_t)(p - text), key, sizeof(key) - 1));
 	     p++)
 		last = p + sizeof(key) - 1;

@@ -45,6 +45,7 @@ struct job {
 	struct probe probe; /* of the result */
 	char sha256[SHA256_HEX + 1];
 	bool wave, poster;
+	bool claimed; /* the media has its final name; only the rest is missing */
 };
 
 struct finisher {
@@ -93,6 +94,8 @@ static int start_probe(struct job *j, struct args *a)
 	snprintf(suffix, sizeof(suffix), ".%s.part", stream_names[j->step]);
 	full_path(j, suffix, j->in_path[j->step]);
 	in->path = j->in_path[j->step];
+	if (probe_pcm(s->codec, s->rate, s->channels, s->bytes, &in->probe))
+		return 1; /* we know what we wrote */
 	ffmpeg_probe(a, in->path, in->codec);
 	return 0;
 }
@@ -250,9 +253,10 @@ static int start_publish(struct job *j, struct args *a)
 	int ret = store_claim(s, &j->rec->name, j->plan.ext, describe, j, &final);
 
 	(void)a;
-	if (!ret)
-		ret = store_publish(s, &j->rec->name, &final);
 	if (ret)
+		return ret;
+	j->claimed = true;
+	if ((ret = store_publish(s, &j->rec->name, &final)))
 		return ret;
 	say_finished(j, &final, j->plan.ext);
 	return 1;
@@ -298,7 +302,8 @@ static void job_fail(struct job *j, const char *what, const char *why)
 	char files[STORE_PATH_MAX];
 	struct event ev;
 
-	store_remove_results(&r->store, &j->rec->name);
+	if (!j->claimed)
+		store_remove_results(&r->store, &j->rec->name);
 	store_hidden(&j->rec->name, ".*.part", files);
 	log_error(
 	    "could not finish room %s session %s: could not %s: %s; what was received stays as "
@@ -313,8 +318,17 @@ static void job_fail(struct job *j, const char *what, const char *why)
 	job_end(j);
 }
 
+static bool resume_publishing(struct job *j);
+
 static void job_restart(struct job *j)
 {
+	if (j->claimed) {
+		if (resume_publishing(j))
+			job_end(j);
+		else
+			job_fail(j, "give it its name", "its files cannot be renamed");
+		return;
+	}
 	store_remove_results(&j->f->r->store, &j->rec->name);
 	j->step = 0;
 	j->wave = j->poster = false;
@@ -352,8 +366,14 @@ static void step_failed(struct job *j, int err, const char *errors)
 			event_send(&ev, r->events);
 		}
 		j->disk_full = true;
-		store_remove_results(&r->store, &j->rec->name);
+		if (!j->claimed)
+			store_remove_results(&r->store, &j->rec->name);
 		job_retry_in(j, SPACE_RETRY_US);
+		return;
+	}
+	if ((err == -EMFILE || err == -ENFILE || err == -EAGAIN || err == -ENOMEM) &&
+	    j->tries++ < TRIES) {
+		job_retry_in(j, RETRY_US);
 		return;
 	}
 	if (s->optional) {

@@ -333,7 +333,10 @@ int main(int argc, char **argv)
 		if (ret)
 			log_error("the event loop failed: %s", strerror(-ret));
 	}
-	status = ret || intake_failed(a.intake) || metric_get(&a.r.n.failed) ? 1 : 0;
+	/* A daemon that is told to stop has done its job, also when a recording could not be
+	 * finished: it has said so, and goes on with it at the next start. */
+	status =
+	    ret || intake_failed(a.intake) || (!a.stopping && metric_get(&a.r.n.failed)) ? 1 : 0;
 	app_close(&a);
 	return status;
 }

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+#include "frame/frame.h"
+
 static int number(const json_t *o, const char *key)
 {
 	const json_t *v = json_object_get(o, key);
@@ -61,6 +63,23 @@ int probe_parse(const char *text, size_t n, struct probe *out)
 	json_decref(root);
 	*out = p;
 	return 0;
+}
+
+bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes, struct probe *out)
+{
+	static const char *const names[] = {[CODEC_U8] = "pcm_u8",
+					    [CODEC_S16LE] = "pcm_s16le",
+					    [CODEC_S24LE] = "pcm_s24le",
+					    [CODEC_S32LE] = "pcm_s32le",
+					    [CODEC_F32LE] = "pcm_f32le"};
+	unsigned each = frame_pcm_bytes(codec) * channels;
+
+	if (!each || !rate)
+		return false;
+	*out = (struct probe){.n = 1, .duration = (double)bytes / each / rate};
+	out->streams[0] = (struct probe_stream){.rate = (int)rate, .channels = (int)channels};
+	snprintf(out->streams[0].codec, sizeof(out->streams[0].codec), "%s", names[codec]);
+	return true;
 }
 
 const struct probe_stream *probe_first(const struct probe *p, bool video)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define PROBE_STREAMS 16 /* of one file; more are ignored */
 
@@ -22,6 +23,9 @@ struct probe {
 
 /* Reads the JSON that `ffprobe -show_format -show_streams -of json` prints. 0 or -EBADMSG. */
 int probe_parse(const char *text, size_t n, struct probe *out);
+
+/* The same for a part of raw PCM (enum frame_codec) that we wrote; false for other codecs. */
+bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes, struct probe *out);
 
 /* The first video or audio stream, or NULL. */
 const struct probe_stream *probe_first(const struct probe *p, bool video);

@@ -134,6 +134,12 @@ static bool same_as_first(const struct journal_stream *s, const struct frame *f)
 	return s->first_len == f->body_len && s->first_crc == crc32c(0, f->body, f->body_len);
 }
 
+static void note_duplicate(struct recording *rec, struct journal_stream *s)
+{
+	s->duplicates++;
+	metric_add(&rec->recorder->n.duplicates, 1);
+}
+
 static void note_gap(struct recording *rec, enum stream stream, uint64_t part, uint64_t missing,
 		     const struct frame *f)
 {
@@ -174,9 +180,8 @@ static int add_stream(struct recording *rec, enum stream stream, const struct fr
 	s->first_len = f->body_len;
 	s->first_crc = crc32c(0, f->body, f->body_len);
 	mark_dirty(rec);
-	/* Parts count from 0 or from 1: what begins later lacks a beginning. RTP begins anywhere.
-	 */
-	if (f->part > 1 && stream != STREAM_RTP)
+	/* Parts count from 0 or from 1: what begins later lacks a beginning. */
+	if (rec->writers[stream]->type->numbered && f->part > 1)
 		note_gap(rec, stream, 1, f->part - 1, f);
 	return 0;
 }
@@ -201,7 +206,8 @@ static bool place_part(struct journal_stream *s, const struct frame *f, uint64_t
 	return true;
 }
 
-static int store_part_of(struct recording *rec, enum stream stream, const struct frame *f)
+/* The part's place: 1 to store it, 0 for a repetition, or -errno of a write. */
+static int take_place(struct recording *rec, enum stream stream, const struct frame *f)
 {
 	struct journal_stream *s = &rec->state.streams[stream];
 	struct writer *w = rec->writers[stream];
@@ -209,37 +215,33 @@ static int store_part_of(struct recording *rec, enum stream stream, const struct
 	int ret;
 
 	if (!place_part(s, f, &part)) {
-		s->duplicates++;
-		metric_add(&rec->recorder->n.duplicates, 1);
-		return PUT_STORED;
+		note_duplicate(rec, s);
+		return 0;
 	}
 	if (part > s->next_part && s->parts) {
 		uint64_t missing = part - s->next_part;
 		if (w->type->gap && (ret = w->type->gap(w, missing, f)))
 			return ret;
 		note_gap(rec, stream, s->next_part, missing, f);
-		s->next_part = part; /* noted once, also when the disk is full now */
 	}
-	if ((ret = w->type->put(w, f)))
-		return ret;
-	s->next_part = part + 1;
-	s->parts++;
-	s->chunk_bytes = f->body_len;
-	s->last_us = f->time_us;
-	metric_add(&rec->recorder->n.parts, 1);
-	return PUT_STORED;
+	s->next_part = part; /* a gap is noted once, also when the disk is full now */
+	return 1;
 }
 
-/* RTP and RTCP of several tracks: their writer puts them in order and counts what is missing. */
-static int store_rtp(struct recording *rec, const struct frame *f)
+static int store_frame(struct recording *rec, enum stream stream, const struct frame *f)
 {
-	struct journal_stream *s = &rec->state.streams[STREAM_RTP];
+	struct journal_stream *s = &rec->state.streams[stream];
+	struct writer *w = rec->writers[stream];
+	int ret = w->type->numbered ? take_place(rec, stream, f) : 1;
 	uint64_t missing = s->missing;
-	int ret = rec->writers[STREAM_RTP]->type->put(rec->writers[STREAM_RTP], f);
 
-	if (ret)
+	if (ret <= 0)
+		return ret; /* 0 is PUT_STORED */
+	if ((ret = w->type->put(w, f)))
 		return ret;
+	s->next_part += w->type->numbered;
 	s->parts++;
+	s->chunk_bytes = f->body_len;
 	s->last_us = f->time_us;
 	metric_add(&rec->recorder->n.parts, 1);
 	metric_add(&rec->recorder->n.missing, (int64_t)(s->missing - missing));
@@ -259,16 +261,15 @@ int recording_put(struct recording *rec, enum stream stream, const struct frame 
 	mark_dirty(rec);
 	if (!rec->writers[stream]->type->continues(rec->writers[stream], f)) {
 		/* Unless it is the first part once more. */
-		if (stream == STREAM_RTP || f->part + s->base >= s->next_part ||
+		if (!rec->writers[stream]->type->numbered || f->part + s->base >= s->next_part ||
 		    !same_as_first(s, f))
 			return PUT_NEW;
-		s->duplicates++;
-		metric_add(&rec->recorder->n.duplicates, 1);
+		note_duplicate(rec, s);
 		return PUT_STORED;
 	}
 	if (max && recording_bytes(rec) + f->body_len > (uint64_t)max)
 		return PUT_FULL;
-	return stream == STREAM_RTP ? store_rtp(rec, f) : store_part_of(rec, stream, f);
+	return store_frame(rec, stream, f);
 }
 
 /* ---- flushing and ending ---- */

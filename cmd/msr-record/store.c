@@ -325,9 +325,13 @@ int store_publish(struct store *s, const struct store_name *name, const struct s
 {
 	int ret;
 
-	for (const char *const *side = side_suffixes; *side; side++)
-		if ((ret = reveal(s, name, final, *side)) && ret != -EEXIST)
+	for (const char *const *side = side_suffixes; *side; side++) {
+		ret = reveal(s, name, final, *side);
+		if (ret == -EEXIST) /* somebody else's picture stays */
+			remove_hidden(s, name, *side);
+		else if (ret)
 			return ret;
+	}
 	/* The media must be there for good before what it was made from goes. */
 	if ((ret = sync_folder(s, name)))
 		return ret;

@@ -19,6 +19,11 @@ struct writer;
 
 struct writer_type {
 	size_t size; /* of the structure that begins with struct writer */
+	/*
+	 * Frames carry part numbers: repeated ones are left out, and gaps noted, before put.
+	 * Otherwise the writer puts them in order itself and counts journal_stream.missing.
+	 */
+	bool numbered;
 	/* Once, when part file and stream state are in place; with an empty file or a continued
 	 * one. */
 	int (*start)(struct writer *w);

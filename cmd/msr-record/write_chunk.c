@@ -98,6 +98,7 @@ static int chunk_rest(struct writer *w, bool ended)
 
 const struct writer_type write_chunk = {
     .size = sizeof(struct writer),
+    .numbered = true,
     .continues = chunk_continues,
     .put = chunk_put,
     .flush = chunk_flush,

@@ -128,6 +128,7 @@ static int pcm_rest(struct writer *w, bool ended)
 const struct writer_type write_pcm = {
     .size = sizeof(struct pcm),
     .start = pcm_start,
+    .numbered = true,
     .continues = pcm_continues,
     .gap = pcm_gap,
     .put = pcm_put,
