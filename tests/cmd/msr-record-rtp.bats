@@ -44,6 +44,12 @@ holds() {
 	holds "m['streams'] == ['vp9', 'opus'] and m['errors'] == '' and m['worst_ms'] <= 40 and m['frames'] == 90"
 }
 
+@test "AV1 goes to WebM" {
+	call --seconds 2 --video av1 | record
+	measured storage/anna.webm
+	holds "m['streams'] == ['av1', 'opus'] and m['errors'] == '' and m['worst_ms'] <= 40 and m['frames'] == 60"
+}
+
 @test "a mute is time, whether RTP time went on or stood still" {
 	call --seconds 9 --mute 3 7 | record
 	call --seconds 9 --mute 3 7 --frozen --session berta | record
@@ -96,6 +102,28 @@ holds() {
 	msr-record --recover -d storage 2>log
 	measured storage/anna.webm
 	holds "abs(m['duration'] - 6) <= 1 and m['errors'] == ''"
+}
+
+@test "a recorder that is killed and started again goes on with the same file" {
+	ring=rtp-$$-$RANDOM
+	call --seconds 6 --open-end >frames
+	msr-frames filter -n "$(($(msr-frames json <frames | wc -l) / 2))" <frames >first
+	tail -c +"$(($(stat -c %s first) + 1))" frames >second
+	start record msr-record -d storage -i "shm:$ring"
+	msr-frames filter -o "shm:$ring" <first
+	wait_for 10 sh -c "ffprobe -v error -show_entries packet=pts_time -of csv=p=0 -select_streams a storage/.anna.rtp.part | grep -q '^2[.]8'"
+	kill -9 "$PID"
+	wait_gone "$PID"
+	msr-frames filter -o "shm:$ring" <second
+	start again msr-record -d storage -i "shm:$ring"
+	wait_for 10 sh -c "ffprobe -v error -show_entries packet=pts_time -of csv=p=0 -select_streams a storage/.anna.rtp.part | grep -q '^5[.]8'"
+	kill -9 "$PID"
+	wait_gone "$PID"
+	msr-record --recover -d storage 2>log
+	measured storage/anna.webm
+	holds "m['errors'] == '' and len(m['beeps']) == 6 and m['worst_ms'] <= 60 and abs(m['duration'] - 6) <= 0.2"
+	rm -f /dev/shm/*"$ring"*
+	[ ! -e storage/anna~2.webm ]
 }
 
 @test "garbage instead of RTP disturbs nobody" {

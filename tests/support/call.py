@@ -17,10 +17,11 @@ import subprocess
 import sys
 
 START_US = 1_750_000_000_000_000
-CODECS = {'opus': 32, 'vp8': 33, 'vp9': 34, 'h264': 35}
+CODECS = {'opus': 32, 'vp8': 33, 'vp9': 34, 'h264': 35, 'av1': 36}
 ENCODERS = {
     'vp8': ['-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '500k'],
     'vp9': ['-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '500k', '-strict', '-2'],
+    'av1': ['-c:v', 'libaom-av1', '-usage', 'realtime', '-cpu-used', '8', '-b:v', '500k', '-pix_fmt', 'yuv420p'],
     'h264': ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline'],
 }
 
@@ -53,8 +54,62 @@ def record(kind, codec, body, time_us, part, rate, room, session):
     return out + bytes(-len(out) % 8)
 
 
+def flash(args):
+    """FFmpeg's arguments for the picture, encoded."""
+    return ['-f', 'lavfi', '-i', f"color=black:s={args.size}:r=30:d={args.seconds},"
+            "drawbox=enable='lt(mod(t,1),0.1)':c=white:t=fill,noise=alls=4", '-g', '60'] + ENCODERS[args.video]
+
+
+def leb128(n):
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    return bytes(out) + bytes([n])
+
+
+def read_leb128(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+
+
+def packetise_av1(args):
+    """The AV1 RTP payload format, which this FFmpeg does not write: one element a packet, cut where needed."""
+    ivf = run('ffmpeg', '-v', 'error', *flash(args), '-f', 'ivf', '-')
+    packets, at, seq = [], 32, 1000
+    for number in range(1 << 30):
+        if at >= len(ivf):
+            return packets
+        size = struct.unpack('<I', ivf[at:at + 4])[0]
+        unit, at = ivf[at + 12:at + 12 + size], at + 12 + size
+        elements, o = [], 0
+        while o < len(unit):
+            header = unit[o]
+            size, o = read_leb128(unit, o + 1)
+            if header >> 3 & 15 != 2:  # no temporal delimiters
+                elements.append(bytes([header & ~2]) + unit[o:o + size])
+            o += size
+        pieces = []
+        for element in elements:
+            parts = [element[i:i + 1100] for i in range(0, len(element), 1100)]
+            for i, part in enumerate(parts):
+                new = 8 if not pieces and element[0] >> 3 == 1 else 0
+                pieces.append(bytes([0x10 | new | (0x80 if i else 0) | (0x40 if i + 1 < len(parts) else 0)]) + part)
+        for i, piece in enumerate(pieces):
+            packets.append(struct.pack('>BBHII', 0x80, 96 | (0x80 if i + 1 == len(pieces) else 0), seq & 0xffff,
+                                       5000 + number * 3000, 77) + piece)
+            seq += 1
+
+
 def packetise(args, kind):
     """RTP packets that FFmpeg makes of the flash or the beep."""
+    if kind == 'video' and args.video == 'av1':
+        return packetise_av1(args)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     sock.bind(('127.0.0.1', 0))
@@ -63,11 +118,9 @@ def packetise(args, kind):
         source = ['-f', 'lavfi', '-i', f"aevalsrc=if(lt(mod(t\\,1)\\,0.1)\\,0.8*sin(2*PI*1000*t)\\,0):s=48000:d={args.seconds}",
                   '-c:a', 'libopus', '-b:a', '48k', '-ac', '2']
     else:
-        size = f"{args.size}"
-        source = ['-f', 'lavfi', '-i', f"color=black:s={size}:r=30:d={args.seconds},"
-                  "drawbox=enable='lt(mod(t,1),0.1)':c=white:t=fill,noise=alls=4", '-g', '60'] + ENCODERS[args.video]
+        source = flash(args)
     # Paced well above real time: the socket buffer must not overflow.
-    run = subprocess.Popen(['ffmpeg', '-v', 'error', '-readrate', '20', *source, '-f', 'rtp', '-pkt_size', '1200',
+    ffmpeg = subprocess.Popen(['ffmpeg', '-v', 'error', '-readrate', '20', *source, '-f', 'rtp', '-pkt_size', '1200',
                             '-payload_type', '111' if kind == 'audio' else '96',
                             f'rtp://127.0.0.1:{port}?rtcpport=9&localrtcpport=0'],
                            stdout=subprocess.DEVNULL)
@@ -79,9 +132,9 @@ def packetise(args, kind):
             if packet[1] & 0x7f not in (72, 73, 74, 75, 76):  # RTCP
                 packets.append(packet)
         except socket.timeout:
-            if run.poll() is not None:
+            if ffmpeg.poll() is not None:
                 break
-    if run.returncode:
+    if ffmpeg.returncode:
         sys.exit('ffmpeg failed')
     return packets
 
@@ -145,9 +198,15 @@ def make(args):
         codec = {'audio': 32, 'video': CODECS[args.video], 'rtcp': 0}[kind]
         seq = struct.unpack('>H', body[2:4])[0]
         rate = {'audio': 48000, 'video': 90000, 'rtcp': 0}[kind]
-        out.write(record(6 if kind == 'rtcp' else 5, codec, body, START_US + at, seq, rate, args.room, args.session))
-    if not args.open_end:
-        out.write(record(2, 0, b'', START_US + int(args.seconds * 1e6), 0, 0, args.room, args.session))
+        for session in sessions(args):
+            out.write(record(6 if kind == 'rtcp' else 5, codec, body, START_US + at, seq, rate, args.room, session))
+    for session in sessions(args):
+        if not args.open_end:
+            out.write(record(2, 0, b'', START_US + int(args.seconds * 1e6), 0, 0, args.room, session))
+
+
+def sessions(args):
+    return [args.session] if args.copies == 1 else [f'{args.session}{i}' for i in range(args.copies)]
 
 
 def starts(times, levels, threshold):
@@ -207,6 +266,7 @@ def main():
     m.add_argument('--no-reports', action='store_true')
     m.add_argument('--open-end', action='store_true', help='no close at the end')
     m.add_argument('--seed', type=int, default=1)
+    m.add_argument('--copies', type=int, default=1, help='so many sessions at once, numbered')
     m.add_argument('--room', default='r')
     m.add_argument('--session', default='anna')
     sub.add_parser('measure').add_argument('file')
