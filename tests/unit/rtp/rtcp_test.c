@@ -50,7 +50,9 @@ TEST(sender_report_with_reports_sdes_and_bye)
 	CHECK_INT(m.type, RTCP_SR);
 	CHECK_INT(rtcp_sender(&m), 1);
 	CHECK_INT(rtcp_get_sr(&m, &sr2), 0);
-	CHECK_MEM(&sr2, &sr, sizeof(sr));
+	/* Not as memory: what lies between the fields is anything. */
+	CHECK(sr2.ssrc == sr.ssrc && sr2.ntp == sr.ntp && sr2.ts == sr.ts);
+	CHECK(sr2.packets == sr.packets && sr2.bytes == sr.bytes);
 	CHECK_INT(rtcp_get_report(&m, 0, &r), 0);
 	CHECK_MEM(&r, &in[0], sizeof(r));
 	CHECK_INT(rtcp_get_report(&m, 1, &r), 0);
