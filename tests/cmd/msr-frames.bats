@@ -268,3 +268,20 @@ rows() {
 	[ "$(stat -c %s msr-page)" -eq $(($(at control_size) + $(at capacity))) ]
 	[ "$(stat -c %a msr-page)" = 600 ]
 }
+
+@test "the examples of the page work" {
+	{
+		msr-frames make --room r --session talk --kind video bytes
+		msr-frames make --room r --session other bytes
+	} >capture
+	example() { sed -n "s/^\.Dl \$ \(msr-frames $1.*\)/\1/p" "$TOP/man/msr-frames.1"; }
+	sh -c "$(example body)"
+	cmp talk.webm bytes
+	sh -c "$(example json)" | jq -se 'map(.bytes) == [20000, 20000] and map(.s) == ["other", "talk"]'
+	sh -c "$(example replay)"
+	msr-frames make --room r --session s -o shm:ws bytes
+	run sh -c "$(example stat)"
+	[ "$status" -eq 0 ]
+	[[ $output == *"shm:ws"*" open  r/s"*" close r/s"* ]]
+	[ "$(msr-frames json --keep -i shm:test session=again | wc -l)" -eq 6 ]
+}
