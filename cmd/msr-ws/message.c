@@ -63,6 +63,25 @@ static int hex4(const char *p, const char *end)
 	return v;
 }
 
+#define EACH(byte) (0x0101010101010101u * (byte))
+
+/* Passes eight bytes at a time that are neither quote, backslash nor control: most of a body. */
+static void skip_plain(struct reader *r)
+{
+	while (r->end - r->p >= 8) {
+		uint64_t w, quote, slash;
+		memcpy(&w, r->p, 8);
+		quote = w ^ EACH('"');
+		slash = w ^ EACH('\\');
+		/* The top bit of a byte remains where it was zero, or below 0x20. */
+		if ((((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash) |
+		     ((w - EACH(0x20)) & ~w)) &
+		    EACH(0x80))
+			return;
+		r->p += 8;
+	}
+}
+
 /* A string; *out is what lies between the quotes, still escaped. */
 static bool string(struct reader *r, struct span *out)
 {
@@ -70,8 +89,7 @@ static bool string(struct reader *r, struct span *out)
 		return false;
 	out->p = r->p;
 	out->escaped = false;
-	while (r->p < r->end) {
-		/* Only three kinds of byte end a run; base64 has none of them. */
+	while (skip_plain(r), r->p < r->end) {
 		unsigned char c = (unsigned char)*r->p++;
 		if (c == '"') {
 			out->len = (size_t)(r->p - 1 - out->p);

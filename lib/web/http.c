@@ -20,6 +20,7 @@
 
 #define WRITE_CHUNK 65536    /* bytes of a reply at once */
 #define BODY_US	    60000000 /* for a whole request body */
+#define WRITE_US    30000000 /* for a client to take the next piece of a reply */
 
 static const char *const methods[] = {
     [LWSHUMETH_GET] = "GET",   [LWSHUMETH_POST] = "POST",   [LWSHUMETH_OPTIONS] = "OPTIONS",
@@ -240,6 +241,7 @@ int web_http_writable(struct conn *c)
 
 	if (!req || req->finished)
 		return 0;
+	req->moved = c->web->tick;
 	if (buf_len(&req->out)) {
 		if (write_out(req) < 0)
 			return -1;
@@ -271,7 +273,16 @@ void web_http_tick(struct conn *c)
 		web_conn_kill(c);
 		return;
 	}
-	if (!req || !req->hold_rx || !c->wsi)
+	if (!req || !c->wsi)
+		return;
+	/* Something is to be written, and the client does not take it. */
+	if ((req->replied || req->stream) && !req->hold_rx && !req->finished &&
+	    c->web->tick - req->moved >= ticks(WRITE_US)) {
+		metric_add(&c->web->n_slow_readers, 1);
+		web_conn_kill(c);
+		return;
+	}
+	if (!req->hold_rx)
 		return;
 	if (recv(lws_get_socket_fd(c->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		web_conn_kill(c);

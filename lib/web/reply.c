@@ -104,6 +104,7 @@ static void reply_head(struct web_req *req, int status, const char *type, int64_
 	metric_add(&c->web->n_requests[class >= 1 && class <= 5 ? class : 0], 1);
 	if (length < 0 || !req->body_done || c->web->closing || req->in_upgrade)
 		c->stopping = true;
+	req->moved = c->web->tick;
 	buf_reserve(out, LWS_PRE + 512);
 	buf_printf(out, "HTTP/1.1 %d %s\r\n", status, status_text(status));
 	date_header(out);
@@ -124,6 +125,7 @@ void web_http_kick(struct web_req *req)
 	if (req->in_upgrade)
 		return;
 	if (req->hold_rx) {
+		req->moved = req->c->web->tick;
 		req->hold_rx = false;
 		lws_rx_flow_control(req->c->wsi, 1);
 	}

@@ -214,6 +214,7 @@ struct web_req {
 	struct buf out;	 /* the reply, or what a stream queued */
 	int fd;		 /* file that follows `out`, -1 for none */
 	int64_t file_pos, file_end;
+	uint32_t moved; /* tick when the client last took something */
 	void (*gone)(void *arg);
 	void *gone_arg;
 	struct web_stream *stream;
