@@ -503,6 +503,36 @@ ring_name() {
 	[ "$(jq -c '[.parts, .missing]' st/s1.json)" = '[150,0]' ]
 }
 
+@test "kill -9 while it finishes, at random moments: every recording once, nothing left over" {
+	local i json words=()
+	for i in 1 2 3 4 5; do
+		words+=("session=s$i" codec=ogg part=0 "@$MEDIA/a.ogg" close)
+	done
+	ring_name
+	frames "${words[@]}" session=v kind=video codec=webm part=0 @"$MEDIA/av.webm" close | msr-frames filter -o "shm:$RING"
+	for i in 1 2 3 4 5 6 7 8; do
+		start record msr-record -d st -e events -i "shm:$RING"
+		sleep "0.$((RANDOM % 8))$((RANDOM % 10))" # a random moment
+		kill -9 "$PID"
+		wait_gone "$PID"
+	done
+	msr-record --recover -d st -e events
+	[ "$(msr-frames stat -j "shm:$RING" | jq '.head == .tail')" = true ]
+	msr-frames rm "shm:$RING"
+	[ "$(find st -name '*.json' | wc -l)" = 6 ]
+	[ "$(find st -name '*~*' | wc -l)" = 0 ]
+	for json in st/*.json; do
+		good_file "$(jq -r .file "$json")" 3
+	done
+	no_hidden_files
+	# Children die with their parent.
+	wait_for 5 no_process_on "$PWD/st"
+}
+
+no_process_on() {
+	! pgrep -f "file:$1"
+}
+
 @test "two sources are read in turns" {
 	ring_name
 	frames session=a codec=ogg @"$MEDIA/a.ogg" close | msr-frames filter -o "shm:$RING"
