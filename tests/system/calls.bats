@@ -30,8 +30,9 @@ duration() {
 		[ -f "$file" ]
 		[ -z "$(ffmpeg -v error -xerror -i "$file" -map 0:a -f null - 2>&1)" ]
 		[ "$(ffprobe -v error -show_entries stream=codec_name -of csv=p=0 "$file" | sort | xargs)" = "opus vp8" ]
+		cat "$DIR/storage/$user.json"
 		jq -e --arg sha "$(sha256sum <"$file" | cut -d' ' -f1)" \
-			'.room and .session and .sha256 == $sha and .duration > 1' "$DIR/storage/$user.json"
+			'.room and .session and .sha256 == $sha and .duration > 0.5' "$DIR/storage/$user.json"
 		[ -f "$DIR/storage/$user.poster.jpg" ]
 	done
 	# The pitch of the recording tells whose it is.
