@@ -90,6 +90,7 @@ const STRINGS = {
 		"The server is there but refuses this connection: {why}",
 		"Сервер работает, но отклоняет соединение: {why}",
 	],
+	dismiss: ["Dismiss", "Убрать"],
 	takenOver: [
 		"This session was opened in another window, so it ended here.",
 		"Этот сеанс открыт в другом окне и здесь завершён.",

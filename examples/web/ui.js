@@ -1,7 +1,7 @@
 /*
  * Small helpers of the views: elements, notices, and figures as people read them.
  */
-import { currentLanguage } from "./i18n.js";
+import { currentLanguage, t } from "./i18n.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -30,7 +30,7 @@ export function notice(text, { kind = "info", seconds = 8 } = {}) {
 	const box = $("notices");
 	for (const old of [...box.children]) if (old.dataset.text === text) old.remove();
 	while (box.children.length >= NOTICES_MAX) box.firstChild.remove();
-	const close = el("button", { type: "button", class: "plain", "aria-label": "×" }, "×");
+	const close = el("button", { type: "button", class: "plain", "aria-label": t("dismiss") }, "×");
 	const line = el("div", { class: `notice ${kind}`, "data-text": text }, el("span", {}, text), close);
 	close.addEventListener("click", () => line.remove());
 	box.append(line);
