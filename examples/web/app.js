@@ -7,7 +7,7 @@
  *          ├ call-view.js (only where GET /config.json names an msr-sfu) ─ tiles.js
  *          │   └ call.js ─ sfu.js, ice.js, quality.js
  *          └ presence.js
- *   everywhere: i18n.js (all strings), ui.js, ids.js, errors.js, devices.js
+ *   everywhere: i18n.js (all strings), ui.js, ids.js, errors.js, devices.js, store.js
  *
  * The room stands in the address (#room), so that the address can be sent to others.
  */
@@ -18,12 +18,14 @@ import { random, slug } from "./ids.js";
 import { Library } from "./library.js";
 import { Presence } from "./presence.js";
 import { RecordView } from "./record-view.js";
+import { recall, remember } from "./store.js";
 import { $, notice, problem } from "./ui.js";
 
 /* How long msr-ws keeps a broken session where it does not say so. */
 const RESUME_WINDOW_S = 10;
 
 let here = null; // {chat, library, recorder, call} while in a room
+const left = []; // recorders of rooms that were left, which may still be sending
 
 function roomInAddress() {
 	const hash = decodeURIComponent(location.hash.slice(1));
@@ -105,6 +107,7 @@ function tabKey(event) {
 function leave() {
 	if (!here) return;
 	for (const part of Object.values(here)) part.close();
+	left.push(here.recorder);
 	here = null;
 	document.title = "msr";
 	for (const id of ["where", "leave", "place", "link-state"]) $(id).hidden = true;
@@ -122,7 +125,7 @@ function submitJoin(event) {
 		$(name ? "room" : "name").focus();
 		return;
 	}
-	localStorage.setItem("msr.name", name);
+	remember("name", name);
 	enter(name, room);
 }
 
@@ -154,10 +157,10 @@ addEventListener("hashchange", () => {
 	}
 });
 addEventListener("beforeunload", (event) => {
-	if (here?.recorder.isBusy || here?.call?.isBusy) event.preventDefault();
+	if ([here?.recorder, here?.call, ...left].some((part) => part?.isBusy)) event.preventDefault();
 });
 
 setLanguage(currentLanguage());
-$("name").value = localStorage.getItem("msr.name") ?? "";
+$("name").value = recall("name") ?? "";
 $("room").value = roomInAddress() || "lobby";
 $($("name").value ? "room" : "name").focus();

@@ -5,6 +5,7 @@
  * In code: t("key", {n: 1}) fills "{n}". After a switch `document` gets the event "language", so
  * that views which are made in code draw themselves again.
  */
+import { recall, remember } from "./store.js";
 
 // key: [English, Russian]
 const STRINGS = {
@@ -211,7 +212,7 @@ const STRINGS = {
 const LANGUAGES = ["en", "ru"];
 
 function preferred() {
-	const chosen = localStorage.getItem("msr.language");
+	const chosen = recall("language");
 	const wanted = chosen ? [chosen] : navigator.languages || [];
 	for (const tag of wanted) {
 		const short = tag.slice(0, 2).toLowerCase();
@@ -247,7 +248,7 @@ export function label(node, key) {
 
 export function setLanguage(tag) {
 	language = LANGUAGES.includes(tag) ? tag : "en";
-	localStorage.setItem("msr.language", language);
+	remember("language", language);
 	document.documentElement.lang = language;
 	translate();
 	document.dispatchEvent(new CustomEvent("language"));

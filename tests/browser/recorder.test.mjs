@@ -90,6 +90,28 @@ function instrument({ flash }) {
 	};
 }
 
+/* A screen with sound; Firefox has none for it without a sound card, nor for most real screens. */
+function fakeScreen() {
+	navigator.mediaDevices.getDisplayMedia = async () => {
+		const canvas = document.createElement("canvas");
+		canvas.width = 640;
+		canvas.height = 360;
+		const pen = canvas.getContext("2d");
+		setInterval(() => {
+			pen.fillStyle = `hsl(${performance.now() / 20} 80% 50%)`;
+			pen.fillRect(0, 0, 640, 360);
+		}, 50);
+		const stream = canvas.captureStream(15);
+		if (navigator.userAgent.includes("Firefox")) return stream;
+		const context = new AudioContext();
+		const out = context.createMediaStreamDestination();
+		const tone = context.createOscillator();
+		tone.connect(out);
+		tone.start();
+		return new MediaStream([...stream.getTracks(), ...out.stream.getTracks()]);
+	};
+}
+
 /* Records for `seconds` as a person would; `during` runs meanwhile. Returns what the page said. */
 async function record(page, source, seconds, during = async () => {}) {
 	await page.click(`input[value=${source}] + span`);
@@ -201,6 +223,22 @@ for (const name of BROWSERS.filter(Boolean)) {
 				sameTime(broken, saidBroken, await finished(saidBroken.session, "mp3")));
 			for (const page of [sound, picture, broken]) assert.deepEqual(page.problems, []);
 			await Promise.all([sound, picture, broken].map((page) => page.close()));
+		});
+
+		test("the screen, with the sounds of screen and microphone in one", async () => {
+			const page = await openPage(browser, `${system.url}#screen`, { prepare: fakeScreen });
+			await joinRoom(page, "Dora", "screen");
+			await page.click("input[value=screen] + span");
+			await page.click("#rec");
+			await waitFor("three seconds", () => page.$eval("#elapsed", (node) => Number(node.dataset.seconds) > 3), 30);
+			await page.click("#rec");
+			await waitFor("the recording to be in the list", () =>
+				page.$eval("#rec-state", (node) => node.dataset.state === "stateReady"), 40);
+			const { file } = await finished(await text(page, "#rec-name"), "webm");
+			const { audio, video } = await measure(file);
+			assert.ok(audio > 2.5 && video > 2.5, `${audio} s of sound, ${video} s of picture`);
+			assert.deepEqual(page.problems, []);
+			await page.close();
 		});
 
 		test("text reaches the other page, and a shared recording plays in the list", async () => {
