@@ -41,43 +41,19 @@ struct input_opts {
 extern struct input_opts input;
 extern const char *output; /* "-" by default */
 
-#define OPTS_INPUT                                                                                 \
-	{'i',                                                                                      \
-	 "input",                                                                                  \
-	 OPT_LIST,                                                                                 \
-	 &input.from,                                                                              \
-	 NULL,                                                                                     \
-	 "SOURCE",                                                                                 \
-	 "read -, a path or shm:NAME; repeatable (-)",                                             \
-	 0,                                                                                        \
-	 0},                                                                                       \
-	    {'n', "count", OPT_INT, &input.count, NULL, "N", "stop after N frames", 0, INT64_MAX}, \
-	    {'f',                                                                                  \
-	     "follow",                                                                             \
-	     OPT_FLAG,                                                                             \
-	     &input.follow,                                                                        \
-	     NULL,                                                                                 \
-	     NULL,                                                                                 \
-	     "stay when the writers of a FIFO go away",                                            \
-	     0,                                                                                    \
-	     0},                                                                                   \
-	    {0,                                                                                    \
-	     "wait",                                                                               \
-	     OPT_FLAG,                                                                             \
-	     &input.wait,                                                                          \
-	     NULL,                                                                                 \
-	     NULL,                                                                                 \
-	     "wait for more frames (default); --no-wait takes what is there",                      \
-	     0,                                                                                    \
-	     0},                                                                                   \
-	{                                                                                          \
-		0, "keep", OPT_FLAG, &input.keep, NULL, NULL,                                      \
-		    "leave the frames in the ring for its reader; implies --no-wait", 0, 0         \
-	}
-#define OPT_OUTPUT                                             \
-	{                                                      \
-		'o', "output", OPT_STR, &output, NULL, "SINK", \
-		    "write to -, a path or shm:NAME (-)", 0, 0 \
-	}
+/* clang-format off */
+#define OPTS_INPUT                                                                        \
+	{'i', "input", OPT_LIST, &input.from, NULL, "SOURCE",                             \
+	 "read -, a path or shm:NAME; repeatable (-)", 0, 0},                             \
+	{'n', "count", OPT_INT, &input.count, NULL, "N", "stop after N frames", 0, INT64_MAX}, \
+	{'f', "follow", OPT_FLAG, &input.follow, NULL, NULL,                              \
+	 "stay when the writers of a FIFO go away", 0, 0},                                \
+	{0, "wait", OPT_FLAG, &input.wait, NULL, NULL,                                    \
+	 "wait for more frames (default); --no-wait takes what is there", 0, 0},          \
+	{0, "keep", OPT_FLAG, &input.keep, NULL, NULL,                                    \
+	 "leave the frames in the ring for its reader; implies --no-wait", 0, 0}
+#define OPT_OUTPUT                                                                        \
+	{'o', "output", OPT_STR, &output, NULL, "SINK", "write to -, a path or shm:NAME (-)", 0, 0}
+/* clang-format on */
 
 #endif

@@ -120,7 +120,7 @@ static void on_ready(void *arg)
 			break;
 		if (match_frame(p->match, &fd->frame))
 			said = give(fd);
-		if (!fd->pending)
+		if (!said)
 			fd->done = source_pos(fd->source);
 	}
 	if (ret != 1) {

@@ -129,6 +129,17 @@ make_pcm() {
 	msr-frames json -i all | jq .part | sort -nu | cmp - <(seq 0 199)
 }
 
+@test "a frame that does not fit stays where it is" {
+	head -c 90000 /dev/urandom >large
+	msr-frames make --room r --session s --chunk 1000 --no-close -o shm:a bytes
+	msr-frames make --room r --session s --chunk 90000 --no-open -o shm:a large
+	run msr-frames filter --no-wait -i shm:a -o shm:b --ring-size 128K
+	[ "$status" -eq 1 ]
+	[[ $output == *"larger than half of the ring"* ]]
+	[ "$(msr-frames json --keep -i shm:b | wc -l)" -eq 21 ]
+	[ "$(msr-frames json --keep -i shm:a | jq -c .bytes | tr '\n' ' ')" = "90000 16 " ]
+}
+
 @test "a FIFO is followed over its writers" {
 	mkfifo pipe
 	start dump msr-frames dump -f -i pipe
