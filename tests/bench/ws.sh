@@ -77,10 +77,10 @@ if [ -x build/bin/msr-record ]; then
 fi
 msr_ws -o "shm:$ring"
 empty=$(rss "$server")
-$load "$port" '/r%d/idle' 5000 0.01 100 3 >"$tmp/out" &
+$load "$port" '/r%d/idle' 5000 0.01 100 3 >"$tmp/idle" &
 idle=$!
-until grep -q open "$tmp/out"; do
-	kill -0 $idle 2>/dev/null || { cat "$tmp/out"; exit 1; }
+until grep -q open "$tmp/idle" 2>/dev/null; do
+	kill -0 $idle 2>/dev/null || { cat "$tmp/idle"; exit 1; }
 	sleep 0.1
 done
 full=$(rss "$server")
