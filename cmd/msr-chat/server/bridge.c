@@ -1,19 +1,427 @@
-/* The bridge. */
+/* Two queues between two threads, and the room's JSON (as the page of msr-ws speaks it). */
 #include "bridge.h"
 
-#include <stddef.h>
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../proto.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "hub.h"
+#include "keep.h"
+#include "loop/loop.h"
+#include "server.h"
+#include "spool.h"
+#include "web/ws.h"
+
+#define SUFFIX "@web"
+
+enum {
+	QUEUE_MAX = 1024,  /* messages in each direction */
+	PEOPLE_MAX = 1024, /* names of the room that are remembered */
+	URL_SIZE = 512,
+	FIRST_PAUSE_US = 1000000, /* between tries to reach the room */
+	LAST_PAUSE_US = 30000000,
+};
+
+/* A message between the threads. Owned by the queue it is in. */
+struct note {
+	struct list link;
+	unsigned type;
+	char from[NAME_SIZE], to[NAME_SIZE]; /* `to` "" for everybody */
+	char filename[FILENAME_SIZE];
+	char timestamp[CLOCK_RFC3339_SIZE];
+	int fd;	     /* owned: a large content, or -1 */
+	size_t size; /* of data, or of the file */
+	char data[]; /* a small one */
+};
+
+struct queue {
+	pthread_mutex_t lock;
+	struct list notes;
+	size_t n;
+};
+
+/* A name of the room that was heard. */
+struct person {
+	struct map_node node;
+	char name[NAME_SIZE]; /* with its suffix */
+};
+
+struct bridge {
+	struct server *server;
+	struct queue to_room, to_chat;
+	struct map people; /* chat's thread */
+	struct keep *keep; /* chat's files for the room, or NULL without --storage */
+	/* The other thread's: */
+	struct web *web;
+	struct loop *loop;
+	struct ws *ws; /* NULL while not connected */
+	bool open;
+	struct loop_timer retry;
+	int64_t pause_us;
+};
+
+/* ---- queues ---- */
+
+static void note_free(struct note *n)
+{
+	if (n->fd >= 0)
+		close(n->fd);
+	free(n);
+}
+
+static struct note *note_new(unsigned type, size_t data)
+{
+	struct note *n = calloc(1, sizeof(*n) + data + 1);
+
+	if (n) {
+		n->type = type;
+		n->fd = -1;
+		n->size = data;
+	}
+	return n;
+}
+
+/* Takes `n`; drops it when the queue is full. */
+static void push(struct bridge *b, struct queue *q, struct note *n)
+{
+	pthread_mutex_lock(&q->lock);
+	bool full = q->n >= QUEUE_MAX;
+	if (!full) {
+		list_push(&q->notes, &n->link);
+		q->n++;
+	}
+	pthread_mutex_unlock(&q->lock);
+	if (full) {
+		metric_add(&b->server->n.bridge_dropped, 1);
+		note_free(n);
+	}
+	loop_wake(q == &b->to_room ? b->loop : b->server->loop);
+}
+
+/* The next one, owned by the caller, or NULL. */
+static struct note *pop(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	struct list *first = list_first(&q->notes);
+	if (first) {
+		list_remove(first);
+		q->n--;
+	}
+	pthread_mutex_unlock(&q->lock);
+	return first ? container_of(first, struct note, link) : NULL;
+}
+
+static void queue_init(struct queue *q)
+{
+	pthread_mutex_init(&q->lock, NULL);
+	list_init(&q->notes);
+	q->n = 0;
+}
+
+static void queue_done(struct queue *q)
+{
+	for (struct note *n; (n = pop(q));)
+		note_free(n);
+	pthread_mutex_destroy(&q->lock);
+}
+
+/* ---- the chat's thread ---- */
+
+static bool has_suffix(const char *name)
+{
+	size_t n = strlen(name), suffix = strlen(SUFFIX);
+
+	return n >= suffix && !strcmp(name + n - suffix, SUFFIX);
+}
 
 bool bridge_owns(const struct bridge *b, const char *name)
 {
-	return b && name;
+	return b && has_suffix(name);
 }
 
 bool bridge_knows(const struct bridge *b, const char *name)
 {
-	return b && name;
+	return b && map_get(&b->people, name, strlen(name));
 }
 
 bool bridge_takes(struct bridge *b, const struct post *p)
 {
-	return b && p;
+	if (!b || (*p->to && !bridge_knows(b, p->to)))
+		return false;
+	if (p->type != PROTO_UTF8 && !b->keep)
+		return false;
+	if (p->type == PROTO_UTF8 && p->file)
+		return false; /* longer than msr-ws takes as a text of the room */
+	struct note *n = note_new(p->type, p->file ? 0 : p->size);
+	if (!n)
+		return false;
+	if (p->file) {
+		n->fd = dup(p->file->fd);
+		n->size = p->file->size;
+	} else {
+		memcpy(n->data, p->data, p->size);
+	}
+	strcpy(n->from, p->from);
+	strcpy(n->to, p->to);
+	if (*n->to)
+		n->to[strlen(n->to) - strlen(SUFFIX)] = '\0';
+	strcpy(n->filename, p->filename);
+	strcpy(n->timestamp, b->server->timestamp);
+	push(b, &b->to_room, n);
+	return true;
+}
+
+static void remember(struct bridge *b, const char *name)
+{
+	if (bridge_knows(b, name) || b->people.n >= PEOPLE_MAX)
+		return;
+	struct person *p = calloc(1, sizeof(*p));
+	if (!p)
+		return;
+	strcpy(p->name, name);
+	if (map_put(&b->people, &p->node, p->name, strlen(p->name)) < 0)
+		free(p);
+}
+
+/* Nobody has that name: the sender in the room is told, by a note from the chat. */
+static void answer_not_found(struct bridge *b, const struct note *asked)
+{
+	static const char text[] = "nobody in the chat has the name ";
+	struct note *n = note_new(PROTO_UTF8, sizeof(text) + strlen(asked->to));
+
+	if (!n)
+		return;
+	n->size = (size_t)sprintf(n->data, "%s%s", text, asked->to);
+	strcpy(n->from, "msr-chat");
+	strcpy(n->to, asked->from);
+	n->to[strlen(n->to) - strlen(SUFFIX)] = '\0';
+	strcpy(n->timestamp, b->server->timestamp);
+	push(b, &b->to_room, n);
+}
+
+void bridge_deliver(struct bridge *b)
+{
+	if (!b)
+		return;
+	for (struct note *n; (n = pop(&b->to_chat)); note_free(n)) {
+		struct post p = {.type = PROTO_UTF8,
+				 .from = n->from,
+				 .to = n->to,
+				 .filename = "",
+				 .data = (const uint8_t *)n->data,
+				 .size = n->size};
+		remember(b, n->from);
+		if (hub_post(b->server, &p) == CHAT_USER_NOT_FOUND)
+			answer_not_found(b, n);
+	}
+}
+
+/* ---- the other thread: to the room ---- */
+
+static void send_note(struct bridge *b, struct note *n)
+{
+	char url[URL_SIZE] = "";
+	const char *text = n->data;
+	size_t text_len = n->size, cap;
+	struct json j;
+
+	if (n->type != PROTO_UTF8) {
+		int ret =
+		    keep_file(b->keep, n->filename, n->data, n->size, n->fd, url, sizeof(url));
+		if (ret < 0) {
+			log_warn("cannot keep a file for the room: %s", strerror(-ret));
+			metric_add(&b->server->n.bridge_dropped, 1);
+			return;
+		}
+		text = *n->filename ? n->filename : proto_name(n->type);
+		text_len = strlen(text);
+	}
+	cap = 6 * text_len + 6 * NAME_SIZE + URL_SIZE + 256;
+	char *out = malloc(cap);
+	if (!out)
+		return;
+	json_start(&j, out, cap);
+	json_obj(&j, NULL);
+	json_str(&j, "type", "text");
+	json_str(&j, "from", n->from);
+	json_strn(&j, "text", text, text_len);
+	json_str(&j, "ts", n->timestamp);
+	if (*n->to)
+		json_str(&j, "to", n->to);
+	if (*url)
+		json_str(&j, "url", url);
+	json_obj_end(&j);
+	int len = json_end(&j);
+	if (len < 0 || ws_send(b->ws, WS_TEXT, out, (size_t)len) < 0)
+		metric_add(&b->server->n.bridge_dropped, 1);
+	free(out);
+}
+
+void bridge_send_queued(struct bridge *b)
+{
+	/* While the room is away messages wait, up to the bound of the queue. */
+	if (!b)
+		return;
+	for (struct note *n; b->open && (n = pop(&b->to_room)); note_free(n))
+		send_note(b, n);
+}
+
+/* ---- the other thread: from the room ---- */
+
+/* "Ann" in the room is Ann@web here. Names that the chat would refuse become guest@web. */
+static void name_here(const char *from, char out[static NAME_SIZE])
+{
+	char longer[4 * NAME_SIZE];
+
+	if (text_name(from, strlen(from), out) == 0) {
+		snprintf(longer, sizeof(longer), "%s" SUFFIX, out);
+		if (text_name(longer, strlen(longer), out) == 0)
+			return;
+	}
+	strcpy(out, "guest" SUFFIX);
+}
+
+/* "@name text" is for that user alone; returns the text behind it. */
+static const char *take_receiver(const char *text, char to[static NAME_SIZE])
+{
+	size_t n = strcspn(text, " ");
+
+	*to = '\0';
+	if (*text != '@' || !text[n] || text_name(text + 1, n - 1, to) < 0)
+		return text;
+	return text + n + 1;
+}
+
+static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t *data, size_t len)
+{
+	struct bridge *b = session;
+	json_t *o = type == WS_TEXT ? json_loadb((char *)data, len, 0, NULL) : NULL;
+	const char *kind = json_string_value(json_object_get(o, "type"));
+	const char *text = json_string_value(json_object_get(o, "text"));
+	const char *from = json_string_value(json_object_get(o, "from"));
+	const char *to = json_string_value(json_object_get(o, "to"));
+	const char *url = json_string_value(json_object_get(o, "url"));
+	char receiver[NAME_SIZE];
+
+	(void)ws;
+	if (!kind || strcmp(kind, "text") != 0 || !text || !from)
+		goto out;
+	if (to && text_name(to, strlen(to), receiver) < 0)
+		goto out; /* for nobody who could be here */
+	if (!to)
+		text = take_receiver(text, receiver);
+	size_t text_len = strlen(text), cap = text_len + (url ? strlen(url) + 1 : 0);
+	struct note *n =
+	    cap <= (size_t)b->server->set.max_content ? note_new(PROTO_UTF8, cap) : NULL;
+	if (!n)
+		goto out;
+	n->size = (size_t)sprintf(n->data, "%s%s%s", text, url ? " " : "", url ? url : "");
+	name_here(from, n->from);
+	strcpy(n->to, receiver);
+	push(b, &b->to_chat, n);
+out:
+	json_decref(o);
+}
+
+static void on_open(void *session, struct ws *ws)
+{
+	struct bridge *b = session;
+
+	log_info("in the room %s", b->server->set.room);
+	b->ws = ws;
+	b->open = true;
+	b->pause_us = 0;
+	bridge_send_queued(b);
+}
+
+static void on_close(void *session, struct ws *ws, int code, const char *reason)
+{
+	struct bridge *b = session;
+
+	(void)ws;
+	if (b->open || !b->pause_us)
+		log_warn("not in the room %s: %d %s; trying again", b->server->set.room, code,
+			 reason ? reason : "");
+	b->ws = NULL;
+	b->open = false;
+	b->pause_us = b->pause_us ? b->pause_us * 2 : FIRST_PAUSE_US;
+	if (b->pause_us > LAST_PAUSE_US)
+		b->pause_us = LAST_PAUSE_US;
+	loop_timer_in_us(&b->retry, b->pause_us);
+}
+
+static int connect_room(struct bridge *b)
+{
+	static const struct ws_ops ops = {
+	    .open = on_open, .message = on_message, .close = on_close};
+	/* A text may be as long as msr-ws lets it be. */
+	struct ws_connect_opts opts = {.url = b->server->set.room,
+				       .ws = {.message_max = 512 * 1024}};
+
+	return ws_connect(&b->ws, b->web, &opts, &ops, b);
+}
+
+static void on_retry(void *arg)
+{
+	struct bridge *b = arg;
+
+	if (connect_room(b) < 0)
+		loop_timer_in_us(&b->retry, LAST_PAUSE_US);
+}
+
+/* ---- life ---- */
+
+int bridge_new(struct bridge **bp, struct server *s, struct web *w, struct loop *l)
+{
+	struct bridge *b = calloc(1, sizeof(*b));
+	int ret;
+
+	if (!b)
+		return -ENOMEM;
+	b->server = s;
+	b->web = w;
+	b->loop = l;
+	map_init(&b->people);
+	queue_init(&b->to_room);
+	queue_init(&b->to_chat);
+	loop_timer_init(&b->retry, l, on_retry, b);
+	if (s->set.storage && (ret = keep_open(&b->keep, s->set.storage)) < 0) {
+		log_error("cannot use %s/chat: %s", s->set.storage, strerror(-ret));
+		goto fail;
+	}
+	ret = connect_room(b);
+	if (ret == 0) {
+		*bp = b;
+		return 0;
+	}
+	log_error("'%s' is no room; give it as ws://127.0.0.1:8000/ROOM/SESSION", s->set.room);
+fail:
+	bridge_free(b);
+	return ret;
+}
+
+void bridge_free(struct bridge *b)
+{
+	if (!b)
+		return;
+	loop_timer_stop(&b->retry);
+	map_each (i, &b->people) {
+		map_remove(&b->people, i);
+		free(container_of(i, struct person, node));
+	}
+	map_done(&b->people);
+	queue_done(&b->to_room);
+	queue_done(&b->to_chat);
+	keep_close(b->keep);
+	free(b);
 }

@@ -1,6 +1,11 @@
 /*
  * The other end of --room: a WebSocket session of msr-ws in one of its rooms. Text passes both
  * ways; people of the web are known here as name@web.
+ *
+ *	chat's thread:   bridge_takes ─▶ to_room ═▶ bridge_send_queued ─▶ ws     (thread of
+ *	                 bridge_deliver ◀═ to_chat ◀─ on_message ◀──────────── ws      outside.h)
+ *
+ * Both queues are bounded; what does not fit is dropped and counted.
  */
 #ifndef MSR_CHAT_BRIDGE_H
 #define MSR_CHAT_BRIDGE_H
@@ -8,16 +13,30 @@
 #include <stdbool.h>
 
 struct bridge;
+struct loop;
 struct post;
 struct server;
+struct web;
 
-/* All accept a NULL bridge. */
+/* Before the other thread starts. 0 or -errno, logged. */
+int bridge_new(struct bridge **bp, struct server *s, struct web *w, struct loop *l);
+/* After it has ended, and after web_free. Accepts NULL. */
+void bridge_free(struct bridge *b);
+
+/* ---- the chat's thread; all accept a NULL bridge ---- */
 
 /* A name that only the bridge's people may have. */
 bool bridge_owns(const struct bridge *b, const char *name);
-/* Somebody there whom a private message can reach. */
+/* Somebody there who was heard of, so that a private message can reach them. */
 bool bridge_knows(const struct bridge *b, const char *name);
 /* Passes a user's message on to the room when it is public or for somebody there. */
 bool bridge_takes(struct bridge *b, const struct post *p);
+/* Says in the chat what came from the room. */
+void bridge_deliver(struct bridge *b);
+
+/* ---- the other thread ---- */
+
+/* Sends the room what the chat said. Accepts NULL. */
+void bridge_send_queued(struct bridge *b);
 
 #endif

@@ -323,7 +323,8 @@ void conn_authenticated(struct conn *c, bool ok)
 		hub_login(c);
 		struct buf held = c->held;
 		buf_init(&c->held, READ_SIZE);
-		receive(c, buf_data(&held), buf_len(&held));
+		if (buf_len(&held))
+			receive(c, buf_data(&held), buf_len(&held));
 		buf_done(&held);
 	} else {
 		metric_add(&c->server->n.refused, 1);

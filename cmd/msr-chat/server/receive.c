@@ -207,9 +207,9 @@ static void on_done(struct conn *c)
 	case CONTENT_DISCARD:
 		return;
 	case CONTENT_COLLECT:
-		p.data = c->whole ? c->whole : buf_data(&c->small);
-		if (!p.size)
-			p.data = (const uint8_t *)"";
+		p.data = c->whole ? c->whole : (const uint8_t *)"";
+		if (!c->whole && p.size)
+			p.data = buf_data(&c->small);
 		if (p.type == PROTO_UTF8 && !text_is_utf8(p.data, p.size))
 			e = CHAT_BAD_TEXT;
 		break;

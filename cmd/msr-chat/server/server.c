@@ -24,6 +24,7 @@
 #include "hub.h"
 #include "listen.h"
 #include "loop/loop.h"
+#include "outside.h"
 
 enum {
 	SWEEP_US = 1000000,    /* between two looks at all timeouts */
@@ -267,7 +268,7 @@ static void on_signal(void *arg, int sig)
 		finish(s);
 }
 
-/* Another thread has something: answers about passwords. */
+/* Another thread has something: texts of the room, answers about passwords. */
 static void on_wake(void *arg)
 {
 	struct server *s = arg;
@@ -275,6 +276,7 @@ static void on_wake(void *arg)
 	bool ok;
 
 	server_tick(s);
+	bridge_deliver(s->bridge);
 	while (s->auth && auth_result(s->auth, &serial, &ok))
 		list_each_safe (i, &s->conns) {
 			struct conn *c = container_of(i, struct conn, link);
@@ -326,7 +328,8 @@ static int start(struct server *s)
 	if (s->set.password_file &&
 	    (ret = auth_open(&s->auth, s->set.password_file, s->set.guests, wake, s)))
 		return ret;
-	return listener_open(&s->listener, s);
+	ret = listener_open(&s->listener, s);
+	return ret ? ret : outside_open(&s->outside, s);
 }
 
 static void stop(struct server *s)
@@ -336,6 +339,7 @@ static void stop(struct server *s)
 	list_each_safe (i, &s->conns)
 		conn_close(container_of(i, struct conn, link), chat_error_code(CHAT_SHUTTING_DOWN));
 	conn_reap(s);
+	outside_close(s->outside);
 	auth_close(s->auth);
 	hub_done(s);
 	map_done(&s->addresses.map);

@@ -26,6 +26,7 @@ struct bridge;
 struct conn;
 struct events;
 struct listener;
+struct outside;
 struct parcel;
 struct wire_tls;
 
@@ -45,6 +46,7 @@ struct counters {
 	metric_t connections, users, logins, refused;
 	metric_t messages, deliveries, bytes_in, bytes_out;
 	metric_t errors, slow, timeouts, floods;
+	metric_t bridge_dropped;
 	metric_t transfers, spool_bytes, spool_files, feed_bytes;
 };
 
@@ -67,6 +69,7 @@ struct server {
 	struct addresses addresses;
 	struct wire_tls *tls;	   /* or NULL */
 	struct auth *auth;	   /* or NULL: no passwords */
+	struct outside *outside;   /* or NULL: neither metrics nor bridge */
 	struct bridge *bridge;	   /* or NULL */
 	struct listener *listener; /* NULL once draining */
 

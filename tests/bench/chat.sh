@@ -1,0 +1,143 @@
+#!/bin/sh
+# msr-chat beside ngIRCd and mosquitto on the same load in one run: deliveries a second and CPU of
+# the server per delivery (flood), latency (paced); and a file to 10 receivers beside sendfile(2)
+# alone. CHAT_SECONDS (3) is the length of each measurement, CHAT_ROUNDS (3) how many there are;
+# medians are printed.
+set -u
+seconds=${CHAT_SECONDS:-3} rounds=${CHAT_ROUNDS:-3} size=128
+dir=$(mktemp -d "${TMPDIR:-/tmp}/msr-bench-chat-XXXXXX") || exit 1
+load=${0%/*}/../../build/tests/bench/chat_load
+pid=
+trap 'stop; rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+chmod 755 "$dir"
+PATH=$PATH:/usr/sbin
+# shellcheck disable=SC3045 # dash and bash have it
+ulimit -n 4096 2>/dev/null || true
+
+stop() {
+	[ "$pid" ] && { kill "$pid"; wait "$pid"; } 2>/dev/null
+	pid=
+}
+
+# Outside the range of ephemeral ports; a taken one makes the server end, and the next is tried.
+port=$((22000 + $$ % 8000))
+
+# start NAME: a fresh server on $port; $pid and $proto are its.
+start() {
+	for _ in 1 2 3 4 5; do
+		port=$((port + 1))
+		case $1 in
+		msr-chat)
+			proto=msr
+			msr-chat server --address="127.0.0.1:$port" >"$dir/log" 2>&1 &
+			;;
+		ngircd)
+			proto=irc
+			cat >"$dir/ngircd.conf" <<-END
+				[Global]
+				Name = irc.bench.test
+				Info = bench
+				Listen = 127.0.0.1
+				Ports = $port
+				ServerUID = irc
+				ServerGID = irc
+				[Limits]
+				MaxConnections = 0
+				MaxConnectionsIP = 0
+				MaxJoins = 0
+				MaxPenaltyTime = 0
+				PingTimeout = 3600
+				[Options]
+				DNS = no
+				Ident = no
+				PAM = no
+				[Operator]
+				Name = load
+				Password = load
+			END
+			ngircd -n -f "$dir/ngircd.conf" >"$dir/log" 2>&1 &
+			;;
+		mosquitto)
+			proto=mqtt
+			cat >"$dir/mosquitto.conf" <<-END
+				listener $port 127.0.0.1
+				allow_anonymous true
+				persistence false
+				set_tcp_nodelay true
+				sys_interval 0
+				log_type none
+				max_queued_messages 0
+			END
+			mosquitto -c "$dir/mosquitto.conf" >"$dir/log" 2>&1 &
+			;;
+		esac
+		pid=$!
+		for _ in $(seq 20); do
+			kill -0 $pid 2>/dev/null || break
+			curl -s --max-time 1 "telnet://127.0.0.1:$port" </dev/null >/dev/null 2>&1
+			[ $? -ne 7 ] && return 0
+			sleep 0.1
+		done
+		stop
+	done
+	echo "$1 does not start:" >&2
+	cat "$dir/log" >&2
+	return 1
+}
+
+# The median of each column of a file with one measurement a line.
+medians() {
+	awk '{ for (i = 1; i <= NF; i++) v[i, NR] = $i; n = NF }
+		END { for (c = 1; c <= n; c++) {
+			for (i = 1; i <= NR; i++) a[i] = v[c, i]
+			for (i = 1; i <= NR; i++) for (j = i + 1; j <= NR; j++) if (a[j] < a[i]) { t = a[i]; a[i] = a[j]; a[j] = t }
+			printf "%s%s", a[int((NR + 1) / 2)], c < n ? " " : "\n" } }' "$1"
+}
+
+# In turns, so that a neighbour's load hits all alike.
+each() {
+	rm -f "$dir"/result-*
+	for _ in $(seq "$rounds"); do
+		for server in msr-chat ngircd mosquitto; do
+			start $server || continue
+			# shellcheck disable=SC2086 # $2 is a list of arguments
+			"$load" "$1" $proto "$port" "$pid" $2 >>"$dir/result-$server" || echo "$server failed" >&2
+			stop
+		done
+	done
+}
+
+printf '%-30s %-10s %14s %16s\n' "flood, $size B, 4 x 32 in flight" server deliveries/s "CPU us/delivery"
+for receivers in 10 100 1000; do
+	each flood "$receivers 4 32 $size $seconds"
+	for server in msr-chat ngircd mosquitto; do
+		[ -s "$dir/result-$server" ] || continue
+		# shellcheck disable=SC2046 # two columns
+		printf '%-30s %-10s %14s %16s\n' "$receivers receivers" $server $(medians "$dir/result-$server")
+	done
+done
+
+printf '\n%-30s %-10s %8s %8s %8s %10s\n' "paced, 10,000 deliveries/s" server "p50 ms" "p99 ms" "p99.9 ms" "CPU us"
+for receivers in 10 100 1000; do
+	each paced "$receivers $((10000 / receivers)) $size $seconds"
+	for server in msr-chat ngircd mosquitto; do
+		[ -s "$dir/result-$server" ] || continue
+		# shellcheck disable=SC2046 # four columns
+		printf '%-30s %-10s %8s %8s %8s %10s\n' "$receivers receivers" $server $(medians "$dir/result-$server")
+	done
+done
+
+megabytes=${CHAT_FILE_MB:-512}
+rm -f "$dir"/result-*
+for _ in $(seq "$rounds"); do
+	start msr-chat || exit 1
+	"$load" file "$port" "$pid" 10 "$megabytes" >>"$dir/result-chat"
+	stop
+	"$load" sendfile 10 "$megabytes" >>"$dir/result-sendfile"
+done
+printf '\n%-30s %10s %10s %14s\n' "file, $megabytes MiB to 10" "MB/s" "CPU s/GB" "peak RSS KiB"
+# shellcheck disable=SC2046,SC2183 # columns
+printf '%-30s %10s %10s %14s\n' msr-chat $(medians "$dir/result-chat")
+# shellcheck disable=SC2046,SC2183
+printf '%-30s %10s %10s\n' "sendfile(2) alone" $(medians "$dir/result-sendfile")

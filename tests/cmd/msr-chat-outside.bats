@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# What the chat server shows the world outside: health, metrics, and the bridge to a room of msr-ws.
+
+# shellcheck disable=SC2030,SC2031 # each test is a shell of its own
+
+load ../support/common
+
+setup() {
+	PORT=$(free_port)
+	HTTP=$(free_port)
+	WS=$(free_port)
+	ADDRESS=127.0.0.1:$PORT
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+teardown() {
+	stop_all
+}
+
+# A person in the room; what they hear goes to NAME.log, lines for them are written to NAME.in.
+person() {
+	mkfifo "$1.in"
+	start "$1" sh -c "exec $PYTHON $SUPPORT/room_person.py ws://127.0.0.1:$WS/lobby/$1 $1 <>$1.in"
+	wait_for 10 grep -q ready "$1.log"
+}
+
+bridge() {
+	mkdir -p storage
+	start ws msr-ws -p "$WS" -o /dev/null --storage storage
+	WS_PID=$PID
+	wait_for 10 is_healthy "$WS"
+	start server msr-chat server --address="$ADDRESS" --room "ws://127.0.0.1:$WS/lobby/chat" \
+		--storage storage --spool . "$@"
+	SERVER=$PID
+	wait_for 10 grep -q 'in the room' server.log
+}
+
+@test "health and metrics" {
+	start server msr-chat server --address="$ADDRESS" --metrics-port "$HTTP"
+	SERVER=$PID
+	wait_for 10 is_healthy "$HTTP"
+	printf 'a\nb\n' | msr-chat client -a "$ADDRESS" -u ann
+	curl -sf "http://127.0.0.1:$HTTP/metrics" >metrics
+	grep -q '^msr_chat_messages_total 2$' metrics
+	grep -q '^msr_chat_logins_total 1$' metrics
+	grep -q '^process_resident_memory_bytes ' metrics
+	kill "$SERVER"
+	wait_gone "$SERVER" 5
+	ended_well "$SERVER"
+}
+
+@test "text passes both ways, privately too" {
+	bridge
+	person eve
+	start bob sh -c "exec msr-chat client -a $ADDRESS -u bob --wait 60s </dev/null"
+	wait_for 10 grep -q '"user":"bob"' server.log
+	echo 'from the web' >eve.in
+	wait_for 10 grep -q '<eve@web> from the web$' bob.log
+	echo '@bob psst' >eve.in
+	wait_for 10 grep -q '\[eve@web > bob\] psst$' bob.log
+	printf 'from the terminal\n/msg eve@web only you\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 grep -q 'only you' eve.log
+	[ "$(jq -r 'select(.text == "from the terminal") | .from' eve.log)" = ann ]
+	[ "$(jq -r 'select(.text == "only you") | .to' eve.log)" = eve ]
+	echo '@nobody hi' >eve.in
+	wait_for 10 grep -q 'nobody in the chat has the name nobody' eve.log
+	run msr-chat client -a "$ADDRESS" -u ann <<<'/msg unheard@web hi'
+	[ "$status" -eq 1 ]
+	run msr-chat client -a "$ADDRESS" -u eve@web <<<'I am eve'
+	[ "$status" -eq 1 ]
+}
+
+@test "files of the chat appear in the room as links" {
+	bridge
+	person eve
+	head -c 100000 /dev/urandom >'big file.bin'
+	echo small >small.txt
+	printf '/file big file.bin\n/file small.txt\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 grep -q 'small.txt' eve.log
+	url=$(jq -r 'select(.text == "big file.bin") | .url' eve.log)
+	curl -sf "http://127.0.0.1:$WS$url" | cmp - 'big file.bin'
+	url=$(jq -r 'select(.text == "small.txt") | .url' eve.log)
+	[ "$(curl -sf "http://127.0.0.1:$WS$url")" = small ]
+}
+
+@test "the room may go and come back" {
+	bridge
+	kill -9 "$WS_PID"
+	wait_for 10 grep -q 'not in the room' server.log
+	start ws msr-ws -p "$WS" -o /dev/null
+	wait_for 10 is_healthy "$WS"
+	person eve
+	wait_for 20 sh -c "grep -c 'in the room ws' server.log | grep -q 3" # in, not in, in
+	msr-chat client -a "$ADDRESS" -u ann <<<'are you there'
+	wait_for 10 grep -q 'are you there' eve.log
+	kill "$SERVER"
+	wait_gone "$SERVER" 10
+	ended_well "$SERVER"
+}
