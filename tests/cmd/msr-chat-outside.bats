@@ -30,7 +30,7 @@ bridge() {
 	WS_PID=$PID
 	wait_for 10 is_healthy "$WS"
 	start server msr-chat server --address="$ADDRESS" --room "ws://127.0.0.1:$WS/lobby/chat" \
-		--storage storage --spool . "$@"
+		--storage storage --spool .
 	SERVER=$PID
 	wait_for 10 grep -q 'in the room' server.log
 }

@@ -113,6 +113,7 @@ def gigabyte(address, pid, size):
 
     def read(k):
         buf = bytearray(1 << 20)
+        readers[k].sock.settimeout(300)  # nothing comes before the upload is complete
         kind, hsize, _, csize = struct.unpack(">HHIQ", readers[k].exactly(16))
         readers[k].exactly(hsize)
         assert kind == FILE and csize == size
