@@ -297,17 +297,17 @@ static void msr_say(struct user *u, const char *text, size_t n)
 
 /* ---- irc: RFC 1459 ---- */
 
-static void put_line(struct user *u, const char *fmt, const char *a)
+static void put_text(struct user *u, const char *text)
 {
-	char line[512];
-	int n = snprintf(line, sizeof(line), fmt, a, a);
-
-	put(u, line, (size_t)n);
+	put(u, text, strlen(text));
 }
 
 static void irc_hello(struct user *u)
 {
-	put_line(u, "NICK %s\r\nUSER %s 0 * :x\r\n", u->name);
+	char line[64];
+
+	snprintf(line, sizeof(line), "NICK %s\r\nUSER %s 0 * :x\r\n", u->name, u->name);
+	put_text(u, line);
 }
 
 /* The command of a line, behind ":prefix ". */
@@ -327,10 +327,10 @@ static void irc_line(struct user *u, const char *line, const char *end)
 		if (text)
 			delivered(u, (const uint8_t *)text + 1, (size_t)(end - text - 1));
 	} else if (!memcmp(c, "PING", 4)) {
-		put_line(u, "PONG :x\r\n", "");
+		put_text(u, "PONG :x\r\n");
 	} else if (!memcmp(c, "001", 3)) {
 		/* Operators are not slowed down. */
-		put_line(u, "OPER load load\r\nJOIN #load\r\n", "");
+		put_text(u, "OPER load load\r\nJOIN #load\r\n");
 	} else if (!memcmp(c, "366", 3)) {
 		is_ready(u);
 	} else if (!memcmp(c, "ERROR", 5)) {
