@@ -19,7 +19,6 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-ulimit -n "$(ulimit -Hn)"
 
 start() {
 	build/bin/msr-sfu -p "$port" -e /dev/null --rtc-address 127.0.0.1 --max-users 2000 \
