@@ -22,7 +22,9 @@
 #include "web/http.h"
 #include "web/web.h"
 
-#define STOP_US 2000000 /* µs that replies and event streams get at the end */
+#define CONNECTIONS_MAX 10000	/* to the interface at once */
+#define SPARE_FDS	512	/* descriptors of neither connections nor media */
+#define STOP_US		2000000 /* µs that replies and event streams get at the end */
 
 static const char *address = "127.0.0.1", *public_ip, *rtc_address, *events_path;
 static const char *tls_cert, *tls_key;
@@ -160,7 +162,15 @@ static int start_web(struct daemon *d)
 {
 	static struct web_origins cors;
 	struct web_server *server;
-	struct web_opts o = {.loop = d->loop, .metrics = d->metrics, .trust_proxy = true};
+	size_t fds = file_raise_nofile();
+	/* A quarter is for the interface: media has ten and more of each PeerConnection. */
+	size_t connections = fds / 4 < CONNECTIONS_MAX ? fds / 4 : CONNECTIONS_MAX;
+	struct web_opts o = {.loop = d->loop,
+			     .metrics = d->metrics,
+			     .max_connections = connections,
+			     .other_fds =
+				 fds - connections > SPARE_FDS ? fds - connections - SPARE_FDS : 0,
+			     .trust_proxy = true};
 	int ret = web_new(&d->web, &o);
 
 	if (ret < 0)

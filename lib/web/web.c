@@ -73,17 +73,17 @@ void web_tick_start(struct web *w)
 /* ---- life ---- */
 
 /* libwebsockets sizes its tables by the limit, and refuses descriptors beyond. */
-static void limit_fds(size_t max_connections)
+static void limit_fds(size_t max_connections, size_t other)
 {
 	struct rlimit r;
-	size_t want = max_connections + OTHER_FDS;
+	size_t want = max_connections + OTHER_FDS + other;
 
 	file_raise_nofile();
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
 		return;
 	if (r.rlim_cur < want)
-		log_warn("only %llu of the %zu descriptors that %zu connections need; raise the "
-			 "limit (ulimit -n)",
+		log_warn("only %llu of the %zu descriptors that %zu connections and the rest "
+			 "need; raise the limit (ulimit -n)",
 			 (unsigned long long)r.rlim_cur, want, max_connections);
 	else
 		r.rlim_cur = want;
@@ -198,7 +198,7 @@ int web_new(struct web **wp, const struct web_opts *opts)
 	map_init(&w->peers);
 	loop_timer_init(&w->ticker, opts->loop, on_tick, w);
 	loop_timer_init(&w->close_timer, opts->loop, on_close_timeout, w);
-	limit_fds(w->opts.max_connections);
+	limit_fds(w->opts.max_connections, w->opts.other_fds);
 
 	lws_set_log_level(log_level() >= LOG_DEBUG ? LLL_ERR | LLL_WARN : 0, on_log);
 	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;

@@ -26,6 +26,7 @@ struct web_opts {
 	struct loop *loop;	 /* lent */
 	struct metrics *metrics; /* lent; NULL for none. lib/web lists its own there as msr_web_* */
 	size_t max_connections;	 /* open at once, over all servers; more are closed. 0: 10,000 */
+	size_t other_fds;	 /* descriptors that the program has besides: media, say */
 	size_t max_per_address;	 /* open at once from one peer address; 0: no bound */
 	bool trust_proxy;	 /* a peer on loopback names its client in X-Forwarded-For */
 	size_t max_held;	 /* bytes of partly received messages and web_hold() together, over
