@@ -27,7 +27,7 @@
 #define RECEIVERS_MAX 1000
 #define SAMPLES	      (1u << 20)
 #define FRAMES	      30 /* a second */
-#define SSRC	      1000
+#define SSRC	      1000u
 #define MARK	      24 /* bytes of payload that we look at: VP8, number, time */
 #define REPLY_MAX     (512u << 10)
 #define STEP_US	      10000000
