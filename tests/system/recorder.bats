@@ -50,7 +50,7 @@ tasks_are_right() {
 
 @test "the system: sessions side by side become files and tasks; nothing is left" {
 	supervise start
-	$parts send "$(url)" 20 3 --report report
+	$parts send "$(url)" 10 2 --report report
 	wait_for 20 all_finished
 	$parts check "$dir/storage" report
 	tasks_are_right
@@ -60,7 +60,7 @@ tasks_are_right() {
 
 @test "kill -9 of everything in turn, under load: each acknowledged part exactly once" {
 	supervise start
-	start load "$parts" send "$(url)" 8 10 --report report --patience 30
+	start load "$parts" send "$(url)" 6 8 --report report --patience 30
 	load=$PID
 	wait_for 5 curl -sf "http://127.0.0.1:$MSR_WS_PORT/health"
 	for name in msr-record msr-ws msr-taskscan msr-record supervisor msr-ws; do
@@ -77,9 +77,9 @@ tasks_are_right() {
 
 @test "stopped in order and started again under load, and single programs restarted" {
 	supervise start
-	start load "$parts" send "$(url)" 8 9 --report report --patience 30
+	start load "$parts" send "$(url)" 6 6 --report report --patience 30
 	load=$PID
-	wait_for 10 recording 8
+	wait_for 10 recording 6
 	supervise restart msr-ws
 	supervise restart msr-record
 	supervise stop
