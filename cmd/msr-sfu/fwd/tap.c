@@ -31,8 +31,10 @@ static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f
 	f->room_len = (uint8_t)strlen(ss->room);
 	f->session = ss->user;
 	f->session_len = (uint8_t)strlen(ss->user);
-	f->storage = SCREEN_NAME;
-	f->storage_len = ss->screen ? sizeof(SCREEN_NAME) - 1 : 0;
+	/* Named always, so that the end of one does not end the other; a user's own needs no
+	 * folder. */
+	f->storage = ss->screen ? SCREEN_NAME : ss->user;
+	f->storage_len = ss->screen ? sizeof(SCREEN_NAME) - 1 : f->session_len;
 	int ret = sink_put(s->sink, f, NULL);
 	if (ret < 0)
 		s->dropped++;
