@@ -52,6 +52,7 @@ struct loop {
 	struct loop_timer **heap;
 	int64_t n_timers, cap_timers;
 	struct mono timerfd_at; /* what timerfd is set to; 0 us is unset */
+	bool in_timers;		/* timer handlers are being called */
 
 	bool stopped;
 	int result;
@@ -185,7 +186,7 @@ static void set_timerfd(struct loop *l)
 {
 	struct mono at = l->n_timers ? l->heap[0]->at : (struct mono){0};
 
-	if (!at.us || (l->timerfd_at.us && l->timerfd_at.us <= at.us))
+	if (l->in_timers || !at.us || (l->timerfd_at.us && l->timerfd_at.us <= at.us))
 		return;
 	if (at.us < 1)
 		at.us = 1;
@@ -246,12 +247,15 @@ static void on_timerfd(void *arg, int events)
 		return;
 	l->timerfd_at.us = 0;
 	struct mono now = mono_now();
+	/* Handlers arm timers by the dozen; one system call at the end does for all. */
+	l->in_timers = true;
 	/* A timer re-armed for the past runs in the next turn: no timer starves the others. */
 	while (l->n_timers && l->heap[0]->at.us <= now.us) {
 		struct loop_timer *t = l->heap[0];
 		loop_timer_stop(t);
 		t->handler(t->arg);
 	}
+	l->in_timers = false;
 	set_timerfd(l);
 }
 

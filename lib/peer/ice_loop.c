@@ -6,7 +6,8 @@
 
 #include "loop/loop.h"
 
-#define FDS_MAX 64 /* descriptors of an agent: two for each address, and TCP connections */
+#define GRID_US 10000 /* timers of libnice need no finer time: it paces checks by 20 ms */
+#define FDS_MAX 64    /* descriptors of an agent: two for each address, and TCP connections */
 
 struct watch {
 	struct ice_loop *g;
@@ -161,6 +162,14 @@ static void set_watches(struct ice_loop *g, GPollFD *fds, int n)
 			watch_fd(g, &fds[i]);
 }
 
+/* Timers of a thousand agents fire together, a hundred times a second at most. */
+static struct mono on_grid(int timeout_ms)
+{
+	int64_t at_us = mono_now().us + (int64_t)timeout_ms * 1000;
+
+	return (struct mono){(at_us + GRID_US - 1) / GRID_US * GRID_US};
+}
+
 void ice_loop_changed(struct ice_loop *g)
 {
 	GPollFD fds[2 * FDS_MAX];
@@ -179,7 +188,7 @@ void ice_loop_changed(struct ice_loop *g)
 	if (ready || timeout == 0)
 		loop_timer_in_us(&g->timer, 0);
 	else if (timeout > 0)
-		loop_timer_in_us(&g->timer, (int64_t)timeout * 1000);
+		loop_timer_at(&g->timer, on_grid(timeout));
 	else
 		loop_timer_stop(&g->timer);
 }

@@ -342,6 +342,12 @@ static void on_ice_alive(void *arg)
 	((struct peer *)arg)->alive = mono_now();
 }
 
+/* On a grid, so that the clocks of many peers are one wake-up. */
+static struct mono next_look(void)
+{
+	return (struct mono){(mono_now().us / CLOCK_US + 1) * CLOCK_US};
+}
+
 static void on_clock(void *arg)
 {
 	struct peer *p = arg;
@@ -350,7 +356,7 @@ static void on_clock(void *arg)
 	if (p->have_remote && mono_diff_us(mono_now(), p->alive) > PEER_CONSENT_US)
 		end(p, p->state == PEER_CONNECTED ? PEER_END_CONSENT : PEER_END_ICE);
 	if (!p->closed && p->state != PEER_ENDED)
-		loop_timer_in_us(&p->clock, CLOCK_US);
+		loop_timer_at(&p->clock, next_look());
 }
 
 int peer_set_remote(struct peer *p, const struct peer_remote *r)
@@ -483,7 +489,7 @@ int peer_attach(struct peer *p, struct peer_io *io, const struct peer_handler *h
 	p->arg = arg;
 	p->alive = mono_now();
 	loop_timer_init(&p->clock, io->loop, on_clock, p);
-	int ret = loop_timer_in_us(&p->clock, CLOCK_US);
+	int ret = loop_timer_at(&p->clock, next_look());
 	return ret < 0 ? ret : ice_attach(p->ice, io->loop, &ice_handler, p);
 }
 
