@@ -117,14 +117,9 @@ int filter_main(int argc, char **argv)
 	char why[192];
 	int next, f;
 
-	switch (opt_parse(&program, argc, argv, &next)) {
-	case OPT_DONE:
-		return 0;
-	case OPT_USAGE:
-		return 2;
-	case OPT_OK:
-		break;
-	}
+	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
+	if (parsed != OPT_OK)
+		return (int)parsed;
 	/* Options may follow the chain, as people write them. */
 	const char *text = next < argc ? argv[next] : NULL;
 	if (text && next + 1 < argc) {

@@ -301,14 +301,9 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "filter"))
 		return filter_main(argc - 1, argv + 1);
 	workers = sysconf(_SC_NPROCESSORS_ONLN);
-	switch (opt_parse(&program, argc, argv, &next)) {
-	case OPT_DONE:
-		return 0;
-	case OPT_USAGE:
-		return 2;
-	case OPT_OK:
-		break;
-	}
+	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
+	if (parsed != OPT_OK)
+		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is not an option; there is one command, filter",
 				 argv[next]);

@@ -101,14 +101,9 @@ static int without_command(int argc, char **argv)
 	    "Looks at, filters, makes and replays streams of frames, and looks at rings.";
 	program.footer = footer;
 	program.opts = all;
-	switch (opt_parse(&program, argc, argv, &next)) {
-	case OPT_DONE:
-		return 0;
-	case OPT_USAGE:
-		return 2;
-	case OPT_OK:
-		break;
-	}
+	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
+	if (parsed != OPT_OK)
+		return (int)parsed;
 	return next < argc ? command_usage("no such command: '%s'", argv[next])
 			   : command_usage("which command?");
 }

@@ -109,14 +109,9 @@ static int check_options(int argc, char **argv)
 	static const char *const video[] = {"webm", "mkv", "mp4", NULL};
 	int next;
 
-	switch (opt_parse(&program, argc, argv, &next)) {
-	case OPT_DONE:
-		return 0;
-	case OPT_USAGE:
-		return 2;
-	case OPT_OK:
-		break;
-	}
+	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
+	if (parsed != OPT_OK)
+		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is not expected; sources are given with -i",
 				 argv[next]);

@@ -237,14 +237,9 @@ int main(int argc, char **argv)
 	int next, ret;
 
 	threads = sysconf(_SC_NPROCESSORS_ONLN);
-	switch (opt_parse(&program, argc, argv, &next)) {
-	case OPT_DONE:
-		return 0;
-	case OPT_USAGE:
-		return 2;
-	case OPT_OK:
-		break;
-	}
+	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
+	if (parsed != OPT_OK)
+		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is not an option", argv[next]);
 	if (min_port > max_port)

@@ -346,14 +346,9 @@ int main(int argc, char **argv)
 	struct program p = {.dirs = {.storage_fd = -1, .tasks_fd = -1}};
 	int next, ret;
 
-	switch (opt_parse(&program, argc, argv, &next)) {
-	case OPT_DONE:
-		return 0;
-	case OPT_USAGE:
-		return 2;
-	case OPT_OK:
-		break;
-	}
+	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
+	if (parsed != OPT_OK)
+		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "no operands: '%s'", argv[next]);
 	for (size_t i = 0; i < again.n; i++)

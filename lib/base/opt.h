@@ -45,10 +45,11 @@ struct opt_program {
 	const struct opt *opts;
 };
 
+/* What is not OPT_OK is the exit status that main returns. */
 enum opt_result {
-	OPT_OK,	   /* go on; *next is the first operand in argv */
-	OPT_DONE,  /* --help or --version was printed: exit 0 */
-	OPT_USAGE, /* an error was printed: exit 2 */
+	OPT_OK = -1,   /* go on; *next is the first operand in argv */
+	OPT_DONE = 0,  /* --help or --version was printed */
+	OPT_USAGE = 2, /* an error was printed */
 };
 
 /*

@@ -200,14 +200,9 @@ int client_main(int argc, char **argv)
 
 	set.color = terminal && !getenv("NO_COLOR");
 	set.reconnect = terminal;
-	switch (opt_parse(&program, argc, argv, &next)) {
-	case OPT_USAGE:
-		return 2;
-	case OPT_DONE:
-		return 0;
-	case OPT_OK:
-		break;
-	}
+	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
+	if (parsed != OPT_OK)
+		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is too much", argv[next]);
 	int ret = take_username(c);

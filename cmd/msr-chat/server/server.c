@@ -366,14 +366,9 @@ int server_main(int argc, char **argv)
 	struct server s = {0};
 	int next;
 
-	switch (opt_parse(&program, argc, argv, &next)) {
-	case OPT_USAGE:
-		return 2;
-	case OPT_DONE:
-		return 0;
-	case OPT_OK:
-		break;
-	}
+	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
+	if (parsed != OPT_OK)
+		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is too much", argv[next]);
 	if (!set.tls_cert != !set.tls_key)
