@@ -69,6 +69,10 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
+# A line a step; V=1 shows the whole commands.
+Q   := $(if $(V),,@)
+say  = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n' $(1) $(2))
+
 # ---- what there is ----
 
 PROGRAMS := $(sort $(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)))
@@ -80,7 +84,7 @@ closure   = $(sort $(1) $(foreach r,$(1),$(call closure,$(uses_$(r)))))
 archives  = $(patsubst %,$(BUILD)/lib/lib%.a,$(foreach r,$(call closure,$(1)),$(if $(sources_$(r)),$(r))))
 packages  = $(sort $(2) $(foreach r,$(call closure,$(1)),$(pkgs_$(r))))
 pkg_libs  = $(if $(1),$(shell pkg-config --libs $(1)))
-link      = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+link      = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
 	    -Wl,--end-group $(call pkg_libs,$(1)) -lm
 
 $(foreach r,$(ROOMS),$(eval sources_$(r) := $(call sources,lib/$(r))))
@@ -91,19 +95,22 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(foreach r,$(ROOMS),$(if $(sou
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
 
 define room
 $(BUILD)/lib/lib$(1).a: $$(call objects,$$(sources_$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcs $$@ $$^
+	$$(call say,AR,$$@)
+	$(Q)$(AR) rcs $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call room,$(r))))
 
 define program
 $(BUILD)/bin/$(1): $$(call objects,$$(call sources,cmd/$(1))) $$(call archives,$$(rooms_$(1)))
 	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
 	$$(call link,$$(call packages,$$(rooms_$(1)),$$(pkgs_$(1))))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
@@ -133,6 +140,7 @@ define test_program # source, binary, object with main(), further link flags
 $(2): $$(call objects,$(1)) $(3) $$(call own_objs,$$(call owner,$(1))) \
 		$$(call archives,$$(call own_rooms,$$(call owner,$(1))))
 	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
 	$$(call link,$$(call packages,$$(call own_rooms,$$(call owner,$(1))),$$(pkgs_$$(call owner,$(1))))) $(4)
 endef
 $(foreach t,$(UNIT),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD)/tests/%,$(t)),\
@@ -150,6 +158,7 @@ pkgs_bench_ws_sink = libwebsockets
 define bench_program
 $(BUILD)/tests/bench/$(1): $$(call objects,tests/bench/$(1).c) $$(call archives,$$(call bench_rooms,tests/bench/$(1).c))
 	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
 	$$(call link,$$(call packages,$$(call bench_rooms,tests/bench/$(1).c),$$(pkgs_bench_$(1))))
 endef
 $(foreach b,$(BENCH),$(eval $(call bench_program,$(notdir $(basename $(b))))))
