@@ -217,7 +217,8 @@ for (const name of BROWSERS.filter(Boolean)) {
 				t.diagnostic(`beep minus flash: ${median(got.offsets)} s, as recorded ${median(truth.offsets)} s`);
 				assert.ok(got.offsets.length >= RECORD_S - 2, "the flashes are there");
 				near(got.frames, truth.frames, 1, "frames");
-				near(median(got.offsets), 0, SYNC_OFF_S, "sound and picture");
+				// Against what the browser recorded: a starved one is out of sync by itself.
+				near(median(got.offsets), median(truth.offsets), SYNC_OFF_S, "sound and picture");
 			});
 			await t.test("the broken network lost nothing", async () =>
 				sameTime(broken, saidBroken, await finished(saidBroken.session, "mp3")));

@@ -57,6 +57,8 @@ export async function freePort() {
 	}
 }
 
+const STOP_MS = 60000; // an orderly stop finishes recordings: msr-supervise allows it 20 s a stage
+
 /* Starts a program; `log()` is what it has written. Ends with SIGTERM, later with SIGKILL. */
 export function start(t, command, args, options = {}) {
 	const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
@@ -67,7 +69,7 @@ export function start(t, command, args, options = {}) {
 	const program = { child, ended, log: () => Buffer.concat(chunks).toString() };
 	program.stop = async () => {
 		child.kill("SIGTERM");
-		const late = setTimeout(() => child.kill("SIGKILL"), 15000);
+		const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
 		const how = await ended;
 		clearTimeout(late);
 		return how;
