@@ -146,13 +146,17 @@ static void note_gap(struct recording *rec, enum stream stream, uint64_t part, u
 	struct journal_state *st = &rec->state;
 	struct recorder *r = rec->recorder;
 	struct event ev;
+	int64_t at_us;
 
+	/* Times are the peer's as well. */
+	if (__builtin_sub_overflow(f->time_us, recording_start_us(rec), &at_us))
+		at_us = 0;
 	if (st->n_gaps < JOURNAL_GAPS)
 		st->gaps[st->n_gaps] = (struct journal_gap){
 		    .stream = (uint8_t)stream,
 		    .part = part,
 		    .missing = missing,
-		    .at_us = f->time_us - recording_start_us(rec),
+		    .at_us = at_us,
 		};
 	st->n_gaps++;
 	/* Numbers are the peer's: sums stay within their types whatever it says. */

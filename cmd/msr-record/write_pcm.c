@@ -14,12 +14,15 @@
 #define HEADER_EVERY_US 1000000
 /* How far silence may bring the recording ahead of the clock: peers invent part numbers. */
 #define AHEAD_US 10000000
+/* And how much there is in all, because they invent times as well: files would become too large. */
+#define SILENCE_MAX_US 3600000000
 
 struct pcm {
 	struct writer w;
 	uint8_t header[PCM_HEADER_MAX];
 	int header_len;
 	unsigned frame_bytes; /* one sample of each channel */
+	int64_t silence_us;   /* filled in since it was opened */
 	uint64_t said;	      /* bytes of samples that the header in the file tells */
 	struct mono said_at;
 };
@@ -70,12 +73,24 @@ static int64_t play_us(const struct pcm *p, uint64_t bytes)
 	return (int64_t)((double)bytes / p->frame_bytes / p->w.state->rate * 1e6);
 }
 
+/* How long a silence before `next` may be. */
+static int64_t silence_room_us(const struct pcm *p, const struct frame *next)
+{
+	int64_t left_us = SILENCE_MAX_US - p->silence_us;
+	int64_t room_us;
+
+	if (__builtin_sub_overflow(next->time_us, p->w.state->first_us, &room_us) ||
+	    __builtin_add_overflow(room_us, AHEAD_US - play_us(p, samples_of(p)), &room_us))
+		return 0;
+	return room_us < left_us ? room_us : left_us;
+}
+
 static int pcm_gap(struct writer *w, uint64_t missing, const struct frame *next)
 {
 	struct pcm *p = pcm_of(w);
 	uint64_t each = w->state->chunk_bytes ? w->state->chunk_bytes : next->body_len;
 	uint64_t bytes;
-	int64_t room_us = next->time_us - w->state->first_us - play_us(p, samples_of(p)) + AHEAD_US;
+	int64_t room_us = silence_room_us(p, next);
 
 	if (room_us <= 0)
 		return 0;
@@ -83,7 +98,10 @@ static int pcm_gap(struct writer *w, uint64_t missing, const struct frame *next)
 	if (__builtin_mul_overflow(missing, each, &bytes) || bytes > room)
 		bytes = room;
 	bytes -= bytes % p->frame_bytes;
-	return part_fill(&w->part, w->state->codec == CODEC_U8 ? 0x80 : 0, bytes);
+	int ret = part_fill(&w->part, w->state->codec == CODEC_U8 ? 0x80 : 0, bytes);
+	if (!ret)
+		p->silence_us += play_us(p, bytes);
+	return ret;
 }
 
 static int pcm_put(struct writer *w, const struct frame *f)

@@ -195,6 +195,16 @@ count_events() {
 	[ "$(jq '.duration < 12' st/s1.json)" = true ]
 }
 
+@test "invented times and part numbers together make no file too large for the disk" {
+	record --audio wav -- codec=s16le rate=8000 channels=1 size=16000 time=0 @"$MEDIA/a.s16le":0 \
+		time=9000000000000000000 part=1000000000000000000 @"$MEDIA/a.s16le":1 \
+		session=s2 time=-9000000000000000000 part=0 @"$MEDIA/a.s16le":0 \
+		time=9000000000000000000 part=1000000000000000000 @"$MEDIA/a.s16le":1 close
+	[ "$(jq '.duration <= 3602' st/s1.json)" = true ]
+	[ "$(jq '.duration <= 3602' st/s2.json)" = true ]
+	[ "$(count_events disk-full)" = 0 ]
+}
+
 @test "missing parts of a container leave the length right" {
 	record -- codec=webm size=2000 @"$MEDIA/a.webm":0,1,2,3,4,8,9,10,11,12,13,14,15,16,17,18,19,20 close
 	jq .duration st/s1.json | near 3 0.3
