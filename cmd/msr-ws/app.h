@@ -30,6 +30,7 @@ struct library;
 struct sink;
 struct web;
 
+#define PART_MAX       ((uint64_t)1 << 53)	  /* as far as JSON numbers are exact */
 #define BODY_ARRAY_MAX (1u << 20)		  /* bytes of a body written as an array */
 #define TEXT_MAX       (256u << 10)		  /* bytes of room text */
 #define MESSAGE_MAX    ((22u << 20) + (1u << 19)) /* 16 MiB in base64, and the JSON around */

@@ -145,6 +145,10 @@ static void take_records(struct client *c, const uint8_t *data, size_t len)
 				     &f.part);
 			continue;
 		}
+		if (f.part > PART_MAX) {
+			client_error(c, "bad_part", "part is at most 2 to the power of 53", NULL);
+			continue;
+		}
 		f.flags &= FRAME_KEY | FRAME_LAST;
 		take_frame(c, &f);
 	}

@@ -14,8 +14,7 @@
 #include "base/id.h"
 #include "frame/frame.h"
 
-#define DEPTH_MAX 32		      /* of nested values */
-#define PART_MAX  ((uint64_t)1 << 53) /* as far as JSON numbers are exact */
+#define DEPTH_MAX 32 /* of nested values */
 
 struct reader {
 	char *p, *end;

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app.h"
 #include "frame/frame.h"
 
 #define RATE_MAX     768000
 #define CHANNELS_MAX 32
-#define PART_MAX     ((uint64_t)1 << 53) /* as far as JSON numbers are exact */
 
 const char *const query_names[] = {"media", "codec", "rate",   "channels", "storage",
 				   "part",  "ack",   "resume", NULL};

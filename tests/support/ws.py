@@ -239,6 +239,7 @@ async def errors():
         (bytes(damaged), "bad_frame"),
         (b"MSRF and then nothing", "bad_frame"),
         (msr.record(5, "room", "s1", body=b"x"), "bad_frame"),
+        (msr.record(3, "room", "s1", part=2**64 - 1, body=b"x"), "bad_part"),
     ]
     async with connect("/room/s1?media=audio") as ws, connect("/room/s2?media=audio") as other:
         for message, code in faults:
