@@ -279,6 +279,10 @@ time.sleep(1000)"
 	[ "$status" -eq 2 ]
 	run supervise status extra
 	[ "$status" -eq 2 ]
+	# As from -d "$UNSET": / would be filled.
+	run msr-supervise start -d ''
+	[ "$status" -eq 2 ]
+	[[ $output == *"wants a folder"* ]]
 	run supervise status
 	[ "$status" -eq 1 ]
 	[[ $output == *"there is no '$dir'"* ]]
