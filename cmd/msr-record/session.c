@@ -34,6 +34,7 @@ struct session {
 	struct mono last; /* when its last frame came */
 	uint32_t source;  /* where that was from */
 	bool orphan;	  /* its producer may be gone: --idle applies */
+	bool crowded;	  /* it has been said that it has too many storage ids */
 };
 
 /* ---- finding and making ---- */
@@ -137,18 +138,33 @@ static bool see_all(struct target *t, const struct journal_state *st)
 
 /* ---- refusing ---- */
 
-static void refuse(struct recorder *r, struct session *s, struct target *t, const char *why)
+static void announce(struct recorder *r, const struct session *s, const char *storage,
+		     const char *why)
 {
 	struct event ev;
 
-	t->refused = true;
 	metric_add(&r->n.refused, 1);
 	log_error("not recording room %s session %s: %s", s->room, s->id, why);
 	event_start(&ev, r->events, "refused", s->room, s->id);
-	if (*t->storage)
-		json_str(&ev.json, "storage", t->storage);
+	if (*storage)
+		json_str(&ev.json, "storage", storage);
 	json_str(&ev.json, "reason", why);
 	event_send(&ev, r->events);
+}
+
+static void refuse(struct recorder *r, struct session *s, struct target *t, const char *why)
+{
+	t->refused = true;
+	announce(r, s, t->storage, why);
+}
+
+/* A frame for a storage id beyond the bound: dropped, which is said once. */
+static void refuse_crowd(struct recorder *r, struct session *s, const char *storage)
+{
+	metric_add(&r->n.dropped, 1);
+	if (!s->crowded)
+		announce(r, s, storage, "too many storage ids in one session");
+	s->crowded = true;
 }
 
 /* Errors that pass when somebody makes room, and until then stop everything. */
@@ -323,8 +339,10 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
 	if (!s)
 		return -ENOMEM;
 	if (!t) {
-		metric_add(&r->n.dropped, 1);
-		return s->n_targets >= TARGETS_MAX ? 0 : -ENOMEM;
+		if (s->n_targets < TARGETS_MAX)
+			return -ENOMEM;
+		refuse_crowd(r, s, storage);
+		return 0;
 	}
 	if (from->ring_id && from->pos <= seen(t, from->ring_id)) {
 		metric_add(&r->n.replayed, 1);

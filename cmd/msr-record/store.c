@@ -109,6 +109,18 @@ static void number_stem(struct store_name *n, const char *session, unsigned numb
 		snprintf(n->stem, sizeof(n->stem), "%.*s~%u", ID_MAX, session, number);
 }
 
+/* Links are refused: nobody looks behind them for what a crash left, nor for what is finished. */
+static int make_folder(struct store *s, const char *folder)
+{
+	struct stat st;
+
+	if (mkdirat(s->dirfd, folder, 0777) == 0)
+		return 0;
+	if (errno != EEXIST || fstatat(s->dirfd, folder, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
 int store_reserve(struct store *s, const struct journal_head *h, struct journal_state *st,
 		  struct store_name *name, int *fd)
 {
@@ -117,8 +129,9 @@ int store_reserve(struct store *s, const struct journal_head *h, struct journal_
 	name->folder[0] = '\0';
 	if (*h->storage && strcmp(h->storage, h->session) != 0) {
 		snprintf(name->folder, sizeof(name->folder), "%s", h->storage);
-		if (mkdirat(s->dirfd, name->folder, 0777) < 0 && errno != EEXIST)
-			return -errno;
+		int ret = make_folder(s, name->folder);
+		if (ret)
+			return ret;
 	}
 	for (unsigned i = 1; i <= NAMES_MAX; i++) {
 		number_stem(name, h->session, i);

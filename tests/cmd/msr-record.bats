@@ -168,6 +168,27 @@ count_events() {
 	[ "$(count_events refused)" = 1 ]
 }
 
+@test "a storage id that is a link or a file in the storage is refused" {
+	mkdir st elsewhere
+	ln -s ../elsewhere st/link
+	echo >st/file
+	record --no-pictures -- codec=s16le rate=48000 channels=2 storage=link @"$MEDIA/a.s16le":0 storage=file @"$MEDIA/a.s16le":1 \
+		storage=fine @"$MEDIA/a.s16le":2 close
+	[ -z "$(ls -A elsewhere)" ]
+	[ "$(count_events refused)" = 2 ]
+	[ -e st/fine/s1.mp3 ]
+}
+
+@test "a session has at most 64 storage ids; that the others are dropped is said once" {
+	local words=() i
+	for i in {1..70}; do
+		words+=("storage=x$i" part=0 "@$MEDIA/a.webm:0")
+	done
+	record --no-pictures --finishers 4 -- codec=webm size=1000000 "${words[@]}" close
+	[ "$(count_events refused)" = 1 ]
+	[ "$(find st -name s1.json | wc -l)" = 64 ]
+}
+
 @test "ids that would leave the storage never reach it" {
 	mkdir inside
 	cd inside
