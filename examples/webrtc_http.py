@@ -1,0 +1,96 @@
+"""What whip-publish and whep-play share: a WebRTC session that one POST starts and a DELETE ends
+(RFC 9725). Needs python3-aiortc."""
+import asyncio
+import signal
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+CONNECT_S = 15  # for ICE and DTLS together
+
+
+class Problem(Exception):
+    """Something to tell the user in one line."""
+
+
+def request(method, url, body=None):
+    """Status, headers and text of the reply, whatever the status."""
+    req = urllib.request.Request(url, body and body.encode(), method=method)
+    if body:
+        req.add_header("Content-Type", "application/sdp")
+    try:
+        with urllib.request.urlopen(req, timeout=10) as r:
+            return r.status, r.headers, r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.headers, e.read().decode(errors="replace")
+    except (OSError, ValueError) as e:
+        raise Problem(f"{url}: {getattr(e, 'reason', e)}; is the server running there?") from e
+
+
+class Session:
+    """One peer connection. Fill self.pc, then start(); async with ends it, also at Ctrl-C."""
+
+    def __init__(self, url):
+        # Without servers in the configuration aiortc asks a STUN server of its own choice.
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.url, self.location = url, None
+        self.connected, self.over = asyncio.Event(), asyncio.Event()
+        self.failed = False
+        self.pc.on("connectionstatechange", self.state_changed)
+
+    def state_changed(self):
+        if self.pc.connectionState == "connected":
+            self.connected.set()
+        elif self.pc.connectionState in ("failed", "closed"):
+            # Closed by the server, or lost; by ourselves only after over.
+            self.failed = not self.over.is_set()
+            self.over.set()
+
+    async def start(self):
+        """True when media can flow; False when interrupted, or when the server says "not yet"."""
+        if not self.pc.localDescription:
+            await self.pc.setLocalDescription(await self.pc.createOffer())
+        status, headers, text = await asyncio.to_thread(
+            request, "POST", self.url, self.pc.localDescription.sdp)
+        if status == 404 and headers["Retry-After"]:
+            return False
+        if status != 201 or not headers["Location"]:
+            raise Problem(f"{self.url}: status {status}, {text.strip()}")
+        self.location = urllib.parse.urljoin(self.url, headers["Location"])
+        await self.pc.setRemoteDescription(RTCSessionDescription(text, "answer"))
+        waits = [asyncio.ensure_future(e.wait()) for e in (self.connected, self.over)]
+        await asyncio.wait(waits, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not self.connected.is_set() and not self.over.is_set():
+            raise Problem("no path for media: are the server's media ports (--rtc-min-port ...) open?")
+        return self.connected.is_set()
+
+    async def __aenter__(self):
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.over.set)
+        return self
+
+    async def __aexit__(self, *_):
+        self.over.set()
+        try:
+            if self.location:
+                await asyncio.to_thread(request, "DELETE", self.location)
+        finally:
+            await self.pc.close()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(main):
+    """Runs main(), turns a Problem into a line and the exit status."""
+    try:
+        asyncio.run(main)
+    except Problem as e:
+        sys.exit(f"{sys.argv[0].rpartition('/')[2]}: {e}")
