@@ -14,7 +14,12 @@
 #define POSTER_WIDTH  "1280"
 #define POSTER_AT     1.0	  /* seconds: the first picture is often black */
 #define OFFSET_MAX_US 86400000000 /* between streams; more is a wrong clock */
-#define PIXELS_MAX    "67108864"  /* larger pictures are not decoded */
+/* A result is no longer than its parts took to come, and than sound of so few bytes a second plays.
+ */
+#define SPAN_MAX_US (30 * OFFSET_MAX_US)
+#define BYTES_A_S   50
+#define SPARE_S	    3600
+#define PIXELS_MAX  "67108864" /* larger pictures are not decoded */
 
 /* Demuxers that data of unknown type may be given to: no playlists, no scripts, no devices. */
 #define UNKNOWN_FORMATS "matroska,webm,ogg,wav,mp3,aac,flac,mov,mp4,amr,w64,aiff,au,ivf,mpegts"
@@ -238,6 +243,30 @@ static void add_container(struct args *a, const char *ext, const char *out)
 	args_add(a, "file:%s", out);
 }
 
+/*
+ * Bounds the silence between times that peers invent: hours of it for each few bytes would fill the
+ * disk. Streams that are copied grow by none.
+ */
+static void add_bound(struct args *a, const struct input in[STREAMS])
+{
+	int64_t first_us = INT64_MAX, last_us = INT64_MIN, span_us;
+	uint64_t seconds = SPARE_S;
+
+	for (int i = 0; i < STREAMS; i++) {
+		if (!in[i].path)
+			continue;
+		seconds += in[i].bytes / BYTES_A_S;
+		first_us = in[i].first_us < first_us ? in[i].first_us : first_us;
+		last_us = in[i].last_us > last_us ? in[i].last_us : last_us;
+	}
+	if (__builtin_sub_overflow(last_us, first_us, &span_us) || span_us > SPAN_MAX_US)
+		span_us = SPAN_MAX_US;
+	if (span_us > 0)
+		seconds += (uint64_t)span_us / 1000000;
+	ADD(a, "-t");
+	args_add(a, "%llu", (unsigned long long)seconds);
+}
+
 void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct plan *plan,
 		    const char *out)
 {
@@ -267,6 +296,8 @@ void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct
 		ADD(a, "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt",
 		    "yuv420p", "-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2");
 	add_audio(a, in, plan);
+	if (!plan->copy_audio && count(in, false))
+		add_bound(a, in);
 	ADD(a, "-map_metadata", "-1");
 	add_container(a, plan->ext, out);
 }

@@ -33,6 +33,8 @@ struct input {
 	const char *path; /* absolute; NULL: there is none */
 	int codec;	  /* enum frame_codec as sniffed */
 	int64_t first_us; /* time of its first part */
+	int64_t last_us;  /* and of its last */
+	uint64_t bytes;
 	struct probe probe;
 };
 

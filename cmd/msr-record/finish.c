@@ -88,7 +88,8 @@ static int start_probe(struct job *j, struct args *a)
 	const struct journal_stream *s = &j->rec->state.streams[j->step];
 	char suffix[32];
 
-	*in = (struct input){.codec = s->codec, .first_us = s->first_us};
+	*in = (struct input){
+	    .codec = s->codec, .first_us = s->first_us, .last_us = s->last_us, .bytes = s->bytes};
 	if (!s->present || !s->bytes)
 		return 1;
 	snprintf(suffix, sizeof(suffix), ".%s.part", stream_names[j->step]);

@@ -226,6 +226,23 @@ count_events() {
 	[ "$(count_events disk-full)" = 0 ]
 }
 
+@test "a container that jumps ahead by half a day again and again becomes no days of silence" {
+	ffmpeg -v error -f lavfi -i sine=440:r=48000:d=1 -c:a libopus -output_ts_offset 40000 -f webm later.webm
+	# Clusters of one file behind those of another, each 40,000 s after the one before.
+	$PYTHON - "$MEDIA/a.webm" later.webm >jumps.webm <<-'EOF'
+		import sys
+		first, later = (open(name, "rb").read() for name in sys.argv[1:])
+		cluster = later[later.find(b"\x1f\x43\xb6\x75"):].partition(b"\x1c\x53\xbb\x6b")[0]
+		at = cluster.find(b"\xe7") + 2
+		n = cluster[at - 1] & 0x7f
+		time = int.from_bytes(cluster[at:at + n], "big")
+		jumps = (cluster[:at] + (time * i).to_bytes(n, "big") + cluster[at + n:] for i in range(1, 4))
+		sys.stdout.buffer.write(first + b"".join(jumps))
+	EOF
+	record --no-pictures -- codec=webm size=1000000 @jumps.webm close
+	[ "$(jq '.duration < 8000' st/s1.json)" = true ]
+}
+
 @test "missing parts of a container leave the length right" {
 	record -- codec=webm size=2000 @"$MEDIA/a.webm":0,1,2,3,4,8,9,10,11,12,13,14,15,16,17,18,19,20 close
 	jq .duration st/s1.json | near 3 0.3
