@@ -21,8 +21,9 @@ teardown() {
 	stop_all
 }
 
+# A server that a test has just ended may still be going: try until a new one takes its place.
 screen() {
-	tmux -S "$SOCKET" -f /dev/null new-session -d -x 80 -y 24 "$1; echo 'status '\$?; sleep 60" 3>&-
+	wait_for 5 tmux -S "$SOCKET" -f /dev/null new-session -d -x 80 -y 24 "$1; echo 'status '\$?; sleep 60" 3>&-
 }
 
 type_keys() {

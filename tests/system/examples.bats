@@ -44,6 +44,7 @@ there() {
 	wait_for 5 grep -q "connecting again" client.log
 	client=$PID
 	start ws msr-ws -p "$port" -o out.frames
+	wait_for 10 is_healthy "$port"
 	ended_well "$client"
 	kill "$PID"
 	ended_well "$PID"
