@@ -14,6 +14,7 @@ setup() {
 
 teardown() {
 	supervise stop >/dev/null 2>&1 || true
+	[ -z "${PIPELINE:-}" ] || kill -- "-$PIPELINE" 2>/dev/null || true
 	stop_all
 }
 
@@ -39,7 +40,8 @@ tasks_are_right() {
 }
 
 @test "a plain pipe: msr-ws -o - | msr-record -d storage -i -" {
-	start pipe bash -c "msr-ws -p $MSR_WS_PORT -o - | msr-record -d storage -i -"
+	start pipe setsid bash -c "msr-ws -p $MSR_WS_PORT -o - | msr-record -d storage -i -"
+	PIPELINE=$PID # a group of its own: the shell's death alone would leave both running
 	wait_for 5 is_healthy "$MSR_WS_PORT"
 	$parts send "$(url)" 5 2 --report report
 	finished() { [ "$(find storage -name '*.json' | wc -l)" = 5 ]; }
