@@ -1,6 +1,6 @@
 /*
  * A bare libwebsockets server that takes WebSocket messages and does nothing with them, as its
- * examples are written: what msr-ws is measured against. ws_sink PORT [echo]
+ * examples are written: what msr-ws is measured against. ws_sink PORT
  */
 #include <libwebsockets.h>
 #include <signal.h>
