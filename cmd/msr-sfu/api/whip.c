@@ -67,11 +67,6 @@ static int publish(struct room *r, struct web_req *req, struct user **u, struct 
 	return 0;
 }
 
-static void ignore(void *arg, const struct user *u)
-{
-	(void)arg, (void)u;
-}
-
 static void post_whip(void *arg, struct web_req *req)
 {
 	struct sfu *sfu = arg;
@@ -89,7 +84,7 @@ static void post_whip(void *arg, struct web_req *req)
 	}
 	buf_init(&answer, 0);
 	if (publish(r, req, &u, &answer, &f) == 0) {
-		offer_refresh_room(r, u, ignore, NULL);
+		offer_refresh_room(r, u, NULL, NULL);
 		reply_session(req, u->session, &answer);
 	} else {
 		reply_fail(req, &f);

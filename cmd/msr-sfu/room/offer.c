@@ -120,7 +120,7 @@ void offer_refresh_room(struct room *r, const struct user *except,
 {
 	map_each (n, &r->users) {
 		struct user *u = container_of(n, struct user, node);
-		if (u != except && offer_refresh(u))
+		if (u != except && offer_refresh(u) && made)
 			made(arg, u);
 	}
 }

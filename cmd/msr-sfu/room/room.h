@@ -181,7 +181,10 @@ void offer_track(struct user *u, struct track *t);
 void offer_untrack(struct user *u, struct track *t);
 /* Makes a new offer if there is a change and one may be made now; true when it did. */
 bool offer_refresh(struct user *u);
-/* The same for all users of a room but `except` (NULL: all); calls `made` for each new offer. */
+/*
+ * The same for all users of a room but `except` (NULL: all). Calls `made`, which may be NULL, for
+ * each new offer.
+ */
 void offer_refresh_room(struct room *r, const struct user *except,
 			void (*made)(void *arg, const struct user *u), void *arg);
 /* The offer that waits for an answer, or NULL. */

@@ -56,12 +56,6 @@ static void on_offer_timer(void *arg)
 	offer_refresh(arg);
 }
 
-/* For offer_refresh_room when nobody but the event streams needs to know. */
-static void no_offer_made(void *arg, const struct user *u)
-{
-	(void)arg, (void)u;
-}
-
 /* The part that every user has. */
 static int user_add(struct room *r, const char *id, struct user **up, struct fail *f)
 {
@@ -164,7 +158,7 @@ void user_free(struct user *u, const char *reason)
 	notify_user_event(r, "left", u, reason);
 	user_release(u);
 	if (!r->ending)
-		offer_refresh_room(r, NULL, no_offer_made, NULL);
+		offer_refresh_room(r, NULL, NULL, NULL);
 }
 
 void user_link_connected(struct user *u)
@@ -196,5 +190,5 @@ void user_link_ended(struct user *u, struct link *l, const char *reason)
 	link_free(u->pub);
 	u->pub = NULL;
 	notify_tracks(u);
-	offer_refresh_room(r, NULL, no_offer_made, NULL);
+	offer_refresh_room(r, NULL, NULL, NULL);
 }
