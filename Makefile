@@ -155,6 +155,7 @@ BENCH := $(wildcard tests/bench/*.c)
 BENCH_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH))
 bench_rooms = $(filter $(ROOMS),$(shell sed -n 's|^\#include "\([a-z]*\)/.*|\1|p' $(1) | sort -u))
 pkgs_bench_ws_sink = libwebsockets
+pkgs_bench_ws_echo = libwebsockets
 define bench_program
 $(BUILD)/tests/bench/$(1): $$(call objects,tests/bench/$(1).c) $$(call archives,$$(call bench_rooms,tests/bench/$(1).c))
 	@mkdir -p $$(@D)

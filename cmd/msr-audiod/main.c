@@ -6,10 +6,12 @@
  * The front process (this one) owns sockets and answers; workers own the sound.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -29,8 +31,11 @@
 #define STOP_TURNS    100    /* so one second in all */
 #define FDS_A_SESSION 1
 #define BATCH_WAIT_US \
-	250	   /* under load: a session has one job under way, so pauses bound its rate */
-#define FDS_OWN 64 /* descriptors besides the clients' */
+	250		/* under load: a session has one job under way, so pauses bound its rate */
+#define ROUND_US   250	/* longest wait for the workers' answers within a turn */
+#define ROUNDS_US  2000 /* and of all such rounds of a turn */
+#define KEEP_BYTES (32 << 20) /* of freed memory that stay the program's */
+#define FDS_OWN	   64	      /* descriptors besides the clients' */
 
 static const char *address = "127.0.0.1", *sink, *room = "audiod", *record = "output", *events_path;
 static const char *tls_cert, *tls_key;
@@ -121,11 +126,22 @@ static void on_stop(void *arg)
 
 /* ---- start ---- */
 
+/*
+ * Who sent more than a slice gets it processed now, round by round, instead of a slice a turn: the
+ * answers then leave the socket together, and what the client sends for them comes in together.
+ */
 static void on_turn(void *arg)
 {
 	struct daemon *d = arg;
 
 	pool_flush(d->pool);
+	if (sessions_backlog(d->sessions)) {
+		struct mono end = mono_add_us(mono_now(), ROUNDS_US);
+		while (pool_round(d->pool, ROUND_US) && sessions_backlog(d->sessions) &&
+		       mono_diff_us(end, mono_now()) > 0)
+			;
+		pool_flush(d->pool);
+	}
 	recorder_flush(d->recorder);
 }
 
@@ -276,6 +292,11 @@ static int check_options(void)
 static int serve(void)
 {
 	struct daemon d = {0};
+
+	/* Messages come and go in bursts: memory given back after each would be faulted in again.
+	 */
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
 	int ret = start(&d);
 
 	if (!ret)

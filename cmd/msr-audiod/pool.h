@@ -54,6 +54,11 @@ void seat_submit(struct seat *s, size_t len);
 
 /* Wakes the workers that have new jobs; call once a turn. */
 void pool_flush(struct pool *p);
+/*
+ * The same, and waits up to `us` for results, which may submit the next jobs. False when none came:
+ * for those who have more than a seat takes at once, between the turns of the loop.
+ */
+bool pool_round(struct pool *p, int64_t us);
 /* Jobs under way. */
 size_t pool_busy(const struct pool *p);
 

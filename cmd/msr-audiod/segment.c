@@ -78,6 +78,20 @@ static int open_rings(struct segment *s, const char *name, bool front)
 		       : ring_open(&s->out, out, front ? RING_CONSUMER : RING_PRODUCER, results);
 }
 
+int segment_renew_rings(struct segment *s, const char *name)
+{
+	char in[NAME_SIZE], out[NAME_SIZE];
+
+	ring_close(s->in);
+	ring_close(s->out);
+	s->in = s->out = NULL;
+	ring_name(in, name, "in");
+	ring_unlink(in);
+	ring_name(out, name, "out");
+	ring_unlink(out);
+	return open_rings(s, name, true);
+}
+
 int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t buffer)
 {
 	size_t size = head_size() + n_slots * slot_size(buffer);

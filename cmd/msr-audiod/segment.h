@@ -32,10 +32,12 @@ struct slot {
 	struct chain_spec chain;   /* front: before `session` is set */
 };
 
+#define JOB_LEAVE UINT32_MAX /* instead of a length: the session is over, close its chain */
+
 struct job {
 	uint64_t session, number; /* numbers count up from 1 within a session */
 	uint32_t slot;
-	uint32_t len; /* bytes in the input buffer */
+	uint32_t len; /* bytes in the input buffer, or JOB_LEAVE */
 };
 
 enum result_kind {
@@ -66,6 +68,8 @@ int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t
 /* Opens what segment_make made, on the worker's side. 0 or -errno. */
 int segment_join(struct segment *s, const char *name);
 void segment_done(struct segment *s);
+/* The front's: makes the rings anew, empty; who has the old ones open keeps those. 0 or -errno. */
+int segment_renew_rings(struct segment *s, const char *name);
 /* Removes all of it from the system. */
 void segment_unlink(const char *name);
 /* Removes what processes that are gone have left behind: names "audiod-PID-N". */

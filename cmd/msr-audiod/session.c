@@ -1,7 +1,8 @@
 /*
  * Sessions. A message that fits into one slice goes straight from the socket's buffer into the
- * seat's, and the answer straight back; longer ones, and those that come while a job is under way,
- * wait in a queue and are processed in place, slice by slice.
+ * seat's, and the answer straight back; longer ones, and all that comes while a job is under way,
+ * wait in a queue and are processed in place, slice by slice. Commands wait in the same queue, so
+ * that each is answered after the sound that came before it.
  */
 #include "session.h"
 
@@ -30,9 +31,10 @@
 
 struct message {
 	struct list link; /* in session.waiting */
-	size_t len, off;  /* off: how far it is processed */
+	enum ws_type type;
+	size_t len, off; /* off: how far it is processed */
 	bool failed;
-	uint8_t data[];
+	uint8_t data[]; /* `len` bytes and a NUL */
 };
 
 struct session {
@@ -46,9 +48,8 @@ struct session {
 	size_t job_len;	       /* of the job under way */
 	bool direct;	       /* that job is a whole message, and is not in `waiting` */
 	struct list waiting;   /* the first may be under way */
-	size_t waiting_bytes;
-	bool stopping;	   /* stop_audio_receiver came: when `waiting` is empty */
-	struct mono since; /* connected */
+	size_t waiting_bytes;  /* with what keeping them costs */
+	struct mono since;     /* connected */
 	uint64_t messages, bytes, errors;
 };
 
@@ -56,6 +57,7 @@ struct sessions {
 	struct sessions_opts opts;
 	struct pool *pool;
 	struct list all;
+	size_t n_backlog; /* sessions with something in `waiting` */
 	bool stopping;
 	metric_t n_sessions, n_receivers, n_messages, n_bytes, n_errors, n_slow;
 };
@@ -147,16 +149,40 @@ static void submit(struct session *s, const uint8_t *data, size_t len, bool dire
 	seat_submit(s->seat, len);
 }
 
+static bool is_busy(const struct session *s)
+{
+	return s->seat && seat_busy(s->seat);
+}
+
 static void leave(struct session *s)
 {
 	if (!s->seat)
 		return;
 	pool_leave(s->seat);
 	s->seat = NULL;
-	s->stopping = false;
 	record_close(s->record);
 	s->record = NULL;
 	metric_add(&s->all->n_receivers, -1);
+}
+
+static void keep(struct session *s, enum ws_type type, const uint8_t *data, size_t len)
+{
+	struct message *m = malloc(sizeof(*m) + len + 1);
+
+	if (!m) {
+		send_error(s, "processing_failed", "out of memory");
+		return;
+	}
+	*m = (struct message){.type = type, .len = len};
+	memcpy(m->data, data, len);
+	m->data[len] = '\0';
+	if (list_empty(&s->waiting))
+		s->all->n_backlog++;
+	list_init(&m->link);
+	list_push(&s->waiting, &m->link);
+	s->waiting_bytes += sizeof(*m) + len;
+	if (s->waiting_bytes > waiting_max(s))
+		ws_pause(s->ws);
 }
 
 static void drop_first(struct session *s)
@@ -164,33 +190,67 @@ static void drop_first(struct session *s)
 	struct message *m = container_of(list_first(&s->waiting), struct message, link);
 
 	list_remove(&m->link);
-	s->waiting_bytes -= m->len;
+	s->waiting_bytes -= sizeof(*m) + m->len;
+	if (list_empty(&s->waiting))
+		s->all->n_backlog--;
 	free(m);
 }
+
+/* Whether a message may be processed; otherwise the client is told why not. */
+static bool is_processable(struct session *s, size_t len)
+{
+	char text[96];
+
+	if (!s->seat) {
+		send_error(s, "not_started",
+			   "say {\"command\":\"start_audio_receiver\"} before sending sound");
+		return false;
+	}
+	size_t frame = chain_frame_bytes(&s->chain);
+	if (len % frame == 0)
+		return true;
+	snprintf(text, sizeof(text), "%zu bytes are not a whole number of samples of %zu", len,
+		 frame);
+	send_error(s, "bad_length", text);
+	return false;
+}
+
+/* The first of those that wait: one step. False when nothing more can be done now. */
+static bool go_on_sound(struct session *s, struct message *m)
+{
+	if (!m->off && !m->failed) {
+		m->failed = !is_processable(s, m->len);
+		if (!m->failed)
+			record_put(s->record, RECORD_INPUT, m->data, m->len);
+	}
+	if (m->failed)
+		return true;
+	size_t left = m->len - m->off, max = slice_max(s);
+	if (left) {
+		submit(s, m->data + m->off, left < max ? left : max, false);
+		return false;
+	}
+	record_put(s->record, RECORD_OUTPUT, m->data, m->len);
+	send_sound(s, m->data, m->len);
+	return true;
+}
+
+static void on_command(struct session *s, const char *text, size_t len);
 
 /* Goes on with what waits, until a job is under way or nothing is left. */
 static void go_on(struct session *s)
 {
-	while (!list_empty(&s->waiting) && !seat_busy(s->seat)) {
+	while (!list_empty(&s->waiting) && !is_busy(s)) {
 		struct message *m = container_of(list_first(&s->waiting), struct message, link);
-		size_t left = m->len - m->off, max = slice_max(s);
-		if (left && !m->failed) {
-			submit(s, m->data + m->off, left < max ? left : max, false);
+		if (m->type == WS_TEXT)
+			on_command(s, (const char *)m->data, m->len);
+		else if (!go_on_sound(s, m))
 			return;
-		}
-		if (!m->failed) {
-			record_put(s->record, RECORD_OUTPUT, m->data, m->len);
-			send_sound(s, m->data, m->len);
-		}
 		drop_first(s);
 	}
 	if (s->waiting_bytes < waiting_max(s) / 2 && ws_paused(s->ws) && !s->all->stopping &&
 	    ws_queued(s->ws) <= s->all->opts.max_queue / 2)
 		ws_resume(s->ws);
-	if (s->stopping && !seat_busy(s->seat)) {
-		leave(s);
-		send_status(s, "receiver_stopped");
-	}
 }
 
 void session_data(void *owner, const uint8_t *out, size_t len, int status)
@@ -227,38 +287,17 @@ void session_event(void *owner, const char *json, size_t len)
 	ws_send(s->ws, WS_TEXT, json, len);
 }
 
+/* Nothing waits and no job is under way. */
 static void on_sound(struct session *s, const uint8_t *data, size_t len)
 {
-	if (!s->seat || s->stopping) {
-		send_error(s, "not_started",
-			   "say {\"command\":\"start_audio_receiver\"} before sending sound");
+	if (!is_processable(s, len))
 		return;
-	}
-	size_t frame = chain_frame_bytes(&s->chain);
-	if (len % frame) {
-		char text[96];
-		snprintf(text, sizeof(text), "%zu bytes are not a whole number of samples of %zu",
-			 len, frame);
-		send_error(s, "bad_length", text);
-		return;
-	}
-	record_put(s->record, RECORD_INPUT, data, len);
-	if (list_empty(&s->waiting) && !seat_busy(s->seat) && len && len <= slice_max(s)) {
+	if (len && len <= slice_max(s)) {
+		record_put(s->record, RECORD_INPUT, data, len);
 		submit(s, data, len, true);
 		return;
 	}
-	struct message *m = malloc(sizeof(*m) + len);
-	if (!m) {
-		send_error(s, "processing_failed", "out of memory");
-		return;
-	}
-	*m = (struct message){.len = len};
-	memcpy(m->data, data, len);
-	list_init(&m->link);
-	list_push(&s->waiting, &m->link);
-	s->waiting_bytes += len;
-	if (s->waiting_bytes > waiting_max(s))
-		ws_pause(s->ws);
+	keep(s, WS_BINARY, data, len);
 	go_on(s);
 }
 
@@ -295,8 +334,8 @@ static void stop_receiver(struct session *s)
 		send_status(s, "receiver_not_running");
 		return;
 	}
-	s->stopping = true;
-	go_on(s);
+	leave(s);
+	send_status(s, "receiver_stopped");
 }
 
 static void send_stats(struct session *s)
@@ -388,7 +427,9 @@ static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t 
 	struct session *s = session;
 
 	(void)ws;
-	if (type == WS_BINARY)
+	if (!list_empty(&s->waiting) || is_busy(s))
+		keep(s, type, data, len);
+	else if (type == WS_BINARY)
 		on_sound(s, data, len);
 	else
 		on_command(s, (const char *)data, len);
@@ -482,6 +523,11 @@ void sessions_stop(struct sessions *ss)
 		if (s->ws)
 			ws_pause(s->ws);
 	}
+}
+
+bool sessions_backlog(const struct sessions *ss)
+{
+	return ss->n_backlog > 0;
 }
 
 bool sessions_idle(const struct sessions *ss)

@@ -41,6 +41,8 @@ void sessions_use(struct sessions *ss, struct pool *pool);
 void sessions_route(struct sessions *ss, struct web_server *server);
 /* Reads nothing more; what is under way is still answered. */
 void sessions_stop(struct sessions *ss);
+/* Whether a session has more than its seat can take at once. */
+bool sessions_backlog(const struct sessions *ss);
 /* Whether anything is under way. */
 bool sessions_idle(const struct sessions *ss);
 

@@ -101,8 +101,20 @@ static int process(struct worker_state *w, const struct job *j)
 	return ret;
 }
 
+/* The session is over; so are its chain and the programs in it. */
+static void leave(struct place *pl, uint64_t session)
+{
+	if (pl->session != session)
+		return;
+	chain_close(pl->chain);
+	pl->chain = NULL;
+	pl->session = 0;
+}
+
 static void do_job(struct worker_state *w, const struct job *j)
 {
+	if (j->slot < w->seg.n_slots && j->len == JOB_LEAVE)
+		leave(&w->place[j->slot], j->session);
 	if (j->slot >= w->seg.n_slots || j->len > w->seg.buffer)
 		return;
 	struct slot *slot = segment_slot(&w->seg, j->slot);
@@ -133,7 +145,7 @@ static int work(struct worker_state *w)
 			struct job j;
 			memcpy(&j, p, sizeof(j));
 			/* First say so, then take it: a job is never lost between the two. */
-			if (j.slot < w->seg.n_slots)
+			if (j.slot < w->seg.n_slots && j.len != JOB_LEAVE)
 				atomic_store(&segment_slot(&w->seg, j.slot)->at, j.number);
 			ring_advance(w->seg.in, sizeof(j));
 			ring_commit(w->seg.in, ring_cursor(w->seg.in));

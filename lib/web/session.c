@@ -25,8 +25,9 @@
 #define WRITE_US       20000000
 #define STALL_US       20000000 /* a message that does not go on */
 #define STALL_HARD_US  2000000	/* the same while others wait for memory */
-#define CHUNK_MIN      2048	/* bytes; messages are collected in chunks of */
-#define CHUNK_MAX      65536	/* up to this, larger messages have one alone */
+#define CHUNK_MIN      2048	/* bytes; messages are collected in chunks of this size, */
+#define CHUNK_GROWTH   4	/* each so many times the one before, */
+#define CHUNK_MAX      65536	/* up to this; larger messages have one alone */
 #define FRAME_HEAD_MAX 14	/* RFC 6455 section 5.2, with mask */
 
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_PING = 9 };
@@ -279,8 +280,13 @@ static uint8_t *tx_room(struct ws *ws, size_t n)
 	struct chunk *k = ws->tx ? container_of(ws->tx_last, struct chunk, next) : NULL;
 
 	if (!k || k->cap - k->len < n) {
-		/* A queue that has one chunk already is a busy one. */
-		size_t cap = n > CHUNK_MIN ? n : k ? CHUNK_MAX : CHUNK_MIN;
+		/* The longer a queue is the busier it is; one that is short should not take (and
+		 * touch) much memory, for there are many of them. */
+		size_t cap = k ? k->cap * CHUNK_GROWTH : CHUNK_MIN;
+		if (cap > CHUNK_MAX)
+			cap = CHUNK_MAX;
+		if (cap < n)
+			cap = n;
 		k = malloc(sizeof(*k) + LWS_PRE + cap);
 		if (!k)
 			return NULL;

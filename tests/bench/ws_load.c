@@ -11,24 +11,18 @@
  *
  * where late is the number of messages that could not be sent in their millisecond.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
-
-#define HEAD_MAX 14
+#include "ws_client.h"
 
 struct client {
 	int fd;
@@ -42,79 +36,15 @@ static struct client *clients;
 static int n_clients, epfd;
 static uint64_t n_sent, n_received, n_late, n_bytes;
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static int open_client(int port, const char *path, int number)
-{
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	char where[512], text[1024];
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		die("connect");
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	snprintf(where, sizeof(where), path, number);
-	int n = snprintf(text, sizeof(text),
-			 "GET %s HTTP/1.1\r\nHost: localhost:%d\r\nUpgrade: websocket\r\n"
-			 "Connection: Upgrade\r\nSec-WebSocket-Key: bXNyIGJlbmNobWFyayAxMg==\r\n"
-			 "Sec-WebSocket-Version: 13\r\n\r\n",
-			 where, port);
-	if (write(fd, text, (size_t)n) != n)
-		die("write");
-	size_t have = 0;
-	do {
-		ssize_t got = read(fd, text + have, 1); /* not a byte beyond the head */
-		if (got <= 0 || ++have == sizeof(text) - 1)
-			die("handshake");
-		text[have] = '\0';
-	} while (!strstr(text, "\r\n\r\n"));
-	if (!strstr(text, " 101 ")) {
-		fprintf(stderr, "%s", text);
-		exit(1);
-	}
-	fcntl(fd, F_SETFL, O_NONBLOCK);
-	return fd;
-}
-
 /* One masked frame, made once: all clients send the same. */
 static size_t make_frame(uint8_t *out, int op, size_t len)
 {
 	static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
-	size_t n = 2;
+	size_t n = ws_client_head(out, op, len, mask);
 
-	out[0] = (uint8_t)(0x80 | op);
-	if (len < 126) {
-		out[1] = (uint8_t)(0x80 | len);
-	} else if (len < 65536) {
-		out[1] = 0x80 | 126;
-		put_be16(out + 2, (uint16_t)len);
-		n = 4;
-	} else {
-		out[1] = 0x80 | 127;
-		put_be64(out + 2, len);
-		n = 10;
-	}
-	memcpy(out + n, mask, 4);
 	for (size_t i = 0; i < len; i++)
-		out[n + 4 + i] = (uint8_t)((op == 1 ? 'a' : i * 7) ^ mask[i & 3]);
-	return n + 4 + len;
-}
-
-/* Size of the head at `h`, of which `n` bytes are there, and of the payload behind it; 0: more. */
-static size_t head_size(const uint8_t *h, size_t n, size_t *payload)
-{
-	if (n < 2)
-		return 0;
-	size_t len = h[1] & 0x7f, need = len < 126 ? 2 : len == 126 ? 4 : 10;
-	if (n < need)
-		return 0;
-	*payload = len == 126 ? get_be16(h + 2) : len == 127 ? get_be64(h + 2) : len;
-	return need;
+		out[n + i] = (uint8_t)((op == 1 ? 'a' : i * 7) ^ mask[i & 3]);
+	return n + len;
 }
 
 static void answer_ping(struct client *c)
@@ -138,7 +68,7 @@ static void take(struct client *c, const uint8_t *p, size_t n)
 		c->head[c->head_len++] = *p++;
 		n--;
 		size_t payload;
-		if (!head_size(c->head, c->head_len, &payload))
+		if (!ws_server_head(c->head, c->head_len, &payload))
 			continue;
 		int op = c->head[0] & 15;
 		if (op == 9)
@@ -191,8 +121,6 @@ static void send_one(struct client *c, const uint8_t *frame, size_t len)
 
 int main(int argc, char **argv)
 {
-	struct rlimit r;
-
 	if (argc < 7) {
 		fprintf(stderr, "usage: ws_load PORT PATH CLIENTS RATE SIZE SECONDS [text]\n");
 		return 2;
@@ -202,18 +130,18 @@ int main(int argc, char **argv)
 	bool text = argc > 7;
 	n_clients = atoi(argv[3]);
 	clients = calloc((size_t)n_clients, sizeof(*clients));
-	uint8_t *frame = malloc(size + HEAD_MAX);
+	uint8_t *frame = malloc(size + WS_HEAD_MAX);
 	epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (!clients || !frame || epfd < 0)
-		die("start");
-	getrlimit(RLIMIT_NOFILE, &r);
-	r.rlim_cur = r.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &r);
+		ws_die("start");
+	ws_raise_nofile();
 	size_t len = make_frame(frame, text ? 1 : 2, size);
 	for (int i = 0; i < n_clients; i++) {
 		struct client *c = &clients[i];
 		struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
-		c->fd = open_client(atoi(argv[1]), argv[2], i);
+		char path[512];
+		snprintf(path, sizeof(path), argv[2], i);
+		c->fd = ws_client_open(atoi(argv[1]), path);
 		epoll_ctl(epfd, EPOLL_CTL_ADD, c->fd, &ev);
 	}
 	printf("open\n");

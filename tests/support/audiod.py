@@ -201,19 +201,20 @@ def workers(pid):
 
 async def storm(pid, seconds, clients="50"):
     """kill -9 of a worker every 100 ms under load: every message is answered, in order, once, by
-    its own bytes or by one error; every session survives."""
-    stop = time.monotonic() + float(seconds)
-    failed = kills = done = 0
+    its own bytes or by one error; every session survives. Runs on until there was enough of both."""
+    kills = done = failed = 0
+    over = False
 
-    async def client(k):
+    async def client(k, everybody):
         nonlocal failed, done
         async with connect() as ws:
             await started(ws)
+            await everybody.wait()
             i = 0
-            while time.monotonic() < stop:
+            while not over:
                 data = pattern(k * 100000 + i, 700)
                 await ws.send(data)
-                got = await asyncio.wait_for(ws.recv(), 5)
+                got = await asyncio.wait_for(ws.recv(), 20)
                 if isinstance(got, str):
                     assert json.loads(got)["error"] == "processing_failed", got
                     failed += 1
@@ -222,17 +223,37 @@ async def storm(pid, seconds, clients="50"):
                     done += 1
                 i += 1
 
-    async def killer():
-        nonlocal kills
-        while time.monotonic() < stop:
-            await asyncio.sleep(0.1)
-            for p in workers(pid)[:1]:
-                os.kill(p, signal.SIGKILL)
-                kills += 1
+    async def killer(everybody):
+        nonlocal kills, over
+        await everybody.wait()
+        begin = time.monotonic()
+        try:
+            while True:
+                took = time.monotonic() - begin
+                if took > float(seconds) and (kills >= 10 and done >= 500 or took > 60):
+                    break
+                await asyncio.sleep(0.1)
+                for p in workers(pid)[:1]:
+                    os.kill(p, signal.SIGKILL)
+                    kills += 1
+        finally:
+            over = True
 
-    await asyncio.gather(killer(), *(client(k) for k in range(int(clients))))
+    class Everybody:
+        """All clients run before the first worker dies."""
+        def __init__(self, n):
+            self.left, self.event = n, asyncio.Event()
+
+        async def wait(self):
+            self.left -= 1
+            if not self.left:
+                self.event.set()
+            await self.event.wait()
+
+    everybody = Everybody(int(clients) + 1)
+    await asyncio.gather(killer(everybody), *(client(k, everybody) for k in range(int(clients))))
     print(json.dumps({"kills": kills, "answered": done, "failed": failed}))
-    assert kills >= 3 and done > 100 and failed <= kills * 2, "see the figures above"
+    assert kills >= 10 and done >= 500 and failed <= kills * 2, "see the figures above"
 
 
 async def hang(pid):

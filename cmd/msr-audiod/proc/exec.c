@@ -56,7 +56,7 @@ static void close_exec(void *state)
 	close_fd(&e->to);
 	close_fd(&e->from);
 	if (e->pid > 0) {
-		kill(e->pid, SIGKILL);
+		kill(-e->pid, SIGKILL); /* with what the shell started */
 		while (waitpid(e->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
@@ -68,7 +68,7 @@ static void close_exec(void *state)
 static int start(struct exec *e, const char *command)
 {
 	const char *const argv[] = {"sh", "-c", command, NULL};
-	struct proc_opts o = {.err = STDERR_FILENO, .die_with_parent = 1};
+	struct proc_opts o = {.err = STDERR_FILENO, .die_with_parent = 1, .own_group = 1};
 	int in[2], out[2];
 
 	if (pipe2(in, O_CLOEXEC) < 0)
