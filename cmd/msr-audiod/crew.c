@@ -149,6 +149,22 @@ static void on_watch(void *arg)
 	loop_timer_in_us(&w->watch, w->pool->opts.data_timeout_us);
 }
 
+/* The last worker may have written over anything: what the front knows better is told again. */
+static void restore(struct worker *w)
+{
+	segment_restore(&w->seg);
+	for (uint32_t i = 0; i < w->seg.n_slots; i++) {
+		struct seat *s = &w->pool->seat[w->number + (size_t)i * w->pool->opts.workers];
+		struct slot *slot = segment_slot(&w->seg, i);
+		atomic_store(&slot->at, 0);
+		atomic_store(&slot->done, 0);
+		atomic_store(&slot->given_up, s->busy ? s->number - 1 : s->number);
+		if (s->owner && !s->leaving)
+			slot->chain = *s->chain;
+		atomic_store(&slot->session, s->owner ? s->session : 0);
+	}
+}
+
 static int start(struct worker *w)
 {
 	const struct exec_list *execs = w->pool->opts.execs;
@@ -158,6 +174,7 @@ static int start(struct worker *w)
 
 	for (size_t i = 0; i < execs->n && i < OPT_LIST_MAX; i++)
 		argv[n++] = execs->allowed[i];
+	restore(w);
 	w->started = mono_now();
 	int ret = proc_spawn(argv, &o, &w->pid);
 	if (!ret)

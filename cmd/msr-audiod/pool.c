@@ -20,7 +20,7 @@
 /* ---- seats ---- */
 
 /* Tells the worker to close the session's chain, and with it its programs. */
-static void send_leave(struct seat *s, uint64_t session)
+static void send_leave(struct seat *s)
 {
 	struct worker *w = s->worker;
 	size_t spare = 2 * w->seg.n_slots * sizeof(struct job); /* never in the way of sound */
@@ -30,7 +30,7 @@ static void send_leave(struct seat *s, uint64_t session)
 	struct job *job = (struct job *)ring_reserve(w->seg.in, sizeof(*job));
 	if (!job)
 		return;
-	*job = (struct job){.session = session, .slot = s->slot, .len = JOB_LEAVE};
+	*job = (struct job){.session = s->session, .slot = s->slot, .len = JOB_LEAVE};
 	ring_publish_more(w->seg.in, sizeof(*job));
 	w->flush = true;
 }
@@ -44,7 +44,8 @@ static void vacate(struct seat *s)
 	memset(slot_in(&w->seg, s->slot), 0, w->seg.buffer);
 	memset(slot_out(&w->seg, s->slot), 0, w->seg.buffer);
 	memset(&slot->chain, 0, sizeof(slot->chain));
-	send_leave(s, atomic_exchange(&slot->session, 0));
+	atomic_store(&slot->session, 0);
+	send_leave(s);
 	s->owner = NULL;
 	s->leaving = false;
 	w->n_taken--;
@@ -72,12 +73,14 @@ int pool_take(struct pool *p, const struct chain_spec *chain, void *owner, struc
 	best->n_taken++;
 	p->n_taken++;
 	s->owner = owner;
+	s->chain = chain;
+	s->session = ++p->last_session;
 	s->number = 0;
 	slot->chain = *chain;
 	atomic_store(&slot->at, 0);
 	atomic_store(&slot->done, 0);
 	atomic_store(&slot->given_up, 0);
-	atomic_store(&slot->session, ++p->last_session);
+	atomic_store(&slot->session, s->session);
 	*out = s;
 	return 0;
 }
@@ -122,7 +125,6 @@ void pool_finish(struct seat *s, size_t len, int status)
 void seat_submit(struct seat *s, size_t len)
 {
 	struct worker *w = s->worker;
-	struct slot *slot = segment_slot(&w->seg, s->slot);
 	struct job *job = (struct job *)ring_reserve(w->seg.in, sizeof(*job));
 
 	s->busy = true;
@@ -135,7 +137,7 @@ void seat_submit(struct seat *s, size_t len)
 		crew_damaged(w);
 		return;
 	}
-	*job = (struct job){atomic_load(&slot->session), s->number, s->slot, (uint32_t)len};
+	*job = (struct job){s->session, s->number, s->slot, (uint32_t)len};
 	ring_publish_more(w->seg.in, sizeof(*job));
 	w->flush = true;
 	if (!loop_timer_armed(&w->watch))
@@ -152,6 +154,11 @@ void pool_flush(struct pool *p)
 	}
 }
 
+pid_t pool_worker_pid(const struct pool *p, unsigned worker)
+{
+	return p->worker[worker].pid;
+}
+
 size_t pool_busy(const struct pool *p)
 {
 	return p->n_busy;
@@ -165,8 +172,7 @@ static struct seat *seat_of(struct worker *w, const struct result *r)
 	if (r->slot >= w->seg.n_slots)
 		return NULL;
 	struct seat *s = &w->pool->seat[w->number + (size_t)r->slot * w->pool->opts.workers];
-	bool same = atomic_load(&segment_slot(&w->seg, r->slot)->session) == r->session;
-	return s->owner && same ? s : NULL;
+	return s->owner && s->session == r->session ? s : NULL;
 }
 
 static void take_result(struct worker *w, const struct result *r)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "chain.h"
 
@@ -41,7 +42,8 @@ int pool_new(struct pool **pp, const struct pool_opts *opts);
 /* Ends them and removes their shared memory. Accepts NULL. */
 void pool_free(struct pool *p);
 
-/* A seat with fresh processors. 0, -ENOSPC (all taken) or -ENOMEM. */
+/* A seat with fresh processors; `chain` is lent until pool_leave. 0, -ENOSPC (all taken) or
+ * -ENOMEM. */
 int pool_take(struct pool *p, const struct chain_spec *chain, void *owner, struct seat **out);
 /* The handlers are not called any more. What lay in its buffers is wiped before the next. */
 void pool_leave(struct seat *s);
@@ -59,6 +61,8 @@ void pool_flush(struct pool *p);
  * for those who have more than a seat takes at once, between the turns of the loop.
  */
 bool pool_round(struct pool *p, int64_t us);
+/* The process of a worker, 0 while it is being replaced. */
+pid_t pool_worker_pid(const struct pool *p, unsigned worker);
 /* Jobs under way. */
 size_t pool_busy(const struct pool *p);
 

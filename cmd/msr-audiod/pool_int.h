@@ -41,8 +41,10 @@ struct seat {
 	struct list link; /* in worker.free or worker.busy, or alone */
 	struct worker *worker;
 	uint32_t slot;
-	void *owner;	 /* NULL: nobody sits here */
-	uint64_t number; /* of the last job */
+	void *owner;			/* NULL: nobody sits here */
+	const struct chain_spec *chain; /* the owner's, until it leaves */
+	uint64_t session;		/* its number; what the slot says is the worker's word */
+	uint64_t number;		/* of the last job */
 	struct mono since;
 	unsigned hangs; /* workers that were killed because this job waited */
 	bool busy, leaving;

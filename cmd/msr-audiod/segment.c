@@ -92,6 +92,11 @@ int segment_renew_rings(struct segment *s, const char *name)
 	return open_rings(s, name, true);
 }
 
+void segment_restore(struct segment *s)
+{
+	*(struct head *)s->mem = (struct head){SEGMENT_MAGIC, s->n_slots, s->buffer};
+}
+
 int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t buffer)
 {
 	size_t size = head_size() + n_slots * slot_size(buffer);
@@ -109,8 +114,7 @@ int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t
 		ret = map(s, fd, size);
 	close(fd);
 	if (!ret) {
-		struct head *h = (struct head *)s->mem;
-		*h = (struct head){SEGMENT_MAGIC, n_slots, buffer};
+		segment_restore(s);
 		ret = open_rings(s, name, true);
 	}
 	if (ret < 0) {

@@ -68,6 +68,8 @@ int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t
 /* Opens what segment_make made, on the worker's side. 0 or -errno. */
 int segment_join(struct segment *s, const char *name);
 void segment_done(struct segment *s);
+/* The front's: writes the head again, which a worker may have written over. */
+void segment_restore(struct segment *s);
 /* The front's: makes the rings anew, empty; who has the old ones open keeps those. 0 or -errno. */
 int segment_renew_rings(struct segment *s, const char *name);
 /* Removes all of it from the system. */

@@ -312,12 +312,12 @@ static void start_receiver(struct session *s, const struct chain_spec *chain)
 		send_status(s, "receiver_already_running");
 		return;
 	}
-	if (pool_take(s->all->pool, chain, s, &s->seat) < 0) {
+	s->chain = *chain;
+	if (pool_take(s->all->pool, &s->chain, s, &s->seat) < 0) {
 		send_error(s, "too_many_receivers",
 			   "every place is taken; try again when somebody has left");
 		return;
 	}
-	s->chain = *chain;
 	metric_add(&s->all->n_receivers, 1);
 	if (s->all->opts.recorder)
 		s->record = record_open(s->all->opts.recorder, s->id, chain);

@@ -1,0 +1,438 @@
+/*
+ * The pool against workers that lie: this program is also the worker that the pool starts, honest
+ * or as a test asks in MSR_TEST_WORKER. Whatever a worker writes, the front answers every job once,
+ * replaces the liar, and the next worker does its work.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../../../cmd/msr-audiod/pool.h"
+#include "../../../cmd/msr-audiod/segment.h"
+#include "../../../cmd/msr-audiod/worker.h"
+#include "../../support/test.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "event/event.h"
+#include "frame/ring.h"
+#include "loop/loop.h"
+
+#define BUFFER	1024
+#define TIMEOUT 1500000 /* us that a job may take */
+#define HOW	"MSR_TEST_WORKER"
+
+/* ---- workers that lie ---- */
+
+static void put(struct segment *g, struct result r, size_t text)
+{
+	uint8_t *p = ring_reserve(g->out, sizeof(r) + text);
+
+	if (!p)
+		_exit(3);
+	memcpy(p, &r, sizeof(r));
+	memset(p + sizeof(r), 'x', text);
+	ring_publish(g->out, sizeof(r) + text);
+}
+
+/* The next job, without a word about it in the slot. */
+static struct job take_job(struct segment *g)
+{
+	const uint8_t *p;
+	struct job j;
+
+	while (ring_peek(g->in, &p) < (long)sizeof(j))
+		ring_wait(g->in, -1);
+	memcpy(&j, p, sizeof(j));
+	ring_advance(g->in, sizeof(j));
+	ring_commit(g->in, ring_cursor(g->in));
+	return j;
+}
+
+static struct result answer_to(const struct job *j)
+{
+	return (struct result){.session = j->session,
+			       .number = j->number,
+			       .slot = j->slot,
+			       .kind = RESULT_DATA,
+			       .len = j->len};
+}
+
+/* Writes over the control page of its ring: what stands there leads nowhere. */
+static void break_ring(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/dev/shm/msr-%s-out", name);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED)
+		_exit(3);
+	memset(page, 0xa5, 4096);
+}
+
+static void lie(struct segment *g, const char *name, const char *how)
+{
+	struct job j = take_job(g);
+	struct result r = answer_to(&j);
+
+	if (!strcmp(how, "long")) {
+		r.len = 4000000000u;
+		put(g, r, 0);
+	} else if (!strcmp(how, "short")) {
+		r.len = 1;
+		put(g, r, 0);
+	} else if (!strcmp(how, "kind")) {
+		r.kind = 77;
+		put(g, r, 0);
+	} else if (!strcmp(how, "event")) {
+		r.kind = RESULT_EVENT;
+		r.len = 4000000000u;
+		put(g, r, 0);
+	} else if (!strcmp(how, "cut")) { /* an event whose text was never written */
+		r.kind = RESULT_EVENT;
+		r.len = EVENT_TEXT_MAX;
+		put(g, r, 8);
+	} else if (!strcmp(how, "strangers")) { /* for places and sessions that are not there */
+		for (uint32_t i = 0; i < 100; i++) {
+			r.slot = i * 1000003;
+			r.session = i;
+			r.number = i;
+			put(g, r, 0);
+		}
+		r = answer_to(&j);
+		for (int i = 0; i < 3; i++) /* and the right one three times */
+			put(g, r, 0);
+	} else if (!strcmp(how, "flood")) {
+		r.kind = RESULT_EVENT;
+		r.len = 16;
+		for (;;)
+			if (ring_room(g->out) > 4096)
+				put(g, r, 16);
+	} else if (!strcmp(how, "ring")) {
+		break_ring(name);
+	} else if (!strcmp(how, "slots")) { /* scribbles over everything but the ring */
+		memset(g->mem, 0xa5, g->size);
+		put(g, r, 0);
+	}
+	for (;;) /* "silent" does nothing else */
+		pause();
+}
+
+/* Runs before main, which is test.c's. */
+__attribute__((constructor)) static void be_worker(int argc, char **argv)
+{
+	static const struct exec_list execs;
+	struct segment g;
+
+	if (argc < 3 || strcmp(argv[1], "worker") != 0)
+		return;
+	const char *how = getenv(HOW);
+	if (!how || !strcmp(how, "honest"))
+		_exit(worker_main(argv[2], &execs));
+	if (segment_join(&g, argv[2]) < 0)
+		_exit(3);
+	lie(&g, argv[2], how);
+}
+
+/* ---- the front ---- */
+
+static struct {
+	struct loop *loop;
+	struct metrics *metrics;
+	struct events *events;
+	struct pool *pool;
+} f;
+
+struct owner {
+	int n_answers, status;
+	size_t len, n_events;
+	uint8_t out[BUFFER];
+};
+
+static void on_data(void *arg, const uint8_t *out, size_t len, int status)
+{
+	struct owner *o = arg;
+
+	o->n_answers++;
+	o->status = status;
+	o->len = len;
+	memcpy(o->out, out, BUFFER);
+}
+
+static void on_event(void *arg, const char *json, size_t len)
+{
+	struct owner *o = arg;
+
+	o->n_events += len > 0 && json[0];
+}
+
+static void begin(const char *how, uint32_t seats)
+{
+	static const struct exec_list execs;
+
+	setenv(HOW, how, 1);
+	CHECK_INT(loop_new(&f.loop), 0);
+	CHECK_INT(metrics_new(&f.metrics), 0);
+	CHECK_INT(events_open(&f.events, "/dev/null", "test"), 0);
+	struct pool_opts o = {.loop = f.loop,
+			      .metrics = f.metrics,
+			      .events = f.events,
+			      .workers = 1,
+			      .seats = seats,
+			      .buffer = BUFFER,
+			      .data_timeout_us = TIMEOUT,
+			      .execs = &execs,
+			      .data = on_data,
+			      .event = on_event};
+	CHECK_INT(pool_new(&f.pool, &o), 0);
+	setenv(HOW, "honest", 1); /* the next */
+}
+
+static void end(void)
+{
+	pool_free(f.pool);
+	events_close(f.events);
+	metrics_free(f.metrics);
+	loop_free(f.loop);
+}
+
+static void turn(void)
+{
+	pool_flush(f.pool);
+	loop_turn(f.loop, 20);
+}
+
+static void until_answers(const struct owner *o, int n)
+{
+	struct mono late = mono_add_us(mono_now(), 20000000);
+
+	while (o->n_answers < n && mono_diff_us(late, mono_now()) > 0)
+		turn();
+	CHECK_INT(o->n_answers, n);
+}
+
+static struct seat *sit(struct owner *o)
+{
+	static const struct chain_spec copy = {.format = SAMPLE_U8, .rate = 48000, .channels = 1};
+	struct seat *s = NULL;
+
+	*o = (struct owner){0};
+	CHECK_INT(pool_take(f.pool, &copy, o, &s), 0);
+	return s;
+}
+
+static void submit(struct seat *s, int fill, size_t len)
+{
+	memset(seat_input(s), fill, len);
+	seat_submit(s, len);
+}
+
+static bool all(const uint8_t *p, int value, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != value)
+			return false;
+	return true;
+}
+
+/* After whatever the first worker did with the first job: the second job of the same session. */
+static void works_again(struct seat *s, struct owner *o)
+{
+	int n = o->n_answers;
+
+	submit(s, 'b', 500);
+	until_answers(o, n + 1);
+	CHECK_INT(o->status, 0);
+	CHECK_INT(o->len, 500);
+	CHECK(all(o->out, 'b', 500));
+}
+
+/* One job for a worker that lies; it costs an error at most, and the next is done. */
+static void survive(const char *how)
+{
+	struct owner o;
+
+	begin(how, 4);
+	struct seat *s = sit(&o);
+	submit(s, 'a', 100);
+	until_answers(&o, 1);
+	works_again(s, &o);
+	CHECK_INT(o.n_answers, 2);
+	CHECK_INT(pool_busy(f.pool), 0);
+	pool_leave(s);
+	end();
+}
+
+TEST(an_honest_worker_answers)
+{
+	survive("honest");
+}
+
+TEST(lengths_beyond_the_buffer_are_errors)
+{
+	struct owner o;
+
+	begin("long", 4);
+	struct seat *s = sit(&o);
+	submit(s, 'a', 100);
+	until_answers(&o, 1);
+	CHECK(o.status < 0);
+	CHECK_INT(o.len, 0);
+	pool_leave(s);
+	end();
+}
+
+TEST(another_length_than_the_jobs_is_reported_as_it_is)
+{
+	struct owner o;
+
+	begin("short", 4);
+	struct seat *s = sit(&o);
+	submit(s, 'a', 100);
+	until_answers(&o, 1);
+	CHECK_INT(o.len, 1); /* the session compares it with what it sent */
+	pool_leave(s);
+	end();
+}
+
+TEST(results_of_no_kind_replace_the_worker)
+{
+	survive("kind");
+}
+
+TEST(events_beyond_their_bound_replace_the_worker)
+{
+	survive("event");
+}
+
+TEST(events_that_are_cut_replace_the_worker)
+{
+	survive("cut");
+}
+
+TEST(a_damaged_ring_is_made_anew)
+{
+	survive("ring");
+}
+
+TEST(a_scribbled_segment_hurts_nobody_but_its_sessions)
+{
+	survive("slots");
+}
+
+TEST(a_job_that_vanished_costs_two_workers_at_most)
+{
+	survive("silent");
+}
+
+TEST(results_for_strangers_and_twice_are_ignored)
+{
+	struct owner o;
+
+	begin("strangers", 4);
+	struct seat *s = sit(&o);
+	submit(s, 'a', 100);
+	until_answers(&o, 1);
+	for (int i = 0; i < 5; i++)
+		turn();
+	CHECK_INT(o.n_answers, 1);
+	pool_leave(s);
+	end();
+}
+
+TEST(a_worker_that_talks_without_end_stops_nobody)
+{
+	struct owner o;
+
+	begin("flood", 4);
+	struct seat *s = sit(&o);
+	submit(s, 'a', 100);
+	struct mono start = mono_now();
+	int turns = 0;
+	while (o.n_answers < 1 && mono_diff_us(mono_now(), start) < 20000000) {
+		turn();
+		turns++;
+	}
+	CHECK_INT(o.n_answers, 1); /* with an error, when it was killed for not answering */
+	CHECK(o.status < 0);
+	CHECK(o.n_events > 0);
+	CHECK(turns > 3); /* the loop turned all the while */
+	works_again(s, &o);
+	pool_leave(s);
+	end();
+}
+
+TEST(places_are_wiped_before_the_next_session)
+{
+	struct owner o;
+
+	begin("honest", 1);
+	for (int i = 0; i < 3; i++) {
+		struct seat *s = sit(&o);
+		CHECK(all(seat_input(s), 0, BUFFER));
+		submit(s, 'a' + i, 1);
+		until_answers(&o, 1);
+		CHECK(all(o.out, 'a' + i, 1));
+		CHECK(all(o.out + 1, 0, BUFFER - 1)); /* nothing of those before */
+		submit(s, 's', BUFFER);		      /* the secret */
+		until_answers(&o, 2);
+		pool_leave(s);
+	}
+	end();
+}
+
+TEST(a_session_that_vanishes_before_its_answer_keeps_its_place_until_then)
+{
+	static const struct chain_spec copy = {.format = SAMPLE_U8, .rate = 48000, .channels = 1};
+	struct owner gone, next;
+	struct seat *s;
+
+	begin("honest", 1);
+	s = sit(&gone);
+	submit(s, 'g', BUFFER);
+	pool_leave(s);
+	CHECK_INT(pool_take(f.pool, &copy, &next, &s), -ENOSPC);
+	struct mono late = mono_add_us(mono_now(), 20000000);
+	while (pool_busy(f.pool) && mono_diff_us(late, mono_now()) > 0)
+		turn();
+	CHECK_INT(gone.n_answers, 0); /* nobody is there to be told */
+	s = sit(&next);
+	CHECK(all(seat_input(s), 0, BUFFER));
+	submit(s, 'n', 10);
+	until_answers(&next, 1);
+	CHECK_INT(next.status, 0);
+	CHECK(all(next.out, 'n', 10) && all(next.out + 10, 0, BUFFER - 10));
+	pool_leave(s);
+	end();
+}
+
+TEST(killed_between_jobs_or_in_one_every_job_is_answered_once)
+{
+	struct owner o[8];
+	struct seat *s[8];
+
+	begin("honest", 8);
+	for (int i = 0; i < 8; i++)
+		s[i] = sit(&o[i]);
+	for (int round = 1; round <= 10; round++) {
+		for (int i = 0; i < 8; i++)
+			submit(s[i], round, 100);
+		pool_flush(f.pool);
+		pid_t pid = pool_worker_pid(f.pool, 0);
+		if (pid)
+			kill(pid, SIGKILL);
+		for (int i = 0; i < 8; i++) {
+			until_answers(&o[i], round);
+			CHECK(o[i].status < 0 || all(o[i].out, round, 100));
+		}
+	}
+	for (int i = 0; i < 8; i++) {
+		CHECK_INT(o[i].n_answers, 10);
+		pool_leave(s[i]);
+	}
+	end();
+}
