@@ -508,6 +508,8 @@ void sessions_route(struct sessions *ss, struct web_server *server)
 	    .origins = ss->opts.origins,
 	    .message_max = ss->opts.max_message,
 	    .queue_max = ss->opts.max_queue,
+	    .ping_us =
+		-1, /* idle ones are closed, or cost nothing: TCP finds those that are gone */
 	    .idle_us = ss->opts.session_timeout_us,
 	    .idle_code = CLOSE_IDLE,
 	};

@@ -18,7 +18,7 @@ struct conn *web_conn_new(struct web *w, struct web_server *s)
 	list_push(&w->conns, &c->link);
 	w->n_conns++;
 	metric_set(&w->open_conns, (int64_t)w->n_conns);
-	web_tick_start(w);
+	web_awake(w);
 	return c;
 }
 
@@ -68,6 +68,7 @@ void web_conn_kill(struct conn *c)
 
 static int on_ws_event(struct conn *c, enum lws_callback_reasons reason, void *in, size_t len)
 {
+	web_awake(c->web);
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
 	case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -103,6 +104,7 @@ static int on_ws_event(struct conn *c, enum lws_callback_reasons reason, void *i
 
 static int on_http_event(struct conn *c, enum lws_callback_reasons reason, void *in, size_t len)
 {
+	web_awake(c->web);
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return web_http_upgrade(c, in);

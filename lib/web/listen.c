@@ -16,9 +16,11 @@
 
 #include "base/log.h"
 
-#define BACKLOG	     1024
-#define ACCEPT_BATCH 64	    /* connections a turn and server */
-#define RETRY_US     100000 /* after running out of descriptors */
+#define BACKLOG		   1024
+#define ACCEPT_BATCH	   64	  /* connections a turn and server */
+#define KEEP_ALIVE_IDLE_S  60	  /* TCP keep-alive: after so much silence, */
+#define KEEP_ALIVE_AGAIN_S 10	  /* and so often until it is answered */
+#define RETRY_US	   100000 /* after running out of descriptors */
 
 /* ---- connections per address ---- */
 
@@ -84,7 +86,7 @@ static void take_connection(struct web_server *s, int fd, const struct sockaddr_
 {
 	struct web *w = s->web;
 	struct conn *c = NULL;
-	int one = 1;
+	int one = 1, idle = KEEP_ALIVE_IDLE_S, again = KEEP_ALIVE_AGAIN_S;
 
 	if (w->n_conns >= w->opts.max_connections) {
 		metric_add(&w->n_refused_total, 1);
@@ -109,6 +111,10 @@ static void take_connection(struct web_server *s, int fd, const struct sockaddr_
 	}
 	metric_add(&w->n_accepted, 1);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* The kernel finds peers that are gone, also where no pings are sent. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &again, sizeof(again));
 	web_conn_adopt(c, fd);
 }
 

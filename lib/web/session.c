@@ -156,6 +156,7 @@ void ws_session_flow(struct ws *ws)
 	ws->rx_off = !read;
 	if (read)
 		ws->heard = ws->spoke = ws->rx_moved = ws->c->web->tick;
+	web_tick_soon(ws->c->web);
 	lws_rx_flow_control(ws->c->wsi, read);
 }
 
@@ -475,44 +476,63 @@ static bool is_stalled(const struct ws *ws, uint32_t now)
 	return ws->rx_active && now - ws->rx_moved >= ticks(others_wait ? STALL_HARD_US : STALL_US);
 }
 
-void ws_session_tick(struct ws *ws)
+/* Ticks until `after` have passed since `from`; at least 1. */
+static uint32_t ticks_left(uint32_t now, uint32_t from, uint32_t after)
 {
-	uint32_t now = ws->c ? ws->c->web->tick : 0;
+	return now - from < after ? after - (now - from) : 1;
+}
 
-	if (ws->killed)
-		return;
-	if (!ws->open) {
-		if (ws->masked && (int32_t)(now - ws->connect_by) >= 0)
-			kill_session(ws, WS_ABNORMAL, "no connection in time");
-		return;
-	}
-	if (ws->tx_queued && now - ws->stuck >= ticks(ws->opts.write_timeout_us)) {
-		metric_add(&ws->c->web->n_slow_readers, 1);
-		kill_session(ws, WS_ABNORMAL, "does not read");
-		return;
-	}
-	if (ws->rx_off || ws->closing)
-		return;
-	if (is_stalled(ws, now)) {
-		ws_close(ws, WS_POLICY, "the message does not go on");
-		return;
-	}
-	if (ws->opts.idle_us && now - ws->spoke >= ticks(ws->opts.idle_us)) {
-		ws_close(ws, ws->opts.idle_code, "idle");
-		return;
-	}
-	if (ws->opts.ping_us < 0)
-		return;
+static uint32_t keep_alive(struct ws *ws, uint32_t now)
+{
 	uint32_t quiet = now - ws->heard, after = ticks(ws->opts.ping_us);
+
 	if (quiet >= 2 * after) {
 		metric_add(&ws->c->web->n_ping_timeouts, 1);
 		kill_session(ws, WS_ABNORMAL, "no answer to pings");
-	} else if (quiet >= after && !ws->pinged) {
+		return TICK_NEVER;
+	}
+	if (quiet >= after && !ws->pinged) {
 		/* libwebsockets reports only pongs that carry something. */
 		uint8_t head[FRAME_HEAD_MAX];
 		ws->pinged = true;
 		queue_framed(ws, head, frame_head(head, OP_PING, 3), "msr", 3);
 	}
+	return ticks_left(now, ws->heard, ws->pinged ? 2 * after : after);
+}
+
+uint32_t ws_session_tick(struct ws *ws)
+{
+	uint32_t now = ws->c ? ws->c->web->tick : 0, idle = TICK_NEVER;
+
+	if (ws->killed)
+		return TICK_NEVER;
+	if (!ws->open) {
+		if (ws->masked && (int32_t)(now - ws->connect_by) >= 0)
+			kill_session(ws, WS_ABNORMAL, "no connection in time");
+		return 1;
+	}
+	if (ws->tx_queued && now - ws->stuck >= ticks(ws->opts.write_timeout_us)) {
+		metric_add(&ws->c->web->n_slow_readers, 1);
+		kill_session(ws, WS_ABNORMAL, "does not read");
+		return TICK_NEVER;
+	}
+	if (ws->rx_off || ws->closing)
+		return ws->tx_queued ? 1 : TICK_NEVER;
+	if (is_stalled(ws, now)) {
+		ws_close(ws, WS_POLICY, "the message does not go on");
+		return 1;
+	}
+	if (ws->opts.idle_us) {
+		idle = ticks_left(now, ws->spoke, ticks(ws->opts.idle_us));
+		if (now - ws->spoke >= ticks(ws->opts.idle_us)) {
+			ws_close(ws, ws->opts.idle_code, "idle");
+			return 1;
+		}
+	}
+	uint32_t ping = ws->opts.ping_us < 0 ? TICK_NEVER : keep_alive(ws, now);
+	if (ws->tx_queued || ws->rx_active)
+		return 1;
+	return idle < ping ? idle : ping;
 }
 
 void web_socket(struct web_server *s, const char *pattern, const struct ws_opts *opts,

@@ -46,28 +46,54 @@ static void on_log(int level, const char *line)
 	log_line(LOG_DEBUG, "libwebsockets: %d %.*s", level, (int)n, line);
 }
 
-/* ---- the tick: all timeouts of connections ---- */
+/*
+ * ---- the tick: all timeouts of connections. It sleeps until the next of them, and for ever when
+ * there is none, so that idle sessions without timeouts cost nothing ----
+ */
+
+static void tick_now(struct web *w)
+{
+	w->tick = (uint32_t)(mono_diff_us(mono_now(), w->started) / TICK_US);
+}
+
+void web_tick_soon(struct web *w)
+{
+	if (w->soon)
+		return;
+	w->soon = true;
+	loop_timer_in_us(&w->ticker, TICK_US);
+}
+
+void web_awake(struct web *w)
+{
+	if (w->awake)
+		return;
+	w->awake = true;
+	tick_now(w);
+	web_tick_soon(w);
+}
 
 static void on_tick(void *arg)
 {
 	struct web *w = arg;
+	uint32_t next = TICK_NEVER;
 
-	w->tick++;
+	w->soon = false;
+	tick_now(w);
 	list_each_safe (i, &w->conns) {
 		struct conn *c = container_of(i, struct conn, link);
+		uint32_t wait = 1;
 		if (c->ws)
-			ws_session_tick(c->ws);
+			wait = ws_session_tick(c->ws);
 		else
 			web_http_tick(c);
+		if (wait < next)
+			next = wait;
 	}
-	if (w->n_conns)
-		loop_timer_in_us(&w->ticker, TICK_US);
-}
-
-void web_tick_start(struct web *w)
-{
-	if (!loop_timer_armed(&w->ticker))
-		loop_timer_in_us(&w->ticker, TICK_US);
+	if (w->soon || next == TICK_NEVER)
+		return;
+	w->soon = next <= 1;
+	loop_timer_in_us(&w->ticker, next * (int64_t)TICK_US);
 }
 
 /* ---- life ---- */
@@ -188,6 +214,7 @@ int web_new(struct web **wp, const struct web_opts *opts)
 	if (!w)
 		return -ENOMEM;
 	w->opts = *opts;
+	w->started = mono_now();
 	defaults(&w->opts);
 	w->watch_fd = -1;
 	list_init(&w->servers);
@@ -341,13 +368,18 @@ int web_run(struct web *w)
 	loop_begin(w->opts.loop);
 	while (!loop_stopped(w->opts.loop, &result)) {
 		w->n_received = 0;
+		w->awake = false;
 		if (lws_service(w->context, list_empty(&w->dirty) ? 0 : -1) < 0)
 			return -EIO;
+		if (!w->awake)
+			tick_now(w);
 		int ret = loop_turn(w->opts.loop, 0);
 		if (ret < 0)
 			return ret;
 		if (w->opts.turn)
 			w->opts.turn(w->opts.arg);
+		if (!list_empty(&w->dirty))
+			web_tick_soon(w);
 		flush_sessions(w);
 		loop_apply(w->opts.loop);
 		pause_under_load(w);

@@ -45,8 +45,11 @@ struct web {
 	struct lws_vhost *client_vhost; /* of ws_connect, and of the watched loop */
 	struct lws_vhost *tls_vhost;	/* of ws_connect with wss, made with the first */
 	int watch_fd;			/* duplicate of the loop's, watched by libwebsockets */
-	uint32_t tick;			/* counts TICK_US */
-	struct loop_timer ticker;
+	uint32_t tick;			/* TICK_US since `started`, as of this turn */
+	struct mono started;
+	struct loop_timer ticker; /* armed until the next timeout of any connection */
+	bool soon;		  /* it is armed for the next tick */
+	bool awake;		  /* a connection did something in this turn */
 	struct list servers;
 	struct list conns; /* all connections */
 	size_t n_conns;
@@ -150,7 +153,9 @@ void web_conn_adopt(struct conn *c, int fd);
 
 int web_vhost_new(struct web *w, struct web_server *s, const struct lws_context_creation_info *tls,
 		  struct lws_vhost **out);
-void web_tick_start(struct web *w);
+/* A connection does something: what its timeouts are is looked at with the next tick. */
+void web_awake(struct web *w);
+void web_tick_soon(struct web *w);
 void web_conn_gone(struct web *w);
 
 /* ---- listen.c ---- */
@@ -288,7 +293,9 @@ int ws_session_writable(struct ws *ws);
 void ws_session_failed(struct ws *ws, const char *reason);
 /* Calls the close handler and frees. */
 void ws_session_gone(struct ws *ws);
-void ws_session_tick(struct ws *ws);
+/* Does what is due; returns ticks until more can be, TICK_NEVER when only something else helps. */
+#define TICK_NEVER UINT32_MAX
+uint32_t ws_session_tick(struct ws *ws);
 /* Sends what is queued now, without waiting for the next turn. */
 void ws_session_flush(struct ws *ws);
 /* Recomputes whether the socket is read. */
