@@ -130,3 +130,69 @@ asyncio.run(main())"
 		[[ $command =~ ^msr-supervise\ (run|stop)\ -d\ /srv/msr$ ]]
 	done
 }
+
+audiod() {
+	start audiod msr-audiod -p "$port" --health-port "$(free_port)" -e events
+	wait_for 10 is_healthy "$port"
+}
+
+# Raw sound, s16le, mono, 16 kHz, out of sox's effects.
+sox_raw() {
+	sox -V1 -n -t raw -r 16000 -b 16 -e signed -c 1 - "$@"
+}
+
+# say TEXT: the same, spoken.
+say() {
+	espeak-ng --stdout -s 150 "$1" | sox -V1 -t wav - -t raw -r 16000 -b 16 -e signed -c 1 - silence 1 0.01 1% reverse silence 1 0.01 1% reverse
+}
+
+@test "audio-client.py: the smallest client of msr-audiod" {
+	audiod
+	run "$EXAMPLES/audio-client.py" "ws://127.0.0.1:$port/ws"
+	[ "$status" -eq 0 ]
+	[[ $output == *"1024 bytes"* ]]
+}
+
+@test "speech-feed gives each utterance, and nothing else, to a recogniser" {
+	audiod
+	say "The quick brown fox jumps over the lazy dog." >one.raw
+	say "Every packet arrives in time." >two.raw
+	{ sox_raw trim 0 2; cat one.raw; sox_raw trim 0 2; cat two.raw; sox_raw trim 0 2; } >talk.raw
+	# The recogniser's place is taken by a command that says what it was given.
+	# shellcheck disable=SC2016 # for the command
+	"$EXAMPLES/speech-feed" --url "ws://127.0.0.1:$port/ws" \
+		sh -c 'echo "$UTTERANCE $UTTERANCE_START $UTTERANCE_END $(wc -c)"' <talk.raw >heard
+	cat heard
+	ls -l one.raw two.raw
+	[ "$(wc -l <heard)" = 2 ]
+	# Each begins before the speech and ends after it, with at most half a second around it.
+	awk -v one="$(stat -c %s one.raw)" -v two="$(stat -c %s two.raw)" '
+		{ size[NR] = $4; d = $4 - ($3 - $2) * 32000; if (d * d > 400 * 400) bad = 1; start[NR] = $2 }
+		END { exit bad || size[1] < one - 3200 || size[1] > one + 20000 || size[2] < two - 3200 || size[2] > two + 20000 ||
+			start[1] < 1.5 || start[1] > 2.1 }' heard
+	run "$EXAMPLES/speech-feed" --url "ws://127.0.0.1:$port/ws" false <talk.raw
+	[ "$status" -eq 1 ]
+	run "$EXAMPLES/speech-feed" --url "ws://127.0.0.1:$port/ws" --chain nothing cat <talk.raw
+	[ "$status" -eq 1 ]
+	[[ $output == *"no processor 'nothing'"* ]]
+}
+
+@test "sound-alarm tells of loud and of unusual sound, once each" {
+	audiod
+	hiss() { sox_raw synth "$1" whitenoise vol -"$2"dB; }
+	tone() { sox_raw synth "$1" sine 1000 vol -"$2"dB; }
+	alarms() {
+		# shellcheck disable=SC2016 # for the command
+		"$EXAMPLES/sound-alarm" --url "ws://127.0.0.1:$port/ws" sh -c 'echo "$ALARM $ALARM_LEVEL $ALARM_AT"'
+	}
+	{ hiss 4 55; tone 0.5 3; hiss 2 55; } | alarms >loud
+	cat loud
+	[ "$(wc -l <loud)" = 1 ]
+	awk '$1 != "loud" || $2 < -9 || $2 > -4 || $3 < 3.9 || $3 > 4.3 { exit 1 }' loud
+	{ hiss 4 55; tone 0.5 25; hiss 2 55; } | alarms >unusual
+	cat unusual
+	[ "$(wc -l <unusual)" = 1 ]
+	awk '$1 != "unusual" || $3 < 3.9 || $3 > 4.3 { exit 1 }' unusual
+	{ hiss 6 55; } | alarms >none
+	[ ! -s none ]
+}
