@@ -27,7 +27,7 @@
 #include "base/clock.h"
 #include "ws_client.h"
 
-#define DRAIN_US  3000000 /* for what is under way at the end */
+#define DRAIN_US  20000000 /* for what is under way at the end */
 #define LATENCIES 2000000 /* us; what takes longer counts as this */
 #define READ_STEP 65536
 
@@ -383,7 +383,7 @@ int main(int argc, char **argv)
 	uint64_t lost = n_sent - n_received;
 	int dead = number_dead();
 	printf("%.0f %.3f %llu %llu %lld %lld %.0f\n", (double)in_time / took,
-	       cpu / 1e3 / (double)n_received, (unsigned long long)lost,
+	       n_received ? cpu / 1e3 / (double)n_received : 0, (unsigned long long)lost,
 	       (unsigned long long)n_wrong, (long long)percentile(0.5), (long long)percentile(0.99),
 	       memory);
 	if (dead)

@@ -1,27 +1,49 @@
 #!/usr/bin/env bats
-# msr-audiod: protocol, isolation, limits, and workers that die.
+# msr-audiod: what clients see. In groups: connection, commands, data, buffers, isolation, timeouts;
+# the full cycle; clean-up, recovery, shutdown; the processes among themselves; load; real sound. The
+# full loads are in tests/long/audiod.bats.
 
+bats_require_minimum_version 1.5.0
 load ../support/common
+
+setup_file() {
+	make -s -C "$BATS_TEST_DIRNAME/../.." build/tests/bench/audiod_load >/dev/null
+}
 
 setup() {
 	PORT=$(free_port)
 	HEALTH=$(free_port)
 	URL=ws://127.0.0.1:$PORT/ws
 	export URL
+	cd "$BATS_TEST_TMPDIR" || return
 }
 
 teardown() {
 	stop_all
+	rm -f "/dev/shm/msr-test$PORT" "/dev/shm/msr-test$PORT".*
 }
 
 serve() {
-	start audiod msr-audiod -p "$PORT" --health-port "$HEALTH" -w 2 -e "$BATS_TEST_TMPDIR/events" "$@"
+	start audiod msr-audiod -p "$PORT" --health-port "$HEALTH" -w 2 -e events "$@"
 	AUDIOD=$PID
 	wait_for 10 is_healthy "$HEALTH"
 }
 
 client() {
 	$PYTHON "$SUPPORT/audiod.py" "$URL" "$@"
+}
+
+# load CLIENTS SIZE SECONDS flood|paced WINDOW|RATE: packets, each compared; fails when one is lost.
+load() {
+	"$BATS_TEST_DIRNAME/../../build/tests/bench/audiod_load" "$PORT" "$AUDIOD" "$@"
+}
+
+metric() {
+	curl -sf "http://127.0.0.1:$HEALTH/metrics" | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+nobody_left() {
+	[ "$(metric msr_audiod_sessions)" = 0 ] && [ "$(metric msr_audiod_receivers)" = 0 ]
 }
 
 # Shared memory of the running server.
@@ -33,96 +55,176 @@ no_segments() {
 	[ "$(segments)" -eq 0 ]
 }
 
-@test "the original document's client works" {
-	serve
-	run "$PYTHON" "$BATS_TEST_DIRNAME/../../examples/audio-client.py" "$URL"
-	echo "$output"
-	[ "$status" -eq 0 ]
-	[[ $output == *'"status":"receiver_started"'*"1024 bytes"* ]]
+# Programs that the workers run.
+programs() {
+	local worker
+	for worker in $(pgrep -P "$AUDIOD"); do
+		pgrep -P "$worker"
+	done | wc -l
 }
 
-@test "health and metrics answer on both ports" {
+programs_are() {
+	[ "$(programs)" = "$1" ]
+}
+
+# Highest resident memory so far, MiB.
+peak_mib() {
+	awk '$1 == "VmHWM:" { print int($2 / 1024) }' "/proc/$AUDIOD/status"
+}
+
+# Speech between pauses, s16le, mono, 16 kHz.
+speech() {
+	{
+		sox -V1 -n -t raw -r 16000 -b 16 -e signed -c 1 - trim 0 0.5
+		espeak-ng --stdout "Real time audio processing needs bounded delays." |
+			sox -V1 -t wav - -t raw -r 16000 -b 16 -e signed -c 1 -
+		sox -V1 -n -t raw -r 16000 -b 16 -e signed -c 1 - trim 0 0.5
+	} >speech.raw
+}
+
+# ---- connection ----
+
+@test "connection: health and metrics answer on both ports" {
 	serve
 	is_healthy "$PORT"
-	curl -sf "http://127.0.0.1:$HEALTH/metrics" | grep -q '^msr_audiod_sessions 0$'
+	[ "$(metric msr_audiod_sessions)" = 0 ]
 }
 
-@test "commands are answered as documented" {
-	serve
-	client commands
-}
-
-@test "wrong commands and sound get a precise error and the session lives on" {
-	serve --allow-exec cat=cat
-	client errors
-}
-
-@test "messages of every length come back whole and in order" {
-	serve
-	client lengths
-}
-
-@test "forty clients at once see only their own bytes" {
-	serve
-	client isolation
-}
-
-@test "a chain processes, announces its delay and sends events" {
-	serve
-	client chain
-	client events
-}
-
-@test "a program that the operator allowed filters the sound" {
-	serve --allow-exec swap="tr ab ba"
-	run msr-audiod filter --format u8 exec:swap --allow-exec swap="tr ab ba" <<<"aabbab"
-	[ "$status" -eq 0 ]
-	[ "$output" = bbaaba ]
-}
-
-@test "silent sessions end with 4008, others live on" {
-	serve --session-timeout 1s
-	client timeout
-}
-
-@test "one receiver too many is refused until a place is free" {
-	serve --max-sessions 3 --max-connections 20
-	client full 3
-}
-
-@test "pages of foreign origins are refused" {
+@test "connection: pages of foreign origins are refused" {
 	serve --allow-origin https://good.example
 	client origin http://localhost:3000 in
 	client origin https://good.example in
 	client origin https://evil.example 403
 }
 
-@test "workers killed under load: every message is answered and no session ends" {
+@test "connection: broken frames, floods, half-closed and reset connections disturb nobody" {
 	serve
-	client storm "$AUDIOD" 2
-	curl -sf "http://127.0.0.1:$HEALTH/metrics" | grep -qE '^msr_audiod_worker_deaths_total [1-9]'
-	grep -q '"ev":"worker-died"' "$BATS_TEST_TMPDIR/events"
+	run "$PYTHON" "$SUPPORT/audiod_hostile.py" "$URL"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	wait_for 10 nobody_left
+	echo "peak $(peak_mib) MiB"
+	[ "$(peak_mib)" -lt 64 ]
 }
 
-@test "a worker that hangs is replaced" {
-	serve --data-timeout 300ms
-	client hang "$AUDIOD"
+# ---- commands ----
+
+@test "commands: each is answered as documented" {
+	serve
+	client commands
 }
 
-@test "a client that never reads is bounded, others do not notice" {
+@test "commands: wrong ones get a precise error and the session lives on" {
+	serve --allow-exec cat=cat
+	client errors
+}
+
+# ---- data, buffers ----
+
+@test "data and buffers: messages of every length come back whole and in order" {
+	serve
+	client lengths
+}
+
+@test "buffers: lengths around another size of buffer, and a longer bound" {
+	serve --buffer 64 --max-message 2M
+	client lengths $((2 << 20))
+}
+
+# ---- isolation ----
+
+@test "isolation: forty clients at once see only their own bytes" {
+	serve
+	client isolation
+}
+
+@test "isolation: a client that never reads is bounded, others do not notice" {
 	serve
 	client slow
 }
 
-@test "SIGTERM answers what is under way, closes with 1001 and leaves nothing" {
-	serve
-	[ "$(segments)" -gt 0 ]
-	client stop "$AUDIOD"
-	ended_well "$AUDIOD"
-	no_segments
+# ---- timeouts ----
+
+@test "timeouts: silent sessions end with 4008, others live on" {
+	serve --session-timeout 1s
+	client timeout
 }
 
-@test "what a killed server leaves is removed by the next" {
+@test "timeouts: a worker that hangs is replaced" {
+	serve --data-timeout 300ms
+	client hang "$AUDIOD"
+}
+
+# ---- the full cycle ----
+
+@test "full cycle: the smallest Python client, and a page's" {
+	serve
+	run "$PYTHON" "$BATS_TEST_DIRNAME/../../examples/audio-client.py" "$URL"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *'"status":"receiver_started"'*"1024 bytes"* ]]
+	node --no-warnings --experimental-websocket "$SUPPORT/audiod_page.mjs" "$URL"
+}
+
+@test "full cycle: a chain processes, announces its delay and sends events" {
+	serve
+	client chain
+	client events
+}
+
+@test "full cycle: a program that the operator allowed filters the sound, and ends with its session" {
+	serve --allow-exec pass=cat --allow-exec "pipe=cat | cat" --allow-exec "ends=head -c 800"
+	client program pass
+	wait_for 5 programs_are 0
+	client program pipe
+	wait_for 5 programs_are 0
+	client program_ends
+	wait_for 5 programs_are 0
+	run msr-audiod filter --format u8 exec:swap --allow-exec swap="tr ab ba" <<<"aabbab"
+	[ "$status" -eq 0 ]
+	[ "$output" = bbaaba ]
+}
+
+@test "full cycle: what came in, or went back, is a recording of msr-record" {
+	local side
+	speech
+	for side in input output; do
+		rm -rf storage
+		start record msr-record -i "shm:test$PORT" -d storage --audio wav --no-pictures -e record.events
+		record=$PID
+		serve -o "shm:test$PORT" --record $side --room studio
+		client record speech.raw gain=-6
+		finished() { [ "$(find storage -name '*.json' | wc -l)" = 1 ]; }
+		wait_for 20 finished
+		jq -e '.room == "studio" and .missing == 0' storage/*.json
+		ffmpeg -nostdin -v error -i storage/*.wav -f s16le recorded.raw -y
+		if [ $side = input ]; then cmp speech.raw recorded.raw; else cmp speech.raw.out recorded.raw; fi
+		stop_all
+	done
+	run ! cmp -s speech.raw speech.raw.out
+}
+
+@test "full cycle: sessions are recorded as frames" {
+	serve -o frames --room studio
+	client commands
+	stop_all
+	msr-frames json -i frames >list
+	cat list
+	jq -se 'map(select(.kind == "audio")) | length == 1 and .[0].room == "studio" and .[0].codec == "u8" and .[0].bytes == 3' list
+}
+
+# ---- clean-up, recovery, shutdown ----
+
+@test "clean-up: hundreds of connections leave no descriptor behind" {
+	serve
+	client cycles 20
+	before=$(count_fds "$AUDIOD")
+	client cycles 400
+	wait_for 5 nobody_left
+	[ "$(count_fds "$AUDIOD")" -le "$before" ]
+}
+
+@test "clean-up: what a killed server leaves is removed by the next" {
 	serve
 	kill -9 "$AUDIOD"
 	wait_gone "$AUDIOD"
@@ -132,37 +234,76 @@ no_segments() {
 	AUDIOD=$old no_segments
 }
 
-@test "hundreds of connections leave no descriptor behind" {
+@test "recovery: workers killed under load: every message is answered and no session ends" {
 	serve
-	client cycles 20
-	before=$(count_fds "$AUDIOD")
-	client cycles 400
-	wait_for 5 test "$(count_fds "$AUDIOD")" -le "$before"
+	client storm "$AUDIOD" 2
+	[ "$(metric msr_audiod_worker_deaths_total)" -ge 10 ]
+	grep -q '"ev":"worker-died"' events
 }
 
-@test "a live stream at its real pace comes back gapless" {
+@test "recovery: a killed worker is replaced within 200 ms" {
+	serve
+	client replaced "$AUDIOD"
+}
+
+@test "shutdown: SIGTERM answers what is under way, closes with 1001 and leaves nothing" {
+	serve
+	[ "$(segments)" -gt 0 ]
+	client stop "$AUDIOD"
+	ended_well "$AUDIOD"
+	no_segments
+}
+
+# ---- the processes among themselves (tests/unit/msr-audiod/pool_test.c has workers that lie) ----
+
+@test "processes: sessions in which nothing happens wake nobody" {
+	serve --session-timeout 0
+	client idle "$AUDIOD" 200 3
+}
+
+# ---- load ----
+
+@test "load: one receiver too many is refused until a place is free" {
+	serve --max-sessions 3 --max-connections 20
+	client full 3
+}
+
+@test "load: a flood of 100 clients loses and confuses nothing" {
+	serve
+	load 100 1024 2 flood 16
+}
+
+@test "load: 1,000 sessions at 50 packets a second lose nothing" {
+	serve --session-timeout 60s
+	load 1000 1024 2 paced 50
+}
+
+@test "load: a stream of packets longer than the buffer" {
+	serve
+	load 10 5000 1 flood 8
+}
+
+# ---- real sound ----
+
+@test "real sound: a live stream at its real pace comes back gapless" {
 	serve
 	client stream 2
 }
 
-@test "denoise raises the signal-to-noise ratio by 6 dB and leaves the speech" {
+@test "real sound: speech through the server is what the filter makes of it" {
+	serve
+	speech
+	client same_as_filter speech.raw highpass,denoise,agc,vad,limiter,meter
+}
+
+@test "real sound: denoise raises the signal-to-noise ratio by 6 dB and leaves the speech" {
 	run "$PYTHON" "$SUPPORT/audio-measure.py" denoise
 	echo "$output"
 	jq -e '.gain >= 6 and .speech > -3' <<<"$output"
 }
 
-@test "vad judges 95 % of the frames rightly" {
+@test "real sound: vad judges 95 % of the frames rightly" {
 	run "$PYTHON" "$SUPPORT/audio-measure.py" vad
 	echo "$output"
 	jq -e '.right >= 0.95' <<<"$output"
-}
-
-@test "sessions are recorded as frames" {
-	serve -o "$BATS_TEST_TMPDIR/frames" --room studio
-	client commands
-	stop_all
-	msr-frames json -i "$BATS_TEST_TMPDIR/frames" >"$BATS_TEST_TMPDIR/list"
-	cat "$BATS_TEST_TMPDIR/list"
-	jq -se 'map(select(.kind == "audio")) | length == 1 and .[0].room == "studio" and .[0].codec == "u8" and .[0].bytes == 3' \
-		"$BATS_TEST_TMPDIR/list"
 }

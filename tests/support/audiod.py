@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 
@@ -94,16 +95,17 @@ async def errors():
         assert await sound(ws) == b"1234", "the session did not live on"
 
 
-async def lengths():
+async def lengths(bound=1 << 20):
     """Every length comes back whole and in order, also while others wait."""
     async with connect() as ws:
         await started(ws)
-        sizes = [0, 1, 1023, 1024, 1025, 65536, 1 << 20, 1, 0, 3000]
+        bound = int(bound)
+        sizes = [0, 1, 63, 64, 65, 1023, 1024, 1025, 65536, 1 << 20, bound, 1, 0, 3000]
         for n in sizes:
             await ws.send(pattern(n, n))
         for n in sizes:
-            assert await sound(ws) == pattern(n, n), f"{n} bytes came back changed"
-        await ws.send(bytes((1 << 20) + 1))
+            assert await sound(ws, 20) == pattern(n, n), f"{n} bytes came back changed"
+        await ws.send(bytes(bound + 1))
         try:
             await ws.recv()
             raise AssertionError("a message beyond --max-message was taken")
@@ -336,6 +338,120 @@ async def origin(name, want):
     except websockets.InvalidStatusCode as e:
         got = str(e.status_code)
     assert got == want, f"{name}: {got}"
+
+
+async def same_as_filter(path, chain):
+    """A file, sent as live sound, comes back as the program makes it without a server."""
+    sound_in = open(path, "rb").read()
+    async with connect() as ws:
+        answer = await started(ws, format="s16le", rate=16000, chain=chain.split(","))
+        out = b""
+        for at in range(0, len(sound_in), 640):
+            await ws.send(sound_in[at:at + 640])
+            while isinstance(got := await asyncio.wait_for(ws.recv(), 20), str):
+                assert json.loads(got)["event"] in ("voice", "level"), got
+            assert len(got) == len(sound_in[at:at + 640]), "another length"
+            out += got
+    filtered = subprocess.run(["msr-audiod", "filter", "--rate", "16000", chain], input=sound_in, check=True,
+                              capture_output=True).stdout
+    delay = answer.get("delay", 0) * 2
+    assert delay and not any(out[:delay]), "the delay is not silence"
+    assert out[delay:] == filtered[:len(out) - delay], "it is not what the filter makes"
+
+
+async def program(name):
+    """exec: live sound comes back later, whole and in order; where the program is late there is
+    silence."""
+    async with connect() as ws:
+        delay = (await started(ws, rate=8000, chain=[f"exec:{name}"]))["delay"]
+        assert delay == 1600, delay
+        silence = bytes([128])
+        sent = out = b""
+        for i in range(60):
+            data = pattern(i, 160).replace(silence, b"x")
+            await ws.send(data)
+            sent += data
+            out += await sound(ws)
+            await asyncio.sleep(0.02)
+        assert out[:delay] == silence * delay, "it begins with something else than silence"
+        heard = out.replace(silence, b"")
+        assert len(heard) > 3000 and sent.startswith(heard), "it is not what was sent"
+
+
+async def program_ends():
+    """Its end is an error for a message, and the session goes on with a new one."""
+    async with connect() as ws:
+        await started(ws, rate=8000, chain=["exec:ends"])
+        failed = 0
+        for _ in range(100):
+            await ws.send(b"x" * 160)
+            got = await asyncio.wait_for(ws.recv(), 5)
+            if isinstance(got, str):
+                assert json.loads(got)["error"] == "processing_failed", got
+                failed += 1
+                if failed == 2:
+                    break
+            await asyncio.sleep(0.02)
+        assert failed == 2, failed
+
+
+async def record(path, chain):
+    """One session of a file's sound; what came back goes to PATH.out."""
+    sound_in = open(path, "rb").read()
+    async with connect() as ws:
+        await started(ws, format="s16le", rate=16000, chain=chain.split(","))
+        with open(path + ".out", "wb") as f:
+            for at in range(0, len(sound_in), 6400):
+                await ws.send(sound_in[at:at + 6400])
+                f.write(await sound(ws, 20))
+
+
+async def replaced(pid):
+    """How long a session is without a worker when all workers are killed: 200 ms when the machine has
+    time for it, which it may not have each time."""
+    took = []
+    async with connect() as ws:
+        await started(ws)
+        worker = (await say(ws, command="stats"))["worker"]
+        while len(took) < 10 or len(took) < 100 and min(took) >= 0.2:
+            await ws.send(b"before")
+            assert await sound(ws) == b"before"
+            mine = sorted(workers(pid))
+            begin = time.monotonic()
+            for p in mine:
+                os.kill(p, signal.SIGKILL)
+            while True:  # the first message may be lost with the worker
+                await ws.send(b"after")
+                got = await asyncio.wait_for(ws.recv(), 5)
+                if got == b"after":
+                    break
+            took.append(time.monotonic() - begin)
+            await asyncio.sleep(0.1)
+    took.sort()
+    print(json.dumps({"worker": worker, "median_ms": round(took[len(took) // 2] * 1000), "longest_ms": round(took[-1] * 1000)}))
+    assert took[0] < 0.2, took
+
+
+async def idle(pid, clients, seconds):
+    """Sessions in which nothing happens wake nobody: context switches of all processes."""
+    def switches(p):
+        return sum(int(line.split()[1]) for line in open(f"/proc/{p}/status") if "ctxt_switches" in line)
+
+    everybody = [await connect(ping_interval=None) for _ in range(int(clients))]
+    for ws in everybody:
+        await started(ws)
+    await asyncio.sleep(1)  # what their coming has left to do
+    processes = [int(pid), *workers(pid)]
+    before = [switches(p) for p in processes]
+    await asyncio.sleep(float(seconds))
+    woken = [switches(p) - b for p, b in zip(processes, before)]
+    print(json.dumps({"sessions": len(everybody), "seconds": float(seconds), "context_switches": woken}))
+    assert sum(woken) <= 2, woken
+    for ws in everybody[::50]:
+        await ws.send(b"still there")
+        assert await sound(ws) == b"still there"
+    for ws in everybody:
+        await ws.close()
 
 
 async def stream(seconds):
