@@ -81,4 +81,4 @@ for clients in 1 10 100 1000; do
 done
 compare 1000 paced 50
 echo "goals: flood of 100 clients 100,000 packets/s; paced nothing lost or wrong, p99 below 5 ms, 300 MiB"
-exit $failed
+[ $failed -eq 0 ]

@@ -28,7 +28,7 @@
 #include "ws_client.h"
 
 #define DRAIN_US  20000000 /* for what is under way at the end */
-#define LATENCIES 2000000 /* us; what takes longer counts as this */
+#define LATENCIES 2000000  /* us; what takes longer counts as this */
 #define READ_STEP 65536
 
 struct client {

@@ -33,8 +33,8 @@ client() {
 	$PYTHON "$SUPPORT/audiod.py" "$URL" "$@"
 }
 
-# load CLIENTS SIZE SECONDS flood|paced WINDOW|RATE: packets, each compared; fails when one is lost.
-load() {
+# packets CLIENTS SIZE SECONDS flood|paced WINDOW|RATE: packets, each compared; fails when one is lost.
+packets() {
 	"$BATS_TEST_DIRNAME/../../build/tests/bench/audiod_load" "$PORT" "$AUDIOD" "$@"
 }
 
@@ -189,16 +189,14 @@ speech() {
 	local side
 	speech
 	for side in input output; do
-		rm -rf storage
-		start record msr-record -i "shm:test$PORT" -d storage --audio wav --no-pictures -e record.events
-		record=$PID
-		serve -o "shm:test$PORT" --record $side --room studio
+		start record msr-record -i "shm:test$PORT" -d "$side" --audio wav --no-pictures -e record.events
+		serve -o "shm:test$PORT" --record "$side" --room studio
 		client record speech.raw gain=-6
-		finished() { [ "$(find storage -name '*.json' | wc -l)" = 1 ]; }
-		wait_for 20 finished
-		jq -e '.room == "studio" and .missing == 0' storage/*.json
-		ffmpeg -nostdin -v error -i storage/*.wav -f s16le recorded.raw -y
-		if [ $side = input ]; then cmp speech.raw recorded.raw; else cmp speech.raw.out recorded.raw; fi
+		finished() { [ "$(find "$side" -name '*.json' | wc -l)" = 1 ]; }
+		wait_for 60 finished
+		jq -e '.room == "studio" and .missing == 0' "$side"/*.json
+		ffmpeg -nostdin -v error -i "$side"/*.wav -f s16le recorded.raw -y
+		if [ "$side" = input ]; then cmp speech.raw recorded.raw; else cmp speech.raw.out recorded.raw; fi
 		stop_all
 	done
 	run ! cmp -s speech.raw speech.raw.out
@@ -270,17 +268,17 @@ speech() {
 
 @test "load: a flood of 100 clients loses and confuses nothing" {
 	serve
-	load 100 1024 2 flood 16
+	packets 100 1024 2 flood 16
 }
 
 @test "load: 1,000 sessions at 50 packets a second lose nothing" {
 	serve --session-timeout 60s
-	load 1000 1024 2 paced 50
+	packets 1000 1024 2 paced 50
 }
 
 @test "load: a stream of packets longer than the buffer" {
 	serve
-	load 10 5000 1 flood 8
+	packets 10 5000 1 flood 8
 }
 
 # ---- real sound ----
