@@ -2,11 +2,12 @@
 # msr-audiod, with its hand-over to a worker and back, beside a bare libwebsockets echo that does
 # nothing else: packets of 1,024 bytes, each compared with what was sent. flood keeps 16 packets
 # under way for each client, paced sends 50 a second for each. Measured in turns; a figure is the
-# median of the rounds. SECONDS_EACH (4) is the length of each measurement, ROUNDS (3) how many.
+# median of the rounds. SECONDS_EACH (4) is the length of each measurement, ROUNDS (3) how many, CLIENTS those of the floods.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 seconds=${SECONDS_EACH:-4}
 rounds=${ROUNDS:-3}
+points=${CLIENTS:-"1 10 100 1000"}
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/msr-bench-XXXXXX") || exit 1
 load=build/tests/bench/audiod_load
 server=
@@ -76,7 +77,7 @@ compare() {
 }
 
 echo "load   clients  server     packets/s   CPU us   lost  wrong   p50 ms   p99 ms    MiB"
-for clients in 1 10 100 1000; do
+for clients in $points; do
 	compare $clients flood 16
 done
 compare 1000 paced 50

@@ -27,8 +27,9 @@
 #include "base/clock.h"
 #include "ws_client.h"
 
-#define DRAIN_US  20000000 /* for what is under way at the end */
-#define LATENCIES 2000000  /* us; what takes longer counts as this */
+#define DRAIN_US  20000000  /* for what is under way at the end */
+#define START_US  120000000 /* for all receivers to start */
+#define LATENCIES 2000000   /* us; what takes longer counts as this */
 #define READ_STEP 65536
 
 struct client {
@@ -283,7 +284,7 @@ static void open_clients(int port, bool bare)
 	}
 	if (bare)
 		n_ready = n_clients;
-	for (int64_t end = now_us() + 30000000; n_ready < n_clients && now_us() < end;)
+	for (int64_t end = now_us() + START_US; n_ready < n_clients && now_us() < end;)
 		turn(100);
 	if (n_ready < n_clients) {
 		fprintf(stderr, "only %d of %d receivers started\n", n_ready, n_clients);

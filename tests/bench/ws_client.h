@@ -54,13 +54,16 @@ static inline int ws_client_open(int port, const char *path)
 			 path, port);
 	if (write(fd, text, (size_t)n) != n)
 		ws_die("write");
-	size_t have = 0;
-	do {
-		ssize_t got = read(fd, text + have, 1); /* not a byte beyond the head */
-		if (got <= 0 || ++have == sizeof(text) - 1)
+	const char *end;
+	do { /* not a byte beyond the head */
+		ssize_t got = recv(fd, text, sizeof(text) - 1, MSG_PEEK);
+		if (got <= 0 || got == sizeof(text) - 1)
 			ws_die("handshake");
-		text[have] = '\0';
-	} while (!strstr(text, "\r\n\r\n"));
+		text[got] = '\0';
+		end = strstr(text, "\r\n\r\n");
+	} while (!end);
+	if (read(fd, text, (size_t)(end + 4 - text)) < 0)
+		ws_die("handshake");
 	if (!strstr(text, " 101 ")) {
 		fprintf(stderr, "%s", text);
 		exit(1);

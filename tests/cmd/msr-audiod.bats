@@ -193,7 +193,7 @@ speech() {
 		serve -o "shm:test$PORT" --record "$side" --room studio
 		client record speech.raw gain=-6
 		finished() { [ "$(find "$side" -name '*.json' | wc -l)" = 1 ]; }
-		wait_for 60 finished
+		wait_for 120 finished # by ffmpeg, at low priority
 		jq -e '.room == "studio" and .missing == 0' "$side"/*.json
 		ffmpeg -nostdin -v error -i "$side"/*.wav -f s16le recorded.raw -y
 		if [ "$side" = input ]; then cmp speech.raw recorded.raw; else cmp speech.raw.out recorded.raw; fi

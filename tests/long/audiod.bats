@@ -63,7 +63,7 @@ context_switches() {
 	serve --session-timeout 0 --max-sessions 5000
 	grep -q "up to 5000 receivers" audiod.log
 	start load "$LOAD" "$PORT" "$AUDIOD" 5000 1024 40 paced 0
-	wait_for 120 metric_is msr_audiod_receivers 5000
+	wait_for 300 metric_is msr_audiod_receivers 5000
 	sleep 1 # what their coming has left to do
 	local before
 	before=$(context_switches)
