@@ -233,7 +233,7 @@ speech() {
 }
 
 @test "recovery: workers killed under load: every message is answered and no session ends" {
-	serve
+	serve --session-timeout 60s
 	client storm "$AUDIOD" 2
 	[ "$(metric msr_audiod_worker_deaths_total)" -ge 10 ]
 	grep -q '"ev":"worker-died"' events

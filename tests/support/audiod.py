@@ -201,8 +201,8 @@ def workers(pid):
     return out
 
 
-async def storm(pid, seconds, clients="50"):
-    """kill -9 of a worker every 100 ms under load: every message is answered, in order, once, by
+async def storm(pid, seconds, clients="50", period="0.1"):
+    """kill -9 of a worker every `period` seconds under load: every message is answered, in order, once, by
     its own bytes or by one error; every session survives. Runs on until there was enough of both."""
     kills = done = failed = 0
     over = False
@@ -234,7 +234,7 @@ async def storm(pid, seconds, clients="50"):
                 took = time.monotonic() - begin
                 if took > float(seconds) and (kills >= 10 and done >= 500 or took > 60):
                     break
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(float(period))
                 for p in workers(pid)[:1]:
                     os.kill(p, signal.SIGKILL)
                     kills += 1
