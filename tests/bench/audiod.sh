@@ -78,7 +78,7 @@ compare() {
 
 echo "load   clients  server     packets/s   CPU us   lost  wrong   p50 ms   p99 ms    MiB"
 for clients in $points; do
-	compare $clients flood 16
+	compare "$clients" flood 16
 done
 compare 1000 paced 50
 echo "goals: flood of 100 clients 100,000 packets/s; paced nothing lost or wrong, p99 below 5 ms, 300 MiB"
