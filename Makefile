@@ -18,7 +18,7 @@ uses_peer  = loop base
 uses_media = frame base
 
 pkgs_web   = libwebsockets
-pkgs_peer  = nice libssl libcrypto libsrtp2
+pkgs_peer  = nice libssl libcrypto libsrtp2 liburing
 pkgs_media = sndfile
 
 # ---- programs of cmd/: rooms and packages ----

@@ -1,17 +1,15 @@
-/* UDP in batches: see io.h. */
+/* UDP sockets and what comes in: see io.h. */
 #include "io.h"
 
 #include <errno.h>
 #include <linux/filter.h>
-#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define RX_BUFFER (1 << 20) /* bytes of a socket: half a second of HD video */
 #define TX_BUFFER (1 << 20)
-#define STUN_LAST 3	/* first bytes 0 to 3 are STUN, RFC 7983 */
-#define GSO_BYTES 65000 /* of one message: it is an IP packet until the kernel cuts it */
+#define STUN_LAST 3 /* first bytes 0 to 3 are STUN, RFC 7983 */
 
 /* ---- sockets ---- */
 
@@ -113,119 +111,4 @@ struct io_packet io_rx_packet(struct io_rx *rx, unsigned i)
 	bool whole = !(m->msg_hdr.msg_flags & MSG_TRUNC);
 
 	return (struct io_packet){rx->data[i], whole ? m->msg_len : 0, &rx->from[i]};
-}
-
-/* ---- out ---- */
-
-/* One message of a batch: packets [first, first + n), all but the last of `size` bytes. */
-struct run {
-	struct iovec iov;
-	uint16_t size;
-	unsigned n;
-	union {
-		char bytes[CMSG_SPACE(sizeof(uint16_t))];
-		struct cmsghdr align;
-	} control;
-};
-
-static unsigned find_runs(struct io_batch *b, struct run *run)
-{
-	unsigned n = 0;
-	uint8_t *p = b->data;
-
-	for (unsigned i = 0; i < b->n;) {
-		struct run *r = &run[n++];
-		size_t bytes = 0;
-		r->size = b->len[i];
-		r->n = 0;
-		while (i < b->n && b->len[i] <= r->size && bytes + b->len[i] <= GSO_BYTES) {
-			bytes += b->len[i];
-			r->n++;
-			if (b->len[i++] < r->size)
-				break; /* a shorter one is the last of its run */
-		}
-		r->iov = (struct iovec){p, bytes};
-		p += bytes;
-	}
-	return n;
-}
-
-static void segment(struct msghdr *m, struct run *r)
-{
-	m->msg_control = r->control.bytes;
-	m->msg_controllen = sizeof(r->control.bytes);
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-	*c = (struct cmsghdr){.cmsg_level = SOL_UDP,
-			      .cmsg_type = UDP_SEGMENT,
-			      .cmsg_len = CMSG_LEN(sizeof(uint16_t))};
-	memcpy(CMSG_DATA(c), &r->size, sizeof(r->size));
-}
-
-static void count(struct io_sent *s, const struct run *r, bool sent)
-{
-	if (sent) {
-		s->packets += r->n;
-		s->bytes += r->iov.iov_len;
-	} else {
-		s->dropped += r->n;
-	}
-}
-
-/* For paths on which the kernel refuses to segment: a smaller MTU, no checksums in the device. */
-static void send_singly(struct io_sent *s, const struct run *r, int fd,
-			const struct sockaddr_storage *to)
-{
-	const uint8_t *p = r->iov.iov_base;
-	size_t left = r->iov.iov_len;
-
-	for (unsigned i = 0; i < r->n; i++) {
-		size_t len = left < r->size ? left : r->size;
-		ssize_t ret =
-		    sendto(fd, p, len, MSG_DONTWAIT, (const struct sockaddr *)to, size_of(to));
-		s->calls++;
-		s->packets += ret >= 0;
-		s->dropped += ret < 0;
-		s->bytes += ret >= 0 ? len : 0;
-		p += len;
-		left -= len;
-	}
-}
-
-struct io_sent io_send(struct io_batch *b, int fd, const struct sockaddr_storage *to)
-{
-	struct run run[IO_TX_PACKETS];
-	struct mmsghdr msg[IO_TX_PACKETS];
-	struct sockaddr_storage dest = *to; /* msghdr wants it changeable */
-	struct io_sent sent = {0};
-	unsigned n = find_runs(b, run);
-
-	for (unsigned i = 0; i < n; i++) {
-		msg[i].msg_hdr = (struct msghdr){.msg_name = &dest,
-						 .msg_namelen = size_of(to),
-						 .msg_iov = &run[i].iov,
-						 .msg_iovlen = 1};
-		if (run[i].n > 1)
-			segment(&msg[i].msg_hdr, &run[i]);
-	}
-	for (unsigned done = 0; done < n;) {
-		sent.calls++;
-		int got = n - done == 1
-			      ? (sendmsg(fd, &msg[done].msg_hdr, MSG_DONTWAIT) < 0 ? -1 : 1)
-			      : sendmmsg(fd, msg + done, n - done, MSG_DONTWAIT);
-		unsigned ok = got > 0 ? (unsigned)got : 0;
-		bool full = got <= 0 && (errno == EAGAIN || errno == ENOBUFS);
-		for (unsigned i = 0; i < ok; i++)
-			count(&sent, &run[done++], true);
-		if (ok)
-			continue;
-		/* The next may go; what the kernel does not want to cut goes piece by piece. */
-		if (full || run[done].n == 1)
-			count(&sent, &run[done], false);
-		else
-			send_singly(&sent, &run[done], fd, to);
-		done++;
-	}
-	b->n = 0;
-	b->bytes = 0;
-	return sent;
 }

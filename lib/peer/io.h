@@ -1,9 +1,6 @@
 /*
- * UDP sockets of the media path: packets in and out, many in one system call.
- *
- *	in   io_receive: up to IO_RX_PACKETS datagrams at once
- *	out  io_batch: packets lie one behind the other; a run of equal sizes is one message that
- *	     the kernel cuts (UDP_SEGMENT, udp(7)), the few runs of a batch go in one call
+ * UDP sockets of the media path, and what comes in: up to IO_RX_PACKETS datagrams in one system
+ * call. What goes out: see io_tx.h.
  *
  * The port belongs to libnice, which has bound a socket to it. io_open binds a second one beside
  * it and lets the kernel tell the two apart by the first byte of a datagram: STUN stays with
@@ -20,8 +17,6 @@
 
 #define IO_RX_PACKETS 64   /* datagrams of one io_receive */
 #define IO_RX_SIZE    2048 /* bytes of one; longer ones are dropped */
-#define IO_TX_PACKETS 64   /* of a batch: as many segments as UDP_SEGMENT takes */
-#define IO_TX_SIZE    1600 /* bytes of a packet at most */
 
 /*
  * Opens a socket beside `fd`, which is bound to `local`. The new descriptor, or -errno: then media
@@ -45,31 +40,5 @@ unsigned io_receive(struct io_rx *rx, int fd);
 struct io_packet io_rx_packet(struct io_rx *rx, unsigned i);
 
 bool io_same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
-
-/* Packets to one destination. */
-struct io_batch {
-	unsigned n;   /* packets */
-	size_t bytes; /* of all */
-	uint16_t len[IO_TX_PACKETS];
-	uint8_t data[IO_TX_PACKETS * IO_TX_SIZE];
-};
-
-struct io_sent {
-	unsigned packets, calls, dropped;
-	size_t bytes;
-};
-
-/* Where the next packet goes. The batch must not be full. */
-static inline uint8_t *io_batch_next(struct io_batch *b)
-{
-	return b->data + b->bytes;
-}
-static inline void io_batch_add(struct io_batch *b, size_t len)
-{
-	b->len[b->n++] = (uint16_t)len;
-	b->bytes += len;
-}
-/* Sends all of it and empties it. What the socket does not take is dropped. */
-struct io_sent io_send(struct io_batch *b, int fd, const struct sockaddr_storage *to);
 
 #endif

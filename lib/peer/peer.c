@@ -21,6 +21,7 @@
 #include "env.h"
 #include "ice.h"
 #include "io.h"
+#include "io_tx.h"
 #include "loop/loop.h"
 #include "ports.h"
 #include "srtp.h"
@@ -37,7 +38,8 @@ _Static_assert(PEER_PACKET_MAX + SRTP_TAIL_MAX <= IO_TX_SIZE, "a sealed packet")
 struct peer_io {
 	struct loop *loop;
 	struct io_rx *rx;
-	struct io_batch *batch;
+	struct io_tx *tx;
+	bool gathering;	  /* packets came: what they make goes out together at the end */
 	struct list dead; /* peers closed in this turn */
 	struct loop_timer reap;
 	unsigned closing; /* peers that libnice has not let go of */
@@ -170,6 +172,17 @@ static void got(struct peer *p, uint8_t *data, size_t n, bool vouched, struct mo
 		s->rx_stray++;
 }
 
+static void submit(struct peer_io *io)
+{
+	struct io_sent sent = io_tx_submit(io->tx);
+	struct peer_stats *s = &io->stats;
+
+	s->tx_packets += sent.packets;
+	s->tx_bytes += sent.bytes;
+	s->tx_calls += sent.calls;
+	s->tx_dropped += sent.dropped;
+}
+
 static void on_socket(void *arg, int events)
 {
 	struct peer_socket *s = arg;
@@ -186,24 +199,32 @@ static void on_socket(void *arg, int events)
 		return;
 	}
 	struct mono now = mono_now();
+	struct peer_io *io = p->io;
+	io->gathering = true;
 	for (unsigned i = 0; i < n && !p->closed; i++) {
 		struct io_packet k = io_rx_packet(rx, i);
 		got(p, k.p, k.n, from_remote(p, k.from), now);
 	}
 	if (!p->closed)
 		p->handler->batch_end(p->arg, now.us);
+	io->gathering = false;
+	submit(io);
 }
 
 static void on_ice_packet(void *arg, uint8_t *data, size_t n)
 {
 	struct peer *p = arg;
+	struct peer_io *io = p->io;
 	struct mono now = mono_now();
 
 	if (p->closed)
 		return;
+	io->gathering = true;
 	got(p, data, n, true, now);
 	if (!p->closed)
 		p->handler->batch_end(p->arg, now.us);
+	io->gathering = false;
+	submit(io);
 }
 
 /* ---- DTLS ---- */
@@ -560,49 +581,46 @@ void peer_close(struct peer *p)
 
 uint8_t *peer_out(struct peer *p)
 {
-	if (p->io->batch->n == PEER_OUT_PACKETS)
+	if (io_tx_packets(p->io->tx) == PEER_OUT_PACKETS)
 		peer_flush(p);
-	return io_batch_next(p->io->batch);
+	return io_tx_next(p->io->tx);
 }
 
 void peer_send_rtp(struct peer *p, size_t header_len, const uint8_t *payload, size_t len,
 		   uint64_t index)
 {
-	struct io_batch *b = p->io->batch;
+	struct io_tx *tx = p->io->tx;
 
 	if (p->state != PEER_CONNECTED || header_len + len > PEER_PACKET_MAX) {
 		p->io->stats.tx_dropped++;
 		return;
 	}
-	size_t n = srtp_seal_rtp(p->srtp, io_batch_next(b), header_len, payload, len, index);
+	size_t n = srtp_seal_rtp(p->srtp, io_tx_next(tx), header_len, payload, len, index);
 	if (!n)
 		p->io->stats.tx_dropped++;
 	else
-		io_batch_add(b, n);
+		io_tx_add(tx, n);
 }
 
 void peer_flush(struct peer *p)
 {
-	struct io_batch *b = p->io->batch;
-	struct peer_stats *s = &p->io->stats;
+	struct io_tx *tx = p->io->tx;
+	unsigned n = io_tx_packets(tx);
 
-	if (!b->n)
+	if (!n)
 		return;
 	if (p->fd >= 0) {
-		struct io_sent sent = io_send(b, p->fd, &p->remote[0]);
-		s->tx_packets += sent.packets;
-		s->tx_bytes += sent.bytes;
-		s->tx_calls += sent.calls;
-		s->tx_dropped += sent.dropped;
+		io_tx_queue(tx, p->fd, &p->remote[0]);
+		if (!p->io->gathering)
+			submit(p->io);
 		return;
 	}
-	const uint8_t *at = b->data;
-	for (unsigned i = 0; i < b->n; i++) {
-		send_raw(p, at, b->len[i]);
-		at += b->len[i];
+	for (unsigned i = 0; i < n; i++) {
+		size_t len;
+		const uint8_t *at = io_tx_packet(tx, i, &len);
+		send_raw(p, at, len);
 	}
-	b->n = 0;
-	b->bytes = 0;
+	io_tx_drop(tx);
 }
 
 void peer_send_rtcp(struct peer *p, const uint8_t *packet, size_t len)
@@ -629,8 +647,7 @@ int peer_io_new(struct peer_io **out, struct loop *loop)
 	list_init(&io->dead);
 	loop_timer_init(&io->reap, loop, on_reap, io);
 	io->rx = io_rx_new();
-	io->batch = calloc(1, sizeof(*io->batch));
-	if (!io->rx || !io->batch) {
+	if (!io->rx || io_tx_new(&io->tx, true) < 0) {
 		peer_io_free(io);
 		return -ENOMEM;
 	}
@@ -644,7 +661,7 @@ void peer_io_free(struct peer_io *io)
 		return;
 	loop_timer_stop(&io->reap);
 	io_rx_free(io->rx);
-	free(io->batch);
+	io_tx_free(io->tx);
 	free(io);
 }
 

@@ -4,8 +4,8 @@
  *	datagram ─ io ─┬─ STUN ──────────> ice (libnice)
  *	               ├─ DTLS ──────────> dtls (OpenSSL) ── keys ──> srtp
  *	               └─ RTP, RTCP ─────> srtp (opened in place) ──> handler
- *	peer_send_rtp ── srtp (sealed into the batch) ── peer_flush ── io ──> one system call a
- *burst
+ *	peer_send_rtp ── srtp (sealed into place) ── peer_flush ── io_tx ──> one system call for
+ *	                                             what a burst makes, to all peers
  *
  * Life: peer_new on any thread binds the ports and says what to signal; peer_attach hands the peer
  * to the loop whose thread alone may touch it from then on; peer_close ends it there. Between
@@ -152,7 +152,8 @@ enum peer_state peer_state(const struct peer *p);
  * Seals header (at `out`, `header_len` bytes, extensions included) and a copy of the payload into
  * the batch of this thread. `index` is the 48-bit packet index (roll-over counter and sequence
  * number) of its SSRC; one index must always carry the same bytes. A batch is for one peer at a
- * time: peer_flush before sending to another.
+ * time: peer_flush before sending to another. What is flushed while packets that came are handled
+ * goes out at the end of that, all peers' together; else at once.
  *
  *	uint8_t *h = peer_out(p);                 room for a whole packet
  *	n = write the header at h;
