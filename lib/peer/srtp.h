@@ -1,9 +1,6 @@
 /*
- * SRTP and SRTCP (RFC 3711, RFC 7714) by libsrtp2; sealing with AES-GCM, the one thing done for
- * every packet to every receiver, by OpenSSL's EVP, which needs half the time and encrypts while
- * it copies. (Debian's libsrtp2 sits on NSS, whose every operation walks a table of all contexts
- * of the process: the fewer of them, the better.) The two are equal byte for byte, and tested to
- * be.
+ * SRTP and SRTCP (RFC 3711, RFC 7714): what comes is opened by libsrtp2, with its replay windows
+ * and its guards against hostile packets; what goes is sealed by OpenSSL, see seal.h.
  */
 #ifndef MSR_PEER_SRTP_H
 #define MSR_PEER_SRTP_H

@@ -1,4 +1,4 @@
-/* SRTP: what EVP seals is byte for byte what libsrtp2 seals, and opens again. */
+/* SRTP: what we seal is byte for byte what libsrtp2 seals, and opens again. */
 #include "peer/srtp.h"
 
 #include <errno.h>
@@ -68,17 +68,22 @@ TEST(cm_round_trips_over_a_roll_over)
 }
 
 /* libsrtp2 alone, with the keys of `m`. */
-static srtp_t library(const struct srtp_master *m)
+static srtp_t library(enum srtp_kind kind, const struct srtp_master *m)
 {
 	uint8_t key[30] = {0};
 	srtp_policy_t p = {.ssrc.type = ssrc_any_outbound, .key = key, .window_size = 1024};
 	srtp_t s;
 
 	srtp_init();
-	srtp_crypto_policy_set_aes_gcm_128_16_auth(&p.rtp);
-	srtp_crypto_policy_set_aes_gcm_128_16_auth(&p.rtcp);
+	if (kind == SRTP_AES_GCM) {
+		srtp_crypto_policy_set_aes_gcm_128_16_auth(&p.rtp);
+		srtp_crypto_policy_set_aes_gcm_128_16_auth(&p.rtcp);
+	} else {
+		srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&p.rtp);
+		srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&p.rtcp);
+	}
 	memcpy(key, m->key, 16);
-	memcpy(key + 16, m->salt, 12);
+	memcpy(key + 16, m->salt, m->salt_len);
 	CHECK_INT(srtp_create(&s, &p), srtp_err_status_ok);
 	return s;
 }
@@ -92,13 +97,14 @@ static size_t reference(srtp_t s, uint8_t *p, size_t header_len, const uint8_t *
 	return (size_t)n;
 }
 
-TEST(evp_equals_libsrtp_over_roll_overs_and_extensions)
+static void equal_rtp(enum srtp_kind kind, const struct srtp_master *ours,
+		      const struct srtp_master *theirs)
 {
 	struct srtp_session *evp;
 	uint8_t x[1700], y[1700] __attribute__((aligned(8))), payload[1300];
-	srtp_t lib = library(&a);
+	srtp_t lib = library(kind, ours);
 
-	CHECK_INT(srtp_session_new(&evp, SRTP_AES_GCM, &a, &b), 0);
+	CHECK_INT(srtp_session_new(&evp, kind, ours, theirs), 0);
 	srand(1);
 	for (unsigned i = 0; i < sizeof(payload); i++)
 		payload[i] = (uint8_t)rand();
@@ -114,14 +120,25 @@ TEST(evp_equals_libsrtp_over_roll_overs_and_extensions)
 	srtp_dealloc(lib);
 }
 
-TEST(evp_equals_libsrtp_for_rtcp)
+TEST(gcm_equals_libsrtp_over_roll_overs_and_extensions)
+{
+	equal_rtp(SRTP_AES_GCM, &a, &b);
+}
+
+TEST(cm_equals_libsrtp_over_roll_overs_and_extensions)
+{
+	equal_rtp(SRTP_AES_CM, &c, &d);
+}
+
+static void equal_rtcp(enum srtp_kind kind, const struct srtp_master *ours,
+		       const struct srtp_master *theirs)
 {
 	struct srtp_session *evp, *receiver;
 	uint8_t x[300], y[300] __attribute__((aligned(8)));
-	srtp_t lib = library(&a);
+	srtp_t lib = library(kind, ours);
 
-	CHECK_INT(srtp_session_new(&evp, SRTP_AES_GCM, &a, &b), 0);
-	CHECK_INT(srtp_session_new(&receiver, SRTP_AES_GCM, &b, &a), 0);
+	CHECK_INT(srtp_session_new(&evp, kind, ours, theirs), 0);
+	CHECK_INT(srtp_session_new(&receiver, kind, theirs, ours), 0);
 	for (unsigned i = 0; i < 500; i++) {
 		size_t n = 8 + 4 * (i % 60);
 		int len = (int)n;
@@ -140,6 +157,16 @@ TEST(evp_equals_libsrtp_for_rtcp)
 	srtp_session_free(evp);
 	srtp_session_free(receiver);
 	srtp_dealloc(lib);
+}
+
+TEST(gcm_equals_libsrtp_for_rtcp)
+{
+	equal_rtcp(SRTP_AES_GCM, &a, &b);
+}
+
+TEST(cm_equals_libsrtp_for_rtcp)
+{
+	equal_rtcp(SRTP_AES_CM, &c, &d);
 }
 
 TEST(hostile_packets_are_refused)
