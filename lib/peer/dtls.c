@@ -271,11 +271,25 @@ static void arm(struct dtls *d)
 		loop_timer_stop(&d->timer);
 }
 
+/* After the handshake hardly a record comes any more: its buffers, 17 KB, are had when needed. */
+static bool borrow_buffers(struct dtls *d)
+{
+	return !d->ready || SSL_alloc_buffers(d->ssl) == 1;
+}
+
+static void return_buffers(struct dtls *d)
+{
+	if (d->ready)
+		SSL_free_buffers(d->ssl);
+}
+
 static void advance(struct dtls *d)
 {
 	uint8_t waste[2048]; /* application data: data channels, which we do not offer */
 
 	ERR_clear_error();
+	if (!borrow_buffers(d))
+		return; /* as if the packet were lost */
 	int ret = d->ready ? SSL_read(d->ssl, waste, sizeof(waste)) : SSL_do_handshake(d->ssl);
 	if (ret == 1 && !d->ready && SSL_is_init_finished(d->ssl)) {
 		on_finished(d);
@@ -287,6 +301,7 @@ static void advance(struct dtls *d)
 			end(d, -EPROTO);
 	}
 	d->in = NULL;
+	return_buffers(d);
 	arm(d);
 }
 
@@ -299,10 +314,12 @@ static void on_timer(void *arg)
 		return;
 	}
 	ERR_clear_error();
-	if (DTLSv1_handle_timeout(d->ssl) < 0 && !d->ready)
+	if (borrow_buffers(d) && DTLSv1_handle_timeout(d->ssl) < 0 && !d->ready) {
 		end(d, -EPROTO);
-	else
-		arm(d);
+		return;
+	}
+	return_buffers(d);
+	arm(d);
 }
 
 /* ---- one association ---- */
@@ -380,7 +397,7 @@ void dtls_packet(struct dtls *d, const uint8_t *p, size_t n)
 
 void dtls_goodbye(struct dtls *d)
 {
-	if (d->ready && !d->ended) {
+	if (d->ready && !d->ended && borrow_buffers(d)) {
 		ERR_clear_error();
 		SSL_shutdown(d->ssl);
 	}

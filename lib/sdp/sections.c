@@ -47,6 +47,7 @@ struct payload {
 };
 
 struct section {
+	unsigned at; /* its place in all offers */
 	char mid[MID_SIZE];
 	enum sdp_kind kind;
 	enum section_state state;
@@ -61,8 +62,8 @@ struct section {
 };
 
 struct sections {
-	struct sdp *store; /* owns the strings of payloads */
-	struct section section[SECTIONS_MAX];
+	struct sdp *store;		       /* owns the strings of payloads */
+	struct section *section[SECTIONS_MAX]; /* owned; most receivers have a handful */
 	unsigned n, next_mid;
 	struct payload payload[PTS_MAX];
 	unsigned n_payloads, n_pts;
@@ -100,8 +101,10 @@ void sections_free(struct sections *s)
 {
 	if (!s)
 		return;
-	for (unsigned i = 0; i < s->n; i++)
-		forget_track(&s->section[i]);
+	for (unsigned i = 0; i < s->n; i++) {
+		forget_track(s->section[i]);
+		free(s->section[i]);
+	}
 	sdp_free(s->pending);
 	sdp_free(s->store);
 	free(s);
@@ -154,7 +157,7 @@ static int find_payload(struct sections *s, const struct sdp_codec *c, bool rtx,
 static struct section *find_free(struct sections *s, enum sdp_kind kind)
 {
 	for (unsigned i = 0; i < s->n; i++) {
-		struct section *c = &s->section[i];
+		struct section *c = s->section[i];
 		if (c->state == SECTION_FREE && !c->draining && c->kind == kind)
 			return c;
 	}
@@ -168,9 +171,12 @@ static void new_mid(struct sections *s, struct section *c)
 
 static struct section *add_section(struct sections *s, enum sdp_kind kind)
 {
-	if (s->n == SECTIONS_MAX)
+	struct section *c = s->n < SECTIONS_MAX ? calloc(1, sizeof(*c)) : NULL;
+
+	if (!c)
 		return NULL;
-	struct section *c = &s->section[s->n++];
+	c->at = s->n;
+	s->section[s->n++] = c;
 	c->kind = kind;
 	new_mid(s, c);
 	return c;
@@ -198,7 +204,7 @@ int sections_add(struct sections *s, const struct section_track *t)
 	if (!c)
 		c = add_section(s, t->kind);
 	if (!c)
-		return -ENOSPC;
+		return s->n == SECTIONS_MAX ? -ENOSPC : -ENOMEM;
 	c->stream = copy(t->stream, &failed);
 	c->track = copy(t->track, &failed);
 	c->cname = copy(t->cname, &failed);
@@ -218,12 +224,12 @@ int sections_add(struct sections *s, const struct section_track *t)
 	c->rtx_ssrc = t->rtx ? t->rtx_ssrc : 0;
 	c->view = (struct section_view){0};
 	s->changed = true;
-	return (int)(c - s->section);
+	return (int)c->at;
 }
 
 void sections_remove(struct sections *s, unsigned index)
 {
-	struct section *c = &s->section[index];
+	struct section *c = s->section[index];
 
 	if (index >= s->n || c->state == SECTION_FREE)
 		return;
@@ -248,7 +254,7 @@ int sections_get(const struct sections *s, unsigned index, struct section_view *
 {
 	if (index >= s->n)
 		return -ENOENT;
-	const struct section *c = &s->section[index];
+	const struct section *c = s->section[index];
 	*v = c->view;
 	v->state = c->state;
 	v->mid = c->mid;
@@ -396,7 +402,7 @@ int sections_offer(struct sections *s, struct sdp **out, const struct sdp_local 
 		o = sdp_new();
 		r = o ? 0 : -ENOMEM;
 		for (unsigned k = 0; r == 0 && k < s->n; k++)
-			r = offer_section(o, &s->section[k]);
+			r = offer_section(o, s->section[k]);
 		if (r == 0)
 			r = sdp_fill_local(o, local, SDP_ACTPASS);
 	}
@@ -409,7 +415,7 @@ int sections_offer(struct sections *s, struct sdp **out, const struct sdp_local 
 	s->pending = kept;
 	s->offered = s->n;
 	for (unsigned k = 0; k < s->n; k++)
-		s->section[k].shown = s->section[k].state != SECTION_FREE;
+		s->section[k]->shown = s->section[k]->state != SECTION_FREE;
 	s->changed = false;
 	*out = o;
 	return 0;
@@ -501,7 +507,7 @@ int sections_answer(struct sections *s, const struct sdp *answer, struct sdp_err
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < answer->n_media; i++)
-		apply(s, &s->section[i], &s->pending->media[i], &answer->media[i]);
+		apply(s, s->section[i], &s->pending->media[i], &answer->media[i]);
 	sdp_free(s->pending);
 	s->pending = NULL;
 	return 0;
