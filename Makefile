@@ -150,17 +150,20 @@ $(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD
 $(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD)/tests/%,$(t)),,\
 	-fsanitize=fuzzer)))
 
-# Programs that only measure: tests/bench/NAME.c, linked with every room that it includes from.
+# Programs that only measure: tests/bench/NAME.c and what lies in tests/bench/NAME/, linked with
+# every room that they include from.
 BENCH := $(wildcard tests/bench/*.c)
 BENCH_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH))
+bench_sources = tests/bench/$(1).c $(wildcard tests/bench/$(1)/*.c)
 bench_rooms = $(filter $(ROOMS),$(shell sed -n 's|^\#include "\([a-z]*\)/.*|\1|p' $(1) | sort -u))
 pkgs_bench_ws_sink = libwebsockets
 pkgs_bench_ws_echo = libwebsockets
+pkgs_bench_sfu_load = jansson
 define bench_program
-$(BUILD)/tests/bench/$(1): $$(call objects,tests/bench/$(1).c) $$(call archives,$$(call bench_rooms,tests/bench/$(1).c))
+$(BUILD)/tests/bench/$(1): $$(call objects,$$(call bench_sources,$(1))) $$(call archives,$$(call bench_rooms,$$(call bench_sources,$(1))))
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(call link,$$(call packages,$$(call bench_rooms,tests/bench/$(1).c),$$(pkgs_bench_$(1))))
+	$$(call link,$$(call packages,$$(call bench_rooms,$$(call bench_sources,$(1))),$$(pkgs_bench_$(1))))
 endef
 $(foreach b,$(BENCH),$(eval $(call bench_program,$(notdir $(basename $(b))))))
 

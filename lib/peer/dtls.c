@@ -125,7 +125,7 @@ static X509 *self_signed(EVP_PKEY *key)
 	return NULL;
 }
 
-static bool set_up(struct dtls_identity *id)
+static bool set_up(struct dtls_identity *id, bool gcm)
 {
 	static char groups[] = "X25519:P-256:P-384"; /* the macro takes no const */
 	unsigned n = sizeof(id->hash);
@@ -155,8 +155,9 @@ static bool set_up(struct dtls_identity *id)
 	     SSL_CTX_use_certificate(id->ctx, x) == 1 &&
 	     SSL_CTX_use_PrivateKey(id->ctx, key) == 1 &&
 	     /* 0 is success here */
-	     SSL_CTX_set_tlsext_use_srtp(id->ctx, "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80") ==
-		 0 &&
+	     SSL_CTX_set_tlsext_use_srtp(id->ctx,
+					 gcm ? "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
+					     : "SRTP_AES128_CM_SHA1_80") == 0 &&
 	     X509_digest(x, EVP_sha256(), id->hash, &n) == 1;
 out:
 	EVP_PKEY_free(key);
@@ -164,11 +165,11 @@ out:
 	return ok;
 }
 
-int dtls_identity_new(struct dtls_identity **out)
+int dtls_identity_new(struct dtls_identity **out, bool gcm)
 {
 	struct dtls_identity *id = calloc(1, sizeof(*id));
 
-	if (!id || !set_up(id)) {
+	if (!id || !set_up(id, gcm)) {
 		dtls_identity_free(id);
 		return -ENOMEM;
 	}

@@ -27,8 +27,11 @@ static inline bool dtls_is(const uint8_t *p, size_t n)
 	return n >= 13 && p[0] >= 20 && p[0] <= 63;
 }
 
-/* Certificate and key of the process, made anew: ECDSA P-256. 0 or -ENOMEM. */
-int dtls_identity_new(struct dtls_identity **out);
+/*
+ * Certificate and key of the process, made anew: ECDSA P-256. `gcm`: whether AES-GCM is offered,
+ * before AES-CM. 0 or -ENOMEM.
+ */
+int dtls_identity_new(struct dtls_identity **out, bool gcm);
 void dtls_identity_free(struct dtls_identity *id);
 /* SHA-256 of the certificate, 32 bytes, lent. */
 const uint8_t *dtls_identity_hash(const struct dtls_identity *id);

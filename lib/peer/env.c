@@ -85,7 +85,7 @@ static int set_up(struct peer_env *e, const struct peer_env_config *c)
 	if (!ret && !e->n_addresses)
 		ret = -EADDRNOTAVAIL;
 	if (!ret)
-		ret = dtls_identity_new(&e->identity);
+		ret = dtls_identity_new(&e->identity, !c->no_gcm);
 	e->tcp = c->tcp && c->min_port;
 	return ret;
 }

@@ -39,6 +39,7 @@ struct peer_env_config {
 	const char *public_ip;	      /* announced besides them, or NULL */
 	uint16_t min_port, max_port;  /* inclusive, UDP and TCP; 0, 0: any (no TCP) */
 	bool tcp;		      /* passive ICE-TCP as well */
+	bool no_gcm;		      /* take only AES-CM: to measure and to test it */
 };
 
 /* 0, -EINVAL (an address is none, the range is empty), -EADDRNOTAVAIL (no local address), or

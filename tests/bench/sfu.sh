@@ -1,14 +1,26 @@
 #!/bin/sh
-# msr-sfu beside a plain forwarder (opens, seals and sends each packet by itself, with the same
-# AES-GCM): CPU for each forwarded packet of 1,100 bytes, 1,000 of them a second from one publisher,
-# evenly spaced and in bursts of a frame; latency, loss, memory a receiver; the cost of receivers
-# that get nearly nothing. Measured in turns; a figure is the median of the rounds.
+# msr-sfu beside Janus (VideoRoom, two event loops) and a plain loop that opens, seals and sends
+# each packet by itself: CPU for each forwarded packet of 1,100 bytes, latency, loss and memory a
+# receiver; receivers a core; what more receivers and idle ones cost; what recording adds.
+# One after another, ROUNDS times, and the median. The figures also go, a line of JSON each, to
+# the file that JSON names.
+#
+# Janus uses no loopback address, so all of it runs in a network namespace of its own, with a pair
+# of devices whose address the kernel reaches through lo all the same. Where that is not allowed,
+# or Janus is not installed, its lines are missing.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-seconds=${SECONDS_EACH:-4}
-rounds=${ROUNDS:-3}
-points=${RECEIVERS:-"10 50"}
+address=192.0.2.1
+if [ -z "${MSR_BENCH_NET:-}" ]; then
+	export MSR_BENCH_NET=own
+	unshare -n true 2>/dev/null && exec unshare -n sh "$0"
+	unshare -rn true 2>/dev/null && exec unshare -rn sh "$0"
+	MSR_BENCH_NET=shared
+fi
+seconds=${SECONDS_EACH:-2}
+rounds=${ROUNDS:-1}
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/msr-bench-XXXXXX") || exit 1
+json=${JSON:-$tmp/json}
 server=
 finish() {
 	[ "$server" ] && kill "$server" 2>/dev/null
@@ -18,50 +30,152 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+have_janus=
+if [ "$MSR_BENCH_NET" = own ] && ip link set lo up && ip link add msr0 type veth peer name msr1 &&
+	ip addr add $address/24 dev msr0 && ip link set msr0 up && ip link set msr1 up; then
+	command -v janus >/dev/null && have_janus=1
+else
+	address=127.0.0.1
+fi 2>/dev/null
+[ $have_janus ] || echo "Janus is left out: it is not installed, or there is no network namespace for it."
 
-start() {
-	build/bin/msr-sfu -p "$port" -e /dev/null --rtc-address 127.0.0.1 --max-users 2000 \
-		--rtc-min-port 20000 --rtc-max-port 29999 >/dev/null 2>"$tmp/log" &
-	server=$!
-	until curl -sf "http://127.0.0.1:$port/health" >/dev/null; do
-		kill -0 "$server" 2>/dev/null || { cat "$tmp/log"; exit 1; }
+free_port() {
+	/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# wait_for URL: until the server answers
+wait_for() {
+	tries=0
+	until curl -s -m 1 -o "$tmp/reply" "$1"; do
+		tries=$((tries + 1))
+		if [ $tries -ge 200 ] || ! kill -0 "$server" 2>/dev/null; then
+			cat "$tmp/log"
+			exit 1
+		fi
 		sleep 0.05
 	done
 }
+
+start_msr() {
+	port=$(free_port)
+	build/bin/msr-sfu -p "$port" -e /dev/null --rtc-address $address --max-users 3000 \
+		--rtc-min-port 20000 --rtc-max-port 29999 "$@" >/dev/null 2>"$tmp/log" &
+	server=$!
+	wait_for "http://127.0.0.1:$port/health"
+}
+
+start_janus() {
+	port=$(free_port)
+	lib=$(dirname "$(dpkg -L janus | grep 'plugins/libjanus_videoroom.so$')")/..
+	rm -rf "$tmp/janus"
+	mkdir -p "$tmp/janus/plugins" "$tmp/janus/transports" "$tmp/janus/none"
+	ln -s "$lib/plugins/libjanus_videoroom.so" "$tmp/janus/plugins/"
+	ln -s "$lib/transports/libjanus_http.so" "$tmp/janus/transports/"
+	cat >"$tmp/janus/janus.jcfg" <<-END
+		general: {
+			configs_folder = "$tmp/janus"
+			plugins_folder = "$tmp/janus/plugins"
+			transports_folder = "$tmp/janus/transports"
+			events_folder = "$tmp/janus/none"
+			loggers_folder = "$tmp/janus/none"
+			debug_level = 2
+			session_timeout = 0
+			event_loops = 2
+		}
+		media: { ipv6 = false, rtp_port_range = "20000-29999", slowlink_threshold = 0 }
+		nat: { ice_lite = true, ice_tcp = false, full_trickle = false }
+		events: { broadcast = false }
+	END
+	echo "general: { json = \"compact\", base_path = \"/janus\", http = true, port = $port," \
+		'ip = "127.0.0.1", https = false }, admin: { admin_http = false }' \
+		>"$tmp/janus/janus.transport.http.jcfg"
+	echo 'general: { events = false }' >"$tmp/janus/janus.plugin.videoroom.jcfg"
+	janus -F "$tmp/janus" -C "$tmp/janus/janus.jcfg" >"$tmp/log" 2>&1 &
+	server=$!
+	wait_for "http://127.0.0.1:$port/janus/info"
+}
+
 stop() {
-	kill "$server" && wait "$server" 2>/dev/null
+	kill "$server"
+	wait "$server" 2>/dev/null
 	server=
 }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-# column FILE N
-column() { awk -v n="$2" '{ print $n }' "$1" | median; }
 
-echo "pace  receivers  msr-sfu us/packet  bare us/packet  ratio  p50 us  p99 us  lost %  RSS KiB"
-for pace in even burst; do
-	for n in $points; do
-		: >"$tmp/msr"
-		: >"$tmp/bare"
+# measure msr|janus|bare SCENARIO PUBLISHERS RECEIVERS SECONDS RATE SIZE PACE SRTP: a line of JSON. Fails where
+# Janus does; all else ends the run.
+measure() {
+	who=$1 scenario=$2
+	shift 2
+	if [ "$who" = bare ]; then
+		shift
+		build/tests/bench/sfu_bare "$@" >"$tmp/line" || exit 1
+	else
+		"start_$who"
+		build/tests/bench/sfu_load "$who" $address "$port" "$server" "$@" >"$tmp/line"
+		measured=$?
+		stop
+		if [ $measured -ne 0 ]; then
+			[ "$who" = janus ] || exit 1
+			return 1
+		fi
+	fi
+	jq -c --arg scenario "$scenario" '{scenario: $scenario} + .' "$tmp/line" >>"$json"
+}
+
+# median KEY ...: of the lines on standard input, the first line with medians of these members
+median() {
+	jq -cs --args '. as $all | reduce $ARGS.positional[] as $k (.[0];
+		if has($k) then .[$k] = ([$all[][$k]] | sort | .[(length - 1) / 2 | floor]) else . end)' "$@"
+}
+
+# point SERVERS SCENARIO ARGUMENTS-OF-MEASURE: a row for each server
+point() {
+	servers=$1 scenario=$2
+	shift 2
+	for who in $servers; do
 		i=0
+		: >"$tmp/rows"
 		while [ $i -lt "$rounds" ]; do
-			start
-			build/tests/bench/sfu_load "$port" "$server" "$n" "$seconds" 1000 1100 $pace \
-				>>"$tmp/msr" || exit 1
-			stop
-			build/tests/bench/sfu_bare "$n" "$seconds" 1000 1100 $pace >>"$tmp/bare" || exit 1
+			measure "$who" "$scenario" "$@" || continue 2
+			tail -n 1 "$json" >>"$tmp/rows"
 			i=$((i + 1))
 		done
-		awk '{ print ($2 - $3) * 100 / $2 }' "$tmp/msr" >"$tmp/lost"
-		awk -v pace=$pace -v n="$n" -v msr="$(column "$tmp/msr" 4)" -v bare="$(column "$tmp/bare" 3)" \
-			-v p50="$(column "$tmp/msr" 5)" -v p99="$(column "$tmp/msr" 6)" \
-			-v lost="$(column "$tmp/lost" 1)" -v rss="$(column "$tmp/msr" 7)" 'BEGIN {
-			printf "%-5s %9d %18.2f %15.2f %6.2f %7d %7d %7.2f %8d\n", pace, n, msr, bare, msr / bare,
-				p50, p99, lost, rss }'
+		median us_per_packet p50_us p99_us lost_percent kib_per_receiver cpu_percent <"$tmp/rows" |
+			jq -r '[.scenario, .server, .receivers, .pace, .srtp, .us_per_packet, .p50_us // "-",
+				.p99_us // "-", .lost_percent // "-", .kib_per_receiver // "-"] | @tsv' |
+			awk -F'\t' '{ printf "%-10s %-10s %9d  %-5s %-4s %10.2f %8s %8s %7s %9s\n",
+				$1, $2, $3, $4, $5, $6, $7, $8, $9, $10 }'
 	done
-done
+}
 
-# Idle: a packet a second for a thousand receivers, with what ICE, RTCP and timers add.
-start
-build/tests/bench/sfu_load "$port" "$server" 1000 10 1 100 even >"$tmp/idle" || exit 1
-awk '{ printf "1000 receivers of 1 packet/s: %.1f %% of a core, %d KiB\n", $4 * $3 / 10 / 10000, $7 }' "$tmp/idle"
-stop
+: >"$json"
+printf '%-10s %-10s %9s  %-5s %-4s %10s %8s %8s %7s %9s\n' scenario server receivers pace srtp \
+	us/packet 'p50 us' 'p99 us' 'lost %' KiB/recv
+others="${have_janus:+janus }bare"
+for pace in even burst; do
+	for n in 10 50; do
+		point "msr $others" fan-out 1 $n "$seconds" 1000 1100 $pace gcm
+	done
+	point "msr bare" fan-out 1 200 "$seconds" 1000 1100 $pace gcm
+	point "msr $others" fan-out 1 50 "$seconds" 1000 1100 $pace cm
+done
+for n in 10 500; do
+	point msr growth 1 $n "$seconds" 100 1100 even gcm
+done
+point "msr ${have_janus:+janus}" hd-call 1 50 "$seconds" 150 1000 burst gcm
+
+echo
+# of SCENARIO SERVER RECEIVERS KEY: the median
+of() {
+	jq -c --arg s "$1" --arg w "$2" --argjson n "$3" \
+		'select(.scenario == $s and .server == $w and .receivers == $n)' "$json" | median "$4" | jq ".$4"
+}
+for who in msr-sfu Janus; do
+	us=$(of hd-call $who 50 us_per_packet)
+	[ "$us" = null ] || awk -v who=$who -v us="$us" 'BEGIN {
+		printf "%s: %d receivers of 1.2 Mbit/s at 30 frames/s a core\n", who, 1e6 / us / 150 }'
+done
+awk -v a="$(of growth msr-sfu 10 us_per_packet)" -v b="$(of growth msr-sfu 500 us_per_packet)" \
+	'BEGIN { printf "msr-sfu: %.0f %% more a packet with 500 receivers than with 10 (100 packets/s)\n", (b / a - 1) * 100 }'
+measure msr idle 1 1000 10 0 100 even gcm
+echo "msr-sfu: $(of idle msr-sfu 1000 cpu_percent) % of a core for 1,000 receivers of nothing"

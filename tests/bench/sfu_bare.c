@@ -3,11 +3,11 @@
  * a packet, opens it, and for each receiver seals it and sends it with one system call. No ICE, no
  * numbers, nothing kept, nothing batched.
  *
- *	sfu_bare RECEIVERS SECONDS PACKETS_PER_SECOND SIZE even|burst
+ *	sfu_bare RECEIVERS SECONDS PACKETS_PER_SECOND SIZE even|burst gcm|cm
  *
  *	child: publisher ──> parent: forwarder ──> child: receivers
  *
- * Prints receivers, packets forwarded and CPU of the forwarder in µs for each of them.
+ * Prints one line of JSON: packets forwarded, and CPU of the forwarder in µs for each of them.
  */
 #include <arpa/inet.h>
 #include <signal.h>
@@ -29,8 +29,8 @@
 #define FRAMES	      30
 #define HEADER	      12
 
-static const struct srtp_master key = {
-    .key = "0123456789abcde", .salt = "saltsaltsal", .salt_len = 12};
+static struct srtp_master key = {.key = "0123456789abcde", .salt = "saltsaltsalts"};
+static enum srtp_kind kind;
 
 static _Noreturn void fail(const char *what)
 {
@@ -56,7 +56,7 @@ static struct srtp_session *session(void)
 {
 	struct srtp_session *s;
 
-	if (srtp_session_new(&s, SRTP_AES_GCM, &key, &key) < 0)
+	if (srtp_session_new(&s, kind, &key, &key) < 0)
 		fail("srtp");
 	return s;
 }
@@ -149,13 +149,15 @@ int main(int argc, char **argv)
 	struct sockaddr_in own;
 	struct rusage u;
 
-	unsigned n = argc == 6 ? (unsigned)atoi(argv[1]) : 0,
+	unsigned n = argc == 7 ? (unsigned)atoi(argv[1]) : 0,
 		 rate = n ? (unsigned)atoi(argv[3]) : 0;
 	size_t size = n ? (size_t)atoi(argv[4]) : 0;
 	if (!n || n > RECEIVERS_MAX || rate < FRAMES || size > 1300) {
-		fprintf(stderr, "usage: sfu_bare RECEIVERS SECONDS RATE SIZE even|burst\n");
+		fprintf(stderr, "usage: sfu_bare RECEIVERS SECONDS RATE SIZE even|burst gcm|cm\n");
 		return 2;
 	}
+	kind = strcmp(argv[6], "cm") ? SRTP_AES_GCM : SRTP_AES_CM;
+	key.salt_len = kind == SRTP_AES_GCM ? 12 : 14;
 	int in = open_socket(&own);
 	for (unsigned i = 0; i < n; i++)
 		fd[i] = open_socket(&to[i]);
@@ -173,7 +175,11 @@ int main(int argc, char **argv)
 	getrusage(RUSAGE_SELF, &u);
 	double us = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
 		    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
-	printf("%u %llu %.2f\n", n, (unsigned long long)sent, us / (double)(sent ? sent : 1));
+	printf("{\"server\": \"bare loop\", \"receivers\": %u, \"rate\": %u, \"size\": %zu, "
+	       "\"pace\": \"%s\", \"srtp\": \"%s\", \"received\": %llu, "
+	       "\"us_per_packet\": %.3f}\n",
+	       n, rate, size, argv[5], argv[6], (unsigned long long)sent,
+	       us / (double)(sent ? sent : 1));
 	kill(sink, SIGKILL);
 	waitpid(sink, NULL, 0);
 	return sent ? 0 : 1;

@@ -1,20 +1,21 @@
 /*
- * Load for msr-sfu: one publisher of video and N receivers, through the REST interface and real
- * transports, on this machine.
+ * Load for an SFU on this machine: publishers of video, each in a room of its own, and receivers
+ * dealt out to them, through the server's own signalling and real transports.
  *
- *	sfu_load PORT PID RECEIVERS SECONDS PACKETS_PER_SECOND SIZE even|burst
+ *	sfu_load msr|janus ADDRESS PORT PID PUBLISHERS RECEIVERS SECONDS RATE SIZE even|burst gcm|cm
  *
- * Prints one line: receivers, packets expected and received, CPU of the server process in µs for
- * each packet that it forwarded, latency p50 and p99 in µs (from before encryption here to after
- * decryption here), resident memory of the server in KiB. Exit status 1 when it could not measure.
+ * ADDRESS is a local one for media. Each publisher sends RATE packets a second; with 0 all are only
+ * connected. Prints one line of
+ * JSON: what was sent and received, CPU of the server process (of a core, and for each packet that
+ * it forwarded), latency in µs (from before encryption here to after decryption here), resident
+ *memory of the server, and what each receiver after the first adds. Exit status 1: it could not
+ *measure.
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,190 +24,129 @@
 #include "rtp/packet.h"
 #include "sdp/negotiate.h"
 #include "sdp/sdp.h"
+#include "sfu_load/load.h"
 
-#define RECEIVERS_MAX 1000
-#define SAMPLES	      (1u << 20)
-#define FRAMES	      30 /* a second */
-#define SSRC	      1000u
-#define MARK	      24 /* bytes of payload that we look at: VP8, number, time */
-#define REPLY_MAX     (512u << 10)
-#define STEP_US	      10000000
+#define RECEIVERS_MAX  1000
+#define PUBLISHERS_MAX 200
+#define SAMPLES	       (1u << 20)
+#define FRAMES	       30 /* a second */
+#define SSRC	       1000u
+#define MARK	       24 /* bytes of payload that we look at: VP8, number, time */
+#define STEP_US	       10000000
+#define WARM_UP_S      1.5 /* key frames reach everybody */
 
-struct client {
-	struct peer *peer;
-	struct peer_local local;
-	bool connected;
-	uint64_t received;
+struct plan {
+	const struct target *target;
+	const char *address;
+	int pid;
+	unsigned publishers, receivers, rate;
+	double seconds;
+	size_t size;
+	bool burst, gcm;
 };
 
 static struct loop *loop;
 static struct peer_io *io;
 static struct peer_env *env;
-static struct client publisher, receiver[RECEIVERS_MAX];
+static struct client publisher[PUBLISHERS_MAX], receiver[RECEIVERS_MAX];
 static uint32_t sample[SAMPLES];
 static unsigned n_samples, n_connected;
-static bool measuring;
-static int port;
-static char room[64], reply[REPLY_MAX], text[REPLY_MAX];
+static uint64_t measured_from = UINT64_MAX; /* number of the first packet that counts */
+static const char *address;
 
-static _Noreturn void fail(const char *what)
+void fail(const char *what, const char *more)
 {
-	fprintf(stderr, "sfu_load: %s\n%.400s\n", what, reply);
+	fprintf(stderr, "sfu_load: %s: %.400s\n", what, more);
 	exit(1);
 }
 
-/* ---- signalling ---- */
-
-/* The value of a string member, unescaped into `text`. */
-static char *json_text(const char *json, const char *name)
+void turn(int timeout_ms)
 {
-	char key[40], *out = text;
-	snprintf(key, sizeof(key), "\"%s\":\"", name);
-	const char *p = strstr(json, key);
-
-	if (!p)
-		fail("a member is missing in the reply");
-	for (p += strlen(key); *p && *p != '"'; p++) {
-		if (*p != '\\')
-			*out++ = *p;
-		else if (*++p == 'r' || *p == 'n')
-			*out++ = *p == 'r' ? '\r' : '\n';
-		else
-			*out++ = *p;
-	}
-	*out = '\0';
-	return text;
+	loop_turn(loop, timeout_ms);
 }
 
-static void http(const char *path, const char *member, const char *value)
-{
-	static char body[REPLY_MAX], head[512];
-	struct sockaddr_in to = {.sin_family = AF_INET,
-				 .sin_port = htons((uint16_t)port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	size_t n = 0, got = 0;
-	ssize_t r;
+/* ---- descriptions ---- */
 
-	n += (size_t)sprintf(body, "{");
-	if (member) {
-		n += (size_t)sprintf(body + n, "\"%s\":\"", member);
-		for (const char *p = value; *p; p++) {
-			bool line_end = *p == '\r' || *p == '\n';
-			if (line_end || *p == '"')
-				body[n++] = '\\';
-			body[n++] = (char)(*p == '\r' ? 'r' : *p == '\n' ? 'n' : *p);
-		}
-		body[n++] = '"';
-	}
-	body[n++] = '}';
-	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s < 0 || connect(s, (struct sockaddr *)&to, sizeof(to)) < 0)
-		fail("cannot connect");
-	int h = sprintf(head,
-			"POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-			"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-			path, n);
-	if (write(s, head, (size_t)h) != h || write(s, body, n) != (ssize_t)n)
-		fail("cannot send the request");
-	while (got < sizeof(reply) - 1 && (r = read(s, reply + got, sizeof(reply) - 1 - got)) > 0)
-		got += (size_t)r;
-	reply[got] = '\0';
-	close(s);
-	if (strncmp(reply, "HTTP/1.1 20", 11) != 0)
-		fail(path);
-}
-
-static struct sdp *parse(const char *sdp)
+static struct sdp *parse(const char *text)
 {
 	struct sdp_error err;
 	struct sdp *s;
 
-	if (sdp_parse(&s, sdp, strlen(sdp), &err) < 0)
-		fail(err.reason);
+	if (sdp_parse(&s, text, strlen(text), &err) < 0)
+		fail(err.reason, text);
 	return s;
 }
 
-static void connect_to(struct client *c, const struct sdp *theirs)
+void connect_to(struct client *c, const char *sdp)
 {
+	struct sdp *theirs = parse(sdp);
 	const struct sdp_media *m = sdp_transport_media(theirs);
 	struct peer_remote r = {.hash = "sha-256", .fingerprint_len = 32};
 
 	if (!m)
-		fail("no transport in the description");
+		fail("no transport in the description", sdp);
 	snprintf(r.ufrag, sizeof(r.ufrag), "%s", m->transport.ufrag);
 	snprintf(r.pwd, sizeof(r.pwd), "%s", m->transport.pwd);
 	memcpy(r.fingerprint, m->transport.fingerprint.value, 32);
 	r.dtls_client = m->transport.setup == SDP_PASSIVE;
 	if (peer_set_remote(c->peer, &r) < 0)
-		fail("cannot use the description");
+		fail("cannot use the description", sdp);
 	for (unsigned i = 0; i < m->n_candidates; i++) {
 		struct peer_candidate k = {.priority = m->candidates[i].priority,
 					   .port = m->candidates[i].port,
 					   .tcp = m->candidates[i].tcp,
 					   .foundation = "1"};
 		snprintf(k.address, sizeof(k.address), "%s", m->candidates[i].address);
-		if (!strcmp(k.address, "127.0.0.1"))
+		if (!strcmp(k.address, address))
 			peer_add_candidate(c->peer, &k);
 	}
+	sdp_free(theirs);
 }
 
-static void publish(void)
+char *publisher_offer(const struct client *c)
 {
-	char path[128], *p = text;
 	const uint8_t *hash = peer_env_fingerprint(env);
+	char print[32 * 3 + 1], *out;
 
-	snprintf(path, sizeof(path), "/rooms/%s/users/publisher", room);
-	http(path, NULL, NULL);
-	p += sprintf(p,
+	for (int i = 0; i < 32; i++)
+		sprintf(print + 3 * i, ":%02X", hash[i]);
+	if (asprintf(&out,
 		     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
 		     "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n"
 		     "a=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n"
 		     "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=setup:actpass\r\n"
 		     "a=ssrc:%u cname:bench\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n"
-		     "a=fingerprint:sha-256 ",
-		     SSRC, publisher.local.ufrag, publisher.local.pwd);
-	for (int i = 0; i < 32; i++)
-		p += sprintf(p, "%s%02X", i ? ":" : "", hash[i]);
-	sprintf(p, "\r\n");
-	char *offer = strdup(text);
-	strcat(path, "/produce");
-	http(path, "offer", offer);
-	free(offer);
-	struct sdp *answer = parse(json_text(reply, "answer"));
-	connect_to(&publisher, answer);
-	sdp_free(answer);
+		     "a=fingerprint:sha-256 %s\r\n",
+		     SSRC, c->local.ufrag, c->local.pwd, print + 1) < 0)
+		fail("publisher", "out of memory");
+	return out;
 }
 
-static void receive(struct client *c, unsigned n)
+char *answer(struct client *c, const char *text, unsigned n)
 {
-	char path[128];
 	struct sdp_local local = {.session_id = n + 1,
 				  .version = 1,
 				  .ufrag = c->local.ufrag,
 				  .pwd = c->local.pwd,
 				  .fingerprint = {.hash = "sha-256", .len = 32}};
 	struct sdp_wish wish[8] = {0};
+	struct sdp *offer = parse(text), *reply;
 	struct sdp_error err;
-	struct sdp *answer;
 	struct buf out;
 
 	memcpy(local.fingerprint.value, peer_env_fingerprint(env), 32);
-	snprintf(path, sizeof(path), "/rooms/%s/users/r%u", room, n);
-	http(path, NULL, NULL);
-	struct sdp *offer = parse(json_text(reply, "offer"));
 	for (unsigned i = 0; i < offer->n_media && i < 8; i++)
 		sdp_wish_receive(&wish[i], &offer->media[i]);
-	if (offer->n_media > 8 || sdp_answer(&answer, offer, wish, &local, &err) < 0)
-		fail("cannot answer the offer");
+	if (offer->n_media > 8 || sdp_answer(&reply, offer, wish, &local, &err) < 0)
+		fail("cannot answer the offer", text);
 	buf_init(&out, SDP_MAX);
-	if (sdp_write(answer, &out) < 0 || buf_append(&out, "", 1) < 0)
-		fail("out of memory");
-	strcat(path, "/consume");
-	http(path, "answer", (char *)buf_data(&out));
+	if (sdp_write(reply, &out) < 0 || buf_append(&out, "", 1) < 0)
+		fail("receiver", "out of memory");
+	char *sdp = strdup((char *)buf_data(&out));
 	buf_done(&out);
-	connect_to(c, offer);
 	sdp_free(offer);
-	sdp_free(answer);
+	sdp_free(reply);
+	return sdp;
 }
 
 /* ---- media ---- */
@@ -219,8 +159,7 @@ static void on_state(void *arg, enum peer_state state, enum peer_end why)
 		c->connected = true;
 		n_connected++;
 	} else if (state == PEER_ENDED) {
-		fprintf(stderr, "sfu_load: a transport ended: %s\n", peer_end_name(why));
-		exit(1);
+		fail("a transport ended", peer_end_name(why));
 	}
 }
 
@@ -230,7 +169,8 @@ static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 	struct rtp_packet k;
 
 	(void)now_us;
-	if (!measuring || rtp_parse(&k, p, n, NULL) < 0 || k.payload_len < MARK)
+	if (rtp_parse(&k, p, n, NULL) < 0 || k.payload_len < MARK ||
+	    get_be64(rtp_payload(&k) + 8) < measured_from)
 		return;
 	c->received++;
 	int64_t sent_us = (int64_t)get_be64(rtp_payload(&k) + 16);
@@ -254,17 +194,17 @@ static void on_batch(void *arg, int64_t now_us)
 
 static const struct peer_handler handler = {on_state, on_rtp, on_rtcp, on_batch};
 
-static void open_client(struct client *c)
+static void open_client(struct client *c, bool controlling)
 {
-	if (peer_new(&c->peer, env, false, &c->local) < 0 ||
+	if (peer_new(&c->peer, env, controlling, &c->local) < 0 ||
 	    peer_attach(c->peer, io, &handler, c) < 0)
-		fail("no port for a client");
+		fail("a client", "no port");
 }
 
-static void send_packet(uint64_t number, size_t size, unsigned per_frame)
+static void send_packet(struct peer *to, uint64_t number, size_t size, unsigned per_frame)
 {
 	uint8_t payload[PEER_PACKET_MAX] = {0};
-	uint8_t *h = peer_out(publisher.peer);
+	uint8_t *h = peer_out(to);
 	bool first = number % per_frame == 0, last = number % per_frame == per_frame - 1;
 
 	memset(h, 0, RTP_HEADER);
@@ -280,23 +220,32 @@ static void send_packet(uint64_t number, size_t size, unsigned per_frame)
 	memcpy(payload + 4, "\x9d\x01\x2a", 3);
 	put_be64(payload + 8, number);
 	put_be64(payload + 16, (uint64_t)mono_now().us);
-	peer_send_rtp(publisher.peer, RTP_HEADER, payload, size, number);
+	peer_send_rtp(to, RTP_HEADER, payload, size, number);
 }
 
 /* ---- measuring ---- */
 
+/* Of all its threads, to the ns: times(2) counts in steps of 10 ms. */
 static double cpu_us(int pid)
 {
-	char path[64];
-	unsigned long user = 0, sys = 0;
+	char path[320];
+	double us = 0;
+	unsigned long long ns;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	FILE *f = fopen(path, "r");
-	if (!f || fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-			 &sys) != 2)
-		fail("no such server process");
-	fclose(f);
-	return (double)(user + sys) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	DIR *d = opendir(path);
+	if (!d)
+		fail("no such server process", path);
+	for (struct dirent *e; (e = readdir(d));) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, e->d_name);
+		FILE *f = e->d_name[0] != '.' ? fopen(path, "r") : NULL;
+		if (f && fscanf(f, "%llu", &ns) == 1)
+			us += (double)ns / 1e3;
+		if (f)
+			fclose(f);
+	}
+	closedir(d);
+	return us;
 }
 
 static long rss_kb(int pid)
@@ -307,7 +256,7 @@ static long rss_kb(int pid)
 	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
 	FILE *f = fopen(path, "r");
 	if (!f || fscanf(f, "%*d %ld", &pages) != 1)
-		fail("no such server process");
+		fail("no such server process", path);
 	fclose(f);
 	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
@@ -328,86 +277,140 @@ static void turn_until(int64_t us)
 	}
 }
 
-/* Sends for that long; returns how many packets. */
-static uint64_t send_for(double seconds, unsigned rate, size_t size, bool burst)
-{
-	static uint64_t number = 1;
-	unsigned per_frame = rate / FRAMES ? rate / FRAMES : 1;
-	int64_t start = mono_now().us;
-	uint64_t total = (uint64_t)(seconds * rate), step = burst ? per_frame : 1;
+static uint64_t next_number = 1;
 
-	for (uint64_t n = 0; n < total; n += step) {
-		turn_until(start + (int64_t)(n * 1000000 / rate));
-		for (uint64_t i = 0; i < step; i++)
-			send_packet(number++, size, per_frame);
-		peer_flush(publisher.peer);
+/* All publishers send for that long, one after another; returns how many packets each sent. */
+static uint64_t send_for(double seconds, const struct plan *p)
+{
+	unsigned per_frame = p->rate / FRAMES ? p->rate / FRAMES : 1;
+	int64_t start = mono_now().us;
+	uint64_t total = (uint64_t)(seconds * p->rate), step = p->burst ? per_frame : 1, n;
+
+	for (n = 0; n < total; n += step) {
+		for (unsigned k = 0; k < p->publishers; k++) {
+			uint64_t turns = n * p->publishers + k * step;
+			turn_until(start + (int64_t)(turns * 1000000 / p->rate / p->publishers));
+			for (uint64_t i = 0; i < step; i++)
+				send_packet(publisher[k].peer, next_number + i, p->size, per_frame);
+			peer_flush(publisher[k].peer);
+		}
+		next_number += step;
 	}
-	return total / step * step + (total % step ? step : 0);
+	turn_until(start + (int64_t)(seconds * 1e6));
+	return n;
 }
 
-static void set_up(unsigned receivers)
+static void wait_connected(unsigned n)
 {
-	static const char *const addresses[] = {"127.0.0.1", NULL};
-	struct peer_env_config c = {.addresses = addresses};
+	int64_t give_up = mono_now().us + STEP_US + n * 20000;
+
+	while (n_connected < n)
+		if (mono_now().us > give_up)
+			fail("clients", "not all were connected in time");
+		else
+			loop_turn(loop, 100);
+}
+
+/* Returns the server's memory once it serves one receiver: what others need comes on top. */
+static long set_up(const struct plan *p)
+{
+	const char *const addresses[] = {p->address, NULL};
+	struct peer_env_config c = {.addresses = addresses, .no_gcm = !p->gcm};
 	struct rlimit files;
+	long rss = 0;
 
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	if (loop_new(&loop) < 0 || peer_io_new(&io, loop) < 0 || peer_env_new(&env, &c) < 0)
-		fail("cannot start");
-	snprintf(room, sizeof(room), "bench-%d", (int)getpid());
-	http("/rooms", "room_id", room);
-	open_client(&publisher);
-	publish();
-	for (unsigned i = 0; i < receivers; i++) {
-		open_client(&receiver[i]);
-		receive(&receiver[i], i);
+		fail("cannot start", p->address);
+	address = p->address;
+	for (unsigned i = 0; i < p->publishers; i++) {
+		open_client(&publisher[i], p->target->lite);
+		p->target->publish(&publisher[i], i);
+	}
+	for (unsigned i = 0; i < p->receivers; i++) {
+		open_client(&receiver[i], p->target->lite);
+		p->target->receive(&receiver[i], i, i % p->publishers);
+		if (i == 0) {
+			wait_connected(p->publishers + 1);
+			send_for(WARM_UP_S, p); /* fills what is kept for retransmission */
+			rss = rss_kb(p->pid);
+		}
 		loop_turn(loop, 0);
 	}
-	int64_t give_up = mono_now().us + STEP_US + receivers * 20000;
-	while (n_connected < receivers + 1)
-		if (mono_now().us > give_up)
-			fail("not everybody was connected in time");
-		else
-			loop_turn(loop, 100);
+	wait_connected(p->publishers + p->receivers);
+	return rss;
+}
+
+static unsigned quantile(unsigned percent)
+{
+	return n_samples ? sample[(size_t)n_samples * percent / 100] : 0;
+}
+
+static void measure(const struct plan *p, long rss_of_one)
+{
+	uint64_t got = 0;
+
+	send_for(WARM_UP_S, p);
+	turn_until(mono_now().us + 200000);
+	measured_from = next_number;
+	double before = cpu_us(p->pid);
+	uint64_t sent = send_for(p->seconds, p);
+	double used = cpu_us(p->pid) - before;
+	turn_until(mono_now().us + 300000);
+	for (unsigned i = 0; i < p->receivers; i++)
+		got += receiver[i].received;
+	if (p->rate && p->receivers && !got)
+		fail("packets", "none arrived");
+	uint64_t expected = sent * p->receivers, in = sent * p->publishers;
+	long rss = rss_kb(p->pid);
+	qsort(sample, n_samples, sizeof(sample[0]), ascending);
+	printf("{\"server\": \"%s\", \"publishers\": %u, \"receivers\": %u, \"rate\": %u, "
+	       "\"size\": %zu, "
+	       "\"pace\": \"%s\", \"srtp\": \"%s\", \"seconds\": %.1f, "
+	       "\"expected\": %llu, \"received\": %llu, \"lost_percent\": %.3f, "
+	       "\"cpu_percent\": %.2f, \"us_per_packet\": %.3f, \"us_per_packet_in\": %.3f, "
+	       "\"p50_us\": %u, "
+	       "\"p99_us\": %u, \"rss_kib\": %ld, \"kib_per_receiver\": %.1f}\n",
+	       p->target->name, p->publishers, p->receivers, p->rate, p->size,
+	       p->burst ? "burst" : "even", p->gcm ? "gcm" : "cm", p->seconds,
+	       (unsigned long long)expected, (unsigned long long)got,
+	       expected ? 100.0 * ((double)expected - (double)got) / (double)expected : 0,
+	       used / p->seconds / 1e4, got ? used / (double)got : 0, in ? used / (double)in : 0,
+	       quantile(50), quantile(99), rss,
+	       p->receivers > 1 ? (double)(rss - rss_of_one) / (p->receivers - 1) : 0);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 8) {
-		fprintf(stderr,
-			"usage: sfu_load PORT PID RECEIVERS SECONDS RATE SIZE even|burst\n");
+	if (argc != 12) {
+		fprintf(stderr, "usage: sfu_load msr|janus ADDRESS PORT PID PUBLISHERS RECEIVERS "
+				"SECONDS RATE SIZE even|burst gcm|cm\n");
 		return 2;
 	}
-	port = atoi(argv[1]);
-	int pid = atoi(argv[2]);
-	unsigned receivers = (unsigned)atoi(argv[3]), rate = (unsigned)atoi(argv[5]);
-	size_t size = (size_t)atoi(argv[6]);
-	bool burst = !strcmp(argv[7], "burst");
-	uint64_t got = 0;
+	struct plan p = {
+	    .target = strcmp(argv[1], "janus") ? &msr : &janus,
+	    .address = argv[2],
+	    .pid = atoi(argv[4]),
+	    .publishers = (unsigned)atoi(argv[5]),
+	    .receivers = (unsigned)atoi(argv[6]),
+	    .seconds = atof(argv[7]),
+	    .rate = (unsigned)atoi(argv[8]),
+	    .size = (size_t)atoi(argv[9]),
+	    .burst = !strcmp(argv[10], "burst"),
+	    .gcm = strcmp(argv[11], "cm") != 0,
+	};
 
-	if (!receivers || receivers > RECEIVERS_MAX || !rate || size < MARK || size > 1300)
-		fail("a number is out of range");
-	set_up(receivers);
-	send_for(2.5, rate, size, burst); /* key frames reach everybody */
-	turn_until(mono_now().us + 200000);
-	measuring = true;
-	double before = cpu_us(pid);
-	uint64_t sent = send_for(atof(argv[4]), rate, size, burst);
-	turn_until(mono_now().us + 500000);
-	double used = cpu_us(pid) - before;
-	for (unsigned i = 0; i < receivers; i++)
-		got += receiver[i].received;
-	if (!got)
-		fail("nothing arrived");
-	qsort(sample, n_samples, sizeof(sample[0]), ascending);
-	printf("%u %llu %llu %.2f %u %u %ld\n", receivers, (unsigned long long)sent * receivers,
-	       (unsigned long long)got, used / (double)got, sample[n_samples / 2],
-	       sample[(size_t)n_samples * 99 / 100], rss_kb(pid));
-	peer_close(publisher.peer);
-	for (unsigned i = 0; i < receivers; i++)
+	if (!p.publishers || p.publishers > PUBLISHERS_MAX || p.receivers > RECEIVERS_MAX ||
+	    p.size < MARK || p.size > 1300)
+		fail("arguments", "a number is out of range");
+	http_port(atoi(argv[3]));
+	measure(&p, set_up(&p));
+	for (unsigned i = 0; i < p.publishers; i++)
+		peer_close(publisher[i].peer);
+	for (unsigned i = 0; i < p.receivers; i++)
 		peer_close(receiver[i].peer);
 	turn_until(mono_now().us + 50000);
 	return 0;
