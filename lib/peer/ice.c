@@ -6,7 +6,10 @@
  *	on_readable (before libnice reads) ── peek ── authentic? ──> handler.alive
  *
  * libnice 0.1.21 has no signal for "a check was answered", which the consent clock needs; so a
- * message is peeked at before libnice takes it. That is only done for STUN, a few a second.
+ * message is peeked at before libnice takes it. Of a connection that stands nearly all are checks
+ * of the pair in use, a few a second for each peer; a turn of GLib and libnice for one costs more
+ * than everything else that an idle peer does. So those are answered here, and libnice does not
+ * ask the other side on its own (peer.c does when it falls silent).
  */
 #include "ice.h"
 
@@ -20,6 +23,7 @@
 #include <unistd.h>
 
 #include "ice_loop.h"
+#include "io.h"
 #include "loop/loop.h"
 #include "stun.h"
 
@@ -28,6 +32,11 @@
 #define PWD_CHARS     24    /* 144 bits; RFC 8839 asks for 128 */
 #define CLOSE_WAIT_US 20000 /* between looks whether libnice has let go */
 #define PEEK_MAX      1500
+/* libnice goes on ticking for so long after the last check; new ones wake it, and what failed
+ * meanwhile is decided by our clock. Its own 5 s are 250 turns for each that joins. */
+#define IDLE_MS 1000
+/* RFC 8445 section 5.1.2.1: peer-reflexive, highest local preference, component 1 */
+#define PRFLX_PRIORITY (110u << 24 | 65535u << 8 | 255u)
 
 struct ice {
 	NiceAgent *agent;
@@ -37,10 +46,12 @@ struct ice {
 	const struct ice_handler *handler;
 	void *arg;
 	bool tcp; /* the selected pair is */
-	bool have_pair;
+	bool have_pair, controlling;
+	struct sockaddr_storage remote; /* of the selected pair */
+	uint64_t tie_breaker;
 	unsigned n_remote;
 	char local_pwd[PEER_PWD_SIZE], remote_pwd[PEER_PWD_SIZE];
-	char remote_ufrag[PEER_UFRAG_SIZE];
+	char local_ufrag[PEER_UFRAG_SIZE], remote_ufrag[PEER_UFRAG_SIZE];
 
 	void (*closed)(void *arg);
 	void *closed_arg;
@@ -50,15 +61,20 @@ struct ice {
 
 /* ---- making one ---- */
 
+static void random_bytes(void *out, size_t n)
+{
+	/* Blocks only before the pool was ever seeded, and never for so few bytes later. */
+	if (getrandom(out, n, 0) != (ssize_t)n)
+		abort();
+}
+
 static void random_text(char *out, size_t n)
 {
 	static const char alphabet[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	uint8_t bits[PWD_CHARS];
 
-	/* Blocks only before the pool was ever seeded, and never for so few bytes later. */
-	if (getrandom(bits, n, 0) != (ssize_t)n)
-		abort();
+	random_bytes(bits, n);
 	for (size_t i = 0; i < n; i++)
 		out[i] = alphabet[bits[i] & 63];
 	out[n] = '\0';
@@ -81,7 +97,10 @@ static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandida
 	nice_address_copy_to_sockaddr(&local->base_addr, (struct sockaddr *)&pair.local);
 	nice_address_copy_to_sockaddr(&remote->addr, (struct sockaddr *)&pair.remote);
 	i->tcp = pair.tcp;
+	i->remote = pair.remote;
 	i->have_pair = true;
+	/* Over TCP checks show that a connection is dead. */
+	g_object_set(agent, "keepalive-conncheck", pair.tcp, NULL);
 	if (i->handler)
 		i->handler->selected(i->arg, &pair);
 }
@@ -172,7 +191,7 @@ int ice_new(struct ice **out, const struct ice_config *c, struct peer_local *loc
 	i->agent = nice_agent_new_full(ice_loop_context(i->loop), NICE_COMPATIBILITY_RFC5245,
 				       NICE_AGENT_OPTION_ICE_TRICKLE);
 	g_object_set(i->agent, "controlling-mode", c->controlling, "ice-tcp", c->tcp, "upnp", FALSE,
-		     "keepalive-conncheck", TRUE, NULL);
+		     "keepalive-conncheck", TRUE, "idle-timeout", IDLE_MS, NULL);
 	g_signal_connect(i->agent, "new-selected-pair-full", G_CALLBACK(on_pair), i);
 	g_signal_connect(i->agent, "component-state-changed", G_CALLBACK(on_state), i);
 	ret = gather(i, c);
@@ -183,6 +202,9 @@ int ice_new(struct ice **out, const struct ice_config *c, struct peer_local *loc
 	ice_credentials(local->ufrag, local->pwd);
 	nice_agent_set_local_credentials(i->agent, i->stream, local->ufrag, local->pwd);
 	memcpy(i->local_pwd, local->pwd, sizeof(i->local_pwd));
+	memcpy(i->local_ufrag, local->ufrag, sizeof(i->local_ufrag));
+	i->controlling = c->controlling;
+	random_bytes(&i->tie_breaker, sizeof(i->tie_breaker));
 	*out = i;
 	return 0;
 fail:
@@ -192,17 +214,52 @@ fail:
 
 /* ---- at work ---- */
 
-static void on_readable(void *arg, int fd)
+/* Takes a check of the pair in use from the socket, and answers it. */
+static bool answer(struct ice *i, int fd, const uint8_t *p, size_t n,
+		   const struct sockaddr_storage *from, socklen_t from_len)
 {
+	uint8_t out[STUN_OUT_MAX];
+
+	if (!i->have_pair || i->tcp || !io_same_address(from, &i->remote))
+		return false;
+	size_t len = stun_answer(out, p, n, i->controlling, from, i->local_pwd);
+	if (!len)
+		return false;
+	recv(fd, out + len, 0, MSG_DONTWAIT);
+	/* One that is lost is asked for again. */
+	sendto(fd, out, len, MSG_DONTWAIT, (const struct sockaddr *)from, from_len);
+	return true;
+}
+
+static bool on_readable(void *arg, int fd)
+{
+	struct sockaddr_storage from = {0};
+	socklen_t from_len = sizeof(from);
 	struct ice *i = arg;
 	uint8_t p[PEEK_MAX];
 
 	if (!i->handler)
-		return;
-	ssize_t n = recv(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT);
-	if (n > 0 && stun_is(p, (size_t)n) &&
-	    stun_authentic(p, (size_t)n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL))
-		i->handler->alive(i->arg);
+		return false;
+	ssize_t n = recvfrom(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT, (struct sockaddr *)&from,
+			     &from_len);
+	if (n <= 0 || !stun_is(p, (size_t)n) ||
+	    !stun_authentic(p, (size_t)n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL))
+		return false;
+	i->handler->alive(i->arg);
+	return answer(i, fd, p, (size_t)n, &from, from_len);
+}
+
+size_t ice_check(struct ice *i, uint8_t out[static STUN_OUT_MAX])
+{
+	struct stun_check c = {.local_ufrag = i->local_ufrag,
+			       .remote_ufrag = i->remote_ufrag,
+			       .remote_pwd = i->remote_pwd,
+			       .controlling = i->controlling,
+			       .tie_breaker = i->tie_breaker,
+			       .priority = PRFLX_PRIORITY};
+
+	random_bytes(c.id, sizeof(c.id));
+	return stun_request(out, &c);
 }
 
 int ice_attach(struct ice *i, struct loop *loop, const struct ice_handler *handler, void *arg)
@@ -267,6 +324,10 @@ int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
 		return -EINVAL;
 	nice_agent_set_local_credentials(i->agent, i->stream, ufrag, pwd);
 	snprintf(i->local_pwd, sizeof(i->local_pwd), "%s", pwd);
+	snprintf(i->local_ufrag, sizeof(i->local_ufrag), "%s", ufrag);
+	/* Until a pair is selected again, all checks are libnice's, and its own go on. */
+	i->have_pair = false;
+	g_object_set(i->agent, "keepalive-conncheck", TRUE, NULL);
 	i->remote_pwd[0] = i->remote_ufrag[0] = '\0';
 	i->n_remote = 0;
 	ice_loop_changed(i->loop);

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "peer.h"
+#include "stun.h"
 
 struct ice;
 struct loop;
@@ -65,6 +66,11 @@ void ice_end_of_candidates(struct ice *i);
 int ice_restart(struct ice *i, const char *ufrag, const char *pwd);
 /* Random ones, of the characters that RFC 8839 allows. */
 void ice_credentials(char ufrag[static PEER_UFRAG_SIZE], char pwd[static PEER_PWD_SIZE]);
+/*
+ * Writes a check for the selected pair, which a silent peer has to answer (RFC 7675); the answer
+ * makes `alive`. Its length.
+ */
+size_t ice_check(struct ice *i, uint8_t out[static STUN_OUT_MAX]);
 /* Over the selected pair. False when it could not go out. */
 bool ice_send(struct ice *i, const uint8_t *p, size_t n);
 

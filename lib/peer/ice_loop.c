@@ -24,7 +24,7 @@ struct ice_loop {
 	struct watch *watch[FDS_MAX];
 	unsigned n_watches;
 	bool running; /* in g_main_context_iteration */
-	void (*before)(void *arg, int fd);
+	bool (*before)(void *arg, int fd);
 	void *arg;
 };
 
@@ -80,8 +80,8 @@ static void on_fd(void *arg, int events)
 {
 	struct watch *w = arg;
 
-	if (events & LOOP_IN && w->g->before)
-		w->g->before(w->g->arg, w->fd);
+	if (events == LOOP_IN && w->g->before && w->g->before(w->g->arg, w->fd))
+		return; /* more of it comes in the next turn */
 	turn(w->g);
 }
 
@@ -193,7 +193,7 @@ void ice_loop_changed(struct ice_loop *g)
 		loop_timer_stop(&g->timer);
 }
 
-int ice_loop_attach(struct ice_loop *g, struct loop *loop, void (*before)(void *arg, int fd),
+int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),
 		    void *arg)
 {
 	loop_timer_init(&g->timer, loop, on_timer, g);

@@ -10,6 +10,7 @@
 #define MSR_PEER_ICE_LOOP_H
 
 #include <glib.h>
+#include <stdbool.h>
 
 struct ice_loop;
 struct loop;
@@ -22,9 +23,9 @@ GMainContext *ice_loop_context(struct ice_loop *g);
 
 /*
  * Starts waiting, on the calling thread. `before`, if not NULL, is called for each descriptor that
- * is readable before GLib reads from it. 0 or -errno.
+ * is readable before GLib reads from it; true when it took what was there itself. 0 or -errno.
  */
-int ice_loop_attach(struct ice_loop *g, struct loop *loop, void (*before)(void *arg, int fd),
+int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),
 		    void *arg);
 /* To be called after everything that may have changed sources or timers from outside. */
 void ice_loop_changed(struct ice_loop *g);

@@ -30,6 +30,7 @@
 #define SOCKETS_MAX 4	    /* local addresses that pairs were selected on, over a life */
 #define REMOTES_MAX 4	    /* addresses of theirs that ICE selected last */
 #define CLOCK_US    5000000 /* between looks at the consent clock */
+#define SILENT_US   8000000 /* without an authentic packet: then we ask for one */
 #define EARLY_MAX   1500
 
 _Static_assert(PEER_OUT_PACKETS == IO_TX_PACKETS, "a batch");
@@ -369,10 +370,20 @@ static struct mono next_look(void)
 	return (struct mono){(mono_now().us / CLOCK_US + 1) * CLOCK_US};
 }
 
+/* Most clients ask us every few seconds; who does not is asked, which keeps a NAT open too. */
+static void ask_silent(struct peer *p)
+{
+	uint8_t check[STUN_OUT_MAX];
+
+	if (p->state == PEER_CONNECTED && mono_diff_us(mono_now(), p->alive) > SILENT_US)
+		send_raw(p, check, ice_check(p->ice, check));
+}
+
 static void on_clock(void *arg)
 {
 	struct peer *p = arg;
 
+	ask_silent(p);
 	/* Before the client has described itself there is nobody to miss. */
 	if (p->have_remote && mono_diff_us(mono_now(), p->alive) > PEER_CONSENT_US)
 		end(p, p->state == PEER_CONNECTED ? PEER_END_CONSENT : PEER_END_ICE);

@@ -1,6 +1,6 @@
 /*
- * STUN messages (RFC 8489), only as far as to tell whether one is authentic: for the consent
- * clock. Everything else about STUN is libnice's.
+ * STUN messages (RFC 8489, RFC 8445) of a connection that stands: which are authentic, the answer
+ * to a check on the pair in use, and a check of ours. All that decides about pairs is libnice's.
  */
 #ifndef MSR_PEER_STUN_H
 #define MSR_PEER_STUN_H
@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+
+#define STUN_OUT_MAX 640 /* bytes of what is written here: two ufrags of 256 at most */
 
 /* Whether a datagram is STUN at all (RFC 7983). */
 static inline bool stun_is(const uint8_t *p, size_t n)
@@ -20,5 +23,24 @@ static inline bool stun_is(const uint8_t *p, size_t n)
  * with that of `remote_pwd`. A password may be NULL: then nothing is authentic by it.
  */
 bool stun_authentic(const uint8_t *p, size_t n, const char *local_pwd, const char *remote_pwd);
+
+/*
+ * Writes the answer to `p`, an authentic Binding request from `from`. Returns its length, or 0 when
+ * the request is no mere sign of life: it claims our role, or has an attribute that would have to
+ * be understood.
+ */
+size_t stun_answer(uint8_t out[static STUN_OUT_MAX], const uint8_t *p, size_t n, bool controlling,
+		   const struct sockaddr_storage *from, const char *local_pwd);
+
+struct stun_check {
+	const char *local_ufrag, *remote_ufrag, *remote_pwd;
+	bool controlling;
+	uint64_t tie_breaker;
+	uint32_t priority; /* of a peer-reflexive candidate */
+	uint8_t id[12];	   /* random */
+};
+
+/* Writes a Binding request; its length. */
+size_t stun_request(uint8_t out[static STUN_OUT_MAX], const struct stun_check *c);
 
 #endif

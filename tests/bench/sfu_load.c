@@ -34,6 +34,7 @@
 #define MARK	       24 /* bytes of payload that we look at: VP8, number, time */
 #define STEP_US	       10000000
 #define WARM_UP_S      1.5 /* key frames reach everybody */
+#define SETTLE_S       6.0 /* ICE has no more to check after that */
 
 struct plan {
 	const struct target *target;
@@ -353,7 +354,7 @@ static void measure(const struct plan *p, long rss_of_one)
 {
 	uint64_t got = 0;
 
-	send_for(WARM_UP_S, p);
+	send_for(p->rate ? WARM_UP_S : SETTLE_S, p);
 	turn_until(mono_now().us + 200000);
 	measured_from = next_number;
 	double before = cpu_us(p->pid);
