@@ -246,7 +246,13 @@ static bool on_readable(void *arg, int fd)
 	    !stun_authentic(p, (size_t)n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL))
 		return false;
 	i->handler->alive(i->arg);
-	return answer(i, fd, p, (size_t)n, &from, from_len);
+	if (answer(i, fd, p, (size_t)n, &from, from_len))
+		return true;
+	/* libnice settles who is controlling; after that the other side's word is right. */
+	bool theirs;
+	if (stun_claims(p, (size_t)n, &theirs))
+		i->controlling = !theirs;
+	return false;
 }
 
 size_t ice_check(struct ice *i, uint8_t out[static STUN_OUT_MAX])

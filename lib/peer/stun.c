@@ -156,6 +156,23 @@ static bool is_plain(const uint8_t *p, size_t n, bool controlling)
 	return true;
 }
 
+bool stun_claims(const uint8_t *p, size_t n, bool *controlling)
+{
+	if (n < STUN_HEADER || get_be16(p) != BINDING_REQ)
+		return false;
+	struct rd r = rd_of(p + STUN_HEADER, n - STUN_HEADER);
+	while (rd_left(&r) >= 4) {
+		uint16_t type = rd_be16(&r), len = rd_be16(&r);
+		if (!rd_bytes(&r, (len + 3u) & ~3u))
+			return false;
+		if (type == ATTR_CONTROLLING || type == ATTR_CONTROLLED) {
+			*controlling = type == ATTR_CONTROLLING;
+			return true;
+		}
+	}
+	return false;
+}
+
 size_t stun_answer(uint8_t out[static STUN_OUT_MAX], const uint8_t *p, size_t n, bool controlling,
 		   const struct sockaddr_storage *from, const char *local_pwd)
 {

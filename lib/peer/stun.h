@@ -32,6 +32,9 @@ bool stun_authentic(const uint8_t *p, size_t n, const char *local_pwd, const cha
 size_t stun_answer(uint8_t out[static STUN_OUT_MAX], const uint8_t *p, size_t n, bool controlling,
 		   const struct sockaddr_storage *from, const char *local_pwd);
 
+/* Which role the sender of a request claims; false when it names none. */
+bool stun_claims(const uint8_t *p, size_t n, bool *controlling);
+
 struct stun_check {
 	const char *local_ufrag, *remote_ufrag, *remote_pwd;
 	bool controlling;

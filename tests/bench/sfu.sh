@@ -21,10 +21,15 @@ seconds=${SECONDS_EACH:-2}
 rounds=${ROUNDS:-1}
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/msr-bench-XXXXXX") || exit 1
 json=${JSON:-$tmp/json}
+ring=bench-sfu-$$
 server=
+recorder=
+options=
 finish() {
 	[ "$server" ] && kill "$server" 2>/dev/null
+	[ "$recorder" ] && kill "$recorder" 2>/dev/null
 	wait 2>/dev/null
+	build/bin/msr-frames rm --force "shm:$ring" >/dev/null 2>&1
 	rm -rf "$tmp"
 }
 trap finish EXIT
@@ -58,8 +63,9 @@ wait_for() {
 
 start_msr() {
 	port=$(free_port)
+	# shellcheck disable=SC2086 # one word an option
 	build/bin/msr-sfu -p "$port" -e /dev/null --rtc-address $address --max-users 3000 \
-		--rtc-min-port 20000 --rtc-max-port 29999 "$@" >/dev/null 2>"$tmp/log" &
+		--rtc-min-port 20000 --rtc-max-port 29999 $options >/dev/null 2>"$tmp/log" &
 	server=$!
 	wait_for "http://127.0.0.1:$port/health"
 }
@@ -179,3 +185,43 @@ awk -v a="$(of growth msr-sfu 10 us_per_packet)" -v b="$(of growth msr-sfu 500 u
 	'BEGIN { printf "msr-sfu: %.0f %% more a packet with 500 receivers than with 10 (100 packets/s)\n", (b / a - 1) * 100 }'
 measure msr idle 1 1000 10 0 100 even gcm
 echo "msr-sfu: $(of idle msr-sfu 1000 cpu_percent) % of a core for 1,000 receivers of nothing"
+
+# Recording: a publisher alone, recorded to a ring and not, in turns.
+start_recorder() {
+	rm -rf "$tmp/storage"
+	build/bin/msr-record -d "$tmp/storage" -e /dev/null -i "shm:$ring" >/dev/null 2>"$tmp/record.log" &
+	recorder=$!
+}
+stop_recorder() {
+	kill "$recorder" && wait "$recorder" 2>/dev/null
+	recorder=
+	build/bin/msr-frames rm --force "shm:$ring" >/dev/null 2>&1
+}
+for pace in even burst; do
+	for i in 1 2 3; do
+		options="--threads 1"
+		measure msr "plain-$pace" 1 0 "$seconds" 1000 1100 $pace gcm
+		start_recorder
+		options="--threads 1 --record -o shm:$ring"
+		measure msr "recorded-$pace" 1 0 "$seconds" 1000 1100 $pace gcm
+		stop_recorder
+	done
+	awk -v pace=$pace -v a="$(of plain-$pace msr-sfu 0 us_per_packet_in)" \
+		-v b="$(of recorded-$pace msr-sfu 0 us_per_packet_in)" 'BEGIN {
+		printf "msr-sfu: %.2f us for a packet that comes (%s), %.2f recorded: %.0f %% more\n", a, pace, b, (b / a - 1) * 100 }'
+done
+
+# Fifty calls of two, each of 1.2 Mbit/s both ways, all recorded.
+start_recorder
+options="--threads 1 --record -o shm:$ring"
+start_msr
+build/tests/bench/sfu_load msr $address "$port" "$server" 100 100 10 150 1000 burst gcm >"$tmp/line" || exit 1
+jq -c '{scenario: "recorded-calls"} + .' "$tmp/line" >>"$json"
+dropped=$(curl -sf "http://127.0.0.1:$port/metrics" | awk '/^msr_sfu_record_dropped_total/ { print $2 }')
+ticks=$(awk '{ print $14 + $15 }' "/proc/$recorder/stat")
+awk -v dropped="$dropped" -v cpu="$(jq .cpu_percent "$tmp/line")" -v lost="$(jq .lost_percent "$tmp/line")" \
+	-v ticks="$ticks" -v hz="$(getconf CLK_TCK)" -v kb="$(awk '/^VmHWM/ { print $2 }' "/proc/$recorder/status")" 'BEGIN {
+	printf "50 recorded calls of two: msr-sfu %.1f %% of a core, msr-record %.1f s of CPU and %d MiB; %d frames not recorded, %.3f %% lost\n",
+		cpu, ticks / hz, kb / 1024, dropped, lost }'
+stop
+stop_recorder

@@ -328,7 +328,7 @@ static long set_up(const struct plan *p)
 		fail("cannot start", p->address);
 	address = p->address;
 	for (unsigned i = 0; i < p->publishers; i++) {
-		open_client(&publisher[i], p->target->lite);
+		open_client(&publisher[i], true);
 		p->target->publish(&publisher[i], i);
 	}
 	for (unsigned i = 0; i < p->receivers; i++) {

@@ -68,9 +68,9 @@ json_t *http(const char *path, json_t *body)
 		 body ? "POST" : "GET", path, strlen(text));
 	exchange(head, text);
 	const char *data = strstr(reply, "\r\n\r\n");
-	if (strncmp(reply, "HTTP/1.", 7) != 0 || strncmp(reply + 8, " 20", 3) != 0 || !data)
+	if (strncmp(reply, "HTTP/1.", 7) != 0 || strncmp(reply + 8, " 20", 3) != 0)
 		fail(path, reply);
-	json_t *j = json_loads(data + 4, 0, &err);
+	json_t *j = json_loads(data ? data + 4 : "", 0, &err);
 	if (!j)
 		fail(err.text, reply);
 	json_decref(body);

@@ -43,6 +43,8 @@ TEST(a_request_is_authentic_and_names_both_sides)
 	CHECK(!stun_authentic(p, n, "another-password-22-cha", NULL));
 	CHECK(!stun_authentic(p, n, NULL, check.remote_pwd));
 	check_fingerprint(p, n);
+	bool controlling = false;
+	CHECK(stun_claims(p, n, &controlling) && controlling);
 	CHECK_INT(get_be16(p + 20), 6); /* USERNAME */
 	CHECK_INT(get_be16(p + 22), 12);
 	CHECK_MEM(p + 24, "theirs1:ours", 12);
@@ -107,5 +109,5 @@ TEST(what_is_more_than_a_sign_of_life_is_left_alone)
 	/* Truncated anywhere. */
 	n = stun_request(p, &check);
 	for (size_t cut = 0; cut < n; cut++)
-		stun_answer(out, p, cut, false, &from, check.remote_pwd);
+		CHECK(stun_answer(out, p, cut, false, &from, check.remote_pwd) < STUN_OUT_MAX);
 }
