@@ -101,6 +101,12 @@ static void on_speaker(void *arg, uint64_t room, struct track *t, int level)
 		notify_speaker(r, t ? t->user : NULL, level);
 }
 
+static void on_layer(struct owner *o, const struct track *t, const struct link_layer *l)
+{
+	if (o->user)
+		notify_layer(o->user, t, l);
+}
+
 /* ---- start and stop ---- */
 
 static void on_closed(void *arg)
@@ -134,6 +140,7 @@ static int start_links(struct daemon *d)
 	    .connected = on_connected,
 	    .ended = on_ended,
 	    .speaker = on_speaker,
+	    .layer = on_layer,
 	    .arg = d,
 	};
 
@@ -193,6 +200,7 @@ static int start_web(struct daemon *d)
 		return ret;
 	}
 	rest_routes(server, &d->sfu);
+	subscription_routes(server, &d->sfu);
 	sse_routes(server, &d->sfu);
 	whip_routes(server, &d->sfu);
 	log_info("listening on %s://%s:%d, media on ports %d to %d", tls_cert ? "https" : "http",

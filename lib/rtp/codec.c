@@ -47,6 +47,10 @@ static void look_vp8(const uint8_t *payload, size_t len, struct rtp_payload_info
 	info->key = d.key;
 	info->tid = d.tid;
 	info->discardable = d.non_reference;
+	info->width = d.width;
+	info->height = d.height;
+	info->picture_id = d.picture_id;
+	info->tl0picidx = d.tl0picidx;
 }
 
 static void look_vp9(const uint8_t *payload, size_t len, struct rtp_payload_info *info)
@@ -59,6 +63,12 @@ static void look_vp9(const uint8_t *payload, size_t len, struct rtp_payload_info
 	info->key = d.key;
 	info->tid = d.tid;
 	info->sid = d.sid;
+	if (!d.key || !d.start)
+		return;
+	info->width = d.width;
+	info->height = d.height;
+	if (!d.width && !vp9_frame_size(payload + d.len, len - d.len, &info->width, &info->height))
+		info->width = info->height = 0;
 }
 
 static void look_h264(const uint8_t *payload, size_t len, struct rtp_payload_info *info)
@@ -70,6 +80,8 @@ static void look_h264(const uint8_t *payload, size_t len, struct rtp_payload_inf
 	info->frame_start = h.start;
 	info->key = h.key;
 	info->discardable = h.discardable;
+	if (h.sps)
+		h264_size(payload, len, &info->width, &info->height);
 }
 
 static void look_av1(const struct rtp_packet *p, struct rtp_payload_info *info)

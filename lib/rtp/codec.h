@@ -39,6 +39,10 @@ struct rtp_payload_info {
 	uint8_t tid;	  /* temporal layer, 0 when unknown */
 	uint8_t sid;	  /* spatial layer, 0 when unknown */
 	bool discardable; /* no other frame refers to it */
+	/* pixels, on key frames of VP8, VP9 and H.264 that tell; otherwise 0 */
+	uint16_t width, height;
+	uint16_t picture_id; /* VP8 */
+	uint8_t tl0picidx;
 };
 
 /* Never fails: a payload that makes no sense is no key frame. */

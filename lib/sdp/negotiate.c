@@ -63,7 +63,8 @@ const char *const sdp_exts_audio[] = {EXT_MID, EXT_LEVEL, EXT_TWCC, EXT_SENDTIME
 const char *const sdp_exts_video[] = {EXT_MID,	  EXT_RID,    EXT_RRID,	   EXT_TWCC, EXT_SENDTIME,
 				      EXT_ORIENT, EXT_DEPEND, EXT_PLAYOUT, NULL};
 
-#define RIDS_MAX 4 /* layers that sdp_agreed has room for */
+#define RIDS_MAX 4  /* layers that sdp_agreed has room for */
+#define RID_MAX	 16 /* characters: what a one-byte header extension holds (RFC 8285) */
 
 void sdp_wish_receive(struct sdp_wish *w, const struct sdp_media *offered)
 {
@@ -224,7 +225,7 @@ static int answer_simulcast(struct sdp *s, struct sdp_media *m, const struct sdp
 		return 0;
 	for (unsigned i = 0; i < offered->n_rids && m->n_rids < RIDS_MAX; i++) {
 		const struct sdp_rid *theirs = &offered->rids[i];
-		if (!theirs->send || !theirs->simulcast)
+		if (!theirs->send || !theirs->simulcast || strlen(theirs->id) > RID_MAX)
 			continue;
 		struct sdp_rid *ours = sdp_add_rid(s, m);
 		if (!ours)

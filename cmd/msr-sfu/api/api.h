@@ -18,6 +18,7 @@
 
 void rest_routes(struct web_server *s, struct sfu *sfu);
 void sse_routes(struct web_server *s, struct sfu *sfu);
+void subscription_routes(struct web_server *s, struct sfu *sfu);
 void whip_routes(struct web_server *s, struct sfu *sfu);
 
 /* ---- requests ---- */
@@ -41,6 +42,8 @@ bool path_id(struct web_req *req, const char *name);
 void reply_fail(struct web_req *req, const struct fail *f);
 /* As JSON; takes `obj`. */
 void reply_object(struct web_req *req, int status, json_t *obj);
+/* {"users": {id: {"audio", "video"}}, "max_kbps"}: what the user wants to receive. */
+json_t *subscription_json(const struct user *u);
 /* {"id", "offer", "offer_id"} of a user, or NULL without memory. */
 json_t *outbound_json(const struct user *u);
 /* Makes new offers in the room and returns those as an array. */

@@ -133,6 +133,7 @@ static void get_user(void *arg, struct web_req *req)
 		return;
 	user_touch(u);
 	obj = user_json(u);
+	json_object_set_new(obj, "subscription", subscription_json(u));
 	set_pending(obj, u);
 	reply_object(req, 200, obj);
 }

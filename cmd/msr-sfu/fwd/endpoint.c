@@ -24,7 +24,7 @@ void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
 	list_init(&e->subs);
 }
 
-void endpoint_forget(struct endpoint *e, const struct track *t)
+static void forget(struct endpoint *e, const struct track *t)
 {
 	for (unsigned i = 0; i < e->n_bindings;)
 		if (e->binding[i].track == t)
@@ -34,9 +34,21 @@ void endpoint_forget(struct endpoint *e, const struct track *t)
 	e->last_binding = 0;
 }
 
+void endpoint_change_track(struct endpoint *e, struct track *t, const struct media_track_config *c)
+{
+	const struct media_track_config *old = &t->config;
+	/* Publishers name a stream's m-section and layer only until they see that it is known. */
+	bool same = old->pt == c->pt && old->rtx_pt == c->rtx_pt && old->ssrc == c->ssrc &&
+		    old->rtx_ssrc == c->rtx_ssrc && !strcmp(old->mid, c->mid);
+
+	t->config = *c;
+	if (!same)
+		forget(e, t);
+}
+
 void endpoint_drop_track(struct endpoint *e, struct track *t)
 {
-	endpoint_forget(e, t);
+	forget(e, t);
 	for (unsigned i = 0; i < e->n_dirty; i++)
 		if (e->dirty[i] == t)
 			e->dirty[i] = e->dirty[--e->n_dirty];
@@ -200,10 +212,19 @@ static void mark_dirty(struct endpoint *e, struct track *t)
 	e->dirty[e->n_dirty++] = t;
 }
 
+static void got_key(struct stream *s, const struct rtp_payload_info *info)
+{
+	stream_got_key(s);
+	if (info->width && info->height) {
+		s->width = info->width;
+		s->height = info->height;
+	}
+}
+
 static void take(struct endpoint *e, struct track *t, struct stream *s, const struct rtp_packet *p,
 		 int64_t now_us)
 {
-	struct burst_packet b = {.p = *p, .stream = s};
+	struct burst_packet b = {.p = *p, .stream = s, .index = (uint8_t)(s - t->stream)};
 	struct rtp_payload_info info;
 
 	if (!stream_take(s, p, now_us, &b.seq, &b.reset))
@@ -218,8 +239,10 @@ static void take(struct endpoint *e, struct track *t, struct stream *s, const st
 	} else {
 		rtp_payload_look(t->config.codec, p, &info);
 		b.key = info.key && info.frame_start;
+		b.picture = s->picture = info.picture_id;
+		b.tl0 = s->tl0 = info.tl0picidx;
 		if (b.key)
-			stream_got_key(s);
+			got_key(s, &info);
 	}
 	b.own = rewrite_has_own(p);
 	mark_dirty(e, t);
@@ -279,8 +302,8 @@ static void got_sender_report(struct endpoint *e, const struct rtcp_msg *m, int6
 		if (e->binding[i].ssrc == sr.ssrc && !e->binding[i].rtx) {
 			struct track *t = e->binding[i].track;
 			stream_sender_report(e->binding[i].stream, &sr, now_us);
-			if (t->tap && e->binding[i].stream == track_recorded(t))
-				tap_report(t->tap, &sr, now_us);
+			if (t->tap)
+				tap_report(t->tap, t, e->binding[i].stream, now_us);
 		}
 }
 
@@ -376,7 +399,7 @@ static void put_requests(struct endpoint *e, struct track *t, struct stream *s,
 		if (n && !rtcp_put_nack(w, ENDPOINT_SSRC, s->ssrc, missing, n))
 			e->stats->nacks_sent++;
 	}
-	if (gave_up && rtp_codec_is_video(t->config.codec) && (t->n_subs || t->tap))
+	if (gave_up && rtp_codec_is_video(t->config.codec) && track_needs(t, s))
 		stream_want_key(s);
 	if (!(t->config.pli || t->config.fir) || !stream_ask_key(s, now_us))
 		return;
@@ -418,8 +441,9 @@ static void put_remb(struct endpoint *e, uint64_t bps, struct rtcp_writer *w)
 
 	list_each (i, &e->tracks) {
 		const struct track *t = container_of(i, struct track, link);
-		if (t->stream[0].ssrc && r.n_ssrc < RTCP_REMB_SSRCS)
-			r.ssrc[r.n_ssrc++] = t->stream[0].ssrc;
+		for (unsigned k = 0; k < t->n_streams; k++)
+			if (t->stream[k].ssrc && r.n_ssrc < RTCP_REMB_SSRCS)
+				r.ssrc[r.n_ssrc++] = t->stream[k].ssrc;
 	}
 	rtcp_put_remb(w, ENDPOINT_SSRC, &r);
 }
@@ -471,6 +495,7 @@ static void tick_tracks(struct endpoint *e, int64_t now_us)
 	}
 	list_each (i, &e->tracks) {
 		struct track *t = container_of(i, struct track, link);
+		track_look(t, now_us);
 		for (unsigned k = 0; k < t->n_streams; k++)
 			put_requests(e, t, &t->stream[k], &w, now_us);
 	}

@@ -26,13 +26,14 @@
 #define ENDPOINT_SSRC	  1 /* ours, as a sender of feedback: we send nothing else to publishers */
 
 struct stream;
+struct sub;
 struct track;
 
 /* Counters of a thread. */
 struct fwd_stats {
 	uint64_t rx_unknown;
 	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
-	uint64_t key_requests_sent, key_requests_received;
+	uint64_t key_requests_sent, key_requests_received, layer_switches;
 };
 
 /* An SSRC of theirs, and what it is. */
@@ -49,7 +50,9 @@ struct endpoint {
 	struct fwd_stats *stats; /* of the thread */
 	/* A track's first packet came. */
 	void (*live)(void *arg, struct track *t);
-	void *live_arg;
+	/* A sub to it is sent another layer, or is paused. */
+	void (*layer)(void *arg, const struct sub *s);
+	void *live_arg, *layer_arg;
 
 	/* Tracks and subs by their numbers, over all endpoints of the thread; NULL for none. */
 	struct map *track_map, *sub_map;
@@ -57,6 +60,7 @@ struct endpoint {
 	bool connected;
 	struct rtp_extmap extmap;
 	struct list tracks, subs;
+	uint64_t max_bps; /* that it wants to be sent in all; 0: no limit */
 
 	struct binding binding[ENDPOINT_SSRC_MAX];
 	unsigned n_bindings, last_binding;
@@ -88,7 +92,7 @@ void endpoint_tick(struct endpoint *e, int64_t now_us);
 
 /* Ends the track, its subs, and what was bound to it. */
 void endpoint_drop_track(struct endpoint *e, struct track *t);
-/* After a track's config changed: SSRCs are found anew. */
-void endpoint_forget(struct endpoint *e, const struct track *t);
+/* Takes a track's new config; SSRCs are found anew where it may mean other ones. */
+void endpoint_change_track(struct endpoint *e, struct track *t, const struct media_track_config *c);
 
 #endif

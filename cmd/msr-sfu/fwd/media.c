@@ -421,3 +421,21 @@ void media_sub_close(struct media *m, media_id sub)
 {
 	close_object(m, COMMAND_SUB_CLOSE, sub);
 }
+
+int media_sub_want(struct media *m, media_id sub, enum media_level want)
+{
+	struct command *c = command(COMMAND_WANT, sub);
+
+	if (c)
+		c->want = want;
+	return post_to(m, sub, c);
+}
+
+int media_peer_limit(struct media *m, media_id peer, uint64_t max_bps)
+{
+	struct command *c = command(COMMAND_LIMIT, peer);
+
+	if (c)
+		c->max_bps = max_bps;
+	return post_to(m, peer, c);
+}

@@ -21,10 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/id.h"
+#include "frame/frame.h"
+#include "level.h"
 #include "peer/peer.h"
 #include "rtp/codec.h"
 #include "rtp/packet.h"
-#include "tap.h"
 
 #define MEDIA_LAYERS_MAX 4     /* encodings of one track */
 #define MEDIA_TRACKS_MAX 64    /* a peer */
@@ -37,11 +39,19 @@ struct media;
 
 typedef uint64_t media_id; /* 0: none */
 
+/* Why a viewer gets another layer. */
+enum media_reason {
+	MEDIA_WANTED,	 /* it asked */
+	MEDIA_BANDWIDTH, /* its network */
+	MEDIA_SOURCE,	 /* the publisher stopped a layer, or sends it again */
+};
+
 enum media_event_kind {
 	MEDIA_CONNECTED,  /* peer: media may flow */
 	MEDIA_ENDED,	  /* peer: its transport ended for good (why); still to be closed */
 	MEDIA_TRACK_LIVE, /* track: its first packet came */
 	MEDIA_SPEAKER,	  /* room: who speaks now; track is the audio track, 0: nobody does */
+	MEDIA_LAYER,	  /* peer: is sent another layer of the track, or none of it */
 };
 
 struct media_event {
@@ -49,6 +59,11 @@ struct media_event {
 	enum peer_end why;
 	media_id room, peer, track; /* those that apply */
 	uint8_t level;		    /* MEDIA_SPEAKER: -dBov, 0 is loudest */
+	/* MEDIA_LAYER: */
+	uint8_t layer, n_layers; /* from 0, the lowest; n_layers 0: it is paused */
+	uint8_t stream;		 /* which of the rids of its config that is */
+	uint16_t width, height;	 /* pixels; 0: not known */
+	enum media_reason reason;
 };
 
 struct media_config {
@@ -119,6 +134,11 @@ int media_track_new(struct media *m, media_id peer, media_id track,
 		    const struct media_track_config *c);
 /* Takes the place of an earlier config after a renegotiation. */
 int media_track_change(struct media *m, media_id track, const struct media_track_config *c);
+/* Whose recording a track belongs to, and what it shows. */
+struct tap_config {
+	char room[ID_SIZE], user[ID_SIZE];
+	enum frame_source source; /* a screen is a recording of its own */
+};
 /* Records it from its next key frame on; once a track. 0, -EAGAIN, -ENOMEM. */
 int media_track_record(struct media *m, media_id track, const struct tap_config *c);
 /* Ends the subs to it too. */
@@ -134,6 +154,7 @@ struct media_sub_config {
 	char mid[RTP_MID_MAX + 1];
 	char cname[MEDIA_CNAME_SIZE]; /* one for all tracks of a publisher: lip sync */
 	bool nack, pli, fir, twcc, remb;
+	enum media_level want;
 };
 
 /*
@@ -142,6 +163,10 @@ struct media_sub_config {
  */
 int media_sub_new(struct media *m, media_id sub, const struct media_sub_config *c);
 void media_sub_close(struct media *m, media_id sub);
+/* Asks for another layer, or pauses. 0, -EAGAIN, -ENOMEM. */
+int media_sub_want(struct media *m, media_id sub, enum media_level want);
+/* All that the peer is sent together is to stay below this; 0: no limit. 0, -EAGAIN, -ENOMEM. */
+int media_peer_limit(struct media *m, media_id peer, uint64_t max_bps);
 
 /* Numbers, unique in the process; SSRCs are random, not 0. */
 media_id media_new_id(struct media *m);
@@ -155,7 +180,7 @@ struct media_stats {
 	uint64_t rx_unauthentic, rx_stray;
 	uint64_t rx_unknown; /* RTP of no track */
 	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
-	uint64_t key_requests_sent, key_requests_received;
+	uint64_t key_requests_sent, key_requests_received, layer_switches;
 	uint64_t recorded, record_dropped, record_gaps; /* frames; gaps that began */
 	uint64_t events_lost; /* the API's thread did not keep up with events */
 };

@@ -19,33 +19,39 @@ static void push_cut(struct rewrite *w, struct rewrite_cut cut)
 	w->n_cuts = keep + 1;
 }
 
-void rewrite_begin(struct rewrite *w, int64_t seq, uint32_t ts_distance, uint16_t first)
+void rewrite_begin(struct rewrite *w, struct rewrite_cut cut, uint16_t first)
 {
 	int64_t next = w->started ? w->highest + 1 : first;
 
-	/* Numbers of another stream mean nothing in this one. */
-	w->n_cuts = 0;
-	push_cut(w, (struct rewrite_cut){seq, next - seq, ts_distance});
+	cut.distance = next - cut.from;
+	push_cut(w, cut);
 	w->highest = next - 1;
-	w->highest_source = seq - 1;
+	w->highest_source = cut.from - 1;
 	w->started = true;
 }
 
-bool rewrite_map(struct rewrite *w, int64_t seq, int64_t *out, uint32_t *ts_distance)
+/* The receiver's first number behind a change. */
+static int64_t begin_of(const struct rewrite_cut *c)
+{
+	return c->from + c->distance;
+}
+
+const struct rewrite_cut *rewrite_map(struct rewrite *w, uint8_t stream, int64_t seq, int64_t *out)
 {
 	for (unsigned i = 0; i < w->n_cuts; i++) {
 		const struct rewrite_cut *c = &w->cut[i];
-		if (seq < c->from)
+		if (seq < c->from || stream != c->stream)
 			continue;
 		*out = seq + c->distance;
-		*ts_distance = c->ts_distance;
+		if (i)
+			return *out < begin_of(&w->cut[i - 1]) ? c : NULL;
 		if (seq > w->highest_source)
 			w->highest_source = seq;
 		if (*out > w->highest)
 			w->highest = *out;
-		return true;
+		return c;
 	}
-	return false;
+	return NULL;
 }
 
 bool rewrite_skip(struct rewrite *w, int64_t seq)
@@ -61,21 +67,20 @@ bool rewrite_skip(struct rewrite *w, int64_t seq)
 	return true;
 }
 
-bool rewrite_source(const struct rewrite *w, uint16_t number, int64_t *seq, int64_t *out,
-		    uint32_t *ts_distance)
+const struct rewrite_cut *rewrite_source(const struct rewrite *w, uint16_t number, int64_t *seq,
+					 int64_t *out)
 {
 	int64_t n = w->highest + (int16_t)(uint16_t)(number - (uint16_t)w->highest);
 
 	for (unsigned i = 0; i < w->n_cuts; i++) {
 		const struct rewrite_cut *c = &w->cut[i];
-		if (n < c->from + c->distance)
+		if (n < begin_of(c))
 			continue;
 		*out = n;
 		*seq = n - c->distance;
-		*ts_distance = c->ts_distance;
-		return n <= w->highest;
+		return n <= w->highest ? c : NULL;
 	}
-	return false;
+	return NULL;
 }
 
 /* ---- headers ---- */

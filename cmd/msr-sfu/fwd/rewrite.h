@@ -4,11 +4,13 @@
  *
  * Numbers. A receiver's sequence numbers follow its stream's at a distance that changes where
  * packets are left out, so that there is no hole, and where the stream changes. The last changes
- * are remembered, so that a late packet gets the number that was kept for it, and so that a NACK
- * finds the packet that it means.
+ * are remembered, each with its stream, so that a late packet gets the number that was kept for
+ * it, and so that a NACK finds the packet that it means.
  *
  *	source:   10 11 12(padding) 13 14      rewrite_skip(12)
  *	receiver: 70 71             72 73      distance 60, from 13 on 59
+ *	layer 0:  10 11 12 | layer 1: 90 91    rewrite_begin(layer 1, 90)
+ *	receiver: 70 71 72 |          73 74    distance 60, from layer 1's 90 on -17
  */
 #ifndef MSR_SFU_FWD_REWRITE_H
 #define MSR_SFU_FWD_REWRITE_H
@@ -23,10 +25,14 @@
 #define REWRITE_HEADER_MAX \
 	340 /* bytes of a header that we write, with long dependency descriptors */
 
+/* How the numbers of a stream are moved, from one of them on. */
 struct rewrite_cut {
 	int64_t from; /* first source number */
 	int64_t distance;
 	uint32_t ts_distance;
+	uint16_t picture; /* VP8: distances of PictureID and TL0PICIDX (RFC 7741), modulo theirs */
+	uint8_t tl0;
+	uint8_t stream; /* of the track */
 };
 
 /* Zeroed is ready. */
@@ -40,25 +46,25 @@ struct rewrite {
 };
 
 /*
- * Begins at source number `seq`: the receiver's next number belongs to it, and its timestamps are
- * moved by `ts_distance`. For the start of all things `first` is the receiver's first number,
- * 1 to 32767; later it goes on where it was.
+ * Begins at source number `cut.from` of `cut.stream`: the receiver's next number belongs to it;
+ * cut.distance is filled in. For the start of all things `first` is the receiver's first number, 1
+ * to 32767; later it goes on where it was.
  */
-void rewrite_begin(struct rewrite *w, int64_t seq, uint32_t ts_distance, uint16_t first);
+void rewrite_begin(struct rewrite *w, struct rewrite_cut cut, uint16_t first);
 /*
- * The receiver's number of source packet `seq` and its timestamp distance; counts it as sent.
- * False for packets from before what is remembered.
+ * The receiver's number of packet `seq` of a stream, and how the rest of it is moved; counts it as
+ * sent. NULL for packets from before what is remembered, and for those of a stream that had been
+ * left when they came. Lent until the next change.
  */
-bool rewrite_map(struct rewrite *w, int64_t seq, int64_t *out, uint32_t *ts_distance);
+const struct rewrite_cut *rewrite_map(struct rewrite *w, uint8_t stream, int64_t seq, int64_t *out);
 /*
- * Leaves out source packet `seq`. False when that is too late: something behind it has gone out,
- * so it must be sent like any other.
+ * Leaves out packet `seq` of the present stream. False when that is too late: something behind it
+ * has gone out, so it must be sent like any other.
  */
 bool rewrite_skip(struct rewrite *w, int64_t seq);
-/* Which source packet a receiver means by its 16-bit number; false when it is not known any more.
- */
-bool rewrite_source(const struct rewrite *w, uint16_t number, int64_t *seq, int64_t *out,
-		    uint32_t *ts_distance);
+/* Which packet a receiver means by its 16-bit number; NULL when it is not known any more. */
+const struct rewrite_cut *rewrite_source(const struct rewrite *w, uint16_t number, int64_t *seq,
+					 int64_t *out);
 
 /* ---- headers ---- */
 

@@ -50,10 +50,32 @@ bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, i
 		s->expected_before = 0;
 	}
 	s->received++;
+	if (p->payload_len) {
+		s->media_us = now_us;
+		s->media_bytes += p->len;
+	}
 	if (v != NACK_REPAIRED)
 		update_jitter(s, p->ts, now_us);
 	rtp_history_put(&s->history, *seq, p->data, p->len, now_us);
 	return true;
+}
+
+void stream_measure(struct stream *s, int64_t now_us)
+{
+	int64_t since_us = now_us - s->rate_us;
+
+	if (!s->media_us || since_us < STREAM_RATE_US)
+		return;
+	uint64_t bps = s->rate_us ? s->media_bytes * 8 * US / (uint64_t)since_us : 0;
+	/* A quarter for each 200 ms: the last second weighs three quarters. */
+	s->bps = s->bps ? (s->bps * 3 + bps) / 4 : bps;
+	s->rate_us = now_us;
+	s->media_bytes = 0;
+}
+
+uint64_t stream_bps(const struct stream *s, int64_t now_us)
+{
+	return s->media_us && now_us - s->media_us < STREAM_SILENT_US ? s->bps : 0;
 }
 
 void stream_sender_report(struct stream *s, const struct rtcp_sr *sr, int64_t now_us)

@@ -21,7 +21,9 @@
 #define STREAM_RTT_US	  100000 /* to the publisher; receivers do not learn it */
 /* Between requests, however many ask: with the time an encoder needs, a newcomer sees a picture
  * within 1.5 s. */
-#define STREAM_KEY_US 800000
+#define STREAM_KEY_US	 800000
+#define STREAM_RATE_US	 200000	 /* of one measurement of the rate */
+#define STREAM_SILENT_US 1000000 /* without a packet for this long it does not live */
 
 struct stream {
 	uint32_t ssrc, rtx_ssrc; /* 0: not known yet */
@@ -37,6 +39,15 @@ struct stream {
 	int64_t transit; /* of the last packet, in clock units */
 	uint32_t jitter; /* times 16 */
 	bool started;
+
+	/* what comes: media, without padding */
+	int64_t media_us;	/* the last packet; 0: none yet */
+	uint64_t media_bytes;	/* since rate_us */
+	int64_t rate_us;	/* of the last measurement; 0: none yet */
+	uint64_t bps;		/* smoothed over about a second */
+	uint16_t width, height; /* pixels, by the last key frame that told; 0: not known */
+	uint16_t picture;	/* VP8: of the last packet */
+	uint8_t tl0;
 
 	/* the last sender report */
 	struct rtcp_sr sr;
@@ -58,6 +69,11 @@ void stream_done(struct stream *s);
  */
 bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, int64_t *seq,
 		 bool *reset);
+
+/* Measures its rate, when it is time; once a tick. */
+void stream_measure(struct stream *s, int64_t now_us);
+/* Its rate in bit/s, smoothed over about a second; 0 when it does not live. */
+uint64_t stream_bps(const struct stream *s, int64_t now_us);
 
 void stream_sender_report(struct stream *s, const struct rtcp_sr *sr, int64_t now_us);
 /* Our report block about it; false before its first packet. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "rtp/codec/vp8.h"
 #include "track.h"
 
 #define US 1000000
@@ -21,6 +22,9 @@ static void shape(struct rewrite_shape *s, const struct sub *sub, uint32_t ssrc,
 	memcpy(s->mid, sub->config.mid, sizeof(s->mid));
 	if (!sub->config.twcc)
 		s->ext.id[RTP_EXT_TWCC] = 0;
+	/* Its frames are numbered within each layer; without it receivers go by what is rewritten. */
+	if (sub->track->n_streams > 1)
+		s->ext.id[RTP_EXT_DEPENDENCY] = 0;
 	/*
 	 * Without RTX a lost packet is sent again as it was, bit by bit: under AES-GCM the same
 	 * number must never carry other bytes. So nothing in it may depend on the time.
@@ -33,6 +37,7 @@ static void shape(struct rewrite_shape *s, const struct sub *sub, uint32_t ssrc,
 void sub_change(struct sub *s, const struct media_sub_config *c)
 {
 	s->config = *c;
+	s->config.want = s->layer.level;
 	shape(&s->shape, s, c->ssrc, c->pt);
 	shape(&s->rtx_shape, s, c->rtx_ssrc, c->rtx_pt);
 }
@@ -56,6 +61,9 @@ int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
 	}
 	s->rtt_us = -1;
 	/* Numbers start anywhere in the lower half, so that libraries can tell a roll-over. */
+	layer_init(&s->layer, c->want, (uint16_t)(1 + (c->ssrc & 0x3fff)));
+	layer_aim(&s->layer, t, MEDIA_WANTED);
+	s->told = s->layer.target == LAYER_NONE ? LAYER_NONE : SUB_TOLD_NOTHING;
 	s->rtx_next = 1 + (c->rtx_ssrc & 0x3fff);
 	list_init(&s->link);
 	list_push(&to->subs, &s->link);
@@ -79,69 +87,106 @@ void sub_free(struct sub *s)
 
 void sub_want_key(struct sub *s)
 {
-	stream_want_key(s->source ? s->source : &s->track->stream[0]);
+	int i = s->layer.current != LAYER_NONE ? s->layer.current : s->layer.target;
+
+	if (i != LAYER_NONE)
+		stream_want_key(&s->track->stream[i]);
 }
 
 void sub_wake(struct sub *s, int64_t now_us)
 {
-	s->waiting_since_us = now_us;
-	if (!s->source && rtp_codec_is_video(s->track->config.codec))
-		sub_want_key(s);
+	s->layer.waiting_since_us = now_us;
+	layer_ask(&s->layer, s->track);
 }
 
-/* RTP time goes on at the clock's pace over a change of streams. */
-static uint32_t ts_distance_for(const struct sub *s, const struct burst_packet *b, int64_t now_us)
+/* Tells of another layer; a track of one stream has none, but can be paused. */
+static void tell(struct sub *s)
 {
-	if (!s->rewrite.started)
-		return 0;
-	int64_t since_us = now_us - s->last_us;
-	uint32_t next = s->rewrite.last_ts + (uint32_t)(since_us * b->stream->clock / US);
-	return next - b->p.ts;
+	struct endpoint *e = s->to;
+	bool paused = s->layer.target == LAYER_NONE;
+	int8_t layer = paused ? LAYER_NONE
+			      : (int8_t)layers_of(&s->track->layers, s->layer.current);
+	bool whole = s->told == SUB_TOLD_NOTHING && s->track->n_streams == 1 && !paused;
+
+	s->layer.changed = false;
+	if (layer == s->told)
+		return;
+	if (s->told != SUB_TOLD_NOTHING && !paused)
+		e->stats->layer_switches++;
+	s->told = layer;
+	if (e->layer && !whole)
+		e->layer(e->layer_arg, s);
 }
 
-static bool may_begin(struct sub *s, const struct burst_packet *b, int64_t now_us)
+static void aim(struct sub *s, enum media_reason reason, int64_t now_us)
 {
-	if (b->key || !rtp_codec_is_video(s->track->config.codec))
-		return b->p.payload_len > 0;
-	if (!s->waiting_since_us)
-		s->waiting_since_us = now_us;
-	if (now_us - s->waiting_since_us > SUB_KEY_WAIT_US)
-		return true; /* encrypted end to end, say: key frames cannot be told */
-	stream_want_key(b->stream);
-	return false;
+	if (!layer_aim(&s->layer, s->track, reason))
+		return;
+	if (s->layer.changed)
+		tell(s);
+	if (s->to->connected)
+		sub_wake(s, now_us);
 }
 
-/* Whether a packet is for this receiver at all; moves over to its stream where it may. */
-static bool choose(struct sub *s, const struct burst_packet *b, int64_t now_us)
+void sub_want(struct sub *s, enum media_level level, int64_t now_us)
 {
-	if (s->source == b->stream && !b->reset)
-		return true;
-	if (s->source && s->source != b->stream)
-		return false;
-	if (!may_begin(s, b, now_us)) {
-		s->source = NULL;
-		return false;
-	}
-	rewrite_begin(&s->rewrite, b->seq, ts_distance_for(s, b, now_us),
-		      (uint16_t)(1 + (s->config.ssrc & 0x3fff)));
-	s->source = b->stream;
-	return true;
+	s->layer.level = s->config.want = level;
+	aim(s, MEDIA_WANTED, now_us);
+}
+
+int sub_wanted(const struct sub *s)
+{
+	return layers_wanted(&s->track->layers, s->layer.level);
+}
+
+void sub_target(struct sub *s, int layer, int64_t now_us)
+{
+	s->layer.granted = (int8_t)(layer < 0 ? LAYER_NONE : layer);
+	aim(s, MEDIA_BANDWIDTH, now_us);
+}
+
+void sub_look(struct sub *s, int64_t now_us)
+{
+	aim(s, MEDIA_SOURCE, now_us);
+	/* What it gets may be another layer now that it is known better. */
+	if (s->told >= 0 && s->layer.current != LAYER_NONE)
+		tell(s);
 }
 
 /* ---- egress ---- */
 
-static void send(struct sub *s, const struct rewrite_shape *shape, const struct rtp_packet *p,
-		 bool own, int64_t number, uint32_t ts, int64_t now_us)
+/*
+ * The payload as this receiver gets it: VP8 with the pictures counted on, in `copy`, where they are
+ * others than the stream's; everything else as it is.
+ */
+static const uint8_t *payload_of(const struct rtp_packet *p,
+				 const struct rewrite_cut *c, uint8_t copy[static RTP_PACKET_MAX])
 {
+	struct vp8_desc d;
+
+	if (!(c->picture | c->tl0) || vp8_parse(&d, rtp_payload(p), p->payload_len) < 0)
+		return rtp_payload(p);
+	memcpy(copy, rtp_payload(p), p->payload_len);
+	layer_rewrite_vp8(copy, &d, c);
+	return copy;
+}
+
+static void send(struct sub *s, const struct rtp_packet *p, bool own, int64_t number,
+		 const struct rewrite_cut *c, int64_t now_us)
+{
+	uint8_t copy[RTP_PACKET_MAX];
 	struct endpoint *e = s->to;
 	uint8_t *out = e->wire->out(e->wire_arg);
-	struct rewrite_values v = {
-	    .seq = (uint16_t)number, .ts = ts, .twcc = e->twcc_next, .now_us = now_us};
-	size_t len = rewrite_header(shape, out, p, own, &v);
+	struct rewrite_values v = {.seq = (uint16_t)number,
+				   .ts = p->ts + c->ts_distance,
+				   .twcc = e->twcc_next,
+				   .now_us = now_us};
+	size_t len = rewrite_header(&s->shape, out, p, own, &v);
 
-	if (shape->twcc_off)
+	if (s->shape.twcc_off)
 		e->twcc_next++;
-	e->wire->send_rtp(e->wire_arg, len, rtp_payload(p), p->payload_len, (uint64_t)number);
+	e->wire->send_rtp(e->wire_arg, len, payload_of(p, c, copy), p->payload_len,
+			  (uint64_t)number);
 	s->packets++;
 	s->bytes += p->payload_len;
 }
@@ -149,30 +194,42 @@ static void send(struct sub *s, const struct rewrite_shape *shape, const struct 
 /* Packets that hold only padding carry nothing: they are left out without leaving a hole. */
 static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 {
+	struct rewrite *w = &s->layer.rewrite;
 	int64_t number;
-	uint32_t distance;
 
-	if (!b->p.payload_len && rewrite_skip(&s->rewrite, b->seq))
+	if (!b->p.payload_len && rewrite_skip(w, b->seq))
 		return;
-	if (!rewrite_map(&s->rewrite, b->seq, &number, &distance))
+	const struct rewrite_cut *c = rewrite_map(w, b->index, b->seq, &number);
+	if (!c)
 		return;
-	uint32_t ts = b->p.ts + distance;
-	if (number == s->rewrite.highest)
-		s->rewrite.last_ts = ts;
-	send(s, &s->shape, &b->p, b->own, number, ts, now_us);
+	if (number == w->highest) {
+		w->last_ts = b->p.ts + c->ts_distance;
+		if (s->track->n_streams > 1)
+			layer_note(&s->layer, b, c);
+	}
+	send(s, &b->p, b->own, number, c, now_us);
 }
 
 void sub_burst(struct sub *s, const struct burst_packet *b, unsigned n, int64_t now_us)
 {
 	struct endpoint *e = s->to;
+	bool any = false;
 
 	if (!e->connected)
 		return;
 	for (unsigned i = 0; i < n; i++)
-		if (choose(s, &b[i], now_us))
+		if (layer_take(&s->layer, s->track, &b[i], now_us)) {
 			forward(s, &b[i], now_us);
-	s->last_us = now_us;
+			any = true;
+		}
 	e->wire->flush(e->wire_arg);
+	if (!any)
+		return;
+	s->layer.last_us = now_us;
+	if (s->layer.changed) {
+		tell(s);
+		s->sr_us = 0; /* where the times of the new stream lie */
+	}
 	if (!s->sr_us)
 		sub_tick(s, now_us); /* lip sync from the start */
 }
@@ -186,11 +243,12 @@ void sub_tick(struct sub *s, int64_t now_us)
 	struct rtcp_sr sr = {.ssrc = s->config.ssrc, .packets = s->packets, .bytes = s->bytes};
 	struct endpoint *e = s->to;
 
-	if (!s->source || !e->connected || (s->sr_us && now_us - s->sr_us < SUB_SR_US) ||
-	    !stream_clocks(s->source, now_us, &sr.ntp, &sr.ts))
+	if (s->layer.current == LAYER_NONE || !e->connected ||
+	    (s->sr_us && now_us - s->sr_us < SUB_SR_US) ||
+	    !stream_clocks(&s->track->stream[s->layer.current], now_us, &sr.ntp, &sr.ts))
 		return;
 	/* The publisher's own clock, so that its tracks stay in step; only the numbers are ours. */
-	sr.ts += s->rewrite.cut[0].ts_distance;
+	sr.ts += s->layer.rewrite.cut[0].ts_distance;
 	s->sr_us = now_us;
 	s->sr_middle = rtcp_ntp_middle(sr.ntp);
 	if (!rtcp_put_sr(&w, &sr, NULL, 0) && !rtcp_put_sdes(&w, s->config.ssrc, s->config.cname))
@@ -222,20 +280,21 @@ static bool may_resend(struct sub *s, int64_t now_us)
 }
 
 /* RFC 4588: the number it had, then the payload. */
-static void send_rtx(struct sub *s, struct rtp_packet *p, int64_t number, uint32_t ts,
-		     int64_t now_us)
+static void send_rtx(struct sub *s, const struct rtp_packet *p, int64_t number,
+		     const struct rewrite_cut *c, int64_t now_us)
 {
-	uint8_t payload[RTP_PACKET_MAX + RTP_RTX_OSN];
-	struct rtp_packet rtx = *p;
+	uint8_t payload[RTP_PACKET_MAX + RTP_RTX_OSN], copy[RTP_PACKET_MAX];
 
 	put_be16(payload, (uint16_t)number);
-	memcpy(payload + RTP_RTX_OSN, rtp_payload(p), p->payload_len);
+	memcpy(payload + RTP_RTX_OSN, payload_of(p, c, copy), p->payload_len);
 	/* Extensions stay where they are in the original; only the payload lies elsewhere. */
 	struct endpoint *e = s->to;
 	uint8_t *out = e->wire->out(e->wire_arg);
-	struct rewrite_values v = {
-	    .seq = (uint16_t)s->rtx_next, .ts = ts, .twcc = e->twcc_next, .now_us = now_us};
-	size_t len = rewrite_header(&s->rtx_shape, out, &rtx, rewrite_has_own(p), &v);
+	struct rewrite_values v = {.seq = (uint16_t)s->rtx_next,
+				   .ts = p->ts + c->ts_distance,
+				   .twcc = e->twcc_next,
+				   .now_us = now_us};
+	size_t len = rewrite_header(&s->rtx_shape, out, p, rewrite_has_own(p), &v);
 	if (s->rtx_shape.twcc_off)
 		e->twcc_next++;
 	e->wire->send_rtp(e->wire_arg, len, payload, p->payload_len + (size_t)RTP_RTX_OSN,
@@ -246,23 +305,24 @@ static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 {
 	struct fwd_stats *stats = s->to->stats;
 	int64_t seq, number;
-	uint32_t distance;
 	struct rtp_packet p;
 	const struct rtp_kept *kept = NULL;
+	/* Of whichever stream it was when it was sent. */
+	const struct rewrite_cut *c =
+	    rewrite_source(&s->layer.rewrite, number16, &seq, &number);
 
-	if (s->source && rewrite_source(&s->rewrite, number16, &seq, &number, &distance))
-		kept = rtp_history_get(&s->source->history, seq);
+	if (c)
+		kept = rtp_history_get(&s->track->stream[c->stream].history, seq);
 	if (!kept || rtp_parse(&p, kept->data, kept->len, &s->track->from->extmap) < 0 ||
 	    !may_resend(s, now_us)) {
 		stats->not_kept++;
 		return;
 	}
 	stats->retransmitted++;
-	if (s->config.rtx_ssrc && s->config.rtx_pt) {
-		send_rtx(s, &p, number, p.ts + distance, now_us);
-		return;
-	}
-	send(s, &s->shape, &p, rewrite_has_own(&p), number, p.ts + distance, now_us);
+	if (s->config.rtx_ssrc && s->config.rtx_pt)
+		send_rtx(s, &p, number, c, now_us);
+	else
+		send(s, &p, rewrite_has_own(&p), number, c, now_us);
 }
 
 void sub_nack(struct sub *s, const struct rtcp_msg *m, int64_t now_us)

@@ -1,7 +1,7 @@
 /*
  * A subscription: one track on its way to one receiver.
  *
- *	burst ── layer (wait for a key frame) ── rewrite (numbers, header) ── wire (seal, send)
+ *	burst ── layer (which stream, from where) ── rewrite (numbers, header) ── wire (seal, send)
  *	RTCP of the receiver ── sub_nack, sub_report ...
  */
 #ifndef MSR_SFU_FWD_SUB_H
@@ -9,16 +9,16 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "layer.h"
 #include "media.h"
 #include "rewrite.h"
 #include "rtp/rtcp.h"
 
-#define SUB_KEY_WAIT_US                                                                          \
-	3000000			/* without a key frame that we understand, sending starts anyway \
-				 */
 #define SUB_RESEND_RATE 1000	/* retransmissions a second to one receiver of one track */
 #define SUB_RESEND_MAX	256	/* of them at once */
 #define SUB_SR_US	1000000 /* between sender reports */
+
+#define SUB_TOLD_NOTHING (-2)
 
 struct burst_packet;
 struct endpoint;
@@ -33,14 +33,12 @@ struct sub {
 	media_id id;
 	struct media_sub_config config;
 
-	struct stream *source; /* whose packets it is sent; NULL: none yet, wait for a key frame */
-	int64_t waiting_since_us;
-	struct rewrite rewrite;
+	struct layer layer;
+	int8_t told; /* the layer that the receiver was told of; SUB_TOLD_NOTHING */
 	struct rewrite_shape shape, rtx_shape;
 	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
 
 	uint32_t packets, bytes; /* as sender reports count them */
-	int64_t last_us;	 /* of the last packet sent */
 	int64_t sr_us;		 /* of the last sender report; 0: none */
 	uint32_t sr_middle;	 /* its NTP time, middle 32 bits */
 
@@ -59,6 +57,15 @@ int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
 void sub_change(struct sub *s, const struct media_sub_config *c);
 /* Accepts NULL. */
 void sub_free(struct sub *s);
+
+/* What the viewer wants of it. */
+void sub_want(struct sub *s, enum media_level level, int64_t now_us);
+/* The highest layer that the viewer asks for, from 0, the lowest; -1: nothing. */
+int sub_wanted(const struct sub *s);
+/* The highest layer that its network carries; -1 pauses. Everything, until this is called. */
+void sub_target(struct sub *s, int layer, int64_t now_us);
+/* The track's layers changed: one stopped, or came back. */
+void sub_look(struct sub *s, int64_t now_us);
 
 void sub_burst(struct sub *s, const struct burst_packet *b, unsigned n, int64_t now_us);
 

@@ -8,11 +8,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "frame/sink.h"
+#include "rtp/codec/vp8.h"
 #include "rtp/rtcp.h"
 #include "track.h"
 
 #define CLOSE_MS    2000 /* that the reader of a pipe gets at the end */
 #define SCREEN_NAME "screen"
+#define TAP_FIRST   1 /* number of simulcast's first packet */
 
 /* A recording: all tracks of a user but its screen, or the screen. */
 struct tap_session {
@@ -116,8 +118,9 @@ static struct tap_session *session_for(struct tap_sink *s, const struct tap_conf
 	return ss;
 }
 
-int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, enum rtp_codec codec)
+int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, struct track *of)
 {
+	enum rtp_codec codec = of->config.codec;
 	struct tap *t = calloc(1, sizeof(*t));
 
 	if (!t)
@@ -134,6 +137,10 @@ int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, e
 	t->clock = rtp_codec_clock(codec);
 	t->video = rtp_codec_is_video(codec);
 	t->wait_key = t->video;
+	layer_init(&t->layer, MEDIA_AUTO, TAP_FIRST);
+	layer_aim(&t->layer, of, MEDIA_WANTED);
+	if (t->video)
+		stream_want_key(&of->stream[t->layer.target]);
 	*out = t;
 	return 0;
 }
@@ -154,7 +161,8 @@ void tap_close(struct tap *t)
 /* ---- packets ---- */
 
 /* False when it did not fit. */
-static bool put_packet(struct tap *t, const struct burst_packet *b, int64_t now_us)
+static bool put_packet(struct tap *t, const struct burst_packet *b, const uint8_t *bytes,
+		       int64_t number, int64_t now_us)
 {
 	struct frame f = {
 	    .kind = FRAME_RTP,
@@ -162,43 +170,87 @@ static bool put_packet(struct tap *t, const struct burst_packet *b, int64_t now_
 	    .codec = t->codec,
 	    .source = (uint8_t)t->source,
 	    .rate = t->clock,
-	    .part = (uint64_t)b->seq,
-	    .body = b->p.data,
+	    .part = (uint64_t)number,
+	    .body = bytes,
 	    .body_len = b->p.len,
 	};
 
 	return put(t->sink, t->session, &f, now_us) == 0;
 }
 
-bool tap_burst(struct tap *t, const struct burst_packet *b, unsigned n, const struct stream *of,
-	       int64_t now_us)
+/* A packet that is to be recorded, with the number that it has there. */
+static void take(struct tap *t, const struct burst_packet *b, const uint8_t *bytes, int64_t number,
+		 int64_t now_us)
 {
-	bool began = false;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (b[i].stream != of || (t->wait_key && !b[i].key)) {
-			t->left_out += b[i].stream == of && t->gap;
-			continue;
-		}
-		if (put_packet(t, &b[i], now_us)) {
-			t->gap = t->wait_key = false;
-			t->left_out = 0;
-			continue;
-		}
-		if (!t->gap)
-			t->sink->gaps++;
-		began |= !t->gap;
+	if (t->wait_key && !b->key) {
+		t->left_out += t->gap;
+	} else if (put_packet(t, b, bytes, number, now_us)) {
+		t->gap = t->wait_key = false;
+		t->left_out = 0;
+		return;
+	} else {
+		t->sink->gaps += !t->gap;
 		t->gap = true;
 		t->wait_key = t->video;
 		t->left_out++;
 	}
-	return began;
+	if (t->wait_key)
+		stream_want_key(b->stream);
 }
 
-void tap_report(struct tap *t, const struct rtcp_sr *sr, int64_t now_us)
+/* A packet of one of several streams, as one of the only stream that the recorder knows. */
+static void take_layer(struct tap *t, const struct burst_packet *b, int64_t now_us)
+{
+	struct rewrite *w = &t->layer.rewrite;
+	uint8_t copy[RTP_PACKET_MAX];
+	struct vp8_desc d;
+	int64_t number;
+
+	if (!b->p.payload_len && rewrite_skip(w, b->seq))
+		return;
+	const struct rewrite_cut *c = rewrite_map(w, b->index, b->seq, &number);
+	if (!c)
+		return;
+	uint32_t ts = b->p.ts + c->ts_distance;
+	if (number == w->highest) {
+		w->last_ts = ts;
+		layer_note(&t->layer, b, c);
+	}
+	if (!t->ssrc)
+		t->ssrc = b->p.ssrc;
+	memcpy(copy, b->p.data, b->p.len);
+	rtp_set_seq(copy, (uint16_t)number);
+	rtp_set_ts(copy, ts);
+	rtp_set_ssrc(copy, t->ssrc);
+	if (t->codec == CODEC_VP8 && !vp8_parse(&d, rtp_payload(&b->p), b->p.payload_len))
+		layer_rewrite_vp8(copy + b->p.payload_off, &d, c);
+	take(t, b, copy, number, now_us);
+}
+
+void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
+	       int64_t now_us)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (of->n_streams == 1) {
+			take(t, &b[i], b[i].p.data, b[i].seq, now_us);
+		} else if (layer_take(&t->layer, of, &b[i], now_us)) {
+			take_layer(t, &b[i], now_us);
+			t->layer.last_us = now_us;
+		}
+	}
+}
+
+void tap_look(struct tap *t, struct track *of)
+{
+	if (layer_aim(&t->layer, of, MEDIA_SOURCE))
+		layer_ask(&t->layer, of);
+}
+
+void tap_report(struct tap *t, const struct track *of, const struct stream *s, int64_t now_us)
 {
 	uint8_t out[64];
 	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+	struct rtcp_sr sr = s->sr;
 	struct frame f = {
 	    .kind = FRAME_RTCP,
 	    .codec = t->codec,
@@ -207,7 +259,13 @@ void tap_report(struct tap *t, const struct rtcp_sr *sr, int64_t now_us)
 	    .body = out,
 	};
 
-	if (rtcp_put_sr(&w, sr, NULL, 0) < 0)
+	if (of->n_streams > 1) {
+		if (t->layer.current == LAYER_NONE || s != &of->stream[t->layer.current])
+			return;
+		sr.ssrc = t->ssrc;
+		sr.ts += t->layer.rewrite.cut[0].ts_distance;
+	}
+	if (rtcp_put_sr(&w, &sr, NULL, 0) < 0)
 		return;
 	f.body_len = (uint32_t)w.len;
 	put(t->sink, t->session, &f, now_us);

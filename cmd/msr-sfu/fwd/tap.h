@@ -5,6 +5,9 @@
  *	track_route ── tap_burst ──┐
  *	sender report ── tap_report ├──> sink of the media thread ──> msr-record
  *
+ * Of simulcast the recorder gets the best layer that lives, as one stream whose numbers, times and
+ * pictures go on over changes of the layer (layer.h); everything else as it came.
+ *
  * A full sink never delays a call. From the first packet that does not fit the track is left out:
  * sound until there is room again, pictures until a key frame comes after that. The first packet
  * behind such a gap carries FRAME_GAP.
@@ -15,22 +18,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/id.h"
 #include "base/list.h"
-#include "frame/frame.h"
-#include "rtp/codec.h"
+#include "layer.h"
+#include "media.h"
 
 struct burst_packet;
 struct loop;
 struct rtcp_sr;
 struct sink;
 struct stream;
-
-/* Whose recording a track belongs to, and what it shows. */
-struct tap_config {
-	char room[ID_SIZE], user[ID_SIZE];
-	enum frame_source source; /* a screen is a recording of its own */
-};
+struct track;
 
 /* The sink of one media thread, and the sessions open on it. */
 struct tap_sink {
@@ -57,17 +54,21 @@ struct tap {
 	bool gap;	   /* packets are being left out */
 	bool wait_key;	   /* until a key frame comes */
 	uint64_t left_out; /* in this gap */
+	struct layer layer;
+	uint32_t ssrc; /* of simulcast: that of the first stream, for all; 0: none yet */
 };
 
-/* 0 or -ENOMEM. */
-int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c,
-	     enum rtp_codec codec);
+/* Records a track. 0 or -ENOMEM. */
+int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, struct track *of);
 /* Accepts NULL. Ends the session with its last track. */
 void tap_close(struct tap *t);
 
-/* Packets of one stream; true when a gap began, and pictures want a key frame. */
-bool tap_burst(struct tap *t, const struct burst_packet *b, unsigned n, const struct stream *of,
+/* Packets of its track. When a gap begins pictures need a key frame, which is asked for. */
+void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
 	       int64_t now_us);
-void tap_report(struct tap *t, const struct rtcp_sr *sr, int64_t now_us);
+/* The layers of its track changed. */
+void tap_look(struct tap *t, struct track *of);
+/* A sender report of one of the track's streams. */
+void tap_report(struct tap *t, const struct track *of, const struct stream *s, int64_t now_us);
 
 #endif

@@ -103,6 +103,27 @@ static void on_live(void *arg, struct track *track)
 		 .kind = MEDIA_TRACK_LIVE, .room = m->room->id, .peer = m->id, .track = track->id});
 }
 
+static void on_layer(void *arg, const struct sub *s)
+{
+	struct member *m = arg;
+	const struct layer *l = &s->layer;
+	struct media_event e = {.kind = MEDIA_LAYER,
+				.room = m->room->id,
+				.peer = m->id,
+				.track = s->track->id,
+				.reason = l->reason};
+
+	if (l->current != LAYER_NONE) {
+		const struct stream *from = &s->track->stream[l->current];
+		e.layer = (uint8_t)layers_of(&s->track->layers, l->current);
+		e.n_layers = s->track->layers.n;
+		e.stream = (uint8_t)l->current;
+		e.width = from->width;
+		e.height = from->height;
+	}
+	emit(m->thread, e);
+}
+
 static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 {
 	endpoint_rtp(&((struct member *)arg)->endpoint, p, n, now_us);
@@ -218,6 +239,8 @@ static void do_peer(struct thread *t, struct command *c)
 	endpoint_init(&m->endpoint, &peer_wire, m->peer, &t->stats);
 	m->endpoint.live = on_live;
 	m->endpoint.live_arg = m;
+	m->endpoint.layer = on_layer;
+	m->endpoint.layer_arg = m;
 	m->endpoint.track_map = &t->tracks;
 	m->endpoint.sub_map = &t->subs;
 	list_init(&m->link);
@@ -301,10 +324,8 @@ static void do_track_change(struct thread *t, struct command *c)
 {
 	struct track *track = find_track(t, c->id);
 
-	if (!track)
-		return;
-	track->config = c->track.config;
-	endpoint_forget(track->from, track);
+	if (track)
+		endpoint_change_track(track->from, track, &c->track.config);
 }
 
 static void do_track_close(struct thread *t, struct command *c)
@@ -322,7 +343,7 @@ static void do_record(struct thread *t, struct command *c)
 	struct track *track = find_track(t, c->id);
 
 	if (track && !track->tap && t->tap.sink &&
-	    tap_open(&track->tap, &t->tap, &c->record, track->config.codec) < 0)
+	    tap_open(&track->tap, &t->tap, &c->record, track) < 0)
 		log_warn("out of memory: a track of %s is not recorded", c->record.user);
 }
 
@@ -348,6 +369,22 @@ static void do_sub_close(struct thread *t, struct command *c)
 	sub_free(find_sub(t, c->id));
 }
 
+static void do_want(struct thread *t, struct command *c)
+{
+	struct sub *s = find_sub(t, c->id);
+
+	if (s)
+		sub_want(s, c->want, mono_now().us);
+}
+
+static void do_limit(struct thread *t, struct command *c)
+{
+	struct member *m = find_member(t, c->id);
+
+	if (m)
+		m->endpoint.max_bps = c->max_bps;
+}
+
 static void do_stop(struct thread *t, struct command *c)
 {
 	(void)c;
@@ -371,6 +408,8 @@ static void (*const commands[COMMANDS])(struct thread *t, struct command *c) = {
     [COMMAND_RECORD] = do_record,
     [COMMAND_SUB] = do_sub,
     [COMMAND_SUB_CLOSE] = do_sub_close,
+    [COMMAND_WANT] = do_want,
+    [COMMAND_LIMIT] = do_limit,
     [COMMAND_STOP] = do_stop,
 };
 
@@ -462,6 +501,7 @@ static void publish(struct thread *t)
 				.not_kept = t->stats.not_kept,
 				.key_requests_sent = t->stats.key_requests_sent,
 				.key_requests_received = t->stats.key_requests_received,
+				.layer_switches = t->stats.layer_switches,
 				.recorded = t->tap.frames,
 				.record_dropped = t->tap.dropped,
 				.record_gaps = t->tap.gaps};

@@ -22,6 +22,8 @@ enum command_kind {
 	COMMAND_RECORD,
 	COMMAND_SUB,
 	COMMAND_SUB_CLOSE,
+	COMMAND_WANT,
+	COMMAND_LIMIT,
 	COMMAND_STOP,
 	COMMANDS
 };
@@ -51,6 +53,8 @@ struct command {
 		} track;
 		struct media_sub_config sub;
 		struct tap_config record;
+		enum media_level want;
+		uint64_t max_bps;
 	};
 };
 

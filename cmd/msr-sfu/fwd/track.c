@@ -22,6 +22,7 @@ int track_new(struct track **out, struct endpoint *from, media_id id,
 	unsigned n = c->n_rids ? c->n_rids : 1;
 	if (n > MEDIA_LAYERS_MAX)
 		n = MEDIA_LAYERS_MAX;
+	layers_init(&t->layers, n);
 	t->burst = calloc(TRACK_BURST, sizeof(*t->burst));
 	int ret = t->burst ? 0 : -ENOMEM;
 	while (!ret && t->n_streams < n)
@@ -68,20 +69,35 @@ void track_route(struct track *t, int64_t now_us)
 	t->n_burst = 0;
 	for (unsigned i = 0; n && i < t->n_subs; i++)
 		sub_burst(t->sub[i], t->burst, n, now_us);
-	if (!t->tap || !n)
-		return;
-	struct stream *s = track_recorded(t);
-	if (tap_burst(t->tap, t->burst, n, s, now_us) || (t->tap->wait_key && !s->key_wanted))
-		stream_want_key(s);
+	if (t->tap && n)
+		tap_burst(t->tap, t, t->burst, n, now_us);
 }
 
-struct stream *track_recorded(struct track *t)
+void track_look(struct track *t, int64_t now_us)
 {
-	unsigned i = t->n_streams - 1;
+	for (unsigned i = 0; i < t->n_streams; i++)
+		stream_measure(&t->stream[i], now_us);
+	if (t->n_streams < 2 || !layers_look(&t->layers, t->stream, now_us))
+		return;
+	for (unsigned i = 0; i < t->n_subs; i++)
+		sub_look(t->sub[i], now_us);
+	if (t->tap)
+		tap_look(t->tap, t);
+}
 
-	while (i && !t->stream[i].started)
-		i--;
-	return &t->stream[i];
+static bool gets(const struct layer *l, int stream)
+{
+	return l->current == stream || l->target == stream;
+}
+
+bool track_needs(const struct track *t, const struct stream *s)
+{
+	int stream = (int)(s - t->stream);
+
+	for (unsigned i = 0; i < t->n_subs; i++)
+		if (gets(&t->sub[i]->layer, stream))
+			return true;
+	return t->tap && gets(&t->tap->layer, stream);
 }
 
 int track_add_sub(struct track *t, struct sub *s)

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "layer.h"
 #include "media.h"
 #include "stream.h"
 #include "tap.h"
@@ -27,6 +28,9 @@ struct burst_packet {
 	bool key;   /* begins a key frame */
 	bool reset; /* its stream began anew with it */
 	bool own;   /* rewrite_has_own */
+	uint8_t index; /* of its stream in the track */
+	uint8_t tl0;   /* VP8 */
+	uint16_t picture;
 };
 
 struct track {
@@ -39,6 +43,7 @@ struct track {
 
 	struct stream stream[MEDIA_LAYERS_MAX];
 	unsigned n_streams; /* as many as layers, at least 1 */
+	struct layers layers;
 
 	struct sub **sub; /* the route: n_subs of cap_subs */
 	unsigned n_subs, cap_subs;
@@ -64,8 +69,21 @@ void track_put(struct track *t, const struct burst_packet *b, int64_t now_us);
 /* Sends the burst to everybody and empties it. */
 void track_route(struct track *t, int64_t now_us);
 
-/* The stream that is recorded: the last layer that the sender lists, once it has come. */
-struct stream *track_recorded(struct track *t);
+/* Looks at its streams, once a tick: which live, in what order. Receivers follow. */
+void track_look(struct track *t, int64_t now_us);
+/* Whether somebody gets the stream, or waits for it. */
+bool track_needs(const struct track *t, const struct stream *s);
+/* Layer `layer`, from 0, the lowest, to n_streams - 1. */
+static inline struct stream *track_layer(struct track *t, unsigned layer)
+{
+	return &t->stream[t->layers.order[layer]];
+}
+/* Whether a packet is for that receiver; moves it over to the packet's stream where it may. */
+static inline bool layer_take(struct layer *l, struct track *t, const struct burst_packet *b,
+			      int64_t now_us)
+{
+	return (b->index == l->current && !b->reset) || layer_consider(l, t, b, now_us);
+}
 /* 0 or -ENOMEM. */
 int track_add_sub(struct track *t, struct sub *s);
 void track_remove_sub(struct track *t, struct sub *s);

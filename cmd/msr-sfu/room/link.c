@@ -50,6 +50,26 @@ struct link_out {
 
 /* ---- events ---- */
 
+static void on_layer(struct links *ls, const struct media_event *e)
+{
+	static const char *const reasons[] = {[MEDIA_WANTED] = "wanted",
+					      [MEDIA_BANDWIDTH] = "bandwidth",
+					      [MEDIA_SOURCE] = "source"};
+	struct map_node *to = map_get(&ls->links, &e->peer, sizeof(e->peer));
+	struct map_node *of = map_get(&ls->ins, &e->track, sizeof(e->track));
+	struct link_layer l = {
+	    .name = "off", .width = e->width, .height = e->height, .reason = reasons[e->reason]};
+
+	if (!to || !of)
+		return;
+	const struct track *t = container_of(of, struct link_in, node)->owner;
+	if (e->n_layers) {
+		l.name = e->layer + 1 == e->n_layers ? "high" : e->layer ? "mid" : "low";
+		l.rid = e->stream < t->agreed.n_rids ? t->agreed.rid[e->stream] : NULL;
+	}
+	ls->opts.layer(container_of(to, struct link, node)->owner, t, &l);
+}
+
 static void on_event(void *arg, const struct media_event *e)
 {
 	struct links *ls = arg;
@@ -74,6 +94,9 @@ static void on_event(void *arg, const struct media_event *e)
 		n = e->track ? map_get(&ls->ins, &e->track, sizeof(e->track)) : NULL;
 		ls->opts.speaker(ls->opts.arg, e->room,
 				 n ? container_of(n, struct link_in, node)->owner : NULL, e->level);
+		break;
+	case MEDIA_LAYER:
+		on_layer(ls, e);
 		break;
 	case MEDIA_TRACK_LIVE:
 		break;
@@ -131,6 +154,9 @@ static void list_metrics(struct links *ls)
 	    {"msr_sfu_key_requests_sent_total", "Key frames asked for", &s->key_requests_sent},
 	    {"msr_sfu_key_requests_received_total", "Key frames that receivers asked for",
 	     &s->key_requests_received},
+	    {"msr_sfu_layer_switches_total",
+	     "Times that a receiver was moved to another layer, paused or resumed",
+	     &s->layer_switches},
 	    {"msr_sfu_recorded_frames_total", "Frames given to the recorder", &s->recorded},
 	    {"msr_sfu_record_dropped_total", "Frames that a full sink refused", &s->record_dropped},
 	    {"msr_sfu_record_gaps_total", "Gaps in recordings that began so", &s->record_gaps},
@@ -433,7 +459,9 @@ static int track_config(struct media_track_config *c, const struct sdp_media *m,
 	copy_text(c->mid, m->mid);
 	for (unsigned i = 0; i < a->n_rids && i < MEDIA_LAYERS_MAX; i++)
 		copy_text(c->rid[c->n_rids++], a->rid[i]);
-	signalled_ssrcs(c, m);
+	/* Layers are told apart by their rids alone (RFC 8853 section 5.5). */
+	if (!c->n_rids)
+		signalled_ssrcs(c, m);
 	return 0;
 }
 
@@ -517,6 +545,7 @@ int link_send(struct link *l, const struct link_in *in, struct link_out **outp,
 	    .fir = o->fir,
 	    .twcc = o->twcc,
 	    .remb = o->remb,
+	    .want = o->want,
 	};
 
 	if (!out)
@@ -540,4 +569,18 @@ void link_out_free(struct link_out *out)
 		return;
 	media_sub_close(out->all->media, out->id);
 	free(out);
+}
+
+int link_out_want(struct link_out *out, enum media_level want, struct fail *f)
+{
+	int ret = media_sub_want(out->all->media, out->id, want);
+
+	return ret < 0 ? media_fail(f, ret) : 0;
+}
+
+int link_limit(struct link *l, uint64_t max_bps, struct fail *f)
+{
+	int ret = media_peer_limit(l->all->media, l->id, max_bps);
+
+	return ret < 0 ? media_fail(f, ret) : 0;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../fwd/level.h"
 #include "fail.h"
 #include "rtp/packet.h"
 #include "sdp/negotiate.h"
@@ -21,6 +22,14 @@ struct loop;
 struct metrics;
 struct owner; /* room.h */
 struct track;
+
+/* What a receiver is sent of a track, and why. */
+struct link_layer {
+	const char *name;	/* "high", "mid", "low", "off" */
+	const char *rid;	/* as the publisher calls it, or NULL */
+	uint16_t width, height; /* pixels; 0: not known */
+	const char *reason;	/* "wanted", "bandwidth", "source" */
+};
 
 struct links_opts {
 	struct loop *loop;	 /* lent; reports arrive from it */
@@ -39,6 +48,8 @@ struct links_opts {
 	/* Who speaks in a room now, by its number; NULL is nobody. `level` in -dBov, 0 is loudest.
 	 */
 	void (*speaker)(void *arg, uint64_t room, struct track *t, int level);
+	/* `owner` of a receiving link is sent another layer of a track. */
+	void (*layer)(struct owner *owner, const struct track *t, const struct link_layer *l);
 	void *arg;
 };
 
@@ -93,11 +104,16 @@ struct link_out_opts {
 	uint8_t pt, rtx_pt;
 	uint32_t ssrc, rtx_ssrc; /* ours */
 	bool nack, pli, fir, twcc, remb;
+	enum media_level want;
 };
 int link_send(struct link *l, const struct link_in *in, struct link_out **out,
 	      const struct link_out_opts *opts, struct fail *f);
 /* Accepts NULL. */
 void link_out_free(struct link_out *out);
+/* Another layer, or nothing for a while. 0, or -1 with *f. */
+int link_out_want(struct link_out *out, enum media_level want, struct fail *f);
+/* All that goes out on `l` is to stay below `max_bps`; 0: no limit. 0, or -1 with *f. */
+int link_limit(struct link *l, uint64_t max_bps, struct fail *f);
 
 /* Random, never 0. */
 uint32_t link_ssrc(struct links *ls);

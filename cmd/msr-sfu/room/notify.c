@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "event/event.h"
+#include "link.h"
 
 #define EVENT_MAX 8192 /* bytes; 32 tracks fit, offers are built apart */
 
@@ -101,6 +102,32 @@ void notify_speaker(struct room *r, const struct user *u, int level)
 	json_int(&j, "level", level);
 	json_obj_end(&j);
 	tell_room(r, "speaker", &j);
+}
+
+void notify_layer(struct user *u, const struct track *t, const struct link_layer *l)
+{
+	char text[512 + 2 * ID_SIZE + TRACK_ID_SIZE];
+	struct json j;
+
+	json_start(&j, text, sizeof(text));
+	json_obj(&j, NULL);
+	json_str(&j, "to", u->id);
+	json_str(&j, "user", t->user->id);
+	json_str(&j, "track", t->id);
+	json_str(&j, "layer", l->name);
+	if (l->rid)
+		json_str(&j, "rid", l->rid);
+	if (l->width) {
+		json_uint(&j, "width", l->width);
+		json_uint(&j, "height", l->height);
+	}
+	json_str(&j, "reason", l->reason);
+	json_obj_end(&j);
+	int len = json_end(&j);
+	if (len < 0)
+		return;
+	tell(&u->room->listeners, "layer", text, (size_t)len);
+	tell(&u->listeners, "layer", text, (size_t)len);
 }
 
 /* Offers are as long as the room is large, so their JSON has no fixed bound but the offer's own. */

@@ -161,6 +161,7 @@ static int start_outs(struct user *u, struct fail *f)
 		    .fir = v.fir,
 		    .twcc = v.twcc,
 		    .remb = v.remb,
+		    .want = want_of(u, s->track),
 		};
 		if (link_send(u->sub, s->track->in, &s->out, &o, f) < 0)
 			return -1;

@@ -101,10 +101,16 @@ static int track_new(struct user *u, const struct sdp_media *offered,
 	return 0;
 }
 
-/* Another codec under the same mid is another track to receivers. */
-static bool same_codec(const struct track *t, const struct sdp_codec *c)
+/* Another codec or other layers under the same mid are another track to receivers. */
+static bool same_media(const struct track *t, const struct sdp_agreed *a)
 {
-	return c && t->agreed.codec && !strcasecmp(t->agreed.codec->name, c->name);
+	bool same = a->codec && t->agreed.codec &&
+		    !strcasecmp(t->agreed.codec->name, a->codec->name) &&
+		    t->agreed.n_rids == a->n_rids;
+
+	for (unsigned i = 0; same && i < a->n_rids; i++)
+		same = !strcmp(t->agreed.rid[i], a->rid[i]);
+	return same;
 }
 
 /*
@@ -121,7 +127,7 @@ static int update_tracks(struct user *u, const struct sdp *offer, const struct s
 
 		sdp_agree(&a, ours, theirs);
 		bool flows = a.alive && a.codec && (a.direction & SDP_RECVONLY);
-		if (t && (!flows || !same_codec(t, a.codec))) {
+		if (t && (!flows || !same_media(t, &a))) {
 			track_free(t);
 			t = NULL;
 		}

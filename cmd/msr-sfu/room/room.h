@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../fwd/level.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/list.h"
@@ -30,6 +31,7 @@ struct json;
 struct link;
 struct link_in;
 struct link_out;
+struct link_layer;
 struct links;
 
 #define TRACKS_MAX	32	       /* that one user publishes */
@@ -107,11 +109,21 @@ struct user {
 	struct slot *slots;	   /* SECTIONS_MAX of them */
 	struct offer offer;
 	struct loop_timer offer_timer; /* replaces an offer that stays unanswered */
+	struct map wants;	       /* of whom it wants something special, by id */
+	uint64_t max_kbps;	       /* that it wants to receive in all; 0: no limit */
 
 	struct session *session; /* WHIP; NULL otherwise */
 	struct loop_timer expiry;
 	struct mono last_sign; /* call, event stream or connection */
 	bool was_connected;
+};
+
+/* What a user wants to receive of another, who need not be there yet. */
+struct want {
+	struct map_node node; /* in user.wants */
+	char id[ID_SIZE];
+	bool mute;
+	enum media_level video;
 };
 
 /* A section of a user's offers. */
@@ -191,6 +203,20 @@ void offer_refresh_room(struct room *r, const struct user *except,
 const struct offer *offer_pending(const struct user *u);
 void offer_done(struct user *u);
 
+/* ---- what a user wants to receive (want.c) ---- */
+
+/* A change of what is wanted of `user`; NULL leaves it as it is. */
+struct wish {
+	const char *user;
+	const enum media_level *audio; /* MEDIA_OFF or MEDIA_AUTO */
+	const enum media_level *video;
+};
+/* Changes what the user wants, for what it receives now and later; `max_kbps` NULL: as it is. */
+int user_subscribe(struct user *u, const struct wish *wishes, size_t n, const uint64_t *max_kbps,
+		   struct fail *f);
+enum media_level want_of(const struct user *u, const struct track *t);
+void wants_free(struct user *u);
+
 /* ---- tracks (publish.c) ---- */
 
 void tracks_free(struct user *u);
@@ -214,6 +240,8 @@ void listen_end(struct listener *l);
 void notify_user_event(struct room *r, const char *name, const struct user *u, const char *reason);
 void notify_tracks(struct user *u);
 void notify_speaker(struct room *r, const struct user *u, int level);
+/* `u` is sent another layer of a track. */
+void notify_layer(struct user *u, const struct track *t, const struct link_layer *l);
 void notify_offer(struct user *u);
 void notify_closed(struct list *listeners, const char *reason);
 /* Members "id", "kind", "codec", "source" of each track. */

@@ -77,6 +77,7 @@ static int user_add(struct room *r, const char *id, struct user **up, struct fai
 	snprintf(u->id, sizeof(u->id), "%s", id);
 	list_init(&u->listeners);
 	list_init(&u->tracks);
+	map_init(&u->wants);
 	loop_timer_init(&u->expiry, s->opts.loop, on_expiry, u);
 	loop_timer_init(&u->offer_timer, s->opts.loop, on_offer_timer, u);
 	if (map_put(&r->users, &u->node, u->id, strlen(u->id)) < 0) {
@@ -95,6 +96,7 @@ static void user_release(struct user *u)
 {
 	tracks_free(u);
 	offer_done(u);
+	wants_free(u);
 	link_free(u->pub);
 	sdp_free(u->pub_answer);
 	loop_timer_stop(&u->expiry);

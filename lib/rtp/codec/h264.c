@@ -157,6 +157,33 @@ int h264_parse_sps(struct h264_sps *s, const uint8_t *nal, size_t len)
 	return 0;
 }
 
+static bool take_size(const uint8_t *nal, size_t len, uint16_t *width, uint16_t *height)
+{
+	struct h264_sps s;
+
+	if (h264_parse_sps(&s, nal, len) < 0)
+		return false;
+	*width = s.width;
+	*height = s.height;
+	return true;
+}
+
+void h264_size(const uint8_t *payload, size_t len, uint16_t *width, uint16_t *height)
+{
+	struct rd r = rd_of(payload, len);
+
+	if ((rd_u8(&r) & 31) != H264_STAP_A) {
+		take_size(payload, len, width, height);
+		return;
+	}
+	while (rd_ok(&r) && rd_left(&r)) {
+		size_t n = rd_be16(&r);
+		const uint8_t *nal = rd_bytes(&r, n);
+		if (nal && n && take_size(nal, n, width, height))
+			return;
+	}
+}
+
 int h264_avcc(uint8_t out[static H264_AVCC_MAX], const uint8_t *sps, size_t sps_len,
 	      const uint8_t *pps, size_t pps_len)
 {

@@ -42,6 +42,9 @@ struct h264_sps {
 /* `nal` with its header byte. 0 or -EBADMSG. */
 int h264_parse_sps(struct h264_sps *s, const uint8_t *nal, size_t len);
 
+/* The size in a payload that holds a whole SPS, alone or in a STAP-A; untouched without one. */
+void h264_size(const uint8_t *payload, size_t len, uint16_t *width, uint16_t *height);
+
 /*
  * The avcC record of one SPS and one PPS, each with its header byte. Returns its bytes; -EINVAL
  * when a set is empty or longer than H264_PARAM_MAX.

@@ -5,25 +5,76 @@
 
 #include "../../support/test.h"
 
-static int64_t map(struct rewrite *w, int64_t seq)
+static int64_t map_of(struct rewrite *w, uint8_t stream, int64_t seq)
 {
 	int64_t out;
-	uint32_t ts;
 
-	return rewrite_map(w, seq, &out, &ts) ? out : -1;
+	return rewrite_map(w, stream, seq, &out) ? out : -1;
+}
+
+static int64_t map(struct rewrite *w, int64_t seq)
+{
+	return map_of(w, 0, seq);
+}
+
+static void begin(struct rewrite *w, uint8_t stream, int64_t seq, uint16_t first)
+{
+	rewrite_begin(w, (struct rewrite_cut){.from = seq, .stream = stream, .ts_distance = 5},
+		      first);
 }
 
 TEST(numbers_go_on_where_they_were)
 {
 	struct rewrite w = {0};
 
-	rewrite_begin(&w, 1000, 0, 70);
+	begin(&w, 0, 1000, 70);
 	CHECK_INT(map(&w, 1000), 70);
 	CHECK_INT(map(&w, 1001), 71);
-	rewrite_begin(&w, 5, 0, 70); /* another stream */
-	CHECK_INT(map(&w, 5), 72);
-	CHECK_INT(map(&w, 6), 73);
-	CHECK_INT(map(&w, 4), -1); /* from before the change */
+	begin(&w, 1, 5, 70); /* another stream */
+	CHECK_INT(map_of(&w, 1, 5), 72);
+	CHECK_INT(map_of(&w, 1, 6), 73);
+	CHECK_INT(map_of(&w, 1, 4), -1); /* from before the change */
+}
+
+TEST(late_packets_of_a_stream_that_was_left_fill_their_holes_only)
+{
+	struct rewrite w = {0};
+
+	begin(&w, 0, 100, 1);
+	CHECK_INT(map(&w, 100), 1);
+	CHECK_INT(map(&w, 103), 4); /* 101 and 102 are missing */
+	begin(&w, 1, 900, 1);
+	CHECK_INT(map_of(&w, 1, 900), 5);
+	CHECK_INT(map(&w, 102), 3);
+	CHECK_INT(map(&w, 104), -1); /* would have been 5 */
+	begin(&w, 0, 110, 1);	     /* and back */
+	CHECK_INT(map(&w, 110), 6);
+	CHECK_INT(map(&w, 101), 2);
+	CHECK_INT(map(&w, 105), -1);
+	CHECK_INT(map_of(&w, 1, 901), -1);
+}
+
+TEST(a_nack_finds_the_stream_that_was_sent_then)
+{
+	struct rewrite w = {0};
+	int64_t seq, out;
+
+	/* Packets of three streams in turns: more changes than are remembered. */
+	for (int64_t i = 0; i < 60; i++) {
+		uint8_t stream = (uint8_t)(i % 3);
+		begin(&w, stream, 1000 * stream + i * 10, 1);
+		for (int64_t k = 0; k < 5; k++)
+			CHECK_INT(map_of(&w, stream, 1000 * stream + i * 10 + k), 1 + i * 5 + k);
+	}
+	for (int64_t i = 60 - REWRITE_CUTS; i < 60; i++)
+		for (int64_t k = 0; k < 5; k++) {
+			const struct rewrite_cut *c =
+			    rewrite_source(&w, (uint16_t)(1 + i * 5 + k), &seq, &out);
+			CHECK(c);
+			CHECK_INT(c->stream, i % 3);
+			CHECK_INT(seq, 1000 * (i % 3) + i * 10 + k);
+		}
+	CHECK(!rewrite_source(&w, 1, &seq, &out));
 }
 
 TEST(what_is_left_out_leaves_no_hole)
@@ -31,7 +82,7 @@ TEST(what_is_left_out_leaves_no_hole)
 	struct rewrite w = {0};
 	int64_t expected = 1;
 
-	rewrite_begin(&w, 1, 0, 1);
+	begin(&w, 0, 1, 1);
 	for (int64_t seq = 1; seq < 200000; seq++)
 		if (seq % 7 == 0)
 			CHECK(rewrite_skip(&w, seq));
@@ -43,7 +94,7 @@ TEST(late_packets_get_the_number_kept_for_them)
 {
 	struct rewrite w = {0};
 
-	rewrite_begin(&w, 10, 0, 70);
+	begin(&w, 0, 10, 70);
 	CHECK_INT(map(&w, 10), 70);
 	CHECK(rewrite_skip(&w, 12)); /* 11 is late */
 	CHECK_INT(map(&w, 13), 72);
@@ -55,36 +106,35 @@ TEST(a_nack_finds_its_packet)
 {
 	struct rewrite w = {0};
 	int64_t seq, out;
-	uint32_t ts;
 
-	rewrite_begin(&w, 100000, 5, 300);
+	begin(&w, 0, 100000, 300);
 	for (int64_t s = 100000; s < 100100; s++)
 		if (s % 10 == 3)
 			rewrite_skip(&w, s);
 		else
 			map(&w, s);
 	/* 100099 is the last; ten were left out. */
-	CHECK(rewrite_source(&w, 300 + 89, &seq, &out, &ts));
+	const struct rewrite_cut *c = rewrite_source(&w, 300 + 89, &seq, &out);
+	CHECK(c);
 	CHECK_INT(seq, 100099);
-	CHECK_INT(ts, 5);
-	CHECK(rewrite_source(&w, 300 + 3, &seq, &out, &ts));
+	CHECK_INT(c->ts_distance, 5);
+	CHECK(rewrite_source(&w, 300 + 3, &seq, &out));
 	CHECK_INT(seq, 100004);
-	CHECK(!rewrite_source(&w, 300 + 90, &seq, &out, &ts)); /* not sent yet */
-	CHECK(!rewrite_source(&w, 299, &seq, &out, &ts));      /* before the start */
+	CHECK(!rewrite_source(&w, 300 + 90, &seq, &out)); /* not sent yet */
+	CHECK(!rewrite_source(&w, 299, &seq, &out));      /* before the start */
 }
 
 TEST(numbers_cross_the_roll_over)
 {
 	struct rewrite w = {0};
 	int64_t seq, out;
-	uint32_t ts;
 
-	rewrite_begin(&w, 0, 0, 1);
+	begin(&w, 0, 0, 1);
 	for (int64_t s = 0; s < 70000; s++)
 		CHECK_INT(map(&w, s), s + 1);
-	CHECK(rewrite_source(&w, (uint16_t)69999, &seq, &out, &ts));
+	CHECK(rewrite_source(&w, (uint16_t)69999, &seq, &out));
 	CHECK_INT(seq, 69998);
-	CHECK(rewrite_source(&w, 65530, &seq, &out, &ts));
+	CHECK(rewrite_source(&w, 65530, &seq, &out));
 	CHECK_INT(seq, 65529);
 }
 
