@@ -19,6 +19,7 @@ static const struct depack_codec *const codecs[RTP_CODECS] = {
 };
 
 struct depack {
+	enum rtp_codec id;
 	const struct depack_codec *codec;
 	struct depack_work work[WORKS];
 	struct depack_work *now;	 /* the frame under way */
@@ -37,6 +38,7 @@ int depack_new(struct depack **out, enum rtp_codec codec)
 	struct depack *d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
+	d->id = codec;
 	d->codec = codecs[codec];
 	d->now = &d->work[0];
 	for (unsigned i = 0; i < WORKS; i++) {
@@ -96,6 +98,19 @@ static void finish(struct depack *d)
 	}
 }
 
+/*
+ * Whether a frame without its marker ends for good with the packet behind it. Where that begins a
+ * key frame the stream is another now (a forwarder changed the layer, between two packets of a
+ * frame, with no number missing), and the rest of the frame will never come.
+ */
+static bool cut_off(const struct depack *d, const struct rtp_packet *p)
+{
+	struct rtp_payload_info info;
+
+	rtp_payload_look(d->id, p, &info);
+	return info.key && info.frame_start;
+}
+
 int depack_push(struct depack *d, const struct rtp_packet *p, bool lost)
 {
 	d->n_done = d->n_taken = 0;
@@ -105,8 +120,10 @@ int depack_push(struct depack *d, const struct rtp_packet *p, bool lost)
 	}
 	if (!p->payload_len) /* padding for bandwidth probes belongs to no frame */
 		return 0;
-	if (d->now->active && (d->now->ts != p->ts || d->codec->every_packet))
+	if (d->now->active && (d->now->ts != p->ts || d->codec->every_packet)) {
+		d->now->broken |= cut_off(d, p);
 		finish(d);
+	}
 	struct depack_work *w = d->now;
 	if (!w->active) {
 		begin(w, p->ts);

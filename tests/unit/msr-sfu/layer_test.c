@@ -1,12 +1,14 @@
 /* Layers of simulcast without a network: order, life, moving over, times, pictures, repair. */
 #include "../../../cmd/msr-sfu/fwd/layer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../../../cmd/msr-sfu/fwd/endpoint.h"
 #include "../../../cmd/msr-sfu/fwd/sub.h"
 #include "../../../cmd/msr-sfu/fwd/track.h"
 #include "../../support/test.h"
+#include "frame/frame.h"
 #include "rtp/codec/vp8.h"
 
 #define KEPT  4096
@@ -568,6 +570,71 @@ TEST(sound_is_paused_and_goes_on_where_it_was)
 	CHECK_MEM(to->rtp[150].p + to->rtp[150].n - 48, p + 12, 48); /* not taken for VP8 */
 	box_free(to);
 	box_free(from);
+}
+
+/* What the recorder got, as if it were a receiver. */
+static struct box *recorded(const char *path, uint32_t *ts, uint32_t *sr_ts)
+{
+	static uint8_t bytes[4 << 20];
+	struct box *b = calloc(1, sizeof(*b));
+	FILE *f = fopen(path, "r");
+	struct frame fr;
+	long n;
+
+	CHECK(b && f);
+	size_t len = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	for (size_t at = 0; at < len; at += (size_t)n) {
+		n = frame_decode(bytes + at, len - at, &fr, NULL);
+		CHECK(n > 0);
+		if (fr.kind == FRAME_RTCP) {
+			box_rtcp(b, fr.body, fr.body_len);
+			*sr_ts = b->sr.ts;
+		}
+		if (fr.kind != FRAME_RTP)
+			continue;
+		CHECK_INT(get_be32(fr.body + 8), b->n_rtp ? get_be32(b->rtp[0].p + 8)
+							   : get_be32(fr.body + 8));
+		memcpy(b->rtp[b->n_rtp].p, fr.body, fr.body_len);
+		b->rtp[b->n_rtp++].n = fr.body_len;
+		*ts = get_be32(fr.body + 4);
+	}
+	return b;
+}
+
+TEST(the_recorder_gets_the_best_layer_as_one_stream)
+{
+	static const struct tap_config who = {.room = "r", .user = "u"};
+	struct scene x = scene_new(MEDIA_LOW);
+	uint32_t ts = 0, sr_ts = 0;
+	struct tap_sink sink;
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/sink", test_dir());
+	CHECK_INT(tap_sink_open(&sink, path, NULL), 0);
+	CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
+	play(&x, 1000000);
+	CHECK_INT(x.t->tap->layer.current, 0); /* whatever the viewer wants */
+	for (unsigned i = 0; i < 2; i++) {
+		x.layer[0].silent = true;
+		play(&x, 1500000);
+		CHECK_INT(x.t->tap->layer.current, 1);
+		x.layer[0].silent = false;
+		x.layer[0].key = true;
+		play(&x, 1500000);
+		CHECK_INT(x.t->tap->layer.current, 0);
+	}
+	for (unsigned i = 0; i < 3; i++) /* only that of the present layer is for the recorder */
+		report(&x, i, 100000000 + i * 1000000);
+	scene_free(&x);
+	tap_sink_close(&sink);
+	struct box *b = recorded(path, &ts, &sr_ts);
+	CHECK(b->n_rtp > 2 * 4500000 / FRAME);
+	CHECK(check_stream(b, 0) >= 5);
+	CHECK_INT(b->sr.ssrc, get_be32(b->rtp[0].p + 8));
+	CHECK_INT(b->sr.ntp >> 32, 100);
+	CHECK_INT(sr_ts, ts);
+	free(b);
 }
 
 TEST(rates_are_smoothed_and_end_with_the_stream)

@@ -75,6 +75,23 @@ TEST(vp8_frames)
 	depack_free(d);
 }
 
+TEST(a_frame_cut_off_by_another_layers_key_frame_is_dropped)
+{
+	begin(RTP_CODEC_VP8);
+	PUSH(VP8_KEY, true, false);
+	expect(VP8_KEY + 1, sizeof(VP8_KEY) - 2);
+	ts += 3000;
+	PUSH("\x10\x01half", false, false);
+	ts += 3000;
+	PUSH(VP8_KEY, true, false); /* no packet is missing */
+	struct depack_frame f = expect(VP8_KEY + 1, sizeof(VP8_KEY) - 2);
+	CHECK(f.key && !f.damaged);
+	CHECK_INT(f.ts, 7000);
+	expect_none();
+	CHECK_INT(depack_stats(d)->dropped, 1);
+	depack_free(d);
+}
+
 TEST(frames_with_holes_are_dropped_and_what_refers_to_them_is_marked)
 {
 	begin(RTP_CODEC_VP8);

@@ -107,6 +107,37 @@ TEST(all_layers_of_a_simulcast_are_taken_and_the_data_channel_refused)
 	sdp_free(answer);
 }
 
+TEST(layers_need_a_name_that_packets_can_carry)
+{
+	struct sdp *offer = sample("chromium-simulcast"), *answer;
+	struct sdp_media *m = NULL;
+	struct sdp_agreed a;
+	unsigned at = 0;
+
+	for (; at < offer->n_media && !offer->media[at].n_rids; at++)
+		;
+	m = &offer->media[at];
+	m->rids[1].id = "seventeen-letters"; /* no one-byte header extension holds it */
+	CHECK_INT(answer_receiving(&answer, offer, NULL), 0);
+	sdp_agree(&a, &answer->media[at], m);
+	CHECK_INT(a.n_rids, 2);
+	CHECK_STR(a.rid[0], "h");
+	CHECK_STR(a.rid[1], "l");
+	sdp_free(answer);
+	/* Without the extension for names all layers would look alike: then only one is taken. */
+	for (unsigned i = 0; i < m->n_exts; i++)
+		if (strstr(m->exts[i].uri, "sdes:rtp-stream-id"))
+			m->exts[i].uri = "urn:x";
+	CHECK_INT(answer_receiving(&answer, offer, NULL), 0);
+	sdp_agree(&a, &answer->media[at], m);
+	CHECK_INT(a.n_rids, 0);
+	char *text = text_of_sdp(answer);
+	CHECK(!strstr(text, "a=simulcast"));
+	free(text);
+	sdp_free(answer);
+	sdp_free(offer);
+}
+
 /* Puts another codec in front, as setCodecPreferences does. */
 static void prefer(struct sdp_media *m, uint8_t pt)
 {
