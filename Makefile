@@ -93,6 +93,9 @@ $(foreach r,$(ROOMS),$(eval sources_$(r) := $(call sources,lib/$(r))))
 PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(foreach r,$(ROOMS),$(if $(sources_$(r)),$(pkgs_$(r)))) \
 	      $(foreach p,$(PROGRAMS),$(pkgs_$(p)))) 2>/dev/null)
 
+# What is taken into the program as it is.
+$(BUILD)/obj/cmd/msr-sfu/api/rest.o: examples/msr-sfu.openapi.json
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

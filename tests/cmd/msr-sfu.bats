@@ -56,6 +56,11 @@ fds_at_most() {
 	client events
 }
 
+@test "a user says what it wants to receive, also of those who publish later" {
+	serve
+	client subscription
+}
+
 @test "WHIP publishes and WHEP plays, with trickle and DELETE" {
 	serve
 	client whip

@@ -233,34 +233,43 @@ async def replace():
     await ann.close()
 
 
+class Ears:
+    """An event stream; ends when the server ends it."""
+
+    def __init__(self, path):
+        self.seen, loop = asyncio.Queue(), asyncio.get_running_loop()
+        self.open = asyncio.Event()
+
+        def listen():
+            with urllib.request.urlopen(URL + path + "/events", timeout=20) as r:
+                assert r.headers["Content-Type"].startswith("text/event-stream")
+                loop.call_soon_threadsafe(self.open.set)
+                name = None
+                for line in r:
+                    line = line.decode().rstrip("\n")
+                    if line.startswith("event:"):
+                        name = line[6:].strip()
+                    elif line.startswith("data:"):
+                        loop.call_soon_threadsafe(
+                            self.seen.put_nowait, (name, json.loads(line[5:])))
+
+        self.ended = asyncio.create_task(asyncio.to_thread(listen))
+
+    async def wait(self, name):
+        while True:
+            got, data = await asyncio.wait_for(self.seen.get(), 10)
+            if got == name:
+                return data
+
+
 async def events():
     """A page needs no backend: offers and who comes and goes arrive as server-sent events."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
     ann, bob = User(room, "ann"), User(room, "bob")
     await bob.join()
-    seen = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def listen():
-        with urllib.request.urlopen(URL + bob.path + "/events", timeout=20) as r:
-            assert r.headers["Content-Type"].startswith("text/event-stream")
-            name = None
-            for line in r:
-                line = line.decode().rstrip("\n")
-                if line.startswith("event:"):
-                    name = line[6:].strip()
-                elif line.startswith("data:"):
-                    loop.call_soon_threadsafe(seen.put_nowait, (name, json.loads(line[5:])))
-
-    listener = asyncio.create_task(asyncio.to_thread(listen))
-
-    async def wait(name):
-        while True:
-            got, data = await asyncio.wait_for(seen.get(), 10)
-            if got == name:
-                return data
-
-    await asyncio.sleep(0.2)
+    ears = Ears(bob.path)
+    wait = ears.wait
+    await ears.open.wait()
     await ann.join()
     assert (await wait("joined"))["user"] == "ann"
     await ann.publish()
@@ -274,7 +283,75 @@ async def events():
     assert (await wait("left"))["user"] == "ann"
     await call("DELETE", f"/rooms/{room}")
     assert (await wait("closed"))["reason"]
-    await asyncio.wait_for(listener, 5)
+    await asyncio.wait_for(ears.ended, 5)
+    await ann.close()
+    await bob.close()
+
+
+async def subscription():
+    """What a user wants is heeded, also for those who publish later, and shown; mistakes change
+    nothing."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = User(room, "ann"), User(room, "bob")
+    await ann.join()
+    await bob.join()
+    ears = Ears(bob.path)
+    await ears.open.wait()
+
+    async def wants(**body):
+        out = await call("PATCH", bob.path + "/subscription", body)
+        assert out == (await call("GET", bob.path))["subscription"], out
+        return out
+
+    assert await wants() == {"users": {}, "max_kbps": None}
+    out = await wants(users={"ann": {"audio": "off", "video": "off"}}, max_kbps=500)
+    assert out == {"users": {"ann": {"audio": "off", "video": "off"}}, "max_kbps": 500}, out
+    outbound = await ann.publish()
+    await bob.answer(outbound["bob"])
+    video = await bob.next_track("video", 5)
+    metrics = lambda: asyncio.to_thread(http, "GET", "/metrics")
+    while "msr_sfu_subscriptions 2" not in (await metrics())[2]:
+        await asyncio.sleep(0.1)
+    try:
+        await asyncio.wait_for(video.recv(), 1)
+        raise AssertionError("pictures come though they are off")
+    except asyncio.TimeoutError:
+        pass
+    out = await wants(users={"ann": {"audio": "on"}})
+    assert out["users"] == {"ann": {"audio": "on", "video": "off"}}, out
+    layer = await ears.wait("layer")
+    assert (layer["to"], layer["user"], layer["layer"]) == ("bob", "ann", "high"), layer
+    await bob.hears("ann")
+    await wants(users={"ann": {"video": "low"}, "zoe": {"video": "mid"}})
+    await asyncio.wait_for(video.recv(), 5)
+    layer = await ears.wait("layer")
+    assert (layer["layer"], layer["reason"], layer["width"]) == ("high", "wanted", 160), layer
+    await wants(users={"ann": {"video": "off"}})
+    assert (await ears.wait("layer"))["layer"] == "off"
+    for body, code in [
+        ("[]", "bad_json"), ({"user": {}}, "bad_request"), ({"users": []}, "bad_request"),
+        ({"users": {"ann": "off"}}, "bad_request"), ({"users": {"../x": {}}}, "bad_id"),
+        ({"users": {"ann": {"audio": "low"}}}, "bad_request"),
+        ({"users": {"ann": {"audio": True}}}, "bad_request"),
+        ({"users": {"ann": {"video": "on"}}}, "bad_request"),
+        ({"users": {"ann": {"screen": "off"}}}, "bad_request"),
+        ({"users": {"ann": {"video": "low"}, "bob": {"video": 1}}}, "bad_request"),
+        ({"max_kbps": "500"}, "bad_request"), ({"max_kbps": -1}, "bad_request"),
+        ({"max_kbps": 10000001}, "bad_request"), ({"max_kbps": 0.5}, "bad_request"),
+    ]:
+        out = await call("PATCH", bob.path + "/subscription", body, want=400)
+        assert out["error"] == code and out["message"], (body, out)
+    assert await wants() == {"users": {"ann": {"audio": "on", "video": "off"},
+                                       "zoe": {"audio": "on", "video": "mid"}}, "max_kbps": 500}
+    out = await wants(users={"ann": {"video": "auto"}, "zoe": {"video": "auto"}}, max_kbps=None)
+    assert out == {"users": {}, "max_kbps": None}, out
+    many = {f"u{i}": {"video": "low"} for i in range(1025)}
+    out = await call("PATCH", bob.path + "/subscription", {"users": many}, want=503)
+    assert out["error"] == "limit", out
+    out = await call("PATCH", f"/rooms/{room}/users/zoe/subscription", {}, want=404)
+    assert out["error"] == "no_user", out
+    await call("DELETE", f"/rooms/{room}")
+    await asyncio.wait_for(ears.ended, 5)
     await ann.close()
     await bob.close()
 
