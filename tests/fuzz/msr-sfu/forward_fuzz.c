@@ -1,6 +1,7 @@
 /*
  * Forwarding: the input is a row of packets, each behind a byte that says to whom it goes and two
- * of length: RTP and RTCP of a publisher, RTCP of a receiver, and ticks.
+ * of length: RTP and RTCP of a publisher, RTCP of a receiver, and what the receiver wants and its
+ * network carries; and ticks.
  */
 #include "../../../cmd/msr-sfu/fwd/endpoint.h"
 
@@ -44,6 +45,14 @@ static const struct media_track_config tracks[] = {
     {.codec = RTP_CODEC_H264, .pt = 98, .ssrc = 7, .mid = "1", .fir = true, .twcc = true},
     {.codec = RTP_CODEC_AV1, .pt = 99, .mid = "2", .n_rids = 2, .rid = {"a", "b"}, .remb = true},
     {.codec = RTP_CODEC_OPUS, .pt = 111, .mid = "3"},
+    {.codec = RTP_CODEC_VP8,
+     .pt = 100,
+     .rtx_pt = 101,
+     .mid = "4",
+     .n_rids = 3,
+     .rid = {"a", "b", "c"},
+     .nack = true,
+     .pli = true},
 };
 #define N_TRACKS (sizeof(tracks) / sizeof(tracks[0]))
 
@@ -73,6 +82,23 @@ static void set_up(struct endpoint *from, struct endpoint *to, struct fwd_stats 
 	}
 }
 
+/* One byte: which sub, what is wanted or carried. */
+static void wish(struct endpoint *to, uint8_t byte, int64_t now)
+{
+	unsigned at = byte >> 4;
+
+	list_each (i, &to->subs) {
+		struct sub *s = container_of(i, struct sub, link);
+		if (at--)
+			continue;
+		if (byte & 8)
+			sub_target(s, (byte & 7) - 1, now);
+		else
+			sub_want(s, (enum media_level)((byte & 7) % MEDIA_LEVELS), now);
+		return;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -96,6 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			endpoint_rtcp(&from, p, n, now);
 		else if (what % 4 == 2)
 			endpoint_rtcp(&to, p, n, now);
+		else if (n)
+			wish(&to, p[0], now);
 		else
 			now += 50000;
 		if (what & 4 || i % 32 == 31)
