@@ -6,8 +6,8 @@
  * Opus: packets. VP8, VP9: frames (all spatial layers of a VP9 picture as one). H.264: access units
  * of NAL units with four bytes of length in front, parameter sets left in. AV1: temporal units of
  * OBUs with sizes, without temporal delimiters. A frame that lost a packet is not returned; frames
- * that refer to lost ones are marked, and the caller waits for the next key frame. Nor is one that a
- * key frame follows before its marker came: the layer of simulcast was changed within it.
+ * that refer to lost ones are marked, and the caller waits for the next key frame. Nor is one that
+ *a key frame follows before its marker came: the layer of simulcast was changed within it.
  */
 #ifndef MSR_RTP_DEPACK_H
 #define MSR_RTP_DEPACK_H

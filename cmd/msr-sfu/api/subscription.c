@@ -144,8 +144,8 @@ static void patch_subscription(void *arg, struct web_req *req)
 		web_reply_error(req, 503, "no_memory", "out of memory");
 	else if (!read_body(req, body, &max_kbps) || !read_users(req, users, wishes, rooms))
 		; /* replied */
-	else if (user_subscribe(u, wishes, n,
-				json_object_get(body, "max_kbps") ? &max_kbps : NULL, &f) < 0)
+	else if (user_subscribe(u, wishes, n, json_object_get(body, "max_kbps") ? &max_kbps : NULL,
+				&f) < 0)
 		reply_fail(req, &f);
 	else
 		reply_object(req, 200, subscription_json(u));

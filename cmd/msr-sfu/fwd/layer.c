@@ -29,7 +29,8 @@ static uint8_t living(const struct stream *s, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		if (s[i].media_us > newest_us)
 			newest_us = s[i].media_us;
-	/* Held against each other, not against the clock: a track that is muted has no dead layer. */
+	/* Held against each other, not against the clock: a track that is muted has no dead layer.
+	 */
 	for (unsigned i = 0; i < n; i++)
 		if (s[i].media_us && newest_us - s[i].media_us < LAYER_SILENT_US)
 			alive |= (uint8_t)(1u << i);
@@ -53,7 +54,8 @@ bool layers_look(struct layers *l, const struct stream *s, int64_t now_us)
 
 	l->alive = living(s, l->n);
 	for (unsigned i = 1; i < l->n; i++)
-		for (unsigned k = i; k && lower(&s[l->order[k]], &s[l->order[k - 1]], now_us); k--) {
+		for (unsigned k = i; k && lower(&s[l->order[k]], &s[l->order[k - 1]], now_us);
+		     k--) {
 			uint8_t moved = l->order[k];
 			l->order[k] = l->order[k - 1];
 			l->order[k - 1] = moved;
@@ -205,8 +207,8 @@ static uint32_t follow(struct layer *l, const struct track *t, const struct burs
 		uint32_t since = (uint32_t)((now_us - l->last_us) * b->stream->clock / US);
 		if (b->reset) /* its report is of before */
 			z.ntp = 0;
-		distance = layer_ts_distance(&a, distance, &z, b->p.ts, last_ts + since,
-					     b->stream->clock);
+		distance =
+		    layer_ts_distance(&a, distance, &z, b->p.ts, last_ts + since, b->stream->clock);
 	}
 	int32_t ahead = (int32_t)(b->p.ts + distance - last_ts);
 	l->shift = ahead > 0 ? 0 : b->stream->clock / TS_STEP_HZ - (uint32_t)ahead;

@@ -22,7 +22,8 @@ static void shape(struct rewrite_shape *s, const struct sub *sub, uint32_t ssrc,
 	memcpy(s->mid, sub->config.mid, sizeof(s->mid));
 	if (!sub->config.twcc)
 		s->ext.id[RTP_EXT_TWCC] = 0;
-	/* Its frames are numbered within each layer; without it receivers go by what is rewritten. */
+	/* Its frames are numbered within each layer; without it receivers go by what is rewritten.
+	 */
 	if (sub->track->n_streams > 1)
 		s->ext.id[RTP_EXT_DEPENDENCY] = 0;
 	/*
@@ -104,8 +105,7 @@ static void tell(struct sub *s)
 {
 	struct endpoint *e = s->to;
 	bool paused = s->layer.target == LAYER_NONE;
-	int8_t layer = paused ? LAYER_NONE
-			      : (int8_t)layers_of(&s->track->layers, s->layer.current);
+	int8_t layer = paused ? LAYER_NONE : (int8_t)layers_of(&s->track->layers, s->layer.current);
 	bool whole = s->told == SUB_TOLD_NOTHING && s->track->n_streams == 1 && !paused;
 
 	s->layer.changed = false;
@@ -159,8 +159,8 @@ void sub_look(struct sub *s, int64_t now_us)
  * The payload as this receiver gets it: VP8 with the pictures counted on, in `copy`, where they are
  * others than the stream's; everything else as it is.
  */
-static const uint8_t *payload_of(const struct rtp_packet *p,
-				 const struct rewrite_cut *c, uint8_t copy[static RTP_PACKET_MAX])
+static const uint8_t *payload_of(const struct rtp_packet *p, const struct rewrite_cut *c,
+				 uint8_t copy[static RTP_PACKET_MAX])
 {
 	struct vp8_desc d;
 
@@ -308,8 +308,7 @@ static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 	struct rtp_packet p;
 	const struct rtp_kept *kept = NULL;
 	/* Of whichever stream it was when it was sent. */
-	const struct rewrite_cut *c =
-	    rewrite_source(&s->layer.rewrite, number16, &seq, &number);
+	const struct rewrite_cut *c = rewrite_source(&s->layer.rewrite, number16, &seq, &number);
 
 	if (c)
 		kept = rtp_history_get(&s->track->stream[c->stream].history, seq);

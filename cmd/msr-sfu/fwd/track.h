@@ -25,9 +25,9 @@ struct burst_packet {
 	struct rtp_packet p; /* its bytes live until the batch ends */
 	int64_t seq;	     /* 64 bits, within the stream */
 	struct stream *stream;
-	bool key;   /* begins a key frame */
-	bool reset; /* its stream began anew with it */
-	bool own;   /* rewrite_has_own */
+	bool key;      /* begins a key frame */
+	bool reset;    /* its stream began anew with it */
+	bool own;      /* rewrite_has_own */
 	uint8_t index; /* of its stream in the track */
 	uint8_t tl0;   /* VP8 */
 	uint16_t picture;

@@ -52,9 +52,8 @@ struct link_out {
 
 static void on_layer(struct links *ls, const struct media_event *e)
 {
-	static const char *const reasons[] = {[MEDIA_WANTED] = "wanted",
-					      [MEDIA_BANDWIDTH] = "bandwidth",
-					      [MEDIA_SOURCE] = "source"};
+	static const char *const reasons[] = {
+	    [MEDIA_WANTED] = "wanted", [MEDIA_BANDWIDTH] = "bandwidth", [MEDIA_SOURCE] = "source"};
 	struct map_node *to = map_get(&ls->links, &e->peer, sizeof(e->peer));
 	struct map_node *of = map_get(&ls->ins, &e->track, sizeof(e->track));
 	struct link_layer l = {

@@ -93,7 +93,8 @@ TEST(levels_mean_layers)
 TEST(times_of_two_streams_meet_by_their_reports)
 {
 	/* The same moment: 5 s and 7.5 s of NTP time, clocks with beginnings of their own. */
-	struct layer_clock a = {5ull << 32, 1000}, b = {7ull << 32 | 1u << 31, 4000000000u}, none = {0};
+	struct layer_clock a = {5ull << 32, 1000}, b = {7ull << 32 | 1u << 31, 4000000000u},
+			   none = {0};
 	uint32_t at_b = 1000 + 77 + 225000; /* what `a`, moved by 77, shows at b's report */
 
 	uint32_t d = layer_ts_distance(&a, 77, &b, 4000000000u, at_b + 900, 90000);
@@ -327,7 +328,8 @@ static struct seen at(const struct box *b, unsigned i)
 	return s;
 }
 
-/* Numbers, pictures and times go on as those of one stream do; returns how many sizes there were. */
+/* Numbers, pictures and times go on as those of one stream do; returns how many sizes there were.
+ */
 static unsigned check_stream(const struct box *b, unsigned from)
 {
 	unsigned changes = 0;
@@ -593,8 +595,8 @@ static struct box *recorded(const char *path, uint32_t *ts, uint32_t *sr_ts)
 		}
 		if (fr.kind != FRAME_RTP)
 			continue;
-		CHECK_INT(get_be32(fr.body + 8), b->n_rtp ? get_be32(b->rtp[0].p + 8)
-							   : get_be32(fr.body + 8));
+		CHECK_INT(get_be32(fr.body + 8),
+			  b->n_rtp ? get_be32(b->rtp[0].p + 8) : get_be32(fr.body + 8));
 		memcpy(b->rtp[b->n_rtp].p, fr.body, fr.body_len);
 		b->rtp[b->n_rtp++].n = fr.body_len;
 		*ts = get_be32(fr.body + 4);

@@ -121,7 +121,7 @@ TEST(a_nack_finds_its_packet)
 	CHECK(rewrite_source(&w, 300 + 3, &seq, &out));
 	CHECK_INT(seq, 100004);
 	CHECK(!rewrite_source(&w, 300 + 90, &seq, &out)); /* not sent yet */
-	CHECK(!rewrite_source(&w, 299, &seq, &out));      /* before the start */
+	CHECK(!rewrite_source(&w, 299, &seq, &out));	  /* before the start */
 }
 
 TEST(numbers_cross_the_roll_over)
