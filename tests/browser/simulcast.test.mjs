@@ -15,8 +15,15 @@ const run = promisify(execFile);
 const FREEZE_MS = 1000; // no picture stands still for longer
 const SIZE = { high: 960, mid: 480, low: 240 }; // width; Chromium makes three layers from 960x540 on
 
-/* In both pages: the interface. */
+/* In both pages: the interface, and for how long the page itself got no time to run at most. */
 function client() {
+	let before = performance.now();
+	window.starved = 0;
+	setInterval(() => {
+		const now = performance.now();
+		starved = Math.max(starved, now - before - 50);
+		before = now;
+	}, 50);
 	window.call = async (method, path, body) => {
 		const reply = await fetch(path, { method, body: body && JSON.stringify(body) });
 		const json = await reply.json();
@@ -117,10 +124,10 @@ describe("simulcast", () => {
 		for (const level of ["low", "high", "mid"]) {
 			await want(viewer, level);
 			await sees(viewer, level);
-			await told(viewer, { to: "viewer", user: "pub", track: "pub/0", layer: level, width: SIZE[level], reason: "wanted" });
+			await told(viewer, { to: "viewer", user: "pub", track: "pub/0", layer: level, width: SIZE[level] });
 		}
 		await want(viewer, "off");
-		await told(viewer, { layer: "off" });
+		await told(viewer, { layer: "off", reason: "wanted" });
 		const shown = await viewer.evaluate(() => frames.length);
 		await pause(700); // that nothing comes can only be waited for
 		assert.ok(await viewer.evaluate(() => frames.length) <= shown + 2);
@@ -141,8 +148,10 @@ describe("simulcast", () => {
 			gaps: frames.slice(1).map((one, i) => (i + 1 === resumed ? 0 : one.at - frames[i].at)),
 			stats: await inbound(),
 		}));
-		t.diagnostic(`longest stand-still ${Math.max(...gaps).toFixed(0)} ms, ${stats.framesDecoded} pictures`);
-		assert.ok(Math.max(...gaps) < FREEZE_MS, `a picture stood still for ${Math.max(...gaps)} ms`);
+		/* Of a machine that has no time for its browsers nothing can be said. */
+		const starved = await pub.evaluate(() => starved) + await viewer.evaluate(() => starved);
+		t.diagnostic(`longest stand-still ${Math.max(...gaps).toFixed(0)} ms, browsers starved ${starved.toFixed(0)} ms, ${stats.framesDecoded} pictures`);
+		assert.ok(Math.max(...gaps) < FREEZE_MS + 2 * starved, `a picture stood still for ${Math.max(...gaps)} ms`);
 		assert.equal(stats.pliCount, 0, "the viewer had to ask for a picture");
 		assert.equal(stats.packetsLost, 0);
 		assert.ok(stats.framesReceived - stats.framesDecoded <= 5, `${stats.framesReceived} received, ${stats.framesDecoded} decoded`);
