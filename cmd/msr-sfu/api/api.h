@@ -1,6 +1,7 @@
 /*
- * The interface over HTTP: routes to the room layer. rest.c: rooms and users; sse.c: event
- * streams; whip.c: WHIP and WHEP; body.c: what requests and replies have in common.
+ * The interface over HTTP: routes to the room layer. rest.c: rooms and users; subscription.c: what
+ * users want to receive; sse.c: event streams; whip.c: WHIP and WHEP; body.c: what requests and
+ * replies have in common.
  */
 #ifndef MSR_SFU_API_API_H
 #define MSR_SFU_API_API_H
