@@ -15,7 +15,8 @@ of its own, as behind a NAT. When it is ready it prints one line:
 The test writes address and port + offset into the UDP candidates that the client gets, and takes the
 client's own candidates out of what the server gets, so that only the relayed pair can work. rewrite()
 and strip() below do so in Python, throughRelay() of tests/browser/support.mjs in a page. The default
-address is the machine's own, because Firefox does not connect to loopback; without one, 127.0.0.1.
+addresses are the machine's own, because Firefox neither connects to loopback nor believes an answer that
+it was seen there; without one, 127.0.0.1.
 
 One process is one network: whoever goes through it shares its bottleneck. Run one for each viewer
 that has a network of its own. For each direction, with these defaults:
@@ -303,7 +304,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--ports', type=port_range, required=True, help="the server's media ports, FIRST-LAST")
     parser.add_argument('--address', default=own_address(), help='to listen on')
-    parser.add_argument('--server', default='127.0.0.1', help='its numeric address')
+    parser.add_argument('--server', default=own_address(), help='its numeric address')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--up', type=json.loads, default={}, help='client to server')
     parser.add_argument('--down', type=json.loads, default={}, help='server to client')
