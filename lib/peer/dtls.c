@@ -24,6 +24,7 @@
 /* Bytes of a record: sizes the buffer of each association; nothing of ours is longer. */
 #define FRAGMENT_MAX 2048
 #define EXPORTER     "EXTRACTOR-dtls_srtp"
+#define CONTENT_LAST 23 /* content types of DTLS 1.2 end with application data */
 
 struct dtls_identity {
 	SSL_CTX *ctx;
@@ -389,7 +390,9 @@ void dtls_start(struct dtls *d)
 
 void dtls_packet(struct dtls *d, const uint8_t *p, size_t n)
 {
-	if (d->ended)
+	/* Invalid records are discarded (RFC 6347 section 4.1.2.7); OpenSSL ends with an unknown
+	 * type. */
+	if (d->ended || (n && p[0] > CONTENT_LAST))
 		return;
 	d->in = p;
 	d->in_len = n;

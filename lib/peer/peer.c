@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "dtls.h"
@@ -31,7 +32,8 @@
 #define REMOTES_MAX 4	    /* addresses of theirs that ICE selected last */
 #define CLOCK_US    5000000 /* between looks at the consent clock */
 #define SILENT_US   8000000 /* without an authentic packet: then we ask for one */
-#define EARLY_MAX   1500
+#define FOLLOW_US   2000000 /* silence of the selected address before another is believed */
+#define EARLY_SIZE  4096    /* bytes: a post-quantum hello is about 1,500, in two or three pieces */
 
 _Static_assert(PEER_OUT_PACKETS == IO_TX_PACKETS, "a batch");
 _Static_assert(PEER_PACKET_MAX + SRTP_TAIL_MAX <= IO_TX_SIZE, "a sealed packet");
@@ -78,10 +80,13 @@ struct peer {
 	char hash[16];
 	uint8_t fingerprint[PEER_HASH_MAX];
 	uint8_t fingerprint_len;
-	uint8_t early[EARLY_MAX]; /* the last DTLS datagram that came before dtls could start */
+	/* DTLS datagrams that came before dtls could start, each behind two bytes of length; heap,
+	 * EARLY_SIZE bytes, or NULL when there are none. */
+	uint8_t *early;
 	size_t early_len;
 
 	struct mono alive; /* the last authentic packet */
+	struct mono heard; /* the last one from remote[0] by the sockets of our own */
 	struct loop_timer clock;
 };
 
@@ -120,6 +125,22 @@ static void end(struct peer *p, enum peer_end why)
 
 /* ---- what came ---- */
 
+static void remember_remote(struct peer *p, const struct sockaddr_storage *a)
+{
+	unsigned at = 0;
+
+	while (at < p->n_remotes && !io_same_address(a, &p->remote[at]))
+		at++;
+	if (at == p->n_remotes) {
+		if (p->n_remotes < REMOTES_MAX)
+			p->n_remotes++;
+		else
+			at--;
+	}
+	memmove(&p->remote[1], &p->remote[0], at * sizeof(p->remote[0]));
+	p->remote[0] = *a;
+}
+
 static bool from_remote(const struct peer *p, const struct sockaddr_storage *from)
 {
 	for (unsigned i = 0; i < p->n_remotes; i++)
@@ -128,7 +149,26 @@ static bool from_remote(const struct peer *p, const struct sockaddr_storage *fro
 	return false;
 }
 
-static void got_media(struct peer *p, uint8_t *data, size_t n, struct mono now)
+/*
+ * Behind a NAT that forgot its mapping the other side has a new address, and libnice stays with the
+ * pair that it selected. So we send to where fresh SRTP comes from once the old address is silent;
+ * replays do not count as fresh, so only who can suppress the peer's own packets could lead us
+ * away.
+ */
+static void follow(struct peer *p, const struct sockaddr_storage *from, struct mono now)
+{
+	if (!io_same_address(from, &p->remote[0])) {
+		if (mono_diff_us(now, p->heard) < FOLLOW_US)
+			return;
+		remember_remote(p, from);
+		log_debug("media follows a peer to its new address");
+	}
+	p->heard = now;
+}
+
+/* `from`: NULL when it came through libnice. */
+static void got_media(struct peer *p, uint8_t *data, size_t n, const struct sockaddr_storage *from,
+		      struct mono now)
 {
 	bool rtcp = n >= 2 && data[1] >= 192 && data[1] <= 223; /* RFC 5761 section 4 */
 
@@ -141,6 +181,8 @@ static void got_media(struct peer *p, uint8_t *data, size_t n, struct mono now)
 		return;
 	}
 	p->alive = now;
+	if (from && p->fd >= 0)
+		follow(p, from, now);
 	if (rtcp)
 		p->handler->rtcp(p->arg, data, n, now.us);
 	else
@@ -151,23 +193,30 @@ static void got_dtls(struct peer *p, const uint8_t *data, size_t n)
 {
 	if (p->dtls) {
 		dtls_packet(p->dtls, data, n);
-	} else if (n <= sizeof(p->early)) {
-		/* Their hello overtook their description, or the nomination of the pair. */
-		memcpy(p->early, data, n);
-		p->early_len = n;
+		return;
 	}
+	/* Their hello overtook their description, or the nomination of the pair. */
+	if (!p->early)
+		p->early = malloc(EARLY_SIZE);
+	if (!p->early || p->early_len + 2 + n > EARLY_SIZE)
+		return; /* they send it again */
+	put_be16(p->early + p->early_len, (uint16_t)n);
+	memcpy(p->early + p->early_len + 2, data, n);
+	p->early_len += 2 + n;
 }
 
-/* A datagram from an address that ICE vouches for, or that SRTP will have to. */
-static void got(struct peer *p, uint8_t *data, size_t n, bool vouched, struct mono now)
+/* A datagram from an address that ICE vouches for, or that SRTP will have to; through libnice
+ * (`from` is NULL) it does. */
+static void got(struct peer *p, uint8_t *data, size_t n, const struct sockaddr_storage *from,
+		struct mono now)
 {
 	struct peer_stats *s = &p->io->stats;
 
 	s->rx_packets++;
 	s->rx_bytes += n;
 	if (n > 0 && data[0] >= 128 && data[0] <= 191)
-		got_media(p, data, n, now);
-	else if (vouched && dtls_is(data, n))
+		got_media(p, data, n, from, now);
+	else if (dtls_is(data, n) && (!from || from_remote(p, from)))
 		got_dtls(p, data, n);
 	else
 		s->rx_stray++;
@@ -204,7 +253,7 @@ static void on_socket(void *arg, int events)
 	io->gathering = true;
 	for (unsigned i = 0; i < n && !p->closed; i++) {
 		struct io_packet k = io_rx_packet(rx, i);
-		got(p, k.p, k.n, from_remote(p, k.from), now);
+		got(p, k.p, k.n, k.from, now);
 	}
 	if (!p->closed)
 		p->handler->batch_end(p->arg, now.us);
@@ -221,7 +270,7 @@ static void on_ice_packet(void *arg, uint8_t *data, size_t n)
 	if (p->closed)
 		return;
 	io->gathering = true;
-	got(p, data, n, true, now);
+	got(p, data, n, NULL, now);
 	if (!p->closed)
 		p->handler->batch_end(p->arg, now.us);
 	io->gathering = false;
@@ -274,6 +323,18 @@ static void on_dtls_ended(void *arg, int why)
 				  : PEER_END_DTLS);
 }
 
+static void give_early(struct peer *p)
+{
+	for (size_t at = 0; at < p->early_len && !p->closed;) {
+		size_t n = get_be16(p->early + at);
+		dtls_packet(p->dtls, p->early + at + 2, n);
+		at += 2 + n;
+	}
+	free(p->early);
+	p->early = NULL;
+	p->early_len = 0;
+}
+
 /* DTLS starts once there is a way and their description says role and fingerprint. */
 static void start_dtls(struct peer *p)
 {
@@ -292,28 +353,10 @@ static void start_dtls(struct peer *p)
 		return;
 	if (p->dtls_client)
 		dtls_start(p->dtls);
-	if (p->early_len && !p->closed)
-		dtls_packet(p->dtls, p->early, p->early_len);
-	p->early_len = 0;
+	give_early(p);
 }
 
 /* ---- ICE ---- */
-
-static void remember_remote(struct peer *p, const struct sockaddr_storage *a)
-{
-	unsigned at = 0;
-
-	while (at < p->n_remotes && !io_same_address(a, &p->remote[at]))
-		at++;
-	if (at == p->n_remotes) {
-		if (p->n_remotes < REMOTES_MAX)
-			p->n_remotes++;
-		else
-			at--;
-	}
-	memmove(&p->remote[1], &p->remote[0], at * sizeof(p->remote[0]));
-	p->remote[0] = *a;
-}
 
 static int socket_for(struct peer *p, const struct ice_pair *pair)
 {
@@ -344,6 +387,7 @@ static void on_ice_selected(void *arg, const struct ice_pair *pair)
 	if (p->closed)
 		return;
 	remember_remote(p, &pair->remote);
+	p->heard = mono_now();
 	p->fd = pair->tcp || pair->fd < 0 ? -1 : socket_for(p, pair);
 	p->have_pair = true;
 	start_dtls(p);
@@ -553,6 +597,7 @@ static void destroy(struct peer *p)
 	}
 	dtls_free(p->dtls);
 	srtp_session_free(p->srtp);
+	free(p->early);
 	if (r) {
 		*r = (struct port_return){p->io, p->env->ports, p->port};
 		ice_close(p->ice, on_ice_closed, r);

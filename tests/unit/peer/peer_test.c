@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "../../support/hello.h"
 #include "../../support/test.h"
 
 struct end {
@@ -25,17 +26,22 @@ struct end {
 	enum peer_state state;
 	enum peer_end why;
 	bool close_on_rtp;
+	int forger; /* where forge_hello sends from once DTLS may start; 0: nowhere */
 };
 
 static struct loop *loop;
 static struct peer_io *io;
 static struct peer_env *env;
 
+static void forge_hello(int s, const struct end *to);
+
 static void on_state(void *arg, enum peer_state state, enum peer_end why)
 {
 	struct end *e = arg;
 	e->state = state;
 	e->why = why;
+	if (e->forger && state == PEER_SECURING)
+		forge_hello(e->forger, e);
 }
 
 static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
@@ -66,15 +72,20 @@ static void on_batch(void *arg, int64_t now_us)
 
 static const struct peer_handler handler = {on_state, on_rtp, on_rtcp, on_batch};
 
-static void start(uint16_t min, uint16_t max, bool tcp)
+static void start_on(const char *address, uint16_t min, uint16_t max, bool tcp)
 {
-	static const char *const addresses[] = {"127.0.0.1", NULL};
+	const char *const addresses[] = {address, NULL};
 	struct peer_env_config c = {
 	    .addresses = addresses, .min_port = min, .max_port = max, .tcp = tcp};
 
 	CHECK_INT(loop_new(&loop), 0);
 	CHECK_INT(peer_io_new(&io, loop), 0);
 	CHECK_INT(peer_env_new(&env, &c), 0);
+}
+
+static void start(uint16_t min, uint16_t max, bool tcp)
+{
+	start_on("127.0.0.1", min, max, tcp);
 }
 
 static bool is_free(uint16_t port, int type)
@@ -188,13 +199,14 @@ static void send_packets(struct peer *p, unsigned n, unsigned first, size_t len)
 	peer_flush(p);
 }
 
-TEST(media_flows_both_ways)
+static void check_media(const char *address)
 {
 	struct end a, b;
 	uint8_t rr[8] = {0x80, 201, 0, 1, 0, 0, 0x12, 0x34};
 
-	start(0, 0, false);
+	start_on(address, 0, 0, false);
 	join(&a, &b, false);
+	CHECK_STR(a.local.candidate[0].address, address);
 	send_packets(a.peer, 1, 1, 1000);
 	CHECK(until(&b.rtp, 1));
 	CHECK_INT(b.last_len, 1012);
@@ -208,6 +220,22 @@ TEST(media_flows_both_ways)
 	CHECK_INT(b.why, PEER_END_REMOTE);
 	peer_close(b.peer);
 	stop();
+}
+
+TEST(media_flows_both_ways)
+{
+	check_media("127.0.0.1");
+}
+
+TEST(media_flows_over_ipv6)
+{
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool have = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+
+	close(fd);
+	if (have) /* some containers have no IPv6 at all */
+		check_media("::1");
 }
 
 TEST(a_burst_is_one_system_call)
@@ -356,6 +384,127 @@ TEST(strangers_disturb_nobody)
 	stop();
 }
 
+/* A whole, genuine hello from an address that ICE knows nothing of. */
+static void forge_hello(int s, const struct end *e)
+{
+	static struct hello h;
+	struct sockaddr_in to;
+	SSL *client = hello_client(1200, NULL, NULL);
+
+	close(outsider(&e->local.candidate[0], &to));
+	SSL_do_handshake(client);
+	hello_take(client, &h);
+	for (unsigned i = 0; i < h.n; i++)
+		sendto(s, h.p[i], h.len[i], 0, (const struct sockaddr *)&to, sizeof(to));
+	SSL_free(client);
+}
+
+TEST(a_hello_from_elsewhere_starts_nothing)
+{
+	struct end a, b;
+	struct sockaddr_in to;
+	uint8_t reply[1500];
+
+	start(0, 0, false);
+	make(&a, true);
+	make(&b, false);
+	int s = outsider(&a.local.candidate[0], &to);
+	/* Before anything is known, before a pair is, before the true hello, and in the call. */
+	forge_hello(s, &a);
+	describe(&b, &a, true);
+	describe(&a, &b, false);
+	forge_hello(s, &a);
+	a.forger = s;
+	CHECK_INT(peer_add_candidate(b.peer, &a.local.candidate[0]), 0);
+	CHECK(until_state(&a, PEER_CONNECTED));
+	CHECK(until_state(&b, PEER_CONNECTED));
+	CHECK_INT(a.state, PEER_CONNECTED);
+	CHECK_INT(b.state, PEER_CONNECTED);
+	forge_hello(s, &a);
+	send_packets(b.peer, 1, 1, 1000);
+	CHECK(until(&a.rtp, 1));
+	CHECK(peer_io_stats(io)->rx_stray >= 2);
+	CHECK(recv(s, reply, sizeof(reply), MSG_DONTWAIT) < 0); /* nobody answered */
+	close(s);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
+/* The way between two peers as a NAT: what it forwards to the server comes from `far`. */
+struct nat {
+	int near, far;
+	struct sockaddr_in client, server;
+};
+
+static int bound(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK_INT(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+static void nat_turn(struct nat *n)
+{
+	uint8_t p[2000];
+	socklen_t len = sizeof(n->client);
+	ssize_t got;
+
+	while ((got = recvfrom(n->near, p, sizeof(p), 0, (struct sockaddr *)&n->client, &len)) > 0)
+		sendto(n->far, p, (size_t)got, 0, (struct sockaddr *)&n->server, sizeof(n->server));
+	while ((got = recv(n->far, p, sizeof(p), 0)) > 0)
+		sendto(n->near, p, (size_t)got, 0, (struct sockaddr *)&n->client,
+		       sizeof(n->client));
+	loop_turn(loop, 2);
+}
+
+TEST(media_follows_a_client_whose_address_changes)
+{
+	struct end a, b;
+	struct nat n = {.near = bound(), .far = bound()};
+	struct sockaddr_in near;
+	socklen_t len = sizeof(near);
+
+	start(0, 0, false);
+	make(&a, true);
+	make(&b, false);
+	close(outsider(&a.local.candidate[0], &n.server));
+	getsockname(n.near, (struct sockaddr *)&near, &len);
+	struct peer_candidate way = a.local.candidate[0];
+	way.port = ntohs(near.sin_port);
+	describe(&b, &a, true);
+	describe(&a, &b, false);
+	CHECK_INT(peer_add_candidate(b.peer, &way), 0);
+	struct mono end = mono_add_us(mono_now(), 10000000);
+	while ((a.state < PEER_CONNECTED || b.state < PEER_CONNECTED) &&
+	       mono_diff_us(end, mono_now()) > 0)
+		nat_turn(&n);
+	send_packets(b.peer, 1, 1, 100);
+	while (!a.rtp && mono_diff_us(end, mono_now()) > 0)
+		nat_turn(&n);
+	CHECK_INT(a.rtp, 1);
+
+	/* The mapping is forgotten; the client notices nothing and sends on. */
+	close(n.far);
+	n.far = bound();
+	end = mono_add_us(mono_now(), 10000000);
+	for (unsigned i = 0; !b.rtp && mono_diff_us(end, mono_now()) > 0; i++) {
+		send_packets(b.peer, 1, 2 + i, 100);
+		send_packets(a.peer, 1, 1 + i, 100);
+		for (int k = 0; k < 10; k++)
+			nat_turn(&n);
+	}
+	CHECK(b.rtp > 0);
+	close(n.near);
+	close(n.far);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
 TEST(an_ice_restart_keeps_the_media)
 {
 	struct end a, b;
@@ -409,55 +558,131 @@ static uint32_t crc32(const uint8_t *p, size_t n)
 	return ~crc;
 }
 
-/* A Binding request to `to` behind two bytes of length. */
-static size_t binding_request(uint8_t *frame, const struct peer_local *to)
+/* MESSAGE-INTEGRITY and FINGERPRINT behind `n` bytes. Returns the length of the whole. */
+static size_t seal_stun(uint8_t *p, size_t n, const char *pwd)
+{
+	uint8_t mac[64], crc[4];
+	unsigned mac_len;
+
+	put_be16(p + 2, (uint16_t)(n + 24 - 20));
+	HMAC(EVP_sha1(), pwd, (int)strlen(pwd), p, n, mac, &mac_len);
+	n += attribute(p + n, 0x0008, mac, 20);
+	put_be16(p + 2, (uint16_t)(n + 8 - 20));
+	put_be32(crc, crc32(p, n) ^ 0x5354554e);
+	return n + attribute(p + n, 0x8028, crc, 4);
+}
+
+static size_t binding_request(uint8_t *p, const struct peer_local *to, bool nominate)
 {
 	static const uint8_t priority[4] = {0x6e, 0, 1, 0}, tie_breaker[8] = {1};
-	uint8_t *p = frame + 2, mac[64];
 	char username[80];
-	unsigned mac_len;
 	size_t n = 20;
 
 	put_be16(p, 1);
 	put_be32(p + 4, 0x2112a442);
-	memcpy(p + 8, "transaction1", 12);
+	memcpy(p + 8, nominate ? "transaction1" : "transaction0", 12);
 	snprintf(username, sizeof(username), "%s:theirs", to->ufrag);
 	n += attribute(p + n, 0x0006, username, strlen(username));
 	n += attribute(p + n, 0x0024, priority, 4);
 	n += attribute(p + n, 0x802a, tie_breaker, 8);
-	n += attribute(p + n, 0x0025, "", 0);
-	put_be16(p + 2, (uint16_t)(n + 24 - 20));
-	HMAC(EVP_sha1(), to->pwd, (int)strlen(to->pwd), p, n, mac, &mac_len);
-	n += attribute(p + n, 0x0008, mac, 20);
-	put_be16(p + 2, (uint16_t)(n + 8 - 20));
-	uint8_t crc[4];
-	put_be32(crc, crc32(p, n) ^ 0x5354554e);
-	n += attribute(p + n, 0x8028, crc, 4);
-	put_be16(frame, (uint16_t)n);
-	return n + 2;
+	if (nominate)
+		n += attribute(p + n, 0x0025, "", 0);
+	return seal_stun(p, n, to->pwd);
+}
+
+/* Answers a request that came from `from`. */
+static size_t binding_response(uint8_t *p, const uint8_t *request, const struct sockaddr_in *from,
+			       const char *pwd)
+{
+	uint8_t mapped[8] = {0, 1};
+
+	put_be16(p, 0x0101);
+	memcpy(p + 4, request + 4, 16);
+	put_be16(mapped + 2, ntohs(from->sin_port) ^ 0x2112);
+	put_be32(mapped + 4, ntohl(from->sin_addr.s_addr) ^ 0x2112a442);
+	return seal_stun(p, 20 + attribute(p + 20, 0x0020, mapped, 8), pwd);
+}
+
+static const struct peer_remote by_hand = {.ufrag = "theirs",
+					   .pwd = "theirpasswordtheirpassword",
+					   .hash = "sha-256",
+					   .fingerprint_len = 32};
+
+/* A datagram that came to `s` within 2 s: its length, or 0. Checks are answered on the way. */
+static size_t next_datagram(int s, uint8_t *p, size_t size)
+{
+	uint8_t reply[400];
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+
+	for (int i = 0; i < 200; i++) {
+		ssize_t n = recvfrom(s, p, size, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
+		if (n > 0 && get_be16(p) == 1) {
+			size_t m = binding_response(reply, p, &from, by_hand.pwd);
+			sendto(s, reply, m, 0, (struct sockaddr *)&from, sizeof(from));
+		} else if (n > 0) {
+			return (size_t)n;
+		}
+		loop_turn(loop, 10);
+	}
+	return 0;
+}
+
+TEST(a_hello_in_pieces_may_overtake_the_nomination)
+{
+	static struct hello h;
+	struct end a;
+	struct sockaddr_in to;
+	uint8_t p[1500];
+	size_t n;
+
+	start(0, 0, false);
+	make(&a, false);
+	CHECK_INT(peer_set_remote(a.peer, &by_hand), 0);
+	int s = outsider(&a.local.candidate[0], &to);
+	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
+	send(s, p, binding_request(p, &a.local, false), 0);
+	CHECK(next_datagram(s, p, sizeof(p)) > 20);
+	CHECK_INT(get_be16(p), 0x0101);
+	SSL *client = hello_client(256, NULL, NULL);
+	SSL_do_handshake(client);
+	hello_take(client, &h);
+	for (unsigned i = 0; i < h.n; i++)
+		send(s, h.p[i], h.len[i], 0);
+	for (int i = 0; i < 5; i++)
+		loop_turn(loop, 5);
+	CHECK(a.state < PEER_SECURING);
+	send(s, p, binding_request(p, &a.local, true), 0);
+	/* The server's flight follows from what came early: nothing is sent again. */
+	while ((n = next_datagram(s, p, sizeof(p))) && p[0] < 20)
+		;
+	CHECK(n > 13);
+	CHECK_INT(p[0], 22);
+	CHECK_INT(p[13], 2); /* ServerHello */
+	SSL_free(client);
+	close(s);
+	peer_close(a.peer);
+	stop();
 }
 
 TEST(passive_tcp_answers_checks)
 {
 	struct end a;
-	struct peer_remote r = {.ufrag = "theirs",
-				.pwd = "theirpasswordtheirpassword",
-				.hash = "sha-256",
-				.fingerprint_len = 32};
 	struct sockaddr_in to;
 	uint8_t frame[400], reply[400];
 	ssize_t got = -1;
 
 	start(42340, 42345, true);
 	make(&a, false);
-	CHECK_INT(peer_set_remote(a.peer, &r), 0);
+	CHECK_INT(peer_set_remote(a.peer, &by_hand), 0);
 	const struct peer_candidate *c = &a.local.candidate[0];
 	while (!c->tcp)
 		c++;
 	close(outsider(c, &to));
 	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
-	size_t n = binding_request(frame, &a.local);
+	size_t n = 2 + binding_request(frame + 2, &a.local, true);
+	put_be16(frame, (uint16_t)(n - 2));
 	/* In two pieces, as TCP may. */
 	CHECK_INT(send(s, frame, 7, 0), 7);
 	loop_turn(loop, 50);
