@@ -2,8 +2,9 @@
  * Calls over a bad network: the relay of tests/support/relay.py in front of a system's msr-sfu, pages
  * that reach msr-sfu only through it, and what their connections count.
  */
+import assert from "node:assert/strict";
 import { join } from "node:path";
-import { ROOT, joinRoom, openPage, start, waitFor } from "./support.mjs";
+import { ROOT, joinRoom, openPage, pause, start, waitFor } from "./support.mjs";
 
 /*
  * Starts a relay for `system`. Gives {route, set({up, down, rebind, reset}), report()}: see relay.py.
@@ -27,15 +28,19 @@ export async function startRelay(t, { settings }) {
 /*
  * Runs in a page before its own scripts. The page finds msr-sfu only behind the relay, and msr-sfu
  * finds the page only through it: the page's own candidates are left out of what it sends. Its
- * connections are in globalThis.peers, in the order of their making. `codec`: offered before others.
+ * connections are in globalThis.peers, in the order of their making. Without `address` there is no
+ * relay; then `only` ("tcp", "ipv6") names the server's candidates that it finds. `codec`: offered
+ * before others.
  */
-export function throughRelay({ address, offset, codec }) {
+export function throughRelay({ address, offset, only, codec }) {
 	const proto = RTCPeerConnection.prototype;
 	const setRemote = proto.setRemoteDescription;
+	const kept = { tcp: / tcp /i, ipv6: / udp \S+ [\da-f:]*:[\da-f:]+ /i }[only] ?? /./;
 	const relayed = (section) => {
 		const seen = new Set();
 		return section.split("\r\n").flatMap((line) => {
 			if (!line.startsWith("a=candidate:")) return [line];
+			if (!address) return kept.test(line) ? [line] : [];
 			const found = /^(a=candidate:\S+ \d+ udp \d+) \S+ (\d+) typ host/i.exec(line);
 			if (!found || seen.has(found[2])) return [];
 			seen.add(found[2]);
@@ -43,7 +48,7 @@ export function throughRelay({ address, offset, codec }) {
 		}).join("\r\n");
 	};
 	proto.setRemoteDescription = function ({ type, sdp }) {
-		return setRemote.call(this, { type, sdp: address ? sdp.split(/(?=^m=)/m).map(relayed).join("") : sdp });
+		return setRemote.call(this, { type, sdp: sdp.split(/(?=^m=)/m).map(relayed).join("") });
 	};
 	const local = Object.getOwnPropertyDescriptor(proto, "localDescription").get;
 	Object.defineProperty(proto, "localDescription", {
@@ -62,6 +67,10 @@ export function throughRelay({ address, offset, codec }) {
 		}
 		return transceiver;
 	};
+	// A small picture: what is tested is the network, not the encoder.
+	const media = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+	navigator.mediaDevices.getUserMedia = ({ audio, video }) =>
+		media({ audio, video: video && { width: 320, height: 240, frameRate: 15 } });
 	globalThis.peers = [];
 	globalThis.RTCPeerConnection = class extends RTCPeerConnection {
 		constructor(...args) {
@@ -71,10 +80,11 @@ export function throughRelay({ address, offset, codec }) {
 	};
 }
 
-/* A page in the call of `room`, through `relay` (or null: straight). */
-export async function enterCall(browser, system, name, room, relay, codec) {
+/* A page in the call of `room` until the test ends; `how`: {relay, only, codec} as in throughRelay. */
+export async function enterCall(t, browser, system, name, room, { relay, ...how } = {}) {
 	const page = await openPage(browser, `${system.url}#${room}`,
-		{ prepare: throughRelay, argument: { ...relay?.route, codec }, viewport: { width: 640, height: 480 } });
+		{ prepare: throughRelay, argument: { ...relay?.route, ...how }, viewport: { width: 640, height: 480 } });
+	t.after(() => page.close().catch(() => {})); // the test may have done so
 	await joinRoom(page, name, room);
 	await page.click("#call-join");
 	await waitFor(`the call of ${name}`, () =>
@@ -100,6 +110,32 @@ export async function sums(page, type, kind) {
 	return out;
 }
 
+/* Waits until a page decodes pictures and hears sound of everybody: at least `n` of them. */
+export async function meets(page, n, seconds = 20) {
+	const alive = async () => (await stats(page, "inbound-rtp"))
+		.filter((one) => (one.kind === "video" ? one.framesDecoded : one.totalAudioEnergy ?? one.packetsReceived) > 0);
+	await waitFor(`picture and sound of ${n}`, async () => {
+		const all = await alive();
+		return ["audio", "video"].every((kind) => all.filter((one) => one.kind === kind).length >= n);
+	}, seconds);
+	const before = new Map((await alive()).map((one) => [one.ssrc, one.packetsReceived]));
+	await waitFor("media that goes on", async () =>
+		(await alive()).filter((one) => one.packetsReceived > (before.get(one.ssrc) ?? 0) + 5).length >= 2 * n, seconds);
+}
+
+/* The selected pair of each open connection: {local, remote} candidates. */
+export function selected(page) {
+	return page.evaluate(async () => {
+		const out = [];
+		for (const pc of globalThis.peers.filter((one) => one.connectionState === "connected")) {
+			const all = await pc.getStats();
+			const pair = [...all.values()].find((one) => one.type === "candidate-pair" && one.nominated && one.state === "succeeded");
+			if (pair) out.push({ local: all.get(pair.localCandidateId), remote: all.get(pair.remoteCandidateId) });
+		}
+		return out;
+	});
+}
+
 /* What changed between two such sums. */
 export const since = (before, after) =>
 	Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - (before[name] ?? 0)]));
@@ -109,4 +145,57 @@ export async function metric(system, name) {
 	const text = await (await fetch(`${system.sfu}/metrics`)).text();
 	const lines = text.split("\n").filter((line) => line.startsWith(name) && /^[ {]/.test(line.slice(name.length)));
 	return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+}
+
+/*
+ * Two people in a call on a network that loses `loss` percent and delays by 100 to 150 ms, each way:
+ * for `seconds` `bo` still understands `anna` (little of the sound is invented), sees her move, and
+ * nobody is asked for a key frame more than about once a second; then all is well again at once.
+ */
+export async function endures(t, system, relay, anna, bo, { loss, seconds }) {
+	const bad = { loss, delay: 100, jitter: 50 };
+	const read = async () => ({
+		sound: await sums(bo, "inbound-rtp", "audio"), picture: await sums(bo, "inbound-rtp", "video"),
+		sent: await sums(anna, "outbound-rtp", "video"),
+		asked: await metric(system, "msr_sfu_key_requests_sent_total"),
+	});
+	const changes = async (before) => {
+		const now = await read();
+		const of = (what) => since(before[what], now[what]);
+		return { sound: of("sound"), picture: of("picture"), sent: of("sent"), asked: now.asked - before.asked };
+	};
+
+	await relay.set({ up: bad, down: bad, reset: true });
+	await pause(2000); // until the new delay has passed through the jitter buffers
+	const before = await read();
+	const until = Date.now() + seconds * 1000;
+	let still = 0; // ms, the longest time without a new picture
+	for (let last = Date.now(), shown = -1; Date.now() < until; await pause(100)) {
+		const { framesDecoded } = await sums(bo, "inbound-rtp", "video");
+		if (framesDecoded > shown) last = Date.now();
+		still = Math.max(still, Date.now() - last);
+		shown = framesDecoded;
+	}
+	const { sound, picture, sent, asked } = await changes(before);
+	const { up, down } = await relay.report();
+	const invented = (sound.concealedSamples - (sound.silentConcealedSamples ?? 0)) / sound.totalSamplesReceived;
+	t.diagnostic(`${loss} %: ${(100 * invented).toFixed(1)} % of the sound concealed; ${picture.framesDecoded} of ` +
+		`${sent.framesEncoded} pictures, still for ${still} ms at most; ${asked} key frames asked for, ` +
+		`${sent.keyFramesEncoded} made; lost ${up.lost} of ${up.in} and ${down.lost} of ${down.in}`);
+	assert.ok(up.lost > 0.5 * loss / 100 * up.in && down.lost > 0.5 * loss / 100 * down.in, "the relay lost too little");
+	// Both ways lose: what is heard without repair is (1 - loss) squared. PLC bridges the rest.
+	const unrepaired = 1 - (1 - loss / 100) ** 2;
+	assert.ok(invented < unrepaired + 0.05, `${invented} of the sound is concealed`);
+	assert.ok(picture.framesDecoded > 0.3 * sent.framesEncoded, `${picture.framesDecoded} of ${sent.framesEncoded} pictures`);
+	assert.ok(still < 4000, `no new picture for ${still} ms`);
+	assert.ok(sent.keyFramesEncoded <= seconds + 2, `${sent.keyFramesEncoded} key frames in ${seconds} s`);
+	assert.ok(asked <= 2 * (seconds + 4), `${asked} key frames asked for in ${seconds} s`);
+
+	await relay.set({ up: { loss: 0, delay: 0, jitter: 0 }, down: { loss: 0, delay: 0, jitter: 0 } });
+	await waitFor("a second without loss", async () => {
+		const from = await read();
+		await pause(1000);
+		const good = await changes(from);
+		return good.sound.concealedSamples < 0.03 * good.sound.totalSamplesReceived && good.picture.framesDecoded >= 5;
+	}, 15);
 }
