@@ -1,7 +1,7 @@
 # Helpers of the shell tests. In setup: load ../support/common; in teardown: stop_all.
 # Nothing here sleeps for a fixed time to let something happen: wait_for polls a condition.
 
-export PATH="$BATS_TEST_DIRNAME/../../build/bin:$PATH"
+export PATH="$BATS_TEST_DIRNAME/../../${MSR_BUILD:-build}/bin:$PATH"
 SUPPORT=$BATS_TEST_DIRNAME/../support
 PYTHON=/usr/bin/python3
 

@@ -5,6 +5,7 @@ import asyncio
 import fractions
 import json
 import logging
+import os
 import sys
 import time
 import urllib.request
@@ -470,5 +471,35 @@ async def cycles(n):
     await call("DELETE", f"/rooms/{room}")
 
 
+async def witness(progress):
+    """A call of ann and bob that nothing that others do may disturb. Writes what bob has heard so far to
+    the file `progress`, twice a second, until it is ended: frames, those lost, the longest pause and the
+    pitch."""
+    room = (await call("POST", "/rooms", {"room_id": "witness"}, want=201))["room_id"]
+    ann, bob = User(room, "ann"), User(room, "bob")
+    await ann.join()
+    await bob.join()
+    await bob.answer((await ann.publish(video=False))["bob"])
+    track = await bob.next_track("audio", 15)
+    first = last = None
+    frames, pause, recent, begin = 0, 0, [], time.monotonic()
+    while True:
+        frame = await asyncio.wait_for(track.recv(), 30)
+        now = time.monotonic()
+        if last is not None:
+            pause = max(pause, now - last)
+        first, last = frame.pts if first is None else first, now
+        frames += 1
+        recent = [*recent, frame][-25:]
+        if now - begin > 0.5:
+            begin = now
+            lost = (frame.pts - first) // frame.samples + 1 - frames
+            state = {"frames": frames, "lost": int(lost), "pause": round(pause, 2), "pitch": round(pitch(recent))}
+            with open(progress + ".part", "w", encoding="utf-8") as f:
+                json.dump(state, f)
+            os.rename(progress + ".part", progress)
+
+
 logging.disable(logging.CRITICAL)
-asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))
+if __name__ == "__main__":
+    asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))

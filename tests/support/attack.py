@@ -1,0 +1,324 @@
+#!/usr/bin/python3
+"""Attacks on msr-sfu, one at a time: attack.py URL NAME [ARG ...]. Exits with 0 when the server answered each
+as it should; whether anybody else was disturbed, a witness tells (sfu.py URL witness FILE)."""
+import asyncio
+import json
+import os
+import random
+import socket
+import struct
+import sys
+import time
+from urllib.parse import urlsplit
+
+from sfu import URL, User, call, http  # reads the URL from the arguments as well
+
+RNG = random.Random(7)
+HOST, PORT = urlsplit(URL).hostname, urlsplit(URL).port
+
+
+def media_ports():
+    return range(int(os.environ["RTC_MIN_PORT"]), int(os.environ["RTC_MIN_PORT"]) + 12)
+
+
+async def grows(name, least):
+    """Threads publish their counters once a second."""
+    for _ in range(100):
+        if await metric(name) >= least:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{name} is {await metric(name)}, not {least}: the attack did not arrive")
+
+
+async def metric(name):
+    text = await call("GET", "/metrics")
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
+def udp():
+    """A socket that never waits: what does not fit is the attacker's loss."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setblocking(False)
+    return s
+
+
+def throw(s, data, port):
+    try:
+        s.sendto(data, (HOST, port))
+    except OSError:
+        pass
+
+
+def stun(kind, *attributes):
+    body = b"".join(struct.pack(">HH", t, len(v)) + v + bytes(-len(v) % 4) for t, v in attributes)
+    return struct.pack(">HHI", kind, len(body), 0x2112A442) + RNG.randbytes(12) + body
+
+
+def rtp(seq, ssrc, payload, pt=111, first=0x80, extension=b""):
+    return struct.pack(">BBHII", first, pt, seq & 0xffff, seq * 960 & 0xffffffff, ssrc) + extension + payload
+
+
+async def flood():
+    """STUN, DTLS, RTP and RTCP from strangers to the media ports, 30,000 datagrams from 20 sockets."""
+    sockets = [udp() for _ in range(20)]
+    user = RNG.randbytes(40).hex().encode()
+    before = await metric("msr_sfu_rx_stray_total")
+    for i in range(30000):
+        s, port = sockets[i % 20], RNG.choice(media_ports())
+        kind = i % 6
+        if kind == 0:
+            data = stun(1, (6, user), (0x24, bytes(4)), (0x802a, bytes(8)), (0x25, b""), (8, RNG.randbytes(20)))
+        elif kind == 1:
+            data = stun(RNG.choice([0x101, 0x111, 0x11, 3]), (8, RNG.randbytes(20)), (0x20, bytes(8)))
+        elif kind == 2:  # lengths that lie
+            data = stun(1, (6, user))[:RNG.randrange(1, 60)] + struct.pack(">HH", 6, 0xffff)
+        elif kind == 3:  # a ClientHello, cut somewhere
+            data = (bytes.fromhex("16feff000000000000000000380100002c000000000000002cfefd") + RNG.randbytes(32)
+                    + bytes.fromhex("00000002c02b0100"))[:RNG.randrange(1, 70)]
+        elif kind == 4:
+            data = rtp(i, 7, RNG.randbytes(RNG.choice([0, 30, 1200, 1600, 9000])))
+        else:
+            data = struct.pack(">BBHI", RNG.choice([0x80, 0x9f]), RNG.randrange(200, 208), RNG.randrange(65536), 7)
+        throw(s, data, port)
+        if i % 200 == 0:
+            await asyncio.sleep(0.005)
+    await grows("msr_sfu_rx_stray_total", before + 100)
+
+
+class Publisher(User):
+    """Somebody with keys, who sends what he likes."""
+
+    async def begin(self):
+        await self.join()
+        await self.publish()
+        self.dtls = self.send.getTransceivers()[0].sender.transport
+        for _ in range(200):
+            if self.dtls.state == "connected":
+                return self
+            await asyncio.sleep(0.05)
+        raise AssertionError("no connection")
+
+    async def sealed(self, packet):
+        """As SRTP or SRTCP, and where libsrtp refuses to seal it, in the clear."""
+        try:
+            await self.dtls._send_rtp(packet)
+        except Exception:  # pylint: disable=broad-except
+            await self.raw(packet + RNG.randbytes(16))
+
+    async def raw(self, data):
+        await self.dtls.transport._send(data)
+
+
+async def insider(name):
+    await call("POST", "/rooms", {"room_id": "evil"}, want=201)
+    return await Publisher("evil", name).begin()
+
+
+async def outsider(publisher):
+    await publisher.close()
+    await call("DELETE", "/rooms/evil")
+
+
+async def early():
+    """RTP, RTCP and data of a client whose DTLS has not begun: its own ICE lets them in."""
+    await call("POST", "/rooms", {"room_id": "evil"}, want=201)
+    before = await metric("msr_sfu_rx_stray_total")
+    ann = User("evil", "ann")
+    begun = asyncio.Event()
+    await ann.join()
+    original = ann.send._RTCPeerConnection__connect
+
+    async def connect():
+        for transceiver in ann.send.getTransceivers():
+            dtls = transceiver.sender.transport
+            real = dtls.start
+
+            async def start(parameters, dtls=dtls, real=real):
+                for i in range(500):
+                    await dtls.transport._send(rtp(i, 1, bytes(100)))
+                    await dtls.transport._send(struct.pack(">BBHI", 0x80, 201, 1, 1) + RNG.randbytes(14))
+                    await dtls.transport._send(RNG.randbytes(200))
+                begun.set()
+                await real(parameters)
+            dtls.start = start
+        await original()
+    ann.send._RTCPeerConnection__connect = connect
+    await ann.publish(video=False)
+    await asyncio.wait_for(begun.wait(), 20)
+    for _ in range(200):
+        if ann.send.connectionState == "connected":
+            break
+        await asyncio.sleep(0.05)
+    assert ann.send.connectionState == "connected", ann.send.connectionState
+    await grows("msr_sfu_rx_stray_total", before + 300)
+    await ann.close()
+    await call("DELETE", "/rooms/evil")
+
+
+async def replay():
+    """Every SRTP packet of a publisher four times more, at once and later; and with a bit changed."""
+    eve = await insider("eve")
+    viewer = User("evil", "bob")
+    await viewer.join()
+    send, kept = eve.dtls.transport._send, []
+
+    async def again(data):
+        await send(data)
+        if 128 <= data[0] <= 191:
+            kept.append(data)
+            for old in [data, *RNG.sample(kept, min(3, len(kept)))]:
+                await send(old)
+            flipped = bytearray(data)
+            flipped[RNG.randrange(len(data))] ^= 1 << RNG.randrange(8)
+            await send(bytes(flipped))
+    before = await metric("msr_sfu_rx_unauthentic_total")
+    eve.dtls.transport._send = again
+    track = await viewer.next_track("audio", 15)
+    times = [(await asyncio.wait_for(track.recv(), 15)).pts for _ in range(100)]
+    assert times == sorted(set(times)), "a packet was forwarded twice"
+    await grows("msr_sfu_rx_unauthentic_total", before + 200)
+    await viewer.close()
+    await outsider(eve)
+
+
+async def packets():
+    """RTP and RTCP that are authentic and wrong: extensions, paddings, payloads, sizes, compounds."""
+    eve = await insider("eve")
+    viewer = User("evil", "bob")
+    await viewer.join()
+    before = await metric("msr_sfu_rx_packets_total")
+    ssrcs = [t.sender._ssrc for t in eve.send.getTransceivers()]
+    for i in range(3000):
+        seq = 50000 + i
+        pt = RNG.choice([96, 97, 98, 99, 100, 111, RNG.randrange(128)])
+        ext = RNG.choice([
+            struct.pack(">HH", 0xBEDE, 0xffff), struct.pack(">HH", 0xBEDE, 1) + b"\x1f\x00\x00\x00",
+            struct.pack(">HH", 0xBEDE, 3) + b"\x10a\x2fbbbb\xff\xff\xff\xff\xff\xff",
+            struct.pack(">HH", 0x1000, 2) + b"\x01\xffabcdef", struct.pack(">HH", 0x100f, 1) + b"\x01\x00\x00\x05",
+            struct.pack(">HH", 0xBEDE, 60) + RNG.randbytes(240), struct.pack(">HH", RNG.randrange(65536), 2) + RNG.randbytes(8)])
+        packet = RNG.choice([
+            lambda: rtp(seq, RNG.choice(ssrcs), RNG.randbytes(RNG.randrange(1200)), pt, 0x90, ext),
+            lambda: rtp(seq, RNG.choice(ssrcs), RNG.randbytes(RNG.randrange(40)), pt),
+            lambda: rtp(seq, RNG.choice(ssrcs), RNG.randbytes(20) + b"\xff", pt, 0xa0),  # padding longer than it
+            lambda: rtp(seq, RNG.choice(ssrcs), b"", pt, 0x8f),  # fifteen CSRCs that are not there
+            lambda: rtp(seq, RNG.randrange(1 << 32), RNG.randbytes(100), pt),
+            lambda: rtp(seq, RNG.choice(ssrcs), RNG.randbytes(RNG.choice([1400, 1480, 1600, 8000])), pt),
+            lambda: rtp(seq, RNG.choice(ssrcs), b"", pt),
+        ])()
+        await (eve.sealed(packet) if i % 4 else eve.raw(packet[:RNG.randrange(1, 30)]))
+        if i % 100 == 0:
+            await asyncio.sleep(0.01)
+    for i in range(3000):
+        compound = b""
+        for _ in range(RNG.randrange(1, 5)):
+            body = RNG.randbytes(RNG.randrange(0, 40) * 4)
+            body = struct.pack(">II", 1, RNG.choice(ssrcs)) + body if i % 2 else body
+            length = len(body) // 4 if RNG.random() < 0.6 else RNG.randrange(65536)
+            compound += struct.pack(">BBH", 0x80 | RNG.randrange(32) | RNG.choice([0, 32]), RNG.randrange(200, 208), length) + body
+        await (eve.sealed(compound + bytes(8)) if i % 4 else eve.raw(compound[:RNG.randrange(2, 20)]))
+        if i % 100 == 0:
+            await asyncio.sleep(0.01)
+    await grows("msr_sfu_rx_packets_total", before + 5000)
+    await viewer.close()
+    await outsider(eve)
+
+
+async def descriptions():
+    """Offers of every size and kind of nonsense."""
+    await call("POST", "/rooms", {"room_id": "evil"}, want=201)
+    await call("POST", "/rooms/evil/users/eve", want=201)
+    path = "/rooms/evil/users/eve/produce"
+    ann = User("evil", "ann")
+    ann.send.addTransceiver("audio")
+    ann.send.addTransceiver("video")
+    await ann.send.setLocalDescription(await ann.send.createOffer())
+    good = ann.send.localDescription.sdp
+    lines = good.splitlines()
+    section = "\r\n".join(lines[next(i for i, one in enumerate(lines) if one.startswith("m=")):])
+    out = await call("POST", path, {"offer": "v" * (1 << 20)}, want=413)
+    assert out["error"] == "too_large", out
+    for text in [
+        good + "a=x\r\n" * 10000, good + section * 60, good + "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n" * 3000,
+        good + "a=" + "y" * 200000 + "\r\n", good + "a=extmap:1 " + "u" * 5000 + "\r\n", "\0" * 1000, "v=0\r\n" * 30000,
+        good.replace("a=rtpmap", "a=rtpmap:999999999999"), good.replace("a=fingerprint:", "a=fingerprint:sha-256 " + "AA:" * 9999),
+        good.replace("a=ice-ufrag:", "a=ice-ufrag:" + "u" * 9999), good.replace("m=audio 9", "m=audio 99999999999999999999"),
+    ]:
+        status, _, out = await asyncio.to_thread(http, "POST", path, {"offer": text})
+        assert status in (200, 400, 413), (text[:80], status, out)
+    for _ in range(150):
+        broken = bytearray(good.encode())
+        for _ in range(RNG.randrange(1, 20)):
+            at = RNG.randrange(len(broken))
+            what = RNG.randrange(3)
+            if what == 0:
+                broken[at] = RNG.randrange(128)
+            elif what == 1:
+                del broken[at:at + RNG.randrange(1, 40)]
+            else:
+                broken[at:at] = broken[at:at + RNG.randrange(100)] * RNG.randrange(1, 9)
+        status, _, out = await asyncio.to_thread(http, "POST", path, {"offer": broken.decode("latin-1")})
+        assert status in (200, 400, 413), (status, out)
+    await ann.close()
+    await call("DELETE", "/rooms/evil")
+
+
+def request(method, path, body=b""):
+    return f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def crowd(rooms, users):
+    """Thousands of rooms, and more users than there are ports, over a few kept connections."""
+    async def worker(jobs, counts):
+        reader, writer = await asyncio.open_connection(HOST, PORT)
+        while jobs:
+            writer.write(request(*jobs.pop()))
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+            status = int(head.split()[1])
+            counts[status] = counts.get(status, 0) + 1
+            length = [int(one.split(b":")[1]) for one in head.split(b"\r\n") if one.lower().startswith(b"content-length")]
+            await reader.readexactly(length[0])
+        writer.close()
+
+    async def all_of(jobs):
+        counts = {}
+        await asyncio.gather(*(worker(jobs, counts) for _ in range(8)))
+        return counts
+    rooms, users = int(rooms), int(users)
+    counts = await all_of([("POST", "/rooms", json.dumps({"room_id": f"crowd{i}"}).encode()) for i in range(rooms)])
+    assert counts == {201: rooms}, counts
+    counts = await all_of([("POST", f"/rooms/crowd{i % 7}/users/u{i}") for i in range(users)])
+    assert set(counts) == {201, 503} and counts[201] + counts[503] == users, counts
+    counts = await all_of([("DELETE", f"/rooms/crowd{i}") for i in range(rooms)])
+    assert counts == {200: rooms}, counts
+    for _ in range(200):
+        if await metric("msr_sfu_ports_used") <= 4:  # the witness's
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("ports did not come back")
+
+
+async def half_open():
+    """Connections that begin a request and never end it; others are answered all the while."""
+    beginnings = [b"", b"P", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ", request("POST", "/rooms", b"{}")[:-1],
+                  b"POST /rooms HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{", b"\x16\x03\x01\x02\x00\x01",
+                  b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    sockets = []
+    for i in range(400):
+        s = socket.socket()
+        s.setblocking(False)
+        sockets.append(s)
+        try:
+            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(s, (HOST, PORT)), 5)
+            s.send(beginnings[i % len(beginnings)])
+        except (OSError, asyncio.TimeoutError):
+            pass
+        if i % 50 == 49:
+            begin = time.monotonic()
+            await call("GET", "/rooms")
+            took = time.monotonic() - begin
+            assert took < 3, f"others wait {took} s behind {i + 1} half requests"
+    for s in sockets:
+        s.close()
+
+
+asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))
