@@ -61,6 +61,11 @@ fds_at_most() {
 	client subscription
 }
 
+@test "the client may be active or passive in DTLS, offering or answering" {
+	serve
+	client roles
+}
+
 @test "WHIP publishes and WHEP plays, with trickle and DELETE" {
 	serve
 	client whip
@@ -83,10 +88,10 @@ fds_at_most() {
 
 @test "joining and leaving leaks no descriptor and no port" {
 	serve
-	client cycles 20
+	client cycles 20 2
 	wait_for 10 fds_at_most "$(($(count_fds "$SFU") + 4))"
 	before=$(count_fds "$SFU")
-	client cycles 200
+	client cycles 200 2
 	wait_for 20 fds_at_most "$((before + 4))"
 	wait_for 5 bash -c "curl -s $URL/metrics | grep -q '^msr_sfu_ports_used 0$'"
 }

@@ -179,6 +179,35 @@ async def original():
     await bob.close()
 
 
+async def roles():
+    """Clients that insist on a DTLS role, active or passive, when they offer and when they answer."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    for offering, answering in [("passive", "passive"), ("active", "active")]:
+        ann, bob = User(room, "ann"), User(room, "bob")
+        await ann.join()
+        await bob.join()
+        ann.send.addTrack(Tone(TONE_HZ["ann"]))
+        await ann.send.setLocalDescription(await ann.send.createOffer())
+        sdp = ann.send.localDescription.sdp.replace("a=setup:actpass", "a=setup:" + offering)
+        out = await call("POST", ann.path + "/produce", {"offer": sdp})
+        assert f"a=setup:{'active' if offering == 'passive' else 'passive'}" in out["answer"], out["answer"]
+        await ann.send.setRemoteDescription(RTCSessionDescription(out["answer"], "answer"))
+        offer = out["outbound"][0]
+        assert "a=setup:actpass" in offer["offer"], offer
+        await bob.receive.setRemoteDescription(RTCSessionDescription(offer["offer"], "offer"))
+        answer = await bob.receive.createAnswer()
+        sdp = answer.sdp.replace("a=setup:active", "a=setup:" + answering)
+        await bob.receive.setLocalDescription(RTCSessionDescription(sdp, "answer"))
+        await call("POST", bob.path + "/consume",
+                   {"answer": bob.receive.localDescription.sdp, "offer_id": offer["offer_id"]})
+        await bob.hears("ann")
+        assert bob.receive.getTransceivers()[0].receiver.transport._role == \
+            ("server" if answering == "passive" else "client")
+        for user in ann, bob:
+            await call("DELETE", user.path)
+            await user.close()
+
+
 async def late():
     """Somebody who joins later gets everything with the first offer, and sees it soon."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
@@ -462,11 +491,20 @@ async def ports(n):
     raise AssertionError(f"the port did not come back: {out}")
 
 
-async def cycles(n):
-    """Joining and leaving over and over."""
+async def cycles(n, connected="0"):
+    """Joining and leaving over and over, the first ones with media that flows."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
     for i in range(int(n)):
-        await call("POST", f"/rooms/{room}/users/ann", want=201)
+        if i < int(connected):
+            ann, bob = User(room, "ann"), User(room, "bob")
+            await bob.join()
+            await ann.join()
+            await bob.answer((await ann.publish())["bob"])
+            await (await bob.next_track("audio", 15)).recv()
+            await ann.close()
+            await bob.close()
+            await call("DELETE", bob.path)
+        await call("POST", f"/rooms/{room}/users/ann", {"replace": True}, want=201)
         await call("DELETE", f"/rooms/{room}/users/ann")
     await call("DELETE", f"/rooms/{room}")
 
