@@ -39,7 +39,7 @@ hears_more_than() {
 survives() {
 	local before
 	before=$(heard)
-	timeout 240 $PYTHON "$SUPPORT/attack.py" "$URL" "$@"
+	timeout 240 "$PYTHON" "$SUPPORT/attack.py" "$URL" "$@"
 	is_healthy "$PORT"
 	kill -0 "$SFU"
 	wait_for 10 hears_more_than $((before + 25))

@@ -61,6 +61,11 @@ fds_at_most() {
 	client subscription
 }
 
+@test "H.264 passes, also to a late joiner" {
+	serve
+	client h264
+}
+
 @test "the client may be active or passive in DTLS, offering or answering" {
 	serve
 	client roles

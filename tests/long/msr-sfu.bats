@@ -27,7 +27,7 @@ rss_kib() {
 }
 
 n_threads() {
-	ls "/proc/$SFU/task" | wc -l
+	awk '/^Threads/ { print $2 }' "/proc/$SFU/status"
 }
 
 fds_at_most() {

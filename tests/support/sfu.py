@@ -12,7 +12,7 @@ import urllib.request
 
 import av
 import numpy as np
-from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
 URL = sys.argv[1]
@@ -115,10 +115,14 @@ class User:
             n += 1
         return n
 
-    async def publish(self, video=True):
+    async def publish(self, video=True, codec=None):
+        """Sound and, with `video`, a picture, in this codec ("H264") if one is named."""
         self.send.addTrack(Tone(TONE_HZ[self.name]))
         if video:
             self.send.addTrack(Colour(60 if self.name == "ann" else 180))
+        if codec:
+            able = RTCRtpSender.getCapabilities("video").codecs
+            self.send.getTransceivers()[1].setCodecPreferences([c for c in able if c.name == codec])
         await self.send.setLocalDescription(await self.send.createOffer())
         out = await call("POST", self.path + "/produce", {"offer": self.send.localDescription.sdp})
         await self.send.setRemoteDescription(RTCSessionDescription(out["answer"], "answer"))
@@ -177,6 +181,22 @@ async def original():
     await call("GET", f"/rooms/{room}", want=404)
     await ann.close()
     await bob.close()
+
+
+async def h264():
+    """A picture in H.264 is seen, also by who comes late."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob, eve = User(room, "ann"), User(room, "bob"), User(room, "eve")
+    await ann.join()
+    await bob.join()
+    await bob.answer((await ann.publish(codec="H264"))["bob"])
+    await bob.sees("ann")
+    tracks = (await call("GET", f"/rooms/{room}"))["users"]
+    assert [t["codec"] for u in tracks for t in u["tracks"] if t["kind"] == "video"] == ["h264"], tracks
+    await eve.join()
+    await eve.sees("ann")
+    for user in ann, bob, eve:
+        await user.close()
 
 
 async def roles():
