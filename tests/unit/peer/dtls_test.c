@@ -56,7 +56,7 @@ static const struct dtls_handler handler = {on_send, on_ready, on_ended};
 static void start(void)
 {
 	CHECK_INT(loop_new(&loop), 0);
-	CHECK_INT(dtls_identity_new(&identity), 0);
+	CHECK_INT(dtls_identity_new(&identity, true), 0);
 }
 
 static void stop(void)
