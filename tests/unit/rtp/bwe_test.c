@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../support/path.h"
 #include "../../support/test.h"
 #include "rtp/twcc.h"
 
@@ -29,20 +30,12 @@ struct feedback {
 };
 
 struct net {
-	/* the path; may be changed while it runs */
-	double capacity;  /* bit/s of the bottleneck */
-	double queue_s;	  /* how long its queue may become */
-	int64_t delay_us; /* one way */
-	int64_t jitter_us;
-	double loss;	  /* fraction, without congestion */
+	struct path path; /* may be changed while it runs */
 	double cross;	  /* bit/s of another flow that does not yield */
-	int64_t burst_us; /* arrivals are held back and delivered together, up to so long */
 	double app;	  /* bit/s that the sender has at most */
 	/* its state */
 	int64_t now_us;
-	int64_t free_us; /* when the bottleneck has worked off what it has */
 	double cross_due, send_due;
-	int64_t burst_at_us;
 	uint16_t seq;
 	struct packet flight[FLIGHT_MAX];
 	unsigned n_flight;
@@ -50,43 +43,21 @@ struct net {
 	unsigned n_back;
 	struct twcc_rx rx;
 	struct bwe bwe;
-	uint32_t seed;
-	double max_queue_ms;
 };
 
 static struct net net;
 
-static double rnd(void)
-{
-	net.seed = net.seed * 1664525 + 1013904223;
-	return (net.seed >> 8) / 16777216.0;
-}
-
 static void begin(double capacity)
 {
 	memset(&net, 0, sizeof(net));
-	net.capacity = capacity;
-	net.queue_s = 0.3;
-	net.delay_us = 40000;
+	net.path.capacity = capacity;
+	net.path.queue_s = 0.3;
+	net.path.delay_us = 40000;
 	net.app = 20e6;
-	net.seed = 12345;
+	net.path.seed = 12345;
 	net.now_us = 100 * SECOND;
 	bwe_init(&net.bwe, 500000, 50000, 20000000);
 	bwe_want(&net.bwe, 20000000);
-}
-
-/* Through the bottleneck; -1 when its queue is full. */
-static int64_t pass(unsigned bytes)
-{
-	int64_t from_us = net.free_us > net.now_us ? net.free_us : net.now_us;
-
-	if ((double)(from_us - net.now_us) / 1e6 > net.queue_s)
-		return -1;
-	net.free_us = from_us + (int64_t)(bytes * 8 / net.capacity * 1e6);
-	double queue_ms = (double)(net.free_us - net.now_us) / 1000;
-	if (queue_ms > net.max_queue_ms)
-		net.max_queue_ms = queue_ms;
-	return net.free_us;
 }
 
 static void send_packet(unsigned bytes)
@@ -94,15 +65,9 @@ static void send_packet(unsigned bytes)
 	uint16_t seq = net.seq++;
 
 	bwe_sent(&net.bwe, seq, bytes, net.now_us);
-	int64_t at_us = pass(bytes);
-	if (at_us < 0 || rnd() < net.loss || net.n_flight == FLIGHT_MAX)
+	int64_t at_us = path_arrival(&net.path, bytes, net.now_us);
+	if (at_us < 0 || net.n_flight == FLIGHT_MAX)
 		return;
-	at_us += net.delay_us + (int64_t)(rnd() * (double)net.jitter_us);
-	if (net.burst_us) {
-		if (at_us > net.burst_at_us)
-			net.burst_at_us = at_us + (int64_t)(rnd() * (double)net.burst_us);
-		at_us = net.burst_at_us;
-	}
 	net.flight[net.n_flight++] = (struct packet){at_us, seq};
 }
 
@@ -122,7 +87,7 @@ static void receive(void)
 		struct rtcp_writer w = rtcp_writer(f->data, sizeof(f->data));
 		CHECK_INT(twcc_rx_write(&net.rx, &w, 1, 2), 0);
 		f->len = w.len;
-		f->arrival_us = net.now_us + net.delay_us;
+		f->arrival_us = net.now_us + net.path.delay_us;
 	}
 }
 
@@ -144,7 +109,7 @@ static void step(void)
 	take_feedback();
 	net.cross_due += net.cross / 8 / 1000;
 	for (; net.cross_due >= PACKET; net.cross_due -= PACKET)
-		pass(PACKET);
+		path_bottleneck(&net.path, PACKET, net.now_us);
 	double rate = (double)bwe_bps(&net.bwe);
 	net.send_due += (rate < net.app ? rate : net.app) / 8 / 1000;
 	for (; net.send_due >= PACKET; net.send_due -= PACKET)
@@ -167,11 +132,11 @@ static struct figures run(double seconds, double settle)
 	int64_t begin_us = net.now_us;
 	unsigned n = 0;
 
-	net.max_queue_ms = 0;
+	net.path.max_queue_ms = 0;
 	while (net.now_us < begin_us + (int64_t)(seconds * 1e6)) {
 		step();
 		if ((double)(net.now_us - begin_us) < settle * 1e6) {
-			net.max_queue_ms = 0;
+			net.path.max_queue_ms = 0;
 			continue;
 		}
 		double bps = (double)bwe_bps(&net.bwe);
@@ -181,7 +146,7 @@ static struct figures run(double seconds, double settle)
 		n++;
 	}
 	f.mean /= n;
-	f.queue_ms = net.max_queue_ms;
+	f.queue_ms = net.path.max_queue_ms;
 	return f;
 }
 
@@ -229,7 +194,7 @@ TEST(a_step_down_is_followed_within_three_seconds)
 {
 	begin(3e6);
 	run(20, 0);
-	net.capacity = 500e3;
+	net.path.capacity = 500e3;
 	double s = reach(500e3, 30);
 	printf("# from 3000 to 500 kbit/s in %.1f s\n", s);
 	CHECK(s < 3);
@@ -241,7 +206,7 @@ TEST(a_step_up_is_followed_within_fifteen_seconds)
 {
 	begin(500e3);
 	run(20, 0);
-	net.capacity = 3e6;
+	net.path.capacity = 3e6;
 	double s = reach(3e6, 60);
 	printf("# from 500 to 3000 kbit/s in %.1f s\n", s);
 	CHECK(s < 15);
@@ -268,7 +233,7 @@ TEST(a_flow_that_comes_and_goes)
 TEST(a_bloated_buffer_is_not_filled)
 {
 	begin(1e6);
-	net.queue_s = 3;
+	net.path.queue_s = 3;
 	run(10, 0);
 	struct figures f = run(50, 5);
 	check_near("3 s of buffer", 1e6, &f);
@@ -278,7 +243,7 @@ TEST(a_bloated_buffer_is_not_filled)
 TEST(a_shallow_buffer)
 {
 	begin(2e6);
-	net.queue_s = 0.02;
+	net.path.queue_s = 0.02;
 	run(10, 0);
 	struct figures f = run(50, 5);
 	check_near("20 ms of buffer", 2e6, &f);
@@ -291,7 +256,7 @@ TEST(loss_without_congestion_is_put_up_with)
 	for (int i = 0; i < 3; i++) {
 		char what[32];
 		begin(2e6);
-		net.loss = loss[i];
+		net.path.loss = loss[i];
 		run(20, 0);
 		struct figures f = run(60, 5);
 		snprintf(what, sizeof(what), "%.0f %% random loss", 100 * loss[i]);
@@ -303,7 +268,7 @@ TEST(loss_that_begins_in_the_middle)
 {
 	begin(2e6);
 	run(20, 0);
-	net.loss = 0.1;
+	net.path.loss = 0.1;
 	struct figures f = run(60, 15);
 	check_near("10 % loss after 20 s", 2e6, &f);
 }
@@ -315,7 +280,7 @@ TEST(jitter)
 	for (int i = 0; i < 3; i++) {
 		char what[32];
 		begin(2e6);
-		net.jitter_us = jitter[i];
+		net.path.jitter_us = jitter[i];
 		run(20, 0);
 		struct figures f = run(60, 5);
 		snprintf(what, sizeof(what), "%.0f ms of jitter", (double)jitter[i] / 1e3);
@@ -326,7 +291,7 @@ TEST(jitter)
 TEST(bursts_as_of_a_radio_link)
 {
 	begin(3e6);
-	net.burst_us = 40000;
+	net.path.burst_us = 40000;
 	run(20, 0);
 	struct figures f = run(60, 5);
 	check_near("bursts of up to 40 ms", 3e6, &f);
@@ -335,13 +300,13 @@ TEST(bursts_as_of_a_radio_link)
 TEST(the_bad_network_of_the_system_tests)
 {
 	begin(500e3);
-	net.loss = 0.05;
-	net.jitter_us = 50000;
-	net.delay_us = 100000;
+	net.path.loss = 0.05;
+	net.path.jitter_us = 50000;
+	net.path.delay_us = 100000;
 	run(20, 0);
 	struct figures f = run(60, 5);
 	check_near("500 kbit/s, 5 %, 100 ms, 50 ms", 500e3, &f);
-	net.loss = 0.2;
+	net.path.loss = 0.2;
 	f = run(60, 20);
 	check_near("500 kbit/s, 20 %, 100 ms, 50 ms", 500e3, &f);
 }
@@ -372,11 +337,11 @@ TEST(a_path_that_goes_dead_lowers_the_estimate)
 {
 	begin(2e6);
 	run(15, 0);
-	net.loss = 1;
+	net.path.loss = 1;
 	run(5, 0);
 	printf("# dead for 5 s: %.0f kbit/s\n", (double)bwe_bps(&net.bwe) / 1e3);
 	CHECK(bwe_bps(&net.bwe) < 600000);
-	net.loss = 0;
+	net.path.loss = 0;
 	double s = reach(2e6, 60);
 	printf("# alive again: back in %.1f s\n", s);
 	CHECK(s < 20);
