@@ -17,6 +17,10 @@
 #define SILENCE_STEP_US 500000
 #define ARRIVAL_WRAP_US ((int64_t)TWCC_REF_US << 24)
 
+#define STANDING_US	150000 /* of delay, besides that of the path */
+#define STANDING_NOISES 3      /* times what delays scatter */
+#define STANDING_FOR_US 1200000
+
 #define LOSS_INTERVAL_US 1000000
 #define LOSS_PACKETS	 50	/* an interval has at least so many */
 #define LOSS_FAST_US	 300000 /* much loss is seen earlier */
@@ -25,13 +29,23 @@
 #define LOSS_TRIAL_N	 100  /* packets that a trial measures */
 #define LOSS_LOW	 0.02 /* above the path's own: nothing */
 #define LOSS_SAME	 0.7  /* of the loss before: a lower rate has not helped */
+#define LOSS_DOUBT	 0.12 /* up to here, a rate that could not be lowered is not to blame */
+#define LOSS_LITTLE	 0.7  /* of the estimate: less is little to send */
+#define LOSS_EASED	 0.9  /* of the rate before: it was lowered */
+#define LOSS_QUEUE_US	 60000 /* response time above the shortest: a queue stands */
 
 #define PROBE_MIN_US   25000
 #define PROBE_BYTES    10000 /* a probe sends at least so much */
-#define PROBE_MAX_US   150000
-#define PROBE_EVERY_US 5000000
+#define PROBE_MAX_US   200000
+#define PROBE_NOISES   9   /* a probe is at least so many times as long as delays scatter, */
+#define PROBE_SPREAD   2   /* who draw its arrivals apart by so many times that, */
+#define PROBE_SPREAD_MAX 0.2 /* of the time that they took, at most */
+#define PROBE_STEADY   4.0 /* once they scatter by more ms than bursts of media do */
+#define PROBE_EVERY_US 3000000
+#define PROBE_AGAIN_US 1000000 /* one that told nothing, for too few packets came through */
 #define PROBE_FACTOR   2
 #define PROBE_FIRST    3 /* the first one, which has all to find out */
+#define PROBE_AFTER_US 150000 /* until its queue has gone */
 #define PROBE_PACKETS  5
 
 void bwe_init(struct bwe *b, uint64_t start_bps, uint64_t min_bps, uint64_t max_bps)
@@ -96,10 +110,15 @@ uint64_t bwe_arrived_bps(const struct bwe *b)
 	return (uint64_t)rate_bps(&b->arrived);
 }
 
-/* What would have arrived without the path's own loss: that is no sign of too high a rate. */
+/* What arrives of what is sent when nothing is wrong: the path's own loss is no sign of that. */
+static double passing(const struct bwe *b)
+{
+	return 1 - fmin(b->loss.own, 0.5);
+}
+
 static double throughput(const struct bwe *b)
 {
-	return rate_bps(&b->arrived) / (1 - fmin(b->loss.own, 0.5));
+	return rate_bps(&b->arrived) / passing(b);
 }
 
 /* ---- delay: decrease and increase ---- */
@@ -131,6 +150,11 @@ static void on_over_use(struct bwe *b, int64_t now_us)
 	double got = throughput(b);
 	int64_t pause_us = rtt_us(b) < 200000 ? rtt_us(b) + 50000 : 250000;
 
+	/* A probe may fill a queue for a moment: what it tells is judged with it. */
+	if (b->probe.running || b->probe.waiting || now_us - b->probed_us < PROBE_AFTER_US) {
+		b->probe.over = true;
+		return;
+	}
 	if (!got || now_us - b->lowered_us < pause_us)
 		return;
 	lower(b, DECREASE * got, now_us);
@@ -156,40 +180,86 @@ static void increase(struct bwe *b, int64_t passed_us)
 	set_bps(b, bps);
 }
 
+/*
+ * A queue that is full, or is fed as fast as it empties, grows no more: there is no trend to see. Its
+ * delay is: then less is sent once, and where that does not help, the path has become that long.
+ */
+static void on_standing_queue(struct bwe *b, int64_t now_us)
+{
+	int64_t spread_us = (int64_t)(STANDING_NOISES * 1000 * b->trend.noise_ms);
+
+	if (b->rtt_us < b->rtt_min_us + STANDING_US + spread_us) {
+		b->standing_us = 0;
+		b->drained = false;
+		return;
+	}
+	if (!b->standing_us)
+		b->standing_us = now_us;
+	if (now_us - b->standing_us < STANDING_FOR_US)
+		return;
+	b->standing_us = now_us;
+	if (b->drained)
+		b->rtt_min_us = b->rtt_us;
+	else if (throughput(b) > 0)
+		lower(b, DECREASE * throughput(b), now_us);
+	b->drained = !b->drained;
+}
+
 /* ---- loss ---- */
 
 static void begin_interval(struct bwe_loss *l, int64_t now_us)
 {
 	l->lost = l->got = 0;
+	l->bytes = 0;
 	l->begin_us = now_us;
 }
 
-/* Enough of the lowered rate has come back: has it helped? */
-static void end_trial(struct bwe *b, int n, int64_t now_us)
+/* The path's own loss: the rate was not to blame. */
+static void accept_loss(struct bwe *b)
+{
+	struct bwe_loss *l = &b->loss;
+
+	l->own = (l->now + l->before) / 2;
+	if (b->trend.state != TREND_OVER && b->lowered_us <= l->trial_us)
+		set_bps(b, fmax((double)l->before_bps, 0.95 * throughput(b)));
+}
+
+/*
+ * Enough of the lowered rate has come back: has it helped? Where the sender could not go down, for
+ * it has nothing smaller to send, nothing is known: then moderate loss without a queue is put up
+ * with, and more is not.
+ */
+static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 {
 	struct bwe_loss *l = &b->loss;
 	/* Loss that has nothing to do with the rate would be as before, give or take chance. */
 	double same = LOSS_SAME * l->before - sqrt(l->before / n);
+	bool eased = sent_bps < LOSS_EASED * l->before_sent;
+	bool doubt = l->now < LOSS_DOUBT && b->rtt_us < b->rtt_min_us + LOSS_QUEUE_US;
 
 	l->trial = false;
-	if (l->now > fmax(same, 0)) { /* no: it is the path's own */
-		l->own = (l->now + l->before) / 2;
-		if (b->trend.state != TREND_OVER && b->lowered_us <= l->trial_us)
-			set_bps(b, (double)l->before_bps);
-	} else if (l->now > l->own + LOSS_LOW) { /* somewhat: further down */
+	if (l->now > fmax(same, 0) && (eased || doubt))
+		accept_loss(b);
+	else if (l->now > l->own + LOSS_LOW) /* somewhat: further down */
 		lower(b, (double)b->bps * (1 - 0.5 * (l->now - l->own)), now_us);
-	}
 }
 
-static void begin_trial(struct bwe *b, int64_t now_us)
+/*
+ * Goes below what is sent, else nothing would change. But who sends far less than it might shall not
+ * have to go further down.
+ */
+static void begin_trial(struct bwe *b, double sent_bps, int64_t now_us)
 {
 	struct bwe_loss *l = &b->loss;
+	double part = 1 - fmax(0.15, 0.5 * (l->now - l->own)), bps = (double)b->bps;
 
 	l->trial = true;
 	l->settled = false;
 	l->before = l->now;
 	l->before_bps = b->bps;
-	lower(b, (double)b->bps * (1 - fmax(0.15, 0.5 * (l->now - l->own))), now_us);
+	l->before_sent = sent_bps;
+	bool little = sent_bps < LOSS_LITTLE * bps;
+	lower(b, little ? fmax(sent_bps, part * bps) : part * fmin(sent_bps, bps), now_us);
 	l->trial_us = now_us;
 }
 
@@ -201,7 +271,7 @@ static bool interval_is_over(const struct bwe_loss *l, int64_t passed_us)
 	if (l->trial)
 		return passed_us >= LOSS_INTERVAL_US && n >= LOSS_TRIAL_N;
 	if (passed_us >= LOSS_FAST_US && n >= LOSS_FAST_N &&
-	    (double)l->lost / n > l->own + LOSS_MUCH)
+	    (double)l->lost / n > l->own + LOSS_MUCH + 3 * sqrt(l->own / n))
 		return true;
 	return passed_us >= LOSS_INTERVAL_US && n >= LOSS_PACKETS;
 }
@@ -220,18 +290,19 @@ static void on_loss(struct bwe *b, int64_t now_us)
 	}
 	if (!interval_is_over(l, now_us - l->begin_us))
 		return;
+	double sent_bps = (double)l->bytes * 8 / seconds(now_us - l->begin_us);
 	l->now = fmax(l->lost, 0) / n;
 	begin_interval(l, now_us);
 	if (l->trial) {
-		end_trial(b, n, now_us);
+		end_trial(b, n, sent_bps, now_us);
 		return;
 	}
-	/* The path may have become better. */
-	if (l->now < l->own)
-		l->own += 0.1 * (l->now - l->own);
-	/* The packets of an interval scatter: two standard deviations are allowed. */
-	if (l->now > l->own + LOSS_LOW + 2 * sqrt(fmax(l->own, 0.005) / n))
-		begin_trial(b, now_us);
+	/* The packets of an interval scatter: some standard deviations are allowed. */
+	double scatter = (l->own > LOSS_LOW ? 3 : 2) * sqrt(fmax(l->own, 0.005) / n);
+	if (l->now > l->own + LOSS_LOW + scatter)
+		begin_trial(b, sent_bps, now_us);
+	else if (l->own > 0) /* the path may have become better, or a little worse */
+		l->own += (l->now < l->own ? 0.1 : 0.05) * (l->now - l->own);
 }
 
 /* ---- probes ---- */
@@ -257,6 +328,7 @@ static void begin_probe(struct bwe *b, unsigned factor, int64_t now_us)
 
 	bps = fmin(bps, (double)b->max_bps);
 	int64_t long_us = (int64_t)(PROBE_BYTES * 8 / bps * 1e6);
+	long_us = (int64_t)fmax((double)long_us, PROBE_NOISES * 1000 * b->trend.noise_ms);
 	if (long_us < PROBE_MIN_US)
 		long_us = PROBE_MIN_US;
 	if (long_us > PROBE_MAX_US)
@@ -302,14 +374,25 @@ static void judge_probe(struct bwe *b, int64_t now_us)
 		return;
 	p->waiting = false;
 	b->probed_us = now_us;
-	if (p->n_got < PROBE_PACKETS || p->n_got * 10 < p->n_sent * 7)
+	if (p->n_got < PROBE_PACKETS || p->n_got < 0.7 * passing(b) * p->n_sent) {
+		/* Where queues grew as well, too much is sent. */
+		if (p->over)
+			lower(b, DECREASE * throughput(b), now_us);
+		else
+			b->probed_us = now_us - PROBE_EVERY_US + PROBE_AGAIN_US;
 		return;
+	}
 	double arrival_s = fmax(seconds(p->last_arrival_us - p->first_arrival_us), 0.001);
 	double sent_s = fmax(seconds(p->last_sent_us - p->first_sent_us), 0.001);
-	double bits = (double)(p->got - p->first_bytes) * 8;
+	double bits = (double)(p->got - p->first_bytes) * 8 / passing(b);
 	double got = bits / arrival_s, sent = bits / sent_s;
-	bool through = got >= 0.9 * sent;
-	double found = through ? fmin(got, sent) : 0.9 * got;
+	/* Jitter alone draws arrivals apart. */
+	double spread_s = fmax(b->trend.noise_ms - PROBE_STEADY, 0) * PROBE_SPREAD / 1000;
+	double kept_s = fmax(arrival_s - spread_s, (1 - PROBE_SPREAD_MAX) * arrival_s);
+	bool through = bits / kept_s >= 0.9 * sent;
+	double found = through ? fmin(bits / kept_s, sent) : 0.9 * got;
+	if (p->over && !through && bits / kept_s < 0.9 * (double)b->bps)
+		lower(b, bits / kept_s, now_us); /* known too well, from better times */
 	if (found <= (double)b->bps)
 		return;
 	set_bps(b, found);
@@ -330,7 +413,8 @@ unsigned bwe_padding(struct bwe *b, int64_t now_us)
 		begin_probe(b, b->probes ? PROBE_FACTOR : PROBE_FIRST, now_us);
 	if (!p->running)
 		return 0;
-	int64_t until_us = now_us < p->end_us ? now_us : p->end_us;
+	/* The last call is a little late: as long as that the rate goes on. */
+	int64_t until_us = now_us < p->end_us + PROBE_MIN_US ? now_us : p->end_us;
 	uint64_t due = (uint64_t)((double)p->bps / 8 * seconds(until_us - p->begin_us));
 	if (now_us >= p->end_us && p->sent >= due) {
 		p->running = false;
@@ -379,6 +463,7 @@ static void take_status(struct bwe *b, const struct twcc_status *s, int64_t now_
 		return;
 	unsigned bytes = e->bytes;
 	int64_t age_us = (int64_t)(uint32_t)((uint32_t)now_us - e->sent_us);
+	b->loss.bytes += e->lost ? 0 : bytes;
 	if (!s->received) {
 		b->loss.lost += !e->lost;
 		e->lost = true;
@@ -392,6 +477,7 @@ static void take_status(struct bwe *b, const struct twcc_status *s, int64_t now_
 	trend_packet(&b->trend, now_us - age_us, arrival_us);
 	probe_arrival(&b->probe, s->seq, bytes, now_us - age_us, arrival_us);
 	b->rtt_us = b->rtt_us ? (7 * b->rtt_us + age_us) / 8 : age_us;
+	b->rtt_min_us = !b->rtt_min_us || age_us < b->rtt_min_us ? age_us : b->rtt_min_us + 1;
 }
 
 int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us)
@@ -413,6 +499,7 @@ int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us)
 		on_over_use(b, now_us);
 	else if (b->trend.state == TREND_NORMAL && !b->loss.trial && b->feedback_us)
 		increase(b, now_us - b->change_us);
+	on_standing_queue(b, now_us);
 	on_loss(b, now_us);
 	judge_probe(b, now_us);
 	b->feedback_us = b->change_us = now_us;

@@ -42,6 +42,7 @@ struct bwe_rate {
 /* A burst that measures more than the estimate. */
 struct bwe_probe {
 	bool running, waiting; /* sending; sent, and feedback not complete */
+	bool over;	       /* there was over use meanwhile */
 	int64_t begin_us, end_us;
 	uint64_t bps;
 	uint64_t sent;	      /* bytes since begin, media and padding */
@@ -54,6 +55,7 @@ struct bwe_probe {
 /* What loss does, and whether it is the path's own. */
 struct bwe_loss {
 	int lost, got;	     /* in the interval under way; below 0 by late packets */
+	uint64_t bytes;	     /* in it, sent */
 	int64_t begin_us;    /* of the interval */
 	double now;	     /* fraction in the last interval */
 	double own;	     /* that the path has at any rate */
@@ -61,6 +63,7 @@ struct bwe_loss {
 	bool settled;	     /* the lowered rate has arrived at the receiver */
 	double before;	     /* loss before the trial */
 	uint64_t before_bps; /* estimate before the trial */
+	double before_sent;  /* bit/s that were sent before the trial */
 	int64_t trial_us;    /* when it began */
 };
 
@@ -73,6 +76,9 @@ struct bwe {
 	struct bwe_probe probe;
 	struct bwe_loss loss;
 	int64_t rtt_us;	     /* smoothed; 0: unknown */
+	int64_t rtt_min_us;  /* the shortest of late: rises slowly; 0: unknown */
+	int64_t standing_us; /* since when a queue stands; 0: none does */
+	bool drained;	     /* the estimate was lowered for that */
 	int64_t feedback_us; /* when the last feedback came; 0: never */
 	int64_t sent_us;     /* when the last packet was sent */
 	int64_t change_us;   /* when the estimate was last updated */

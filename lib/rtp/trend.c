@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define GROUP_US	5000
-#define BURST_MAX_US	100000 /* arrivals in a burst are one group for no longer */
+#define BURST_MAX_US	250000 /* arrivals in a burst are one group for no longer; receivers that starve stall */
 #define SMOOTHING	0.9
 #define GAIN		4.0
 #define DELTAS_MAX	60
@@ -59,9 +59,13 @@ static void adapt_threshold(struct trend *t, double trend, double passed_ms)
 	t->threshold_ms = fmin(fmax(t->threshold_ms, floor_ms), THRESHOLD_MAX);
 }
 
-static void detect(struct trend *t, double trend, double group_ms, double passed_ms)
+/* `rising`: the last group waited longer than the one before. What a single burst has left behind
+ * falls again by itself. */
+static void detect(struct trend *t, double trend, bool rising, double group_ms, double passed_ms)
 {
-	if (trend > t->threshold_ms) {
+	if (trend > t->threshold_ms && !rising) {
+		t->state = TREND_NORMAL;
+	} else if (trend > t->threshold_ms) {
 		t->over_ms += t->over_n ? group_ms : group_ms / 2;
 		t->over_n++;
 		if (t->over_ms > OVER_MS && t->over_n > 1 && trend >= t->last_trend) {
@@ -102,7 +106,7 @@ static void close_group(struct trend *t)
 	double passed_ms = t->last_us ? (double)(b->last_arrival_us - t->last_us) / 1000 : 0;
 	t->last_us = b->last_arrival_us;
 	if (slope(t, &k))
-		detect(t, k * GAIN * t->n_deltas, sent_ms, fmax(passed_ms, 0));
+		detect(t, k * GAIN * t->n_deltas, delta_ms > 0, sent_ms, fmax(passed_ms, 0));
 }
 
 /* Whether the packet belongs to the group under way. */
