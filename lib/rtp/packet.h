@@ -146,6 +146,12 @@ static inline void rtp_set_marker(uint8_t *p, bool marker)
 {
 	p[1] = (uint8_t)((p[1] & 0x7f) | (marker ? 0x80 : 0));
 }
+/* Behind the payload then stands padding, whose last byte counts it (RFC 3550, section 5.1). */
+#define RTP_PADDING_MAX 255
+static inline void rtp_set_padding(uint8_t *p, bool padding)
+{
+	p[0] = (uint8_t)((p[0] & 0xdf) | (padding ? 0x20 : 0));
+}
 static inline void rtp_set_pt(uint8_t *p, uint8_t pt)
 {
 	p[1] = (uint8_t)((p[1] & 0x80) | (pt & 0x7f));

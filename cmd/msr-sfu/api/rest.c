@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "../room/link.h"
 #include "base/buf.h"
 
 #define HINTS_MAX 64 /* members of "sources" that are looked at */
@@ -58,8 +59,13 @@ static json_t *tracks_array(const struct user *u)
 
 static json_t *user_json(const struct user *u)
 {
-	return json_pack("{s:s, s:b, s:o}", "id", u->id, "connected", user_connected(u), "tracks",
-			 tracks_array(u));
+	uint64_t bps = u->sub ? link_estimate_bps(u->sub) : 0;
+	json_t *obj = json_pack("{s:s, s:b, s:o}", "id", u->id, "connected", user_connected(u),
+				"tracks", tracks_array(u));
+
+	if (obj && bps)
+		json_object_set_new(obj, "estimate_kbps", json_integer((json_int_t)(bps / 1000)));
+	return obj;
 }
 
 static void get_room(void *arg, struct web_req *req)

@@ -64,6 +64,7 @@ void endpoint_done(struct endpoint *e)
 	list_each_safe (i, &e->tracks)
 		endpoint_drop_track(e, container_of(i, struct track, link));
 	free(e->twcc);
+	congest_done(&e->congest);
 }
 
 void endpoint_connected(struct endpoint *e, int64_t now_us)
@@ -313,8 +314,10 @@ static void got_reports(struct endpoint *e, const struct rtcp_msg *m, int64_t no
 
 	for (unsigned i = 0; !rtcp_get_report(m, i, &r); i++) {
 		struct sub *s = sub_by_ssrc(e, r.ssrc);
-		if (s)
-			sub_report(s, &r, now_us);
+		if (!s)
+			continue;
+		sub_report(s, &r, now_us);
+		congest_report(&e->congest, r.fraction_lost);
 	}
 }
 
@@ -328,8 +331,9 @@ static void want_key(struct endpoint *e, uint32_t ssrc)
 	sub_want_key(s);
 }
 
-static void got_payload_feedback(struct endpoint *e, const struct rtcp_msg *m)
+static void got_payload_feedback(struct endpoint *e, const struct rtcp_msg *m, int64_t now_us)
 {
+	struct rtcp_remb remb;
 	uint32_t ssrc;
 	uint8_t seq;
 
@@ -338,6 +342,8 @@ static void got_payload_feedback(struct endpoint *e, const struct rtcp_msg *m)
 	if (m->count == RTCP_FIR)
 		for (unsigned i = 0; !rtcp_get_fir(m, i, &ssrc, &seq); i++)
 			want_key(e, ssrc);
+	if (m->count == RTCP_AFB && !rtcp_get_remb(m, &remb))
+		congest_remb(&e->congest, remb.bps, now_us);
 }
 
 static void got_transport_feedback(struct endpoint *e, const struct rtcp_msg *m, int64_t now_us)
@@ -347,6 +353,8 @@ static void got_transport_feedback(struct endpoint *e, const struct rtcp_msg *m,
 
 	if (m->count == RTCP_NACK && !rtcp_get_media(m, &ssrc) && (s = sub_by_ssrc(e, ssrc)))
 		sub_nack(s, m, now_us);
+	if (m->count == RTCP_TWCC)
+		congest_feedback(&e->congest, m, now_us);
 }
 
 void endpoint_rtcp(struct endpoint *e, const uint8_t *p, size_t n, int64_t now_us)
@@ -370,7 +378,7 @@ void endpoint_rtcp(struct endpoint *e, const uint8_t *p, size_t n, int64_t now_u
 			got_transport_feedback(e, &m, now_us);
 			break;
 		case RTCP_PSFB:
-			got_payload_feedback(e, &m);
+			got_payload_feedback(e, &m, now_us);
 			break;
 		default:
 			break; /* SDES, BYE, APP, XR: signalling and consent say what matters */
@@ -509,6 +517,8 @@ void endpoint_tick(struct endpoint *e, int64_t now_us)
 		return;
 	if (!list_empty(&e->tracks))
 		tick_tracks(e, now_us);
+	if (!list_empty(&e->subs))
+		congest_tick(e, now_us);
 	if (now_us - e->sr_us < FWD_SR_US)
 		return;
 	e->sr_us = now_us;

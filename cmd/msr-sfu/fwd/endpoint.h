@@ -4,6 +4,7 @@
  *	endpoint_rtp ── parse once ── which stream? ── twcc, numbers, history ──> track's burst
  *	endpoint_batch_end ──> the bursts go out
  *	endpoint_rtcp ──> sender reports, NACK, PLI, FIR, reports
+ *	endpoint_rtcp ──> transport feedback, REMB, loss ──> congest ── what fits ──> subs
  *	endpoint_tick (FWD_TICK_US) ── what streams and subs want ──> RTCP to the peer
  *
  * No I/O of its own and no clock: packets leave through a wire, time is passed in.
@@ -14,6 +15,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "bwe.h"
+#include "congest.h"
 #include "media.h"
 #include "rtp/twcc.h"
 #include "wire.h"
@@ -34,6 +36,7 @@ struct fwd_stats {
 	uint64_t rx_unknown;
 	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
 	uint64_t key_requests_sent, key_requests_received, layer_switches;
+	uint64_t probes, padding_bytes;
 };
 
 /* An SSRC of theirs, and what it is. */
@@ -72,6 +75,8 @@ struct endpoint {
 	int64_t twcc_us, report_us, sr_us; /* of the last feedback, or look at it */
 
 	uint16_t twcc_next; /* number of the next packet to them */
+	struct congest congest;
+	bool speaks;	  /* who sends this is who speaks in the room now */
 };
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
@@ -89,6 +94,11 @@ void endpoint_batch_end(struct endpoint *e, int64_t now_us);
 /* Whether it needs ticks: it sends, or is sent something. */
 bool endpoint_busy(const struct endpoint *e);
 void endpoint_tick(struct endpoint *e, int64_t now_us);
+/* Whether its path is being probed: congest_pad is to be called between ticks too. */
+static inline bool endpoint_probing(const struct endpoint *e)
+{
+	return e->connected && e->congest.bwe && e->congest.bwe->probe.running;
+}
 
 /* Ends the track, its subs, and what was bound to it. */
 void endpoint_drop_track(struct endpoint *e, struct track *t);

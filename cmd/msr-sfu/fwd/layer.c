@@ -151,6 +151,12 @@ bool layer_aim(struct layer *l, struct track *t, enum media_reason reason)
 	return true;
 }
 
+void layer_stop(struct layer *l)
+{
+	if (l->target != l->current)
+		l->current = LAYER_NONE;
+}
+
 void layer_rewrite_vp8(uint8_t *payload, const struct vp8_desc *d, const struct rewrite_cut *c)
 {
 	vp8_rewrite(payload, d, (uint16_t)(d->picture_id + c->picture),

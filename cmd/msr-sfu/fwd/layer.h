@@ -75,6 +75,8 @@ struct layer {
 void layer_init(struct layer *l, enum media_level level, uint16_t first);
 /* Finds the target anew, for that reason; pauses at once. True when it is another. */
 bool layer_aim(struct layer *l, struct track *t, enum media_reason reason);
+/* Sends nothing more until the target begins: the network does not carry what is sent now. */
+void layer_stop(struct layer *l);
 /* Asks for the key frame that it waits for, if it does. */
 void layer_ask(const struct layer *l, struct track *t);
 

@@ -5,7 +5,7 @@
  *
  *	API thread                                   media thread (one a core)
  *	room, user ── media_peer_new, _track_new … ──> queue ──> peer, track, sub
- *	handler  <── media_event ── queue <── connected, ended, live, speaker
+ *	handler  <── media_event ── queue <── connected, ended, live, estimate, speaker
  *
  * Objects are named by numbers that are never used twice, so a command or an event about something
  * that has just ended is simply ignored. All functions are for the API's thread and do not block.
@@ -50,6 +50,7 @@ enum media_event_kind {
 	MEDIA_CONNECTED,  /* peer: media may flow */
 	MEDIA_ENDED,	  /* peer: its transport ended for good (why); still to be closed */
 	MEDIA_TRACK_LIVE, /* track: its first packet came */
+	MEDIA_ESTIMATE,	  /* peer: what its path carries has changed by a tenth or more */
 	MEDIA_SPEAKER,	  /* room: who speaks now; track is the audio track, 0: nobody does */
 	MEDIA_LAYER,	  /* peer: is sent another layer of the track, or none of it */
 };
@@ -64,6 +65,7 @@ struct media_event {
 	uint8_t stream;		 /* which of the rids of its config that is */
 	uint16_t width, height;	 /* pixels; 0: not known */
 	enum media_reason reason;
+	uint64_t bps;		    /* MEDIA_ESTIMATE; 0: not known any more */
 };
 
 struct media_config {
@@ -181,6 +183,9 @@ struct media_stats {
 	uint64_t rx_unknown; /* RTP of no track */
 	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
 	uint64_t key_requests_sent, key_requests_received, layer_switches;
+	uint64_t estimated, estimate_bps; /* peers whose paths are known, now; their sum */
+	uint64_t paused;		  /* pictures that do not fit, now */
+	uint64_t probes, padding_bytes;
 	uint64_t recorded, record_dropped, record_gaps; /* frames; gaps that began */
 	uint64_t events_lost; /* the API's thread did not keep up with events */
 };

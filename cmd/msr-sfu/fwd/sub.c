@@ -20,7 +20,7 @@ static void shape(struct rewrite_shape *s, const struct sub *sub, uint32_t ssrc,
 	s->pt = pt;
 	s->ext = sub->to->extmap;
 	memcpy(s->mid, sub->config.mid, sizeof(s->mid));
-	if (!sub->config.twcc)
+	if (!sub->config.twcc || !ssrc)
 		s->ext.id[RTP_EXT_TWCC] = 0;
 	/* Its frames are numbered within each layer; without it receivers go by what is rewritten.
 	 */
@@ -28,9 +28,10 @@ static void shape(struct rewrite_shape *s, const struct sub *sub, uint32_t ssrc,
 		s->ext.id[RTP_EXT_DEPENDENCY] = 0;
 	/*
 	 * Without RTX a lost packet is sent again as it was, bit by bit: under AES-GCM the same
-	 * number must never carry other bytes. So nothing in it may depend on the time.
+	 * number must never carry other bytes. So nothing in it may depend on the time, where it is
+	 * sent again at all.
 	 */
-	if (!sub->config.rtx_ssrc || !sub->config.rtx_pt)
+	if (sub->config.nack && (!sub->config.rtx_ssrc || !sub->config.rtx_pt))
 		s->ext.id[RTP_EXT_TWCC] = s->ext.id[RTP_EXT_ABS_SEND_TIME] = 0;
 	rewrite_shape_done(s);
 }
@@ -131,6 +132,7 @@ static void aim(struct sub *s, enum media_reason reason, int64_t now_us)
 void sub_want(struct sub *s, enum media_level level, int64_t now_us)
 {
 	s->layer.level = s->config.want = level;
+	s->asked = true;
 	aim(s, MEDIA_WANTED, now_us);
 }
 
@@ -142,7 +144,13 @@ int sub_wanted(const struct sub *s)
 void sub_target(struct sub *s, int layer, int64_t now_us)
 {
 	s->layer.granted = (int8_t)(layer < 0 ? LAYER_NONE : layer);
-	aim(s, MEDIA_BANDWIDTH, now_us);
+	aim(s, s->asked ? MEDIA_WANTED : MEDIA_BANDWIDTH, now_us);
+	s->asked = false;
+}
+
+void sub_stop(struct sub *s)
+{
+	layer_stop(&s->layer);
 }
 
 void sub_look(struct sub *s, int64_t now_us)
@@ -171,6 +179,14 @@ static const uint8_t *payload_of(const struct rtp_packet *p, const struct rewrit
 	return copy;
 }
 
+/* A packet leaves, with a transport-wide number where its stream has them. */
+static void count_sent(struct endpoint *e, const struct rewrite_shape *shape, size_t bytes,
+		       int64_t now_us)
+{
+	if (shape->twcc_off)
+		congest_sent(&e->congest, e->twcc_next++, bytes, now_us);
+}
+
 static void send(struct sub *s, const struct rtp_packet *p, bool own, int64_t number,
 		 const struct rewrite_cut *c, int64_t now_us)
 {
@@ -183,8 +199,7 @@ static void send(struct sub *s, const struct rtp_packet *p, bool own, int64_t nu
 				   .now_us = now_us};
 	size_t len = rewrite_header(&s->shape, out, p, own, &v);
 
-	if (s->shape.twcc_off)
-		e->twcc_next++;
+	count_sent(e, &s->shape, len + p->payload_len, now_us);
 	e->wire->send_rtp(e->wire_arg, len, payload_of(p, c, copy), p->payload_len,
 			  (uint64_t)number);
 	s->packets++;
@@ -279,49 +294,93 @@ static bool may_resend(struct sub *s, int64_t now_us)
 	return true;
 }
 
+/*
+ * On the RTX stream: `payload` behind the header of `p`, whose extensions stay where they are.
+ * Returns the packet's bytes.
+ */
+static size_t put_rtx(struct sub *s, const struct rtp_packet *p, uint32_t ts, bool padding,
+		      const uint8_t *payload, size_t n, int64_t now_us)
+{
+	struct endpoint *e = s->to;
+	uint8_t *out = e->wire->out(e->wire_arg);
+	struct rewrite_values v = {
+	    .seq = (uint16_t)s->rtx_next, .ts = ts, .twcc = e->twcc_next, .now_us = now_us};
+	size_t len = rewrite_header(&s->rtx_shape, out, p, rewrite_has_own(p), &v);
+
+	rtp_set_padding(out, padding);
+	count_sent(e, &s->rtx_shape, len + n, now_us);
+	e->wire->send_rtp(e->wire_arg, len, payload, n, (uint64_t)s->rtx_next++);
+	return len + n;
+}
+
 /* RFC 4588: the number it had, then the payload. */
-static void send_rtx(struct sub *s, const struct rtp_packet *p, int64_t number,
-		     const struct rewrite_cut *c, int64_t now_us)
+static size_t send_rtx(struct sub *s, const struct rtp_packet *p, int64_t number,
+		       const struct rewrite_cut *c, int64_t now_us)
 {
 	uint8_t payload[RTP_PACKET_MAX + RTP_RTX_OSN], copy[RTP_PACKET_MAX];
 
 	put_be16(payload, (uint16_t)number);
 	memcpy(payload + RTP_RTX_OSN, payload_of(p, c, copy), p->payload_len);
-	/* Extensions stay where they are in the original; only the payload lies elsewhere. */
-	struct endpoint *e = s->to;
-	uint8_t *out = e->wire->out(e->wire_arg);
-	struct rewrite_values v = {.seq = (uint16_t)s->rtx_next,
-				   .ts = p->ts + c->ts_distance,
-				   .twcc = e->twcc_next,
-				   .now_us = now_us};
-	size_t len = rewrite_header(&s->rtx_shape, out, p, rewrite_has_own(p), &v);
-	if (s->rtx_shape.twcc_off)
-		e->twcc_next++;
-	e->wire->send_rtp(e->wire_arg, len, payload, p->payload_len + (size_t)RTP_RTX_OSN,
-			  (uint64_t)s->rtx_next++);
+	return put_rtx(s, p, p->ts + c->ts_distance, false, payload,
+		       p->payload_len + (size_t)RTP_RTX_OSN, now_us);
+}
+
+/*
+ * The packet that was sent under a number, as it came, of whichever stream it was then. Returns how
+ * it was rewritten; NULL when it is not kept any more.
+ */
+static const struct rewrite_cut *recall(const struct sub *s, uint16_t number16,
+					struct rtp_packet *p, int64_t *number)
+{
+	int64_t seq;
+	const struct rewrite_cut *c = rewrite_source(&s->layer.rewrite, number16, &seq, number);
+	const struct rtp_kept *kept =
+	    c ? rtp_history_get(&s->track->stream[c->stream].history, seq) : NULL;
+
+	if (!kept || rtp_parse(p, kept->data, kept->len, &s->track->from->extmap) < 0)
+		return NULL;
+	return c;
 }
 
 static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 {
-	struct fwd_stats *stats = s->to->stats;
-	int64_t seq, number;
+	struct endpoint *e = s->to;
+	int64_t number;
 	struct rtp_packet p;
-	const struct rtp_kept *kept = NULL;
-	/* Of whichever stream it was when it was sent. */
-	const struct rewrite_cut *c = rewrite_source(&s->layer.rewrite, number16, &seq, &number);
+	const struct rewrite_cut *c = recall(s, number16, &p, &number);
 
-	if (c)
-		kept = rtp_history_get(&s->track->stream[c->stream].history, seq);
-	if (!kept || rtp_parse(&p, kept->data, kept->len, &s->track->from->extmap) < 0 ||
-	    !may_resend(s, now_us)) {
-		stats->not_kept++;
+	/* Where nothing is sent, pictures begin anew: what was lost of them is of no use. */
+	if (!c || s->layer.current == LAYER_NONE || !may_resend(s, now_us) ||
+	    !congest_again(&e->congest, p.len, now_us)) {
+		e->stats->not_kept++;
 		return;
 	}
-	stats->retransmitted++;
-	if (s->config.rtx_ssrc && s->config.rtx_pt)
+	e->stats->retransmitted++;
+	bool rtx = s->config.rtx_ssrc && s->config.rtx_pt;
+	if (rtx && congest_lossy(&e->congest) && congest_again(&e->congest, p.len, now_us))
+		send_rtx(s, &p, number, c, now_us);
+	if (rtx)
 		send_rtx(s, &p, number, c, now_us);
 	else
 		send(s, &p, rewrite_has_own(&p), number, c, now_us);
+}
+
+size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us)
+{
+	const struct rewrite *w = &s->layer.rewrite;
+	uint8_t padding[RTP_PADDING_MAX] = {0};
+	const struct rewrite_cut *c = NULL;
+	struct rtp_packet p;
+	int64_t number;
+
+	/* A repeated packet may make good for a lost one. A much longer one would be a burst. */
+	if (bytes > RTP_PADDING_MAX)
+		c = recall(s, (uint16_t)(w->highest - s->padded++ % SUB_PAD_PACKETS), &p, &number);
+	if (c && p.payload_len > RTP_PADDING_MAX && p.len < bytes + SUB_PAD_OVER)
+		return send_rtx(s, &p, number, c, now_us);
+	size_t n = bytes < RTP_PADDING_MAX ? bytes : RTP_PADDING_MAX;
+	padding[n - 1] = (uint8_t)n;
+	return put_rtx(s, &(struct rtp_packet){0}, w->last_ts, true, padding, n, now_us);
 }
 
 void sub_nack(struct sub *s, const struct rtcp_msg *m, int64_t now_us)
@@ -329,6 +388,8 @@ void sub_nack(struct sub *s, const struct rtcp_msg *m, int64_t now_us)
 	uint16_t pid, blp;
 
 	s->to->stats->nacks_received++;
+	if (!s->config.nack && !(s->config.rtx_ssrc && s->config.rtx_pt))
+		return; /* numbers would carry other bytes: see shape() */
 	for (unsigned i = 0; !rtcp_get_nack(m, i, &pid, &blp); i++) {
 		resend(s, pid, now_us);
 		for (unsigned bit = 0; bit < 16; bit++)

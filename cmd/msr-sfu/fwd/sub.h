@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "allocate.h"
 #include "layer.h"
 #include "media.h"
 #include "rewrite.h"
@@ -16,6 +17,8 @@
 
 #define SUB_RESEND_RATE 1000	/* retransmissions a second to one receiver of one track */
 #define SUB_RESEND_MAX	256	/* of them at once */
+#define SUB_PAD_PACKETS 8	/* that padding repeats in turn */
+#define SUB_PAD_OVER	400	/* bytes that padding may be more than it was asked for */
 #define SUB_SR_US	1000000 /* between sender reports */
 
 #define SUB_TOLD_NOTHING (-2)
@@ -34,9 +37,12 @@ struct sub {
 	struct media_sub_config config;
 
 	struct layer layer;
+	struct allocate_grant grant; /* what congestion control decided */
+	bool asked;		     /* the viewer did, since then */
 	int8_t told; /* the layer that the receiver was told of; SUB_TOLD_NOTHING */
 	struct rewrite_shape shape, rtx_shape;
 	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
+	unsigned padded;  /* packets of padding, to tell which is next */
 
 	uint32_t packets, bytes; /* as sender reports count them */
 	int64_t sr_us;		 /* of the last sender report; 0: none */
@@ -64,6 +70,8 @@ void sub_want(struct sub *s, enum media_level level, int64_t now_us);
 int sub_wanted(const struct sub *s);
 /* The highest layer that its network carries; -1 pauses. Everything, until this is called. */
 void sub_target(struct sub *s, int layer, int64_t now_us);
+/* What is sent now is far too much: it ends at once, and not with the key frame of the target. */
+void sub_stop(struct sub *s);
 /* The track's layers changed: one stopped, or came back. */
 void sub_look(struct sub *s, int64_t now_us);
 
@@ -71,6 +79,12 @@ void sub_burst(struct sub *s, const struct burst_packet *b, unsigned n, int64_t 
 
 /* The receiver's transport works now: it wants a picture. */
 void sub_wake(struct sub *s, int64_t now_us);
+/*
+ * Sends a packet of about `bytes` that the receiver can do without, on the RTX stream: one of late
+ * again, else padding. Returns its bytes. Only where rtx_shape has transport-wide numbers, and
+ * after the first packet.
+ */
+size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us);
 /* A sender report, when one is due. */
 void sub_tick(struct sub *s, int64_t now_us);
 

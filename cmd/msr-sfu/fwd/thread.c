@@ -3,7 +3,8 @@
  *
  *	on_wake   commands ──> table ──> objects
  *	on_rtp .. on_batch_end   peer ──> endpoint
- *	on_tick   every 20 ms: feedback; now and then: speakers, counters
+ *	on_tick   every 20 ms: feedback, what to send to whom; now and then: speakers, counters
+ *	on_pad    while somebody is probed: padding
  */
 #include "thread.h"
 
@@ -21,6 +22,7 @@
 #include "track.h"
 
 #define STATS_US 1000000
+#define TOLD_PART 10 /* the API is told of an estimate that differs by more than a tenth */
 #define STOP_US	 3000000 /* for goodbyes and for libnice; then the process ends anyway */
 
 struct room {
@@ -40,6 +42,7 @@ struct member {
 	struct peer *peer;
 	struct endpoint endpoint;
 	unsigned n_tracks;
+	uint64_t told_bps; /* the estimate that the API knows */
 };
 
 struct thread {
@@ -58,7 +61,7 @@ struct thread {
 	struct list all; /* members */
 	struct fwd_stats stats;
 	struct tap_sink tap;
-	struct loop_timer tick;
+	struct loop_timer tick, pad; /* pad: while probes run */
 	int64_t speaker_us, stats_us;
 	bool stopping;
 	struct mono stop_by;
@@ -472,6 +475,10 @@ static void find_speaker(struct thread *t, struct room *r, int64_t now_us)
 	if (!speaker_end(&r->speaker, now_us))
 		return;
 	struct track *track = find_track(t, r->speaker.now);
+	list_each (i, &r->members) {
+		struct member *m = container_of(i, struct member, room_link);
+		m->endpoint.speaks = track && track->from == &m->endpoint;
+	}
 	struct media_event e = {.kind = MEDIA_SPEAKER, .room = r->id, .track = r->speaker.now};
 	if (track) {
 		e.peer = container_of(track->from, struct member, endpoint)->id;
@@ -480,7 +487,26 @@ static void find_speaker(struct thread *t, struct room *r, int64_t now_us)
 	emit(t, e);
 }
 
-static void publish(struct thread *t)
+/* Adds up what receivers' paths carry, and tells the API where that has changed. */
+static void add_estimates(struct thread *t, struct media_stats *s, int64_t now_us)
+{
+	list_each (i, &t->all) {
+		struct member *m = container_of(i, struct member, link);
+		uint64_t bps = congest_bps(&m->endpoint.congest, now_us);
+		uint64_t change = bps > m->told_bps ? bps - m->told_bps : m->told_bps - bps;
+		s->estimated += bps > 0;
+		s->estimate_bps += bps;
+		s->paused += m->endpoint.congest.paused;
+		if (change <= m->told_bps / TOLD_PART)
+			continue;
+		m->told_bps = bps;
+		emit(t,
+		     (struct media_event){
+			 .kind = MEDIA_ESTIMATE, .room = m->room->id, .peer = m->id, .bps = bps});
+	}
+}
+
+static void publish(struct thread *t, int64_t now_us)
 {
 	const struct peer_stats *p = peer_io_stats(t->io);
 	struct media_stats s = {.peers = t->members.n,
@@ -502,25 +528,49 @@ static void publish(struct thread *t)
 				.key_requests_sent = t->stats.key_requests_sent,
 				.key_requests_received = t->stats.key_requests_received,
 				.layer_switches = t->stats.layer_switches,
+				.probes = t->stats.probes,
+				.padding_bytes = t->stats.padding_bytes,
 				.recorded = t->tap.frames,
 				.record_dropped = t->tap.dropped,
 				.record_gaps = t->tap.gaps};
 
+	add_estimates(t, &s, now_us);
 	pthread_mutex_lock(&t->lock);
 	t->published = s;
 	pthread_mutex_unlock(&t->lock);
+}
+
+/* Probes are finer than ticks; most of the time there are none. */
+static void on_pad(void *arg)
+{
+	struct thread *t = arg;
+	int64_t now_us = mono_now().us;
+	bool more = false;
+
+	list_each (i, &t->all) {
+		struct endpoint *e = &container_of(i, struct member, link)->endpoint;
+		if (endpoint_probing(e))
+			more |= congest_pad(e, now_us);
+	}
+	if (more)
+		loop_timer_in_us(&t->pad, CONGEST_PAD_US);
 }
 
 static void on_tick(void *arg)
 {
 	struct thread *t = arg;
 	struct mono now = mono_now();
+	bool probing = false;
 
 	list_each (i, &t->all) {
 		struct member *m = container_of(i, struct member, link);
-		if (endpoint_busy(&m->endpoint))
-			endpoint_tick(&m->endpoint, now.us);
+		if (!endpoint_busy(&m->endpoint))
+			continue;
+		endpoint_tick(&m->endpoint, now.us);
+		probing |= endpoint_probing(&m->endpoint);
 	}
+	if (probing && !loop_timer_armed(&t->pad))
+		loop_timer_in_us(&t->pad, CONGEST_PAD_US);
 	tap_sink_flush(&t->tap);
 	if (now.us - t->speaker_us >= SPEAKER_US) {
 		t->speaker_us = now.us;
@@ -529,7 +579,7 @@ static void on_tick(void *arg)
 	}
 	if (now.us - t->stats_us >= STATS_US) {
 		t->stats_us = now.us;
-		publish(t);
+		publish(t, now.us);
 	}
 	if (t->stopping && (!peer_io_closing(t->io) || mono_diff_us(now, t->stop_by) > 0))
 		loop_stop(t->loop, 0);
@@ -605,6 +655,7 @@ int thread_new(struct thread **out, const char *sink, thread_event *event, void 
 		ret = tap_sink_open(&t->tap, sink, t->loop);
 	if (!ret) {
 		loop_timer_init(&t->tick, t->loop, on_tick, t);
+		loop_timer_init(&t->pad, t->loop, on_pad, t);
 		loop_on_wake(t->loop, on_wake, t);
 		ret = -pthread_create(&t->id, NULL, run, t);
 	}

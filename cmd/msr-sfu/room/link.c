@@ -31,6 +31,7 @@ struct link {
 	media_id id;
 	struct owner *owner; /* lent */
 	bool connected;
+	uint64_t estimate_bps; /* what its path carries; 0: not known */
 	struct peer_local local;
 	struct sdp_candidate candidates[PEER_CANDIDATES_MAX]; /* of `local` */
 	struct peer_remote remote;			      /* ufrag empty: none yet */
@@ -88,6 +89,10 @@ static void on_event(void *arg, const struct media_event *e)
 			l->connected = false;
 			ls->opts.ended(l->owner, l, peer_end_name(e->why));
 		}
+		break;
+	case MEDIA_ESTIMATE:
+		if ((n = map_get(&ls->links, &e->peer, sizeof(e->peer))))
+			container_of(n, struct link, node)->estimate_bps = e->bps;
 		break;
 	case MEDIA_SPEAKER:
 		n = e->track ? map_get(&ls->ins, &e->track, sizeof(e->track)) : NULL;
@@ -156,6 +161,13 @@ static void list_metrics(struct links *ls)
 	    {"msr_sfu_layer_switches_total",
 	     "Times that a receiver was moved to another layer, paused or resumed",
 	     &s->layer_switches},
+	    {"msr_sfu_estimated_peers", "Receivers whose paths' bandwidth is known", &s->estimated},
+	    {"msr_sfu_estimate_bits_per_second", "Bandwidth of these paths together",
+	     &s->estimate_bps},
+	    {"msr_sfu_paused_subscriptions", "Pictures not sent because they do not fit",
+	     &s->paused},
+	    {"msr_sfu_probes_total", "Probes of a path's bandwidth", &s->probes},
+	    {"msr_sfu_padding_bytes_total", "Bytes sent for them besides media", &s->padding_bytes},
 	    {"msr_sfu_recorded_frames_total", "Frames given to the recorder", &s->recorded},
 	    {"msr_sfu_record_dropped_total", "Frames that a full sink refused", &s->record_dropped},
 	    {"msr_sfu_record_gaps_total", "Gaps in recordings that began so", &s->record_gaps},
@@ -311,6 +323,11 @@ void link_free(struct link *l)
 bool link_connected(const struct link *l)
 {
 	return l->connected;
+}
+
+uint64_t link_estimate_bps(const struct link *l)
+{
+	return l->estimate_bps;
 }
 
 void link_local(const struct link *l, struct sdp_local *local)

@@ -71,6 +71,8 @@ int link_new(struct link **lp, struct links *ls, const struct link_opts *opts, s
 /* Accepts NULL. Free its ins and outs before. */
 void link_free(struct link *l);
 bool link_connected(const struct link *l);
+/* Bit/s that the path to it carries, a second old at most; 0: not known. */
+uint64_t link_estimate_bps(const struct link *l);
 
 /* Our side, for descriptions; the strings are lent until link_free or link_restart. */
 void link_local(const struct link *l, struct sdp_local *local);

@@ -1,10 +1,12 @@
 /*
  * Forwarding: the input is a row of packets, each behind a byte that says to whom it goes and two
- * of length: RTP and RTCP of a publisher, RTCP of a receiver, and what the receiver wants and its
- * network carries; and ticks.
+ * of length: RTP and RTCP of a publisher, RTCP of a receiver, what the receiver wants and its
+ * network carries, and ticks. The receiver also says which packets it got, as the input tells: its
+ * bandwidth is estimated, layers are chosen, and probes are sent.
  */
 #include "../../../cmd/msr-sfu/fwd/endpoint.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "../../../cmd/msr-sfu/fwd/sub.h"
@@ -99,6 +101,27 @@ static void wish(struct endpoint *to, uint8_t byte, int64_t now)
 	}
 }
 
+/* Feedback about what was sent since the last one: a bit of `pattern` a packet, and its delay. */
+static void acknowledge(struct endpoint *to, uint16_t *next, uint8_t pattern, int64_t now)
+{
+	static struct twcc_rx rx;
+	uint8_t fb[1200];
+	struct rtcp_writer w = rtcp_writer(fb, sizeof(fb));
+
+	memset(&rx, 0, sizeof(rx));
+	for (unsigned i = 0; *next != to->twcc_next && i < 500; i++, (*next)++)
+		if (pattern >> i % 8 & 1 || !i)
+			twcc_rx_packet(&rx, *next, now + (int64_t)(pattern * i % 256) * 250);
+	while (twcc_rx_pending(&rx)) {
+		w.len = 0;
+		if (twcc_rx_write(&rx, &w, 7, 5000) < 0)
+			break;
+		endpoint_rtcp(to, fb, w.len, now);
+	}
+	uint64_t bps = congest_bps(&to->congest, now);
+	assert(!bps || (bps >= CONGEST_MIN_BPS && bps <= CONGEST_MAX_BPS));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -107,6 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fwd_stats stats = {0};
 	struct rd r = rd_of(data, size);
 	int64_t now = 1000000;
+	uint16_t acknowledged = 0;
 
 	set_up(&from, &to, &stats);
 	for (unsigned i = 0; rd_left(&r) >= 3; i++, now += 7000) {
@@ -132,6 +156,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			endpoint_tick(&from, now);
 			endpoint_tick(&to, now);
 		}
+		if (what & 16)
+			acknowledge(&to, &acknowledged, n ? p[0] : 0xff, now);
+		if (what & 32 && endpoint_probing(&to))
+			congest_pad(&to, now + 1000);
 	}
 	endpoint_done(&to);
 	endpoint_done(&from);

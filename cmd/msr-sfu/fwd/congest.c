@@ -1,0 +1,261 @@
+/* Congestion control of one receiver: see congest.h. */
+#include "congest.h"
+
+#include <stdlib.h>
+
+#include "allocate.h"
+#include "endpoint.h"
+#include "sub.h"
+#include "track.h"
+
+#define LOSS_FULL   85 /* of 256, a third: no more than what passed is sent */
+#define LOSS_HIGH   26 /* of 256, 10 %: less is sent */
+#define LOSS_LOW    5  /* 2 %: more may be */
+#define LOSS_SETTLE_US 3000000
+#define AGAIN_PART  2  /* retransmissions may have, and are left room for, half of the estimate */
+#define LOSSY	    0.1 /* of a path: a packet sent again is lost again too often */
+#define LOSSY_RTT_US 150000 /* and to ask once more takes so long that pictures stand still */
+#define AGAIN_BURST 4  /* of a second's worth of that, at once */
+#define FLOOD	    14 /* tenths of the estimate */
+#define PAD_MIN	    50 /* bytes: less padding is not worth a packet */
+#define PAD_PACKETS 64 /* at once */
+
+void congest_done(struct congest *c)
+{
+	free(c->bwe);
+	*c = (struct congest){0};
+}
+
+/* ---- what is known ---- */
+
+static bool has_feedback(const struct congest *c)
+{
+	return c->bwe && c->bwe->feedback_us;
+}
+
+void congest_sent(struct congest *c, uint16_t seq, size_t bytes, int64_t now_us)
+{
+	if (!c->bwe) {
+		c->bwe = malloc(sizeof(*c->bwe));
+		if (!c->bwe)
+			return; /* the next one tries again; till then nothing is limited */
+		bwe_init(c->bwe, CONGEST_START_BPS, CONGEST_MIN_BPS, CONGEST_MAX_BPS);
+	}
+	bwe_sent(c->bwe, seq, (unsigned)bytes + CONGEST_TAG, now_us);
+}
+
+void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_us)
+{
+	if (c->bwe)
+		bwe_feedback(c->bwe, m, now_us);
+}
+
+bool congest_again(struct congest *c, size_t bytes, int64_t now_us)
+{
+	double rate = (double)congest_bps(c, now_us) / 8 / AGAIN_PART;
+
+	c->again_tokens += rate * (double)(now_us - c->again_us) / 1e6;
+	c->again_us = now_us;
+	if (c->again_tokens > rate / AGAIN_BURST)
+		c->again_tokens = rate / AGAIN_BURST;
+	if (rate > 0 && c->again_tokens < (double)bytes)
+		return false;
+	c->again_tokens -= (double)bytes;
+	c->again += bytes;
+	return true;
+}
+
+bool congest_lossy(const struct congest *c)
+{
+	return has_feedback(c) && c->bwe->loss.own > LOSSY && c->bwe->rtt_us > LOSSY_RTT_US;
+}
+
+void congest_remb(struct congest *c, uint64_t bps, int64_t now_us)
+{
+	c->remb_bps = bps;
+	c->remb_us = now_us;
+}
+
+void congest_report(struct congest *c, uint8_t fraction_lost)
+{
+	c->loss.reported = true;
+	if (fraction_lost > c->loss.worst)
+		c->loss.worst = fraction_lost;
+}
+
+static uint64_t clamp(uint64_t bps)
+{
+	return bps < CONGEST_MIN_BPS ? CONGEST_MIN_BPS : bps > CONGEST_MAX_BPS ? CONGEST_MAX_BPS
+										: bps;
+}
+
+/*
+ * No limit until much is lost; then a little below what was sent, or what passed of it. Reports of
+ * the time before that has an effect are left alone.
+ */
+static void loss_step(struct congest_loss *l, uint64_t granted_bps, uint64_t wanted_bps,
+		      int64_t now_us)
+{
+	if (!l->reported || now_us - l->step_us < CONGEST_LOSS_US)
+		return;
+	uint64_t from = l->bps && l->bps < granted_bps ? l->bps : granted_bps;
+	bool settled = now_us - l->lowered_us >= LOSS_SETTLE_US;
+	if (l->worst > LOSS_HIGH && settled) {
+		unsigned part = l->worst > LOSS_FULL ? 2u * l->worst : l->worst;
+		l->bps = clamp(from * (512 - part) / 512);
+		l->lowered_us = now_us;
+	} else if (l->worst < LOSS_LOW && l->bps) {
+		l->bps = clamp(l->bps + l->bps * 5 / 100 + 1000);
+	}
+	if (l->bps > 2 * wanted_bps)
+		l->bps = 0;
+	l->worst = 0;
+	l->reported = false;
+	l->step_us = now_us;
+}
+
+uint64_t congest_bps(const struct congest *c, int64_t now_us)
+{
+	if (has_feedback(c))
+		return bwe_bps(c->bwe);
+	if (c->remb_us && now_us - c->remb_us < CONGEST_REMB_US)
+		return clamp(c->remb_bps);
+	return c->loss.bps;
+}
+
+/* ---- what is sent ---- */
+
+/* What the estimate does not count is not weighed against it. */
+static bool counts(const struct congest *c, const struct sub *s)
+{
+	return !has_feedback(c) || s->shape.twcc_off;
+}
+
+static unsigned gather(struct endpoint *e, struct allocate_item *item, struct sub **sub,
+		       int64_t now_us)
+{
+	unsigned n = 0;
+
+	list_each (i, &e->subs) {
+		struct sub *s = container_of(i, struct sub, link);
+		struct track *t = s->track;
+		if (n == MEDIA_SUBS_MAX)
+			break;
+		sub[n] = s;
+		item[n] = (struct allocate_item){
+		    .audio = !rtp_codec_is_video(t->config.codec),
+		    .speaks = t->from->speaks,
+		    .wanted = sub_wanted(s),
+		    .n_layers = t->layers.n,
+		    .grant = &s->grant,
+		};
+		for (unsigned k = 0; k < t->layers.n && counts(&e->congest, s); k++)
+			if (t->n_streams == 1 || t->layers.alive & 1u << t->layers.order[k])
+				item[n].bps[k] = stream_bps(track_layer(t, k), now_us);
+		n++;
+	}
+	return n;
+}
+
+/* Retransmissions of late, so that pictures leave room for them. */
+static uint64_t step_again(struct congest *c, uint64_t bps, int64_t passed_us)
+{
+	if (passed_us > 0)
+		c->again_bps += ((double)c->again * 8e6 / (double)passed_us - c->again_bps) / 10;
+	c->again = 0;
+	uint64_t again = (uint64_t)c->again_bps;
+	return again < bps / AGAIN_PART ? again : bps / AGAIN_PART;
+}
+
+static void decide(struct endpoint *e, int64_t now_us)
+{
+	static _Thread_local struct allocate_item item[MEDIA_SUBS_MAX];
+	static _Thread_local struct sub *sub[MEDIA_SUBS_MAX];
+	struct congest *c = &e->congest;
+	unsigned n = gather(e, item, sub, now_us);
+	uint64_t wanted_bps = allocate_wanted_bps(item, n);
+
+	if (e->max_bps && wanted_bps > e->max_bps)
+		wanted_bps = e->max_bps;
+	if (!has_feedback(c))
+		loss_step(&c->loss, c->granted_bps, wanted_bps, now_us);
+	uint64_t bps = congest_bps(c, now_us);
+	struct allocate_limits limits = {
+	    .estimate_bps = bps,
+	    .max_bps = e->max_bps,
+	    .other_bps = step_again(c, bps, now_us - c->look_us),
+	};
+	/* With the margin that a higher layer needs before it is taken. */
+	if (c->bwe)
+		bwe_want(c->bwe, wanted_bps + wanted_bps / 10 + limits.other_bps);
+	uint64_t before_bps = c->granted_bps;
+	allocate(item, n, &limits, now_us);
+	bool limited = limits.estimate_bps || limits.max_bps;
+	/* Does not even nearly pass: each packet more makes those wait that do. */
+	bool flood = limits.estimate_bps && before_bps > FLOOD * bps / 10;
+	c->paused = 0;
+	for (unsigned i = 0; i < n; i++) {
+		int layer = item[i].grant->layer;
+		if (item[i].audio || item[i].wanted < 0)
+			continue;
+		if (limited || c->limited)
+			sub_target(sub[i], limited ? layer : MEDIA_LAYERS_MAX, now_us);
+		if (flood)
+			sub_stop(sub[i]);
+		c->paused += layer < 0;
+	}
+	c->limited = limited;
+	c->granted_bps = allocate_granted_bps(item, n);
+}
+
+void congest_tick(struct endpoint *e, int64_t now_us)
+{
+	struct congest *c = &e->congest;
+	bool lowered = c->bwe && c->bwe->lowered != c->lowered;
+
+	if (lowered || now_us - c->look_us >= CONGEST_LOOK_US) {
+		decide(e, now_us);
+		c->look_us = now_us;
+		c->lowered = c->bwe ? c->bwe->lowered : 0;
+	}
+	congest_pad(e, now_us);
+}
+
+/* ---- probes ---- */
+
+/* RTX of a picture: receivers take it at any time, and it needs no number of the picture's. */
+static struct sub *padder(const struct endpoint *e)
+{
+	struct sub *paused = NULL;
+
+	list_each (i, &e->subs) {
+		struct sub *s = container_of(i, struct sub, link);
+		if (!s->rtx_shape.twcc_off || !s->layer.rewrite.started)
+			continue;
+		if (s->layer.current != LAYER_NONE)
+			return s;
+		paused = s;
+	}
+	return paused;
+}
+
+bool congest_pad(struct endpoint *e, int64_t now_us)
+{
+	struct congest *c = &e->congest;
+
+	if (!has_feedback(c))
+		return false;
+	size_t due = bwe_padding(c->bwe, now_us);
+	e->stats->probes += c->bwe->probes - c->probes;
+	c->probes = c->bwe->probes;
+	struct sub *s = due >= PAD_MIN ? padder(e) : NULL;
+	unsigned n = 0;
+	for (; s && due >= PAD_MIN && n < PAD_PACKETS; n++) {
+		size_t sent = sub_pad(s, due, now_us) + CONGEST_TAG;
+		e->stats->padding_bytes += sent;
+		due -= sent < due ? sent : due;
+	}
+	if (n)
+		e->wire->flush(e->wire_arg);
+	return c->bwe->probe.running;
+}

@@ -1,0 +1,83 @@
+/*
+ * Congestion control towards one receiver: what its path carries, and what it is sent so that it
+ * fits.
+ *
+ *	each numbered packet ── congest_sent ──────────────┐
+ *	transport-cc, else REMB, else loss in reports ─────┴──> estimate ── allocate ──> sub_target
+ *	congest_tick, congest_pad ── what a probe lacks ──> sub_pad
+ *
+ * Packets are never held back: what arrives leaves at once, so that a burst stays one system call.
+ * An estimate is of what transport-wide numbers were given to (with the SRTP tag, without UDP and
+ * IP); what has none lives beside it.
+ */
+#ifndef MSR_SFU_FWD_CONGEST_H
+#define MSR_SFU_FWD_CONGEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rtp/bwe.h"
+#include "rtp/rtcp.h"
+
+#define CONGEST_START_BPS 600000
+#define CONGEST_MIN_BPS	  30000
+#define CONGEST_MAX_BPS	  100000000
+#define CONGEST_TAG	  16	 /* bytes that sealing adds to a packet */
+#define CONGEST_LOOK_US	  100000 /* between decisions; at once when the estimate was lowered */
+#define CONGEST_PAD_US	  5000	 /* between calls of congest_pad while a probe runs */
+#define CONGEST_REMB_US	  10000000 /* how long a REMB counts */
+#define CONGEST_LOSS_US	  1000000  /* between steps of the limit by loss */
+
+struct endpoint;
+
+/* For receivers that say no more than what they lost (draft-ietf-rmcat-gcc-02, section 6). */
+struct congest_loss {
+	uint64_t bps; /* 0: no limit */
+	uint8_t worst; /* of the reports since the last step, of 256 */
+	bool reported;
+	int64_t step_us, lowered_us;
+};
+
+/* Zeroed is ready. */
+struct congest {
+	struct bwe *bwe; /* owned; NULL until the first numbered packet */
+	uint64_t remb_bps;
+	int64_t remb_us; /* when it came; 0: never */
+	struct congest_loss loss;
+	uint64_t granted_bps; /* of what it is sent, at the last decision */
+	uint64_t lowered;     /* bwe.lowered at the last decision */
+	uint64_t probes;      /* bwe.probes that were counted */
+	int64_t look_us;      /* of the last decision */
+	bool limited;	      /* something was known then */
+	unsigned paused;      /* subs that are, by the last decision */
+	uint64_t again;	      /* bytes sent again since the last decision */
+	double again_bps;     /* the same as a smoothed rate */
+	double again_tokens;  /* bytes that may be */
+	int64_t again_us;     /* when they were counted */
+};
+
+void congest_done(struct congest *c);
+
+/* A packet with transport-wide number `seq` of `bytes`, header included, leaves now. */
+void congest_sent(struct congest *c, uint16_t seq, size_t bytes, int64_t now_us);
+/* Whether a lost packet may be sent again: what is lost most where there is too much, must not add to
+ * that. Counts it. */
+bool congest_again(struct congest *c, size_t bytes, int64_t now_us);
+
+/* Whether the path itself loses so much, and is so long, that one retransmission often does not do. */
+bool congest_lossy(const struct congest *c);
+
+/* What the receiver says. */
+void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_us);
+void congest_remb(struct congest *c, uint64_t bps, int64_t now_us);
+void congest_report(struct congest *c, uint8_t fraction_lost);
+
+/* Bit/s that the path carries; 0: not known. */
+uint64_t congest_bps(const struct congest *c, int64_t now_us);
+
+/* Every FWD_TICK_US: decides, and pads. */
+void congest_tick(struct endpoint *e, int64_t now_us);
+/* Sends what a probe wants now. True while one runs: then to be called every CONGEST_PAD_US. */
+bool congest_pad(struct endpoint *e, int64_t now_us);
+
+#endif
