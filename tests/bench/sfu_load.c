@@ -4,6 +4,8 @@
  *
  *	sfu_load msr|janus ADDRESS PORT PID PUBLISHERS RECEIVERS SECONDS RATE SIZE even|burst gcm|cm
  *
+ * Receivers answer with transport-wide feedback where the server numbers packets, as browsers do.
+ *
  * ADDRESS is a local one for media. Each publisher sends RATE packets a second; with 0 all are only
  * connected. Prints one line of
  * JSON: what was sent and received, CPU of the server process (of a core, and for each packet that
@@ -33,6 +35,7 @@
 #define SSRC	       1000u
 #define MARK	       24 /* bytes of payload that we look at: VP8, number, time */
 #define STEP_US	       10000000
+#define FEEDBACK_US    100000
 #define WARM_UP_S      1.5 /* key frames reach everybody */
 #define SETTLE_S       6.0 /* ICE has no more to check after that */
 
@@ -145,6 +148,10 @@ char *answer(struct client *c, const char *text, unsigned n)
 		fail("receiver", "out of memory");
 	char *sdp = strdup((char *)buf_data(&out));
 	buf_done(&out);
+	for (unsigned i = 0; i < reply->n_media; i++)
+		for (unsigned k = 0; k < reply->media[i].n_exts; k++)
+			if (rtp_ext_of(reply->media[i].exts[k].uri) == RTP_EXT_TWCC)
+				rtp_extmap_set(&c->ext, RTP_EXT_TWCC, reply->media[i].exts[k].id);
 	sdp_free(offer);
 	sdp_free(reply);
 	return sdp;
@@ -168,9 +175,16 @@ static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 {
 	struct client *c = arg;
 	struct rtp_packet k;
+	uint16_t seq;
 
-	(void)now_us;
-	if (rtp_parse(&k, p, n, NULL) < 0 || k.payload_len < MARK ||
+	if (rtp_parse(&k, p, n, &c->ext) < 0)
+		return;
+	if (rtp_twcc_seq(&k, &seq))
+		twcc_rx_packet(&c->rx, seq, now_us);
+	if (!c->ssrc)
+		c->ssrc = k.ssrc;
+	/* Not what comes again to probe: that is not what was sent. */
+	if (k.ssrc != c->ssrc || k.payload_len < MARK ||
 	    get_be64(rtp_payload(&k) + 8) < measured_from)
 		return;
 	c->received++;
@@ -189,8 +203,18 @@ static void on_rtcp(void *arg, const uint8_t *p, size_t n, int64_t now_us)
 
 static void on_batch(void *arg, int64_t now_us)
 {
-	(void)arg;
-	(void)now_us;
+	struct client *c = arg;
+	uint8_t out[1200];
+
+	if (now_us - c->feedback_us < FEEDBACK_US)
+		return;
+	c->feedback_us = now_us;
+	while (twcc_rx_pending(&c->rx)) {
+		struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+		if (twcc_rx_write(&c->rx, &w, 1, c->ssrc) < 0)
+			return;
+		peer_send_rtcp(c->peer, out, w.len);
+	}
 }
 
 static const struct peer_handler handler = {on_state, on_rtp, on_rtcp, on_batch};

@@ -10,12 +10,18 @@
 #include <stdint.h>
 
 #include "peer/peer.h"
+#include "rtp/packet.h"
+#include "rtp/twcc.h"
 
 struct client {
 	struct peer *peer;
 	struct peer_local local;
 	bool connected;
 	uint64_t received;
+	uint32_t ssrc;	       /* of what a receiver is sent; 0: nothing yet */
+	struct rtp_extmap ext; /* of what it answers with transport-wide feedback */
+	struct twcc_rx rx;
+	int64_t feedback_us; /* of the last one */
 };
 
 struct target {
