@@ -26,27 +26,27 @@
 #define LOSS_FAST_US	 300000 /* much loss is seen earlier */
 #define LOSS_FAST_N	 20
 #define LOSS_MUCH	 0.1
-#define LOSS_TRIAL_N	 100  /* packets that a trial measures */
-#define LOSS_LOW	 0.02 /* above the path's own: nothing */
-#define LOSS_SAME	 0.7  /* of the loss before: a lower rate has not helped */
-#define LOSS_DOUBT	 0.12 /* up to here, a rate that could not be lowered is not to blame */
-#define LOSS_LITTLE	 0.7  /* of the estimate: less is little to send */
-#define LOSS_EASED	 0.9  /* of the rate before: it was lowered */
+#define LOSS_TRIAL_N	 100   /* packets that a trial measures */
+#define LOSS_LOW	 0.02  /* above the path's own: nothing */
+#define LOSS_SAME	 0.7   /* of the loss before: a lower rate has not helped */
+#define LOSS_DOUBT	 0.12  /* up to here, a rate that could not be lowered is not to blame */
+#define LOSS_LITTLE	 0.7   /* of the estimate: less is little to send */
+#define LOSS_EASED	 0.9   /* of the rate before: it was lowered */
 #define LOSS_QUEUE_US	 60000 /* response time above the shortest: a queue stands */
 
-#define PROBE_MIN_US   25000
-#define PROBE_BYTES    10000 /* a probe sends at least so much */
-#define PROBE_MAX_US   200000
-#define PROBE_NOISES   9   /* a probe is at least so many times as long as delays scatter, */
-#define PROBE_SPREAD   2   /* who draw its arrivals apart by so many times that, */
+#define PROBE_MIN_US	 25000
+#define PROBE_BYTES	 10000 /* a probe sends at least so much */
+#define PROBE_MAX_US	 200000
+#define PROBE_NOISES	 9   /* a probe is at least so many times as long as delays scatter, */
+#define PROBE_SPREAD	 2   /* who draw its arrivals apart by so many times that, */
 #define PROBE_SPREAD_MAX 0.2 /* of the time that they took, at most */
-#define PROBE_STEADY   4.0 /* once they scatter by more ms than bursts of media do */
-#define PROBE_EVERY_US 3000000
-#define PROBE_AGAIN_US 1000000 /* one that told nothing, for too few packets came through */
-#define PROBE_FACTOR   2
-#define PROBE_FIRST    3 /* the first one, which has all to find out */
-#define PROBE_AFTER_US 150000 /* until its queue has gone */
-#define PROBE_PACKETS  5
+#define PROBE_STEADY	 4.0 /* once they scatter by more ms than bursts of media do */
+#define PROBE_EVERY_US	 3000000
+#define PROBE_AGAIN_US	 1000000 /* one that told nothing, for too few packets came through */
+#define PROBE_FACTOR	 2
+#define PROBE_FIRST	 3	/* the first one, which has all to find out */
+#define PROBE_AFTER_US	 150000 /* until its queue has gone */
+#define PROBE_PACKETS	 5
 
 void bwe_init(struct bwe *b, uint64_t start_bps, uint64_t min_bps, uint64_t max_bps)
 {
@@ -181,8 +181,9 @@ static void increase(struct bwe *b, int64_t passed_us)
 }
 
 /*
- * A queue that is full, or is fed as fast as it empties, grows no more: there is no trend to see. Its
- * delay is: then less is sent once, and where that does not help, the path has become that long.
+ * A queue that is full, or is fed as fast as it empties, grows no more: there is no trend to see.
+ * Its delay is: then less is sent once, and where that does not help, the path has become that
+ * long.
  */
 static void on_standing_queue(struct bwe *b, int64_t now_us)
 {
@@ -245,8 +246,8 @@ static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 }
 
 /*
- * Goes below what is sent, else nothing would change. But who sends far less than it might shall not
- * have to go further down.
+ * Goes below what is sent, else nothing would change. But who sends far less than it might shall
+ * not have to go further down.
  */
 static void begin_trial(struct bwe *b, double sent_bps, int64_t now_us)
 {

@@ -7,8 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-#define GROUP_US	5000
-#define BURST_MAX_US	250000 /* arrivals in a burst are one group for no longer; receivers that starve stall */
+#define GROUP_US 5000
+#define BURST_MAX_US \
+	250000 /* arrivals in a burst are one group for no longer; receivers that starve stall */
 #define SMOOTHING	0.9
 #define GAIN		4.0
 #define DELTAS_MAX	60

@@ -1,6 +1,7 @@
 /*
  * A simulated network path, in virtual time: a bottleneck with a queue that drops at its end, then
- * random loss, delay, jitter, and bursts as radio links make them. All may be changed while it runs.
+ * random loss, delay, jitter, and bursts as radio links make them. All may be changed while it
+ * runs.
  */
 #ifndef MSR_TESTS_PATH_H
 #define MSR_TESTS_PATH_H
@@ -8,13 +9,13 @@
 #include <stdint.h>
 
 struct path {
-	double capacity;    /* bit/s of the bottleneck; 0: there is none */
-	double queue_s;	    /* how long its queue may become */
-	double loss;	    /* fraction, without congestion */
-	int64_t delay_us;   /* one way */
-	int64_t jitter_us;  /* up to so much is added to each packet; they may overtake */
-	int64_t burst_us;   /* arrivals are held back and delivered together, up to so long */
-	uint32_t seed;	    /* of its chance */
+	double capacity;     /* bit/s of the bottleneck; 0: there is none */
+	double queue_s;	     /* how long its queue may become */
+	double loss;	     /* fraction, without congestion */
+	int64_t delay_us;    /* one way */
+	int64_t jitter_us;   /* up to so much is added to each packet; they may overtake */
+	int64_t burst_us;    /* arrivals are held back and delivered together, up to so long */
+	uint32_t seed;	     /* of its chance */
 	double max_queue_ms; /* the longest so far; may be set back */
 	/* its state */
 	int64_t free_us; /* when the bottleneck has worked off what it has */

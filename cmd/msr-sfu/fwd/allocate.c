@@ -10,15 +10,16 @@
 #define STAY  1.1  /* of the estimate, for what flows already */
 #define TAKE  0.87 /* of the estimate, before more is sent */
 #define UNDER 0.93 /* of the receiver's own limit, before more is sent: layers fluctuate */
-#define CLEAR 1.05 /* times what is left: a lowest layer does not fit, whatever errors there are */
-#define FAR   2	   /* times what is left: it does not by far */
+#define CLEAR 1.05 /* times what is left: a lowest layer does not fit, whatever errors there are \
+		    */
+#define FAR 2	   /* times what is left: it does not by far */
 
 struct plan {
 	const struct allocate_item *item;
 	unsigned n;
 	const uint16_t *order; /* by priority */
 	double left;	       /* bit/s */
-	double other;	       /* of the estimate, for retransmissions; lowest layers may use that */
+	double other; /* of the estimate, for retransmissions; lowest layers may use that */
 	int layer[MEDIA_SUBS_MAX];
 };
 
@@ -137,9 +138,7 @@ static void lower(struct allocate_grant *g, int layer, int64_t now_us)
 	g->layer = layer;
 	g->fits_us = 0;
 	g->raised_us = 0;
-	g->hold_us = !failed ? 0
-		     : longer_us < ALLOCATE_RAISE_MAX ? longer_us
-						      : ALLOCATE_RAISE_MAX;
+	g->hold_us = !failed ? 0 : longer_us < ALLOCATE_RAISE_MAX ? longer_us : ALLOCATE_RAISE_MAX;
 }
 
 /* What nobody limits, or what is new, gets its layer at once. */
@@ -164,8 +163,8 @@ static void go_down(struct plan *stay, const struct plan *take, int64_t now_us)
 		if (item->audio || item->wanted < 0 || !g->decided) {
 			/* A new picture is given the benefit of the doubt. */
 			set(item, item->audio || item->wanted < 0 ? item->wanted
-			       : take->layer[i] < 0		? (lowest < 0 ? 0 : lowest)
-								: take->layer[i]);
+				  : take->layer[i] < 0		  ? (lowest < 0 ? 0 : lowest)
+								  : take->layer[i]);
 			continue;
 		}
 		if (lowest < 0)
@@ -264,7 +263,7 @@ uint64_t allocate_granted_bps(const struct allocate_item *item, unsigned n)
 	double sum = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		sum += weight(&item[i], item[i].audio && item[i].wanted >= 0 ? 0
-							      : item[i].grant->layer);
+		sum += weight(&item[i],
+			      item[i].audio && item[i].wanted >= 0 ? 0 : item[i].grant->layer);
 	return (uint64_t)sum;
 }

@@ -6,8 +6,8 @@
  * Sound comes first and is always sent. What is left goes to pictures: the lowest layers of all
  * before higher ones of any, within a level to who speaks and to larger wishes first. Where not
  * even the lowest fits, a picture pauses. A layer is left at once when it does not fit, and taken
- * only after it has fitted for a while with a margin (at once when it was just asked for); a picture pauses only when it clearly has
- * not fitted for a while. So nothing flaps.
+ * only after it has fitted for a while with a margin (at once when it was just asked for); a
+ *picture pauses only when it clearly has not fitted for a while. So nothing flaps.
  */
 #ifndef MSR_SFU_FWD_ALLOCATE_H
 #define MSR_SFU_FWD_ALLOCATE_H
@@ -17,11 +17,12 @@
 
 #include "media.h"
 
-#define ALLOCATE_RAISE_US  1000000 /* a higher layer must fit for so long */
-#define ALLOCATE_RAISE_MAX 6000000 /* the same after attempts that failed: twice as long each */
-#define ALLOCATE_FAILED_US 10000000 /* a layer that was left that soon after it was taken failed */
-#define ALLOCATE_PAUSE_US  1500000 /* the lowest must not have fitted for so long */
-#define ALLOCATE_SUDDEN_US 500000 /* where it did once, and by far does not any more */
+#define ALLOCATE_RAISE_US  1000000  /* a higher layer must fit for so long */
+#define ALLOCATE_RAISE_MAX 6000000  /* the same after attempts that failed: twice as long each */
+#define ALLOCATE_FAILED_US 10000000 /* a layer that was left that soon after it was taken failed \
+				     */
+#define ALLOCATE_PAUSE_US  1500000  /* the lowest must not have fitted for so long */
+#define ALLOCATE_SUDDEN_US 500000   /* where it did once, and by far does not any more */
 
 /* What was decided before, of a track on its way to a receiver. Zeroed is a new one. */
 struct allocate_grant {

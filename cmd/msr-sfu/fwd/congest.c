@@ -8,17 +8,17 @@
 #include "sub.h"
 #include "track.h"
 
-#define LOSS_FULL   85 /* of 256, a third: no more than what passed is sent */
-#define LOSS_HIGH   26 /* of 256, 10 %: less is sent */
-#define LOSS_LOW    5  /* 2 %: more may be */
+#define LOSS_FULL      85 /* of 256, a third: no more than what passed is sent */
+#define LOSS_HIGH      26 /* of 256, 10 %: less is sent */
+#define LOSS_LOW       5  /* 2 %: more may be */
 #define LOSS_SETTLE_US 3000000
-#define AGAIN_PART  2  /* retransmissions may have, and are left room for, half of the estimate */
-#define LOSSY	    0.1 /* of a path: a packet sent again is lost again too often */
-#define LOSSY_RTT_US 150000 /* and to ask once more takes so long that pictures stand still */
-#define AGAIN_BURST 4  /* of a second's worth of that, at once */
-#define FLOOD	    14 /* tenths of the estimate */
-#define PAD_MIN	    50 /* bytes: less padding is not worth a packet */
-#define PAD_PACKETS 64 /* at once */
+#define AGAIN_PART     2 /* retransmissions may have, and are left room for, half of the estimate */
+#define LOSSY	       0.1    /* of a path: a packet sent again is lost again too often */
+#define LOSSY_RTT_US   150000 /* and to ask once more takes so long that pictures stand still */
+#define AGAIN_BURST    4      /* of a second's worth of that, at once */
+#define FLOOD	       14     /* tenths of the estimate */
+#define PAD_MIN	       50     /* bytes: less padding is not worth a packet */
+#define PAD_PACKETS    64     /* at once */
 
 void congest_done(struct congest *c)
 {
@@ -85,8 +85,9 @@ void congest_report(struct congest *c, uint8_t fraction_lost)
 
 static uint64_t clamp(uint64_t bps)
 {
-	return bps < CONGEST_MIN_BPS ? CONGEST_MIN_BPS : bps > CONGEST_MAX_BPS ? CONGEST_MAX_BPS
-										: bps;
+	return bps < CONGEST_MIN_BPS   ? CONGEST_MIN_BPS
+	       : bps > CONGEST_MAX_BPS ? CONGEST_MAX_BPS
+				       : bps;
 }
 
 /*

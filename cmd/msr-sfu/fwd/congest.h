@@ -22,9 +22,9 @@
 #define CONGEST_START_BPS 600000
 #define CONGEST_MIN_BPS	  30000
 #define CONGEST_MAX_BPS	  100000000
-#define CONGEST_TAG	  16	 /* bytes that sealing adds to a packet */
-#define CONGEST_LOOK_US	  100000 /* between decisions; at once when the estimate was lowered */
-#define CONGEST_PAD_US	  5000	 /* between calls of congest_pad while a probe runs */
+#define CONGEST_TAG	  16	   /* bytes that sealing adds to a packet */
+#define CONGEST_LOOK_US	  100000   /* between decisions; at once when the estimate was lowered */
+#define CONGEST_PAD_US	  5000	   /* between calls of congest_pad while a probe runs */
 #define CONGEST_REMB_US	  10000000 /* how long a REMB counts */
 #define CONGEST_LOSS_US	  1000000  /* between steps of the limit by loss */
 
@@ -32,7 +32,7 @@ struct endpoint;
 
 /* For receivers that say no more than what they lost (draft-ietf-rmcat-gcc-02, section 6). */
 struct congest_loss {
-	uint64_t bps; /* 0: no limit */
+	uint64_t bps;  /* 0: no limit */
 	uint8_t worst; /* of the reports since the last step, of 256 */
 	bool reported;
 	int64_t step_us, lowered_us;
@@ -60,11 +60,12 @@ void congest_done(struct congest *c);
 
 /* A packet with transport-wide number `seq` of `bytes`, header included, leaves now. */
 void congest_sent(struct congest *c, uint16_t seq, size_t bytes, int64_t now_us);
-/* Whether a lost packet may be sent again: what is lost most where there is too much, must not add to
- * that. Counts it. */
+/* Whether a lost packet may be sent again: what is lost most where there is too much, must not add
+ * to that. Counts it. */
 bool congest_again(struct congest *c, size_t bytes, int64_t now_us);
 
-/* Whether the path itself loses so much, and is so long, that one retransmission often does not do. */
+/* Whether the path itself loses so much, and is so long, that one retransmission often does not do.
+ */
 bool congest_lossy(const struct congest *c);
 
 /* What the receiver says. */

@@ -76,7 +76,7 @@ struct endpoint {
 
 	uint16_t twcc_next; /* number of the next packet to them */
 	struct congest congest;
-	bool speaks;	  /* who sends this is who speaks in the room now */
+	bool speaks; /* who sends this is who speaks in the room now */
 };
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,

@@ -65,7 +65,7 @@ struct media_event {
 	uint8_t stream;		 /* which of the rids of its config that is */
 	uint16_t width, height;	 /* pixels; 0: not known */
 	enum media_reason reason;
-	uint64_t bps;		    /* MEDIA_ESTIMATE; 0: not known any more */
+	uint64_t bps; /* MEDIA_ESTIMATE; 0: not known any more */
 };
 
 struct media_config {

@@ -39,7 +39,7 @@ struct sub {
 	struct layer layer;
 	struct allocate_grant grant; /* what congestion control decided */
 	bool asked;		     /* the viewer did, since then */
-	int8_t told; /* the layer that the receiver was told of; SUB_TOLD_NOTHING */
+	int8_t told;		     /* the layer that the receiver was told of; SUB_TOLD_NOTHING */
 	struct rewrite_shape shape, rtx_shape;
 	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
 	unsigned padded;  /* packets of padding, to tell which is next */

@@ -21,9 +21,9 @@
 #include "sub.h"
 #include "track.h"
 
-#define STATS_US 1000000
-#define TOLD_PART 10 /* the API is told of an estimate that differs by more than a tenth */
-#define STOP_US	 3000000 /* for goodbyes and for libnice; then the process ends anyway */
+#define STATS_US  1000000
+#define TOLD_PART 10	  /* the API is told of an estimate that differs by more than a tenth */
+#define STOP_US	  3000000 /* for goodbyes and for libnice; then the process ends anyway */
 
 struct room {
 	struct map_node node;

@@ -20,16 +20,17 @@
 #define FRAME_US    33333
 #define AUDIO_US    20000
 #define AUDIO_BYTES 80
-#define PLAYOUT_US  250000 /* sound that comes later than this above the path's delay is concealed */
-#define KEY_US	    50000  /* that an encoder takes */
-#define KEY_SIZE    5	   /* times a frame */
-#define MARK	    22	   /* bytes at the end of a payload */
-#define TWCC_ID	    5
-#define RID_ID	    6
-#define MID_ID	    7
-#define VIDEO_SSRC  5000
-#define RTX_SSRC    5001
-#define AUDIO_SSRC  5002
+#define PLAYOUT_US  250000 /* sound that comes later than this above the path's delay is concealed \
+			    */
+#define KEY_US	   50000   /* that an encoder takes */
+#define KEY_SIZE   5	   /* times a frame */
+#define MARK	   22	   /* bytes at the end of a payload */
+#define TWCC_ID	   5
+#define RID_ID	   6
+#define MID_ID	   7
+#define VIDEO_SSRC 5000
+#define RTX_SSRC   5001
+#define AUDIO_SSRC 5002
 
 struct flight {
 	int64_t arrival_us;
@@ -74,7 +75,7 @@ struct viewer {
 	int layer; /* of the last frame */
 	uint16_t rtx_last;
 	unsigned rtx_holes;
-	unsigned sent, lost;		   /* of all packets on the path */
+	unsigned sent, lost;		       /* of all packets on the path */
 	unsigned reported_sent, reported_lost; /* at the last report */
 	/* figures, since figures_begin */
 	int64_t freeze_us;
@@ -286,8 +287,7 @@ static void take_picture(struct viewer *v, uint16_t seq, const uint8_t *payload,
 	*p = (struct piece){.number = number, .here = true, .key = mark[0], .layer = mark[1]};
 	p->index = get_be16(mark + 2);
 	p->count = get_be16(mark + 4);
-	if (p->key && (v->next < 0 || number - p->index > v->next) &&
-	    whole(v, number - p->index))
+	if (p->key && (v->next < 0 || number - p->index > v->next) && whole(v, number - p->index))
 		show(v, number - p->index);
 	while (v->next >= 0 && whole(v, v->next))
 		show(v, v->next);
