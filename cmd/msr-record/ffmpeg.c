@@ -12,7 +12,9 @@
 #define WAVE_SIZE     "1200x160"
 #define WAVE_COLOUR   "0x3b82f6"
 #define POSTER_WIDTH  "1280"
-#define POSTER_AT     1.0	  /* seconds: the first picture is often black */
+#define POSTER_AT     1.0 /* seconds: the first picture is often black */
+#define POSTER_FILTER "scale='min(" POSTER_WIDTH ",iw)':-2"
+#define WAVE_S	      3600	  /* of sound that the filter keeps in memory: 115 MB */
 #define OFFSET_MAX_US 86400000000 /* between streams; more is a wrong clock */
 /* A result is no longer than its parts took to come, and than sound of so few bytes a second plays.
  */
@@ -170,10 +172,10 @@ void ffmpeg_probe(struct args *a, const char *path, int codec)
 
 /* ---- conversion ---- */
 
-static void add_audio(struct args *a, const struct input in[STREAMS], const struct plan *plan)
+static void add_audio_codec(struct args *a, const struct input in[STREAMS], const struct plan *plan)
 {
 	const struct container *c = container_of_ext(plan->ext);
-	int channels = 0, n = 0;
+	int channels = 0;
 
 	if (plan->copy_audio) {
 		ADD(a, "-c:a", "copy");
@@ -181,23 +183,39 @@ static void add_audio(struct args *a, const struct input in[STREAMS], const stru
 	}
 	for (int i = 0; i < STREAMS; i++)
 		for (int k = 0; in[i].path && k < in[i].probe.n; k++)
-			if (!in[i].probe.streams[k].video) {
-				n++;
-				if (in[i].probe.streams[k].channels > channels)
-					channels = in[i].probe.streams[k].channels;
-			}
+			if (!in[i].probe.streams[k].video &&
+			    in[i].probe.streams[k].channels > channels)
+				channels = in[i].probe.streams[k].channels;
 	add_words(a, c->encode_audio);
 	if (!strcmp(c->ext, "mp3") && channels > 2)
 		ADD(a, "-ac", "2");
-	/* Silence where parts are missing, and before the first sound when that comes late. */
-	if (plan->video || n == 1)
-		ADD(a, "-af", "aresample=async=1:first_pts=0");
 }
 
-/* Sound alone in several streams is mixed: the formats for sound hold one. */
-static void add_mix(struct args *a, const struct input in[STREAMS])
+/* Silence where parts are missing, and before the first sound when that comes late. */
+#define FILL "aresample=async=1:first_pts=0"
+
+/*
+ * Filters from sound to its picture. The last of them keeps all it gets until the end, so it gets
+ * little: mono, 8 kHz, and of more than an hour a second in each few.
+ */
+static void wave_filters(char *out, size_t size, double seconds)
 {
-	char graph[1024] = "";
+	int step = seconds > WAVE_S ? (int)(seconds / WAVE_S) + 1 : 1;
+
+	snprintf(out, size,
+		 "aformat=channel_layouts=mono,aresample=8000,asetnsamples=8000,"
+		 "aselect='lt(mod(n\\,%d)\\,1)',showwavespic=s=" WAVE_SIZE ":colors=" WAVE_COLOUR,
+		 step);
+}
+
+/*
+ * Sound alone: one graph. Several streams are mixed, as the formats for sound hold one; `wave` is
+ * another output.
+ */
+static void add_sound_graph(struct args *a, const struct input in[STREAMS], const struct plan *plan,
+			    bool wave)
+{
+	char graph[2048] = "", filters[256];
 	size_t used = 0;
 	int n = 0, file = 0;
 
@@ -206,15 +224,23 @@ static void add_mix(struct args *a, const struct input in[STREAMS])
 			continue;
 		for (int k = 0; k < probe_count(&in[i].probe, false) && n < PROBE_STREAMS; k++, n++)
 			used += (size_t)snprintf(graph + used, sizeof(graph) - used,
-						 "[%d:a:%d]aresample=async=1:first_pts=0[a%d];",
-						 file, k, n);
+						 "[%d:a:%d]" FILL "[a%d];", file, k, n);
 		file++;
 	}
 	for (int k = 0; k < n; k++)
 		used += (size_t)snprintf(graph + used, sizeof(graph) - used, "[a%d]", k);
-	snprintf(graph + used, sizeof(graph) - used,
-		 "amix=inputs=%d:duration=longest:normalize=0[mix]", n);
-	ADD(a, "-filter_complex", graph, "-map", "[mix]");
+	if (n > 1)
+		used += (size_t)snprintf(graph + used, sizeof(graph) - used,
+					 "amix=inputs=%d:duration=longest:normalize=0", n);
+	wave_filters(filters, sizeof(filters), plan->seconds);
+	if (!wave)
+		snprintf(graph + used, sizeof(graph) - used, "%s[sound]", n > 1 ? "" : "anull");
+	else if (plan->copy_audio)
+		snprintf(graph + used, sizeof(graph) - used, "%s[wave]", filters);
+	else
+		snprintf(graph + used, sizeof(graph) - used, "%sasplit[sound][w];[w]%s[wave]",
+			 n > 1 ? "," : "", filters);
+	ADD(a, "-filter_complex", graph);
 }
 
 static void add_maps(struct args *a, const struct input in[STREAMS], bool video)
@@ -267,14 +293,11 @@ static void add_bound(struct args *a, const struct input in[STREAMS])
 	args_add(a, "%llu", (unsigned long long)seconds);
 }
 
-void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct plan *plan,
-		    const char *out)
+/* Inputs in the order of their streams, each as late as its first part came. */
+static void add_inputs(struct args *a, const struct input in[STREAMS])
 {
 	int64_t first_us = INT64_MAX;
 
-	args_start(a, "ffmpeg");
-	ADD(a, "-hide_banner", "-nostdin", "-v", "error", "-y", "-progress", "pipe:1",
-	    "-stats_period", "1");
 	for (int i = 0; i < STREAMS; i++)
 		if (in[i].path && in[i].probe.n && in[i].first_us < first_us)
 			first_us = in[i].first_us;
@@ -286,47 +309,110 @@ void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct
 			args_add(a, "-itsoffset"), args_add(a, "%.6f", (double)late_us / 1e6);
 		add_input(a, in[i].path, in[i].codec);
 	}
-	if (!plan->video && count(in, false) > 1)
-		add_mix(a, in);
-	else
-		add_maps(a, in, plan->video);
-	if (plan->video && plan->copy_video)
+}
+
+static void start_ffmpeg(struct args *a)
+{
+	args_start(a, "ffmpeg");
+	ADD(a, "-hide_banner", "-nostdin", "-v", "error", "-y");
+}
+
+/* Options of an input of which only the poster is taken. */
+static void add_poster_seek(struct args *a, double seconds)
+{
+	ADD(a, "-threads", "1", "-max_pixels", PIXELS_MAX, "-ss");
+	args_add(a, "%.3f", seconds > 0 && seconds / 2 < POSTER_AT ? seconds / 2 : POSTER_AT);
+}
+
+static void add_poster(struct args *a, const char *out)
+{
+	ADD(a, "-frames:v", "1", "-vf", POSTER_FILTER, "-q:v", "4", "-c:v", "mjpeg", "-f",
+	    "image2pipe");
+	args_add(a, "file:%s", out);
+}
+
+static void add_wave(struct args *a, const char *out)
+{
+	ADD(a, "-map", "[wave]", "-frames:v", "1", "-c:v", "png", "-f", "image2pipe");
+	args_add(a, "file:%s", out);
+}
+
+static void add_video_codec(struct args *a, const struct plan *plan)
+{
+	if (plan->copy_video)
 		ADD(a, "-c:v", "copy");
-	else if (plan->video)
+	else
 		ADD(a, "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt",
 		    "yuv420p", "-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2");
-	add_audio(a, in, plan);
+}
+
+void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct plan *plan,
+		    const char *out, const char *picture)
+{
+	int n_files = 0, pictured = -1;
+	bool graph = !plan->video && (!plan->copy_audio || picture);
+
+	start_ffmpeg(a);
+	ADD(a, "-progress", "pipe:1", "-stats_period", "1");
+	add_inputs(a, in);
+	for (int i = 0; i < STREAMS; i++) {
+		n_files += in[i].path && in[i].probe.n;
+		if (pictured < 0 && in[i].path && probe_count(&in[i].probe, true))
+			pictured = i;
+	}
+	if (plan->video && picture) { /* the same file once more, from where the poster is */
+		add_poster_seek(a, plan->seconds);
+		add_input(a, in[pictured].path, in[pictured].codec);
+	}
+	if (graph)
+		add_sound_graph(a, in, plan, picture);
+	if (graph && !plan->copy_audio)
+		ADD(a, "-map", "[sound]");
+	else
+		add_maps(a, in, plan->video);
+	if (plan->video)
+		add_video_codec(a, plan);
+	add_audio_codec(a, in, plan);
+	if (plan->video && !plan->copy_audio)
+		ADD(a, "-af", FILL);
 	if (!plan->copy_audio && count(in, false))
 		add_bound(a, in);
 	ADD(a, "-map_metadata", "-1");
 	add_container(a, plan->ext, out);
+	if (plan->video && picture) {
+		ADD(a, "-map");
+		args_add(a, "%d:V:0", n_files);
+		add_poster(a, picture);
+	} else if (picture) {
+		if (count(in, false))
+			add_bound(a, in);
+		add_wave(a, picture);
+	}
 }
 
 /* ---- pictures ---- */
 
-void ffmpeg_wave(struct args *a, const char *media, const char *out)
+void ffmpeg_wave(struct args *a, const char *media, double seconds, const char *out)
 {
-	args_start(a, "ffmpeg");
-	ADD(a, "-hide_banner", "-nostdin", "-v", "error", "-y", "-i");
+	char filters[256];
+
+	start_ffmpeg(a);
+	ADD(a, "-i");
 	args_add(a, "file:%s", media);
-	ADD(a, "-filter_complex",
-	    "[0:a:0]aformat=channel_layouts=mono,showwavespic=s=" WAVE_SIZE ":colors=" WAVE_COLOUR,
-	    "-frames:v", "1", "-c:v", "png", "-f", "image2pipe");
-	args_add(a, "file:%s", out);
+	wave_filters(filters, sizeof(filters), seconds);
+	ADD(a, "-filter_complex");
+	args_add(a, "[0:a:0]%s[wave]", filters);
+	add_wave(a, out);
 }
 
 void ffmpeg_poster(struct args *a, const char *media, double duration, const char *out)
 {
-	args_start(a, "ffmpeg");
-	ADD(a, "-hide_banner", "-nostdin", "-v", "error", "-y", "-max_pixels", PIXELS_MAX);
-	if (duration > 0)
-		args_add(a, "-ss"),
-		    args_add(a, "%.3f", duration / 2 < POSTER_AT ? duration / 2 : POSTER_AT);
+	start_ffmpeg(a);
+	add_poster_seek(a, duration);
 	ADD(a, "-i");
 	args_add(a, "file:%s", media);
-	ADD(a, "-map", "0:V:0", "-frames:v", "1", "-vf", "scale='min(" POSTER_WIDTH ",iw)':-2",
-	    "-q:v", "4", "-c:v", "mjpeg", "-f", "image2pipe");
-	args_add(a, "file:%s", out);
+	ADD(a, "-map", "0:V:0");
+	add_poster(a, out);
 }
 
 double ffmpeg_progress(const char *text, size_t n)

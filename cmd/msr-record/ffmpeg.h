@@ -55,9 +55,11 @@ bool ffmpeg_plan(const struct input in[STREAMS], const struct settings *set, boo
 		 struct plan *plan);
 
 void ffmpeg_probe(struct args *a, const char *path, int codec);
+/* With `picture` the waveform or the poster is made in passing: starting FFmpeg is what costs. */
 void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct plan *plan,
-		    const char *out);
-void ffmpeg_wave(struct args *a, const char *media, const char *out);
+		    const char *out, const char *picture);
+/* `seconds`: the length of `media`, as far as it is known. */
+void ffmpeg_wave(struct args *a, const char *media, double seconds, const char *out);
 void ffmpeg_poster(struct args *a, const char *media, double duration, const char *out);
 
 /* Seconds of media done so far as told by a chunk of -progress output, or -1. */

@@ -37,6 +37,7 @@ struct job {
 	bool waiting;		 /* the timer is for the next try */
 	int step, tries;
 	bool disk_full; /* said so already */
+	bool plain;	/* the conversion failed: without what it does in passing */
 	struct input in[STREAMS];
 	char in_path[STREAMS][FULL_PATH_MAX];
 	struct plan plan;
@@ -95,8 +96,9 @@ static int start_probe(struct job *j, struct args *a)
 	snprintf(suffix, sizeof(suffix), ".%s.part", stream_names[j->step]);
 	full_path(j, suffix, j->in_path[j->step]);
 	in->path = j->in_path[j->step];
-	if (probe_pcm(s->codec, s->rate, s->channels, s->bytes, &in->probe))
-		return 1; /* we know what we wrote */
+	if (probe_pcm(s->codec, s->rate, s->channels, s->bytes, &in->probe) ||
+	    (s->codec == CODEC_WEBM && probe_file(in->path, s->codec, &in->probe)))
+		return 1;
 	ffmpeg_probe(a, in->path, in->codec);
 	return 0;
 }
@@ -106,9 +108,14 @@ static int done_probe(struct job *j, struct buf *out)
 	return probe_parse((const char *)buf_data(out), buf_len(out), &j->in[j->step].probe);
 }
 
+static void picture_path(struct job *j, char out[static FULL_PATH_MAX])
+{
+	full_path(j, j->plan.video ? ".poster.jpg" : ".wave.png", out);
+}
+
 static int start_convert(struct job *j, struct args *a)
 {
-	char suffix[32];
+	char suffix[32], picture[FULL_PATH_MAX];
 	bool lost = false;
 
 	for (int i = 0; i < STREAMS; i++)
@@ -121,7 +128,9 @@ static int start_convert(struct job *j, struct args *a)
 	snprintf(suffix, sizeof(suffix), ".out.%s", j->plan.ext);
 	full_path(j, suffix, j->out);
 	j->done = 0;
-	ffmpeg_convert(a, j->in, &j->plan, j->out);
+	picture_path(j, picture);
+	ffmpeg_convert(a, j->in, &j->plan, j->out,
+		       j->f->r->set.pictures && !j->plain ? picture : NULL);
 	return 0;
 }
 
@@ -131,6 +140,8 @@ static int start_probe_result(struct job *j, struct args *a)
 
 	if (!strcmp(j->plan.ext, "webm") || !strcmp(j->plan.ext, "mkv"))
 		codec = CODEC_WEBM;
+	if (probe_file(j->out, codec, &j->probe) && j->probe.duration > 0)
+		return 1;
 	ffmpeg_probe(a, j->out, codec);
 	return 0;
 }
@@ -142,33 +153,39 @@ static int done_probe_result(struct job *j, struct buf *out)
 	return ret ? ret : j->probe.n ? 0 : -ENODATA;
 }
 
+/* False, and nothing left of it, when it is empty. */
+static bool has_picture(struct job *j)
+{
+	struct stat st;
+	char path[FULL_PATH_MAX];
+
+	picture_path(j, path);
+	bool there = stat(path, &st) == 0 && st.st_size;
+	if (!there)
+		remove(path);
+	*(j->plan.video ? &j->poster : &j->wave) = there;
+	return there;
+}
+
+/* Where the conversion has not made it in passing. */
 static int start_picture(struct job *j, struct args *a)
 {
 	char out[FULL_PATH_MAX];
 
-	if (!j->f->r->set.pictures)
+	if (!j->f->r->set.pictures || has_picture(j))
 		return 1;
-	full_path(j, j->plan.video ? ".poster.jpg" : ".wave.png", out);
+	picture_path(j, out);
 	if (j->plan.video)
 		ffmpeg_poster(a, j->out, j->probe.duration, out);
 	else
-		ffmpeg_wave(a, j->out, out);
+		ffmpeg_wave(a, j->out, j->probe.duration, out);
 	return 0;
 }
 
 static int done_picture(struct job *j, struct buf *out)
 {
-	struct stat st;
-	char path[FULL_PATH_MAX];
-
 	(void)out;
-	full_path(j, j->plan.video ? ".poster.jpg" : ".wave.png", path);
-	if (stat(path, &st) < 0 || !st.st_size) {
-		remove(path);
-		return -ENODATA;
-	}
-	*(j->plan.video ? &j->poster : &j->wave) = true;
-	return 0;
+	return has_picture(j) ? 0 : -ENODATA;
 }
 
 static int start_hash(struct job *j, struct args *a)
@@ -375,6 +392,11 @@ static void step_failed(struct job *j, int err, const char *errors)
 	if ((err == -EMFILE || err == -ENFILE || err == -EAGAIN || err == -ENOMEM) &&
 	    j->tries++ < TRIES) {
 		job_retry_in(j, RETRY_US);
+		return;
+	}
+	if (s->start == start_convert && !j->plain) {
+		j->plain = true;
+		job_run(j);
 		return;
 	}
 	if (s->optional) {

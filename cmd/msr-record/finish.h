@@ -2,8 +2,11 @@
  * Finishing: from part files to the final file. A queue of ended recordings, and a bounded number
  * of jobs that each run one child after the other:
  *
- *   ffprobe the parts → ffmpeg: one file → ffprobe it → waveform or poster → sha256sum → sync
- *   → final names (store) → event `finished`
+ *   look at the parts → ffmpeg: one file and its waveform or poster → look at it → sha256sum
+ *   → sync → final names (store) → event `finished`
+ *
+ * Starting FFmpeg is what costs most of it, so it is asked about files (ffprobe) and for pictures
+ * alone only where the first bytes do not tell and where both at once did not succeed.
  *
  * A job that is killed half-way is done again from its parts, which stay until the end.
  */

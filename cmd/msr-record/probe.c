@@ -1,15 +1,21 @@
-/* ffprobe's JSON, of which little is taken and everything may be missing. */
+/* First bytes, and ffprobe's JSON, of which little is taken and everything may be missing. */
 #include "probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
 #include "frame/frame.h"
+#include "media/mkv.h"
+#include "media/mp3.h"
+
+#define HEAD_BYTES (32u << 10) /* header, seek head and tags of Matroska; ID3 of MP3 */
 
 static int number(const json_t *o, const char *key)
 {
@@ -63,6 +69,62 @@ int probe_parse(const char *text, size_t n, struct probe *out)
 	json_decref(root);
 	*out = p;
 	return 0;
+}
+
+/* ---- first bytes ---- */
+
+static bool probe_mkv(const uint8_t *data, size_t n, struct probe *out)
+{
+	static const char *const names[MKV_CODECS] = {[MKV_OPUS] = "opus",
+						      [MKV_VP8] = "vp8",
+						      [MKV_VP9] = "vp9",
+						      [MKV_AV1] = "av1",
+						      [MKV_H264] = "h264"};
+	struct mkv m;
+
+	if (mkv_read_head(&m, data, n) < 0)
+		return false;
+	*out = (struct probe){.duration = (double)m.duration_us / 1e6};
+	for (unsigned i = 0; i < m.n_tracks; i++) {
+		const struct mkv_track *t = &m.tracks[i];
+		struct probe_stream *s = &out->streams[out->n++];
+		s->video = t->codec != MKV_OPUS;
+		snprintf(s->codec, sizeof(s->codec), "%s", names[t->codec]);
+		if (s->video) {
+			s->width = t->width;
+			s->height = t->height;
+		} else {
+			s->rate = 48000; /* whatever was recorded, RFC 7845 */
+			s->channels = t->channels ? t->channels : 1;
+		}
+	}
+	return true;
+}
+
+static bool probe_mp3(const uint8_t *data, size_t n, struct probe *out)
+{
+	struct mp3_head h;
+
+	if (mp3_read_head(&h, data, n) < 0)
+		return false;
+	*out = (struct probe){.duration = (double)h.samples / h.rate, .n = 1};
+	out->streams[0] =
+	    (struct probe_stream){.codec = "mp3", .rate = (int)h.rate, .channels = h.channels};
+	return true;
+}
+
+bool probe_file(const char *path, int codec, struct probe *out)
+{
+	uint8_t *data = malloc(HEAD_BYTES);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = data && fd >= 0 ? pread(fd, data, HEAD_BYTES, 0) : -1;
+	bool known = n > 0 && (probe_mkv(data, (size_t)n, out) ||
+			       (codec == CODEC_NONE && probe_mp3(data, (size_t)n, out)));
+
+	if (fd >= 0)
+		close(fd);
+	free(data);
+	return known;
 }
 
 bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes, struct probe *out)

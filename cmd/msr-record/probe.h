@@ -1,4 +1,8 @@
-/* What FFmpeg's ffprobe says about a file. */
+/*
+ * What is in a media file. What we know from its first bytes (Matroska with the codecs of browsers,
+ * MP3 as FFmpeg writes it) is read here; about other files ffprobe is asked, which takes a fifth of
+ * a second of processor time to start.
+ */
 #ifndef MSR_RECORD_PROBE_H
 #define MSR_RECORD_PROBE_H
 
@@ -23,6 +27,12 @@ struct probe {
 
 /* Reads the JSON that `ffprobe -show_format -show_streams -of json` prints. 0 or -EBADMSG. */
 int probe_parse(const char *text, size_t n, struct probe *out);
+
+/*
+ * Looks at the first bytes of the file itself. False where they do not tell: ask ffprobe. `codec`
+ * (enum frame_codec) is what it should be: CODEC_WEBM, or CODEC_NONE for what is to be found out.
+ */
+bool probe_file(const char *path, int codec, struct probe *out);
 
 /* The same for a part of raw PCM (enum frame_codec) that we wrote; false for other codecs. */
 bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes, struct probe *out);

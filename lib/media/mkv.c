@@ -12,7 +12,9 @@
 #define CLUSTER_KEY_MS 1000  /* and from that age on ends before a key frame */
 #define RELATIVE_MAX   30000 /* ms: block times are 16 bits, signed, against their cluster */
 #define EPOCH_2001_US  978307200000000LL /* DateUTC counts from there */
-#define OPUS_PREROLL   80000000		 /* ns that a decoder needs after a seek, RFC 7845 */
+#define DURATION_MAX_US \
+	(1ll << 52)	      /* more is nonsense, and no double tells it to the microsecond */
+#define OPUS_PREROLL 80000000 /* ns that a decoder needs after a seek, RFC 7845 */
 
 enum id {
 	ID_EBML = 0x1a45dfa3,
@@ -312,32 +314,88 @@ static void read_track(struct mkv_track *t, struct rd r)
 	}
 }
 
-int mkv_resume(struct mkv *m, const uint8_t *head, size_t len)
+static double double_of(const struct rd *r)
+{
+	uint32_t bits32;
+	uint64_t bits = uint_of(r);
+	double d = 0;
+	float f;
+
+	if (rd_left(r) == sizeof(bits)) {
+		memcpy(&d, &bits, sizeof(d));
+	} else if (rd_left(r) == sizeof(bits32)) {
+		bits32 = (uint32_t)bits;
+		memcpy(&f, &bits32, sizeof(f));
+		d = f;
+	}
+	return d;
+}
+
+static void read_info(struct mkv *m, struct rd r)
+{
+	double scale_ns = 1000000, ticks = 0;
+	struct rd c;
+
+	for (uint32_t id; next_element(&r, &id, &c);) {
+		if (id == ID_DATE)
+			m->start_wall_us = (int64_t)uint_of(&c) / 1000 + EPOCH_2001_US;
+		else if (id == ID_TIMESTAMP_SCALE)
+			scale_ns = (double)uint_of(&c);
+		else if (id == ID_DURATION)
+			ticks = double_of(&c);
+	}
+	double us = ticks * scale_ns / 1000;
+	if (us > 0 && us < DURATION_MAX_US)
+		m->duration_us = (int64_t)us;
+}
+
+static int read_tracks(struct mkv *m, struct rd r)
+{
+	struct rd c;
+
+	for (uint32_t id; next_element(&r, &id, &c);) {
+		if (id != ID_TRACK_ENTRY)
+			continue;
+		if (m->n_tracks == MKV_TRACKS_MAX)
+			return -ENOTSUP;
+		struct mkv_track *t = &m->tracks[m->n_tracks++];
+		read_track(t, c);
+		if (t->codec == MKV_CODECS)
+			return -ENOTSUP;
+	}
+	return 0;
+}
+
+int mkv_read_head(struct mkv *m, const uint8_t *head, size_t len)
 {
 	struct rd r = rd_of(head, len), c;
+	bool info = false;
 	uint32_t id;
+	int ret;
 
 	mkv_init(m, 0);
-	if (len < MKV_HEAD || !next_element(&r, &id, &c) || id != ID_EBML ||
-	    !next_element(&r, &id, &c) || id != ID_SEGMENT)
+	if (!next_element(&r, &id, &c) || id != ID_EBML || !next_element(&r, &id, &c) ||
+	    id != ID_SEGMENT)
 		return -EBADMSG;
-	while (next_element(&r, &id, &c) && id != ID_CLUSTER) {
-		struct rd part = c;
-		while (id == ID_INFO && next_element(&part, &id, &c)) {
-			if (id == ID_DATE)
-				m->start_wall_us = (int64_t)uint_of(&c) / 1000 + EPOCH_2001_US;
-			id = ID_INFO;
-		}
-		while (id == ID_TRACKS && next_element(&part, &id, &c)) {
-			if (id == ID_TRACK_ENTRY && m->n_tracks < MKV_TRACKS_MAX)
-				read_track(&m->tracks[m->n_tracks++], c);
-			id = ID_TRACKS;
-		}
+	/* An element that is cut off reads as one that ends there: then what it says is not all. */
+	while (rd_left(&r) && next_element(&r, &id, &c) && id != ID_CLUSTER) {
+		if (id == ID_INFO)
+			read_info(m, c);
+		else if (id == ID_TRACKS && (ret = read_tracks(m, c)))
+			return ret;
+		info |= id == ID_INFO;
+		if (info && m->n_tracks)
+			return rd_left(&r) ? 0 : -EBADMSG;
 	}
-	for (unsigned i = 0; i < m->n_tracks; i++)
-		if (m->tracks[i].codec == MKV_CODECS)
-			return -EBADMSG;
-	return m->start_wall_us && m->n_tracks ? 0 : -EBADMSG;
+	return -EBADMSG;
+}
+
+int mkv_resume(struct mkv *m, const uint8_t *head, size_t len)
+{
+	if (len < MKV_HEAD || mkv_read_head(m, head, len) < 0)
+		return -EBADMSG;
+	m->duration_us = 0; /* of a header from before the last blocks */
+	return m->start_wall_us ? 0 : -EBADMSG;
 }
 
 /* ---- blocks ---- */

@@ -53,6 +53,12 @@ bool mkv_is_webm(const struct mkv *m);
 void mkv_head(const struct mkv *m, uint8_t out[static MKV_HEAD]);
 
 /*
+ * Reads the beginning of any Matroska file: tracks, and the duration where it says so. 0; -ENOTSUP
+ * for codecs or numbers of tracks that struct mkv cannot tell; -EBADMSG when it is none, or begins
+ * with more than `len` bytes of header.
+ */
+int mkv_read_head(struct mkv *m, const uint8_t *head, size_t len);
+/*
  * Takes over the tracks of a header that mkv_head wrote, to go on with its file. 0 or -EBADMSG.
  */
 int mkv_resume(struct mkv *m, const uint8_t *head, size_t len);

@@ -80,6 +80,27 @@ TEST(what_is_no_header_of_ours_is_not_gone_on_with)
 	CHECK_INT(mkv_resume(&m, head, sizeof(head) - 1), -EBADMSG);
 }
 
+TEST(the_beginning_of_a_file_tells_its_tracks_and_length)
+{
+	uint8_t head[MKV_HEAD];
+	struct mkv m, again;
+
+	mkv_init(&m, WALL);
+	mkv_add_track(&m, &opus);
+	mkv_add_track(&m, &h264);
+	m.duration_us = 1234567000;
+	mkv_head(&m, head);
+	CHECK_INT(mkv_read_head(&again, head, sizeof(head)), 0);
+	CHECK_INT(again.duration_us, 1234567000);
+	CHECK_INT(again.n_tracks, 2);
+	/* Without the end of its tracks it does not say all, with other codecs nothing. */
+	for (size_t n = 0; n < 300; n++)
+		CHECK(mkv_read_head(&again, head, n) != 0 || again.n_tracks == 2);
+	uint8_t *codec = memmem(head, sizeof(head), "A_OPUS", 6);
+	codec[0] = 'S';
+	CHECK_INT(mkv_read_head(&again, head, sizeof(head)), -ENOTSUP);
+}
+
 /* Clusters begun so far: their ids in what was written. */
 static int clusters(const struct buf *b)
 {

@@ -98,9 +98,43 @@ TEST(separate_streams_are_shifted_by_the_times_of_their_first_parts)
 	in[STREAM_AUDIO].first_us = 5250000;
 	in[STREAM_VIDEO].first_us = 5000000;
 	CHECK(ffmpeg_plan(in, &set, false, &p));
-	ffmpeg_convert(a, in, &p, "/x/out");
+	ffmpeg_convert(a, in, &p, "/x/out", NULL);
 	CHECK(has(a, "-itsoffset") && has(a, "0.250000"));
 	CHECK(has(a, "0:a?") && has(a, "1:V?"));
+	free(a);
+}
+
+static const char *graph_of(const struct args *a)
+{
+	for (int i = 0; i + 1 < a->n; i++)
+		if (!strcmp(a->v[i], "-filter_complex"))
+			return a->v[i + 1];
+	return "";
+}
+
+TEST(the_picture_is_made_in_passing)
+{
+	struct input in[STREAMS] = {[STREAM_AUDIO] = one(NULL, "opus")};
+	struct settings set = {.video = "webm", .audio = "mp3"};
+	struct args *a = malloc(sizeof(*a));
+	struct plan p;
+
+	CHECK(ffmpeg_plan(in, &set, false, &p));
+	ffmpeg_convert(a, in, &p, "/x/out", "/x/wave");
+	CHECK(strstr(graph_of(a), "asplit[sound]") && strstr(graph_of(a), "[wave]"));
+	CHECK(has(a, "[sound]") && has(a, "file:/x/wave"));
+	p.seconds = 3 * 3600; /* a second in each four is kept */
+	ffmpeg_convert(a, in, &p, "/x/out", "/x/wave");
+	CHECK(strstr(graph_of(a), "mod(n\\,4)") != NULL);
+	p.copy_audio = true;
+	ffmpeg_convert(a, in, &p, "/x/out", "/x/wave");
+	CHECK(!strstr(graph_of(a), "[sound]") && has(a, "0:a?") && has(a, "copy"));
+	in[STREAM_VIDEO] = one("vp8", NULL);
+	CHECK(ffmpeg_plan(in, &set, false, &p));
+	p.seconds = 1;
+	ffmpeg_convert(a, in, &p, "/x/out", "/x/poster");
+	CHECK(has(a, "2:V:0") && has(a, "0.500") && has(a, "file:/x/poster"));
+	CHECK(!*graph_of(a));
 	free(a);
 }
 
