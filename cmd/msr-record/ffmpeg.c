@@ -50,12 +50,12 @@ void args_add(struct args *a, const char *fmt, ...)
 	a->used += (size_t)n + 1;
 }
 
-static void add_words(struct args *a, const char *const *words)
+void args_words(struct args *a, const char *const *words)
 {
 	for (; *words; words++)
 		args_add(a, "%s", *words);
 }
-#define ADD(a, ...) add_words(a, (const char *const[]){__VA_ARGS__, NULL})
+#define ADD(a, ...) args_words(a, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- the plan ---- */
 
@@ -145,7 +145,7 @@ bool ffmpeg_plan(const struct input in[STREAMS], const struct settings *set, boo
 
 /* ---- inputs ---- */
 
-static void add_input(struct args *a, const char *path, int codec)
+void ffmpeg_input(struct args *a, const char *path, int codec)
 {
 	static const char *const demuxers[] = {[CODEC_WEBM] = "matroska",
 					       [CODEC_OGG] = "ogg",
@@ -167,7 +167,7 @@ void ffmpeg_probe(struct args *a, const char *path, int codec)
 {
 	args_start(a, "ffprobe");
 	ADD(a, "-v", "error", "-show_format", "-show_streams", "-of", "json");
-	add_input(a, path, codec);
+	ffmpeg_input(a, path, codec);
 }
 
 /* ---- conversion ---- */
@@ -186,7 +186,7 @@ static void add_audio_codec(struct args *a, const struct input in[STREAMS], cons
 			if (!in[i].probe.streams[k].video &&
 			    in[i].probe.streams[k].channels > channels)
 				channels = in[i].probe.streams[k].channels;
-	add_words(a, c->encode_audio);
+	args_words(a, c->encode_audio);
 	if (!strcmp(c->ext, "mp3") && channels > 2)
 		ADD(a, "-ac", "2");
 }
@@ -243,6 +243,11 @@ static void add_sound_graph(struct args *a, const struct input in[STREAMS], cons
 	ADD(a, "-filter_complex", graph);
 }
 
+void ffmpeg_sound_codec(struct args *a, const char *ext)
+{
+	args_words(a, container_of_ext(ext)->encode_audio);
+}
+
 static void add_maps(struct args *a, const struct input in[STREAMS], bool video)
 {
 	int file = 0;
@@ -257,7 +262,7 @@ static void add_maps(struct args *a, const struct input in[STREAMS], bool video)
 	}
 }
 
-static void add_container(struct args *a, const char *ext, const char *out)
+void ffmpeg_container(struct args *a, const char *ext, const char *out)
 {
 	/* Readable from the first byte on, over HTTP too. */
 	if (!strcmp(ext, "webm") || !strcmp(ext, "mkv"))
@@ -307,11 +312,11 @@ static void add_inputs(struct args *a, const struct input in[STREAMS])
 		int64_t late_us = in[i].first_us - first_us;
 		if (late_us > 0 && late_us < OFFSET_MAX_US)
 			args_add(a, "-itsoffset"), args_add(a, "%.6f", (double)late_us / 1e6);
-		add_input(a, in[i].path, in[i].codec);
+		ffmpeg_input(a, in[i].path, in[i].codec);
 	}
 }
 
-static void start_ffmpeg(struct args *a)
+void ffmpeg_start(struct args *a)
 {
 	args_start(a, "ffmpeg");
 	ADD(a, "-hide_banner", "-nostdin", "-v", "error", "-y");
@@ -352,7 +357,7 @@ void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct
 	int n_files = 0, pictured = -1;
 	bool graph = !plan->video && (!plan->copy_audio || picture);
 
-	start_ffmpeg(a);
+	ffmpeg_start(a);
 	ADD(a, "-progress", "pipe:1", "-stats_period", "1");
 	add_inputs(a, in);
 	for (int i = 0; i < STREAMS; i++) {
@@ -362,7 +367,7 @@ void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct
 	}
 	if (plan->video && picture) { /* the same file once more, from where the poster is */
 		add_poster_seek(a, plan->seconds);
-		add_input(a, in[pictured].path, in[pictured].codec);
+		ffmpeg_input(a, in[pictured].path, in[pictured].codec);
 	}
 	if (graph)
 		add_sound_graph(a, in, plan, picture);
@@ -378,7 +383,7 @@ void ffmpeg_convert(struct args *a, const struct input in[STREAMS], const struct
 	if (!plan->copy_audio && count(in, false))
 		add_bound(a, in);
 	ADD(a, "-map_metadata", "-1");
-	add_container(a, plan->ext, out);
+	ffmpeg_container(a, plan->ext, out);
 	if (plan->video && picture) {
 		ADD(a, "-map");
 		args_add(a, "%d:V:0", n_files);
@@ -396,7 +401,7 @@ void ffmpeg_wave(struct args *a, const char *media, double seconds, const char *
 {
 	char filters[256];
 
-	start_ffmpeg(a);
+	ffmpeg_start(a);
 	ADD(a, "-i");
 	args_add(a, "file:%s", media);
 	wave_filters(filters, sizeof(filters), seconds);
@@ -407,7 +412,7 @@ void ffmpeg_wave(struct args *a, const char *media, double seconds, const char *
 
 void ffmpeg_poster(struct args *a, const char *media, double duration, const char *out)
 {
-	start_ffmpeg(a);
+	ffmpeg_start(a);
 	add_poster_seek(a, duration);
 	ADD(a, "-i");
 	args_add(a, "file:%s", media);

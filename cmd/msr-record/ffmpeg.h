@@ -16,8 +16,8 @@
 #include "probe.h"
 #include "recorder.h"
 
-#define ARGS_MAX  96
-#define ARGS_TEXT 24576 /* bytes; paths are the long ones */
+#define ARGS_MAX  1024
+#define ARGS_TEXT (160u << 10) /* bytes; the graph of a mix and paths are the long ones */
 
 /* A command line under construction. */
 struct args {
@@ -48,6 +48,15 @@ struct plan {
 
 void args_start(struct args *a, const char *program);
 void args_add(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Each of a NULL-terminated list. */
+void args_words(struct args *a, const char *const *words);
+
+/* Parts of command lines: the beginning of all; an input; how sound is coded; the output. */
+void ffmpeg_start(struct args *a);
+/* With the one demuxer that belongs to `codec` (enum frame_codec), or one of a short list. */
+void ffmpeg_input(struct args *a, const char *path, int codec);
+void ffmpeg_sound_codec(struct args *a, const char *ext);
+void ffmpeg_container(struct args *a, const char *ext, const char *out);
 
 /* `lost`: parts are missing, so copied sound would be too short. False: there is nothing to play.
  */

@@ -1,4 +1,4 @@
-/* The queue and the jobs. Each step starts a child or has nothing to do; the last one publishes. */
+/* The queue and the jobs. */
 #include "finish.h"
 
 #include <errno.h>
@@ -14,8 +14,8 @@
 #include "base/log.h"
 #include "child.h"
 #include "event/event.h"
-#include "ffmpeg.h"
 #include "loop/loop.h"
+#include "job.h"
 #include "meta.h"
 #include "recorder.h"
 #include "recording.h"
@@ -28,274 +28,23 @@
 #define FULL_PATH_MAX  (PATH_MAX + STORE_PATH_MAX)
 #define SHA256_HEX     64
 
-struct job {
-	struct finisher *f;
-	struct list link; /* in finisher.running */
-	struct recording *rec;
-	struct child *child;
-	struct loop_timer timer; /* stall, or the next try */
-	bool waiting;		 /* the timer is for the next try */
-	int step, tries;
-	bool disk_full; /* said so already */
-	bool plain;	/* the conversion failed: without what it does in passing */
-	struct input in[STREAMS];
-	char in_path[STREAMS][FULL_PATH_MAX];
-	struct plan plan;
-	double done; /* seconds of media converted */
-	char out[FULL_PATH_MAX];
-	struct probe probe; /* of the result */
-	char sha256[SHA256_HEX + 1];
-	bool wave, poster;
-	bool claimed; /* the media has its final name; only the rest is missing */
-};
-
 struct finisher {
 	struct recorder *r;
 	struct list waiting; /* recordings */
 	struct list running; /* jobs */
-	int64_t n_running;
+	int64_t n_running, n_mixing;
 	bool starting; /* start_jobs is at work: a job that ends at once needs no second one */
 	void (*idle)(void *arg);
 	void *arg;
 };
 
-/*
- * A step. `start` gives a child its command line in *a (0), or has nothing to do (1), or fails
- * (-errno). `done` looks at what the child printed: 0, or -errno to fail.
- */
-struct step {
-	const char *what; /* for messages: "could not ..." */
-	int (*start)(struct job *j, struct args *a);
-	int (*done)(struct job *j, struct buf *out);
-	bool optional; /* go on without */
-};
+static bool is_mix(const struct recording *rec)
+{
+	return rec->state.streams[STREAM_LIST].present;
+}
 
 static void job_run(struct job *j);
 static void start_jobs(struct finisher *f);
-
-static void full_path(struct job *j, const char *suffix, char out[static FULL_PATH_MAX])
-{
-	char path[STORE_PATH_MAX];
-
-	store_hidden(&j->rec->name, suffix, path);
-	snprintf(out, FULL_PATH_MAX, "%s/%s", j->f->r->store.path, path);
-}
-
-/* ---- steps ---- */
-
-static int start_probe(struct job *j, struct args *a)
-{
-	struct input *in = &j->in[j->step];
-	const struct journal_stream *s = &j->rec->state.streams[j->step];
-	char suffix[32];
-
-	*in = (struct input){
-	    .codec = s->codec, .first_us = s->first_us, .last_us = s->last_us, .bytes = s->bytes};
-	if (!s->present || !s->bytes)
-		return 1;
-	snprintf(suffix, sizeof(suffix), ".%s.part", stream_names[j->step]);
-	full_path(j, suffix, j->in_path[j->step]);
-	in->path = j->in_path[j->step];
-	if (probe_pcm(s->codec, s->rate, s->channels, s->bytes, &in->probe) ||
-	    (s->codec == CODEC_WEBM && probe_file(in->path, s->codec, &in->probe)))
-		return 1;
-	ffmpeg_probe(a, in->path, in->codec);
-	return 0;
-}
-
-static int done_probe(struct job *j, struct buf *out)
-{
-	return probe_parse((const char *)buf_data(out), buf_len(out), &j->in[j->step].probe);
-}
-
-static void picture_path(struct job *j, char out[static FULL_PATH_MAX])
-{
-	full_path(j, j->plan.video ? ".poster.jpg" : ".wave.png", out);
-}
-
-static int start_convert(struct job *j, struct args *a)
-{
-	char suffix[32], picture[FULL_PATH_MAX];
-	bool lost = false;
-
-	for (int i = 0; i < STREAMS; i++)
-		lost |= j->rec->state.streams[i].missing > 0;
-	if (!ffmpeg_plan(j->in, &j->f->r->set, lost, &j->plan))
-		return -ENODATA;
-	if (j->plan.seconds <= 0)
-		j->plan.seconds =
-		    (double)(recording_end_us(j->rec) - recording_start_us(j->rec)) / 1e6;
-	snprintf(suffix, sizeof(suffix), ".out.%s", j->plan.ext);
-	full_path(j, suffix, j->out);
-	j->done = 0;
-	picture_path(j, picture);
-	ffmpeg_convert(a, j->in, &j->plan, j->out,
-		       j->f->r->set.pictures && !j->plain ? picture : NULL);
-	return 0;
-}
-
-static int start_probe_result(struct job *j, struct args *a)
-{
-	int codec = CODEC_NONE;
-
-	if (!strcmp(j->plan.ext, "webm") || !strcmp(j->plan.ext, "mkv"))
-		codec = CODEC_WEBM;
-	if (probe_file(j->out, codec, &j->probe) && j->probe.duration > 0)
-		return 1;
-	ffmpeg_probe(a, j->out, codec);
-	return 0;
-}
-
-static int done_probe_result(struct job *j, struct buf *out)
-{
-	int ret = probe_parse((const char *)buf_data(out), buf_len(out), &j->probe);
-
-	return ret ? ret : j->probe.n ? 0 : -ENODATA;
-}
-
-/* False, and nothing left of it, when it is empty. */
-static bool has_picture(struct job *j)
-{
-	struct stat st;
-	char path[FULL_PATH_MAX];
-
-	picture_path(j, path);
-	bool there = stat(path, &st) == 0 && st.st_size;
-	if (!there)
-		remove(path);
-	*(j->plan.video ? &j->poster : &j->wave) = there;
-	return there;
-}
-
-/* Where the conversion has not made it in passing. */
-static int start_picture(struct job *j, struct args *a)
-{
-	char out[FULL_PATH_MAX];
-
-	if (!j->f->r->set.pictures || has_picture(j))
-		return 1;
-	picture_path(j, out);
-	if (j->plan.video)
-		ffmpeg_poster(a, j->out, j->probe.duration, out);
-	else
-		ffmpeg_wave(a, j->out, j->probe.duration, out);
-	return 0;
-}
-
-static int done_picture(struct job *j, struct buf *out)
-{
-	(void)out;
-	return has_picture(j) ? 0 : -ENODATA;
-}
-
-static int start_hash(struct job *j, struct args *a)
-{
-	args_start(a, "sha256sum");
-	args_add(a, "--");
-	args_add(a, "%s", j->out);
-	return 0;
-}
-
-static int done_hash(struct job *j, struct buf *out)
-{
-	const char *text = (const char *)buf_data(out);
-	size_t n = buf_len(out);
-
-	if (n && *text == '\\') { /* so it marks names with odd characters */
-		text++;
-		n--;
-	}
-	if (n < SHA256_HEX || strspn(text, "0123456789abcdef") != SHA256_HEX)
-		return -EBADMSG;
-	memcpy(j->sha256, text, SHA256_HEX);
-	return 0;
-}
-
-static int start_sync(struct job *j, struct args *a)
-{
-	char path[FULL_PATH_MAX];
-
-	args_start(a, "sync");
-	args_add(a, "--");
-	args_add(a, "%s", j->out);
-	if (j->wave || j->poster) {
-		full_path(j, j->poster ? ".poster.jpg" : ".wave.png", path);
-		args_add(a, "%s", path);
-	}
-	return 0;
-}
-
-static int describe(void *arg, const struct store_name *final)
-{
-	struct job *j = arg;
-	struct stat st;
-	char text[META_MAX];
-
-	if (stat(j->out, &st) < 0)
-		return -errno;
-	struct meta m = {j->plan.ext, (uint64_t)st.st_size, j->sha256, &j->probe, j->wave,
-			 j->poster};
-	int len = meta_write(text, j->rec, final, &m);
-	return len < 0 ? len : store_write_json(&j->f->r->store, &j->rec->name, text, (size_t)len);
-}
-
-static void say_finished(struct job *j, const struct store_name *final, const char *ext)
-{
-	struct recorder *r = j->f->r;
-	char suffix[16], file[STORE_PATH_MAX];
-	struct event ev;
-	struct stat st;
-
-	snprintf(suffix, sizeof(suffix), ".%s", ext);
-	store_visible(final, suffix, file);
-	event_start(&ev, r->events, "finished", j->rec->head.room, j->rec->head.session);
-	if (*j->rec->head.storage)
-		json_str(&ev.json, "storage", j->rec->head.storage);
-	json_str(&ev.json, "name", final->stem);
-	json_str(&ev.json, "file", file);
-	if (*j->sha256) {
-		json_num(&ev.json, "duration", j->probe.duration, 3);
-		json_str(&ev.json, "sha256", j->sha256);
-	}
-	if (fstatat(r->store.dirfd, file, &st, 0) == 0)
-		json_uint(&ev.json, "bytes", (uint64_t)st.st_size);
-	event_send(&ev, r->events);
-	log_info("finished room %s session %s: %s", j->rec->head.room, j->rec->head.session, file);
-	metric_add(&r->n.finished, 1);
-}
-
-static int start_publish(struct job *j, struct args *a)
-{
-	struct store *s = &j->f->r->store;
-	struct store_name final;
-	int ret = store_claim(s, &j->rec->name, j->plan.ext, describe, j, &final);
-
-	(void)a;
-	if (ret)
-		return ret;
-	j->claimed = true;
-	if ((ret = store_publish(s, &j->rec->name, &final)))
-		return ret;
-	say_finished(j, &final, j->plan.ext);
-	return 1;
-}
-
-static const struct step steps[] = {
-    /* one for each stream of a recording, in their order */
-    {"read what was received", start_probe, done_probe, true},
-    {"read what was received", start_probe, done_probe, true},
-    {"read what was received", start_probe, done_probe, true},
-    {"convert it", start_convert, NULL, false},
-    {"read the result", start_probe_result, done_probe_result, false},
-    {"make the picture", start_picture, done_picture, true},
-    {"compute the checksum", start_hash, done_hash, false},
-    {"make it safe on disk", start_sync, NULL, true},
-    {"give it its name", start_publish, NULL, false},
-};
-#define N_STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
-_Static_assert(STREAMS == 3, "the first steps are one for each stream");
-
-#define STEP_CONVERT STREAMS
 
 /* ---- jobs ---- */
 
@@ -307,7 +56,9 @@ static void job_end(struct job *j)
 	loop_timer_stop(&j->timer);
 	child_free(j->child);
 	list_remove(&j->link);
+	f->n_mixing -= is_mix(j->rec);
 	recording_free(j->rec);
+	free(j->mix);
 	free(j);
 	f->n_running--;
 	metric_add(&f->r->n.queued, -1);
@@ -316,7 +67,7 @@ static void job_end(struct job *j)
 
 static void job_fail(struct job *j, const char *what, const char *why)
 {
-	struct recorder *r = j->f->r;
+	struct recorder *r = j->r;
 	char files[STORE_PATH_MAX];
 	struct event ev;
 
@@ -347,7 +98,7 @@ static void job_restart(struct job *j)
 			job_fail(j, "give it its name", "its files cannot be renamed");
 		return;
 	}
-	store_remove_results(&j->f->r->store, &j->rec->name);
+	store_remove_results(&j->r->store, &j->rec->name);
 	j->step = 0;
 	j->wave = j->poster = false;
 	job_run(j);
@@ -363,14 +114,14 @@ static bool is_disk_full(struct job *j, int err, const char *errors)
 {
 	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG ||
 	       strstr(errors, strerror(ENOSPC)) || strstr(errors, strerror(EDQUOT)) ||
-	       strstr(errors, strerror(EFBIG)) || store_free_bytes(&j->f->r->store) < FREE_MIN;
+	       strstr(errors, strerror(EFBIG)) || store_free_bytes(&j->r->store) < FREE_MIN;
 }
 
 /* The step went wrong: wait for space, leave it out, or give up. */
 static void step_failed(struct job *j, int err, const char *errors)
 {
-	struct recorder *r = j->f->r;
-	const struct step *s = &steps[j->step];
+	struct recorder *r = j->r;
+	const struct step *s = &j->steps[j->step];
 	struct event ev;
 
 	if (is_disk_full(j, err, errors)) {
@@ -394,7 +145,13 @@ static void step_failed(struct job *j, int err, const char *errors)
 		job_retry_in(j, RETRY_US);
 		return;
 	}
-	if (s->start == start_convert && !j->plain) {
+	if (err == -ENODATA && is_mix(j->rec)) {
+		log_warn("'%s': nothing is there any more that could be mixed", j->rec->name.stem);
+		store_discard(&r->store, &j->rec->name);
+		job_end(j);
+		return;
+	}
+	if (step_converts(s) && !j->plain) {
 		j->plain = true;
 		job_run(j);
 		return;
@@ -417,7 +174,7 @@ static void on_output(void *arg, struct buf *out)
 	struct job *j = arg;
 	struct event ev;
 
-	if (j->step != STEP_CONVERT)
+	if (!step_converts(&j->steps[j->step]))
 		return;
 	double done = ffmpeg_progress((const char *)buf_data(out), buf_len(out));
 	buf_consume(out, buf_len(out));
@@ -426,16 +183,16 @@ static void on_output(void *arg, struct buf *out)
 	j->done = done;
 	loop_timer_in_us(&j->timer, STALL_US);
 	double percent = j->plan.seconds > 0 ? 100 * done / j->plan.seconds : 0;
-	event_start(&ev, j->f->r->events, "progress", j->rec->head.room, j->rec->head.session);
+	event_start(&ev, j->r->events, "progress", j->rec->head.room, j->rec->head.session);
 	json_str(&ev.json, "name", j->rec->name.stem);
 	json_num(&ev.json, "percent", percent < 100 ? percent : 100, 1);
-	event_send(&ev, j->f->r->events);
+	event_send(&ev, j->r->events);
 }
 
 static void on_child(void *arg, int status, struct buf *out, const char *errors)
 {
 	struct job *j = arg;
-	const struct step *s = &steps[j->step];
+	const struct step *s = &j->steps[j->step];
 
 	j->child = NULL;
 	loop_timer_stop(&j->timer);
@@ -466,7 +223,7 @@ static void on_timer(void *arg)
 		job_restart(j);
 	} else if (j->child) {
 		log_error("'%s': could not %s: no progress for %d s", j->rec->name.stem,
-			  steps[j->step].what, (int)(STALL_US / 1000000));
+			  j->steps[j->step].what, (int)(STALL_US / 1000000));
 		j->tries = TRIES; /* it would stall again */
 		child_kill(j->child);
 	}
@@ -475,11 +232,11 @@ static void on_timer(void *arg)
 /* Goes on with the current step, until one has to wait for its child. */
 static void job_run(struct job *j)
 {
-	struct child_opts o = {j->f->r->loop, on_output, on_child, j};
+	struct child_opts o = {j->r->loop, on_output, on_child, j};
 	struct args *a = malloc(sizeof(*a));
 	int ret = a ? 1 : -ENOMEM;
 
-	while (a && j->step < N_STEPS && (ret = steps[j->step].start(j, a)) == 1)
+	while (a && j->steps[j->step].what && (ret = j->steps[j->step].start(j, a)) == 1)
 		j->step++;
 	if (!ret && a->full)
 		ret = -ENAMETOOLONG;
@@ -488,7 +245,7 @@ static void job_run(struct job *j)
 	if (!ret)
 		loop_timer_in_us(&j->timer, STALL_US);
 	char program[64] = "";
-	if (ret == -ENOENT && j->step < N_STEPS - 1)
+	if (ret == -ENOENT && j->steps[j->step + 1].what)
 		snprintf(program, sizeof(program), "there is no %.20s here; install it", a->v[0]);
 	free(a);
 	if (ret < 0)
@@ -500,7 +257,7 @@ static void job_run(struct job *j)
 /* A run before this one may have got as far as giving names. True when it had, and all is done. */
 static bool resume_publishing(struct job *j)
 {
-	struct store *s = &j->f->r->store;
+	struct store *s = &j->r->store;
 	struct store_name final = j->rec->name;
 	char path[STORE_PATH_MAX], ext[8], suffix[32];
 	struct buf b;
@@ -511,12 +268,12 @@ static bool resume_publishing(struct job *j)
 	if (file_read(s->dirfd, path, META_MAX, &b) == 0 &&
 	    meta_read_name((const char *)buf_data(&b), buf_len(&b), final.stem, ext) == 0) {
 		snprintf(suffix, sizeof(suffix), ".out.%s", ext);
-		done = !store_has(s, &j->rec->name, suffix) &&
+		done = !store_has(s, &j->rec->name, suffix) && job_note_in_mix(j, &final) == 0 &&
 		       store_publish(s, &j->rec->name, &final) == 0;
 	}
 	buf_done(&b);
 	if (done)
-		say_finished(j, &final, ext);
+		job_say_finished(j, &final, ext);
 	return done;
 }
 
@@ -541,11 +298,14 @@ static void job_begin(struct finisher *f, struct recording *rec)
 		return;
 	}
 	j->f = f;
+	j->r = f->r;
 	j->rec = rec;
+	j->steps = is_mix(rec) ? mix_steps : record_steps;
 	list_init(&j->link);
 	list_push(&f->running, &j->link);
 	loop_timer_init(&j->timer, f->r->loop, on_timer, j);
 	f->n_running++;
+	f->n_mixing += is_mix(rec);
 	if (store_has(&f->r->store, &rec->name, ".json") && resume_publishing(j)) {
 		job_end(j);
 		return;
@@ -561,16 +321,34 @@ static void job_begin(struct finisher *f, struct recording *rec)
 
 /* ---- the queue ---- */
 
+/*
+ * Mixes take long: they leave one place to recordings where there are several, and come after those
+ * that wait.
+ */
+static struct recording *next_recording(struct finisher *f)
+{
+	int64_t places = f->r->set.finishers > 1 ? f->r->set.finishers - 1 : 1;
+	struct recording *mix = NULL;
+
+	list_each (i, &f->waiting) {
+		struct recording *rec = container_of(i, struct recording, link);
+		if (!is_mix(rec))
+			return rec;
+		mix = mix ? mix : rec;
+	}
+	return f->n_mixing < places ? mix : NULL;
+}
+
 static void start_jobs(struct finisher *f)
 {
-	struct list *first;
+	struct recording *rec;
 
 	if (f->starting)
 		return;
 	f->starting = true;
-	while (f->n_running < f->r->set.finishers && (first = list_first(&f->waiting))) {
-		list_remove(first);
-		job_begin(f, container_of(first, struct recording, link));
+	while (f->n_running < f->r->set.finishers && (rec = next_recording(f))) {
+		list_remove(&rec->link);
+		job_begin(f, rec);
 	}
 	f->starting = false;
 	if (finisher_is_idle(f))
@@ -601,6 +379,7 @@ void finisher_free(struct finisher *f)
 		store_remove_results(&f->r->store, &j->rec->name);
 		recording_free(j->rec);
 		list_remove(i);
+		free(j->mix);
 		free(j);
 	}
 	list_each_safe (i, &f->waiting)

@@ -12,6 +12,7 @@
 #include "finish.h"
 #include "frame/source.h"
 #include "loop/loop.h"
+#include "mixer.h"
 #include "recorder.h"
 #include "recording.h"
 #include "session.h"
@@ -273,7 +274,7 @@ static int end_feeds(struct intake *in)
 	return 0;
 }
 
-static bool has_rings(const struct intake *in)
+bool intake_has_rings(const struct intake *in)
 {
 	for (int i = 0; i < in->n_feeds; i++)
 		if (!strncmp(in->feeds[i].spec, "shm:", 4))
@@ -292,7 +293,7 @@ static int close_ended(struct intake *in)
 	if (in->n_open || in->ended)
 		return 0;
 	/* Recordings of an earlier run, too, have nobody left to continue them. */
-	if (!has_rings(in)) {
+	if (!intake_has_rings(in)) {
 		if ((ret = sessions_end_all(in->r, "eof")))
 			return ret;
 		commit(in);
@@ -486,6 +487,8 @@ void intake_tick(struct intake *in)
 	if (in->paused || in->ended)
 		return;
 	int ret = sessions_sweep(in->r);
+	if (!ret)
+		ret = mixer_tick(in->r->mixer);
 	if (ret)
 		stand_still(in, ret);
 	else if (!list_empty(&in->r->ended))

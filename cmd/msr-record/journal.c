@@ -27,7 +27,7 @@ _Static_assert(SLOT_FIXED + JOURNAL_SOURCES * SOURCE_SIZE + STREAMS * STREAM_SIZ
 	       "a state fits its slot");
 _Static_assert(MAGIC_LEN + 4 + 3 * ID_SIZE <= JOURNAL_HEAD, "the ids fit the head");
 
-const char *const stream_names[STREAMS] = {"audio", "video", "rtp"};
+const char *const stream_names[STREAMS] = {"audio", "video", "rtp", "list"};
 
 /* ---- bytes ---- */
 
@@ -120,7 +120,7 @@ void journal_render_slot(const struct journal_state *s, uint8_t out[static JOURN
 		put_le64(p, s->sources[i].ring_id);
 		put_le64(p + 8, s->sources[i].pos);
 	}
-	for (int i = 0; i < STREAMS; i++, p += STREAM_SIZE)
+	for (int i = 0; i < STREAM_LIST; i++, p += STREAM_SIZE)
 		render_stream(&s->streams[i], p);
 	for (int i = 0; i < JOURNAL_GAPS; i++, p += GAP_SIZE) {
 		p[0] = s->gaps[i].stream;
@@ -128,6 +128,8 @@ void journal_render_slot(const struct journal_state *s, uint8_t out[static JOURN
 		put_le64(p + 16, s->gaps[i].missing);
 		put_le64(p + 24, (uint64_t)s->gaps[i].at_us);
 	}
+	/* Behind the gaps, where journals of before have zeros. */
+	render_stream(&s->streams[STREAM_LIST], p);
 	put_le32(out + 4, crc32c(0, out + 8, JOURNAL_SLOT - 8));
 }
 
@@ -145,17 +147,18 @@ static int parse_slot(const uint8_t *data, struct journal_state *s)
 		return -EBADMSG;
 	for (int i = 0; i < JOURNAL_SOURCES; i++, p += SOURCE_SIZE)
 		s->sources[i] = (struct journal_source){get_le64(p), get_le64(p + 8)};
-	for (int i = 0; i < STREAMS; i++, p += STREAM_SIZE) {
+	for (int i = 0; i < STREAM_LIST; i++, p += STREAM_SIZE)
 		parse_stream(p, &s->streams[i]);
-		if (s->streams[i].bytes > INT64_MAX)
-			return -EBADMSG;
-	}
 	for (int i = 0; i < JOURNAL_GAPS; i++, p += GAP_SIZE) {
 		s->gaps[i] = (struct journal_gap){p[0], get_le64(p + 8), get_le64(p + 16),
 						  (int64_t)get_le64(p + 24)};
 		if (p[0] >= STREAMS)
 			return -EBADMSG;
 	}
+	parse_stream(p, &s->streams[STREAM_LIST]);
+	for (int i = 0; i < STREAMS; i++)
+		if (s->streams[i].bytes > INT64_MAX)
+			return -EBADMSG;
 	return 0;
 }
 

@@ -26,8 +26,11 @@
 #define JOURNAL_SOURCES 4  /* rings that one recording may come from */
 #define JOURNAL_GAPS	16 /* described one by one; the others are only counted */
 
-/* The streams of a recording, each with a part file. */
-enum stream { STREAM_AUDIO, STREAM_VIDEO, STREAM_RTP, STREAMS };
+/*
+ * The streams of a recording, each with a part file. A list is what a mix of a room will be made
+ * of (mixer.h), and never together with another one.
+ */
+enum stream { STREAM_AUDIO, STREAM_VIDEO, STREAM_RTP, STREAM_LIST, STREAMS };
 
 enum phase {
 	PHASE_OPEN = 1, /* more may come */
@@ -97,7 +100,7 @@ uint64_t journal_position(const struct journal_state *s, uint64_t ring_id);
 /* Notes it. False when the recording comes from too many rings already. */
 bool journal_set_position(struct journal_state *s, uint64_t ring_id, uint64_t pos);
 
-/* "audio", "video", "rtp": in names of part files, events and metadata. */
+/* "audio", "video", "rtp", "list": in names of part files, events and metadata. */
 extern const char *const stream_names[STREAMS];
 
 #endif

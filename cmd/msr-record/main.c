@@ -18,6 +18,7 @@
 #include "finish.h"
 #include "intake.h"
 #include "loop/loop.h"
+#include "mixer.h"
 #include "recorder.h"
 #include "recording.h"
 #include "recover.h"
@@ -43,7 +44,8 @@ static struct {
 	    .finishers = 2,
 	    .idle_us = 60 * 1000000ll,
 	    .max_pause_us = 3600 * 1000000ll,
-	    .grace_us = 10 * 1000000ll},
+	    .grace_us = 10 * 1000000ll,
+	    .mix_wait_us = 10 * 1000000ll},
 };
 
 static const struct opt table[] = {
@@ -70,6 +72,10 @@ static const struct opt table[] = {
     {0, "follow", OPT_FLAG, &opts.follow, NULL, NULL, "a FIFO: wait for the next writer", 0, 0},
     {0, "grace", OPT_TIME, &opts.set.grace_us, NULL, "TIME", "finish so long after SIGTERM (10s)",
      0, DAY_US},
+    {0, "record-mix", OPT_LIST, &opts.set.mix, NULL, "ROOM",
+     "one file of everybody when the room is over, or all; repeatable", 0, 0},
+    {0, "mix-wait", OPT_TIME, &opts.set.mix_wait_us, NULL, "TIME",
+     "a room is over when nobody is recorded for (10s)", 0, DAY_US},
     {0, "metrics", OPT_STR, &opts.metrics, NULL, "FILE", "write Prometheus text there", 0, 0},
     {0, "recover", OPT_FLAG, &opts.recover, NULL, NULL, "finish what was interrupted, and exit", 0,
      0},
@@ -120,6 +126,10 @@ static int check_options(int argc, char **argv)
 				 opts.set.audio);
 	if (!is_one_of(opts.set.video, video))
 		return opt_usage(&program, "--video is webm, mkv or mp4, not '%s'", opts.set.video);
+	for (size_t i = 0; i < opts.set.mix.n; i++)
+		if (!id_valid(opts.set.mix.v[i], strlen(opts.set.mix.v[i])))
+			return opt_usage(&program, "--record-mix is the name of a room, not '%s'",
+					 opts.set.mix.v[i]);
 	if (opts.recover && opts.inputs.n)
 		return opt_usage(&program, "--recover reads no input");
 	return -1;
@@ -186,8 +196,21 @@ static void on_tick(void *arg)
 
 /* ---- ends ---- */
 
+/* When all is finished, and nobody can come back, rooms are over without waiting for it. */
+static void end_mixes(struct app *a)
+{
+	if (!a->input_ended || intake_has_rings(a->intake) || !finisher_is_idle(a->r.finisher))
+		return;
+	int ret = mixer_end_all(a->r.mixer);
+	if (ret)
+		log_error("cannot begin to mix: %s; it is left to the next start", strerror(-ret));
+	list_each_safe (i, &a->r.ended)
+		finisher_add(a->r.finisher, container_of(i, struct recording, link));
+}
+
 static void stop_when_done(struct app *a)
 {
+	end_mixes(a);
 	if (a->input_ended && finisher_is_idle(a->r.finisher))
 		loop_stop(a->r.loop, 0);
 }
@@ -280,7 +303,7 @@ static int app_open(struct app *a)
 		log_error("cannot open the storage '%s': %s", opts.storage, strerror(-ret));
 		return ret;
 	}
-	if ((ret = metrics_new(&a->metrics)) ||
+	if ((ret = metrics_new(&a->metrics)) || (ret = mixer_new(&r->mixer, r)) ||
 	    (ret = finisher_new(&r->finisher, r, on_finisher_idle, a)) ||
 	    (ret = intake_new(&a->intake, r, on_input_end, a)) ||
 	    (ret = loop_stop_signals(r->loop, on_stop, a)))
@@ -300,6 +323,7 @@ static void app_close(struct app *a)
 	list_each_safe (i, &a->r.ended)
 		recording_free(container_of(i, struct recording, link));
 	finisher_free(a->r.finisher);
+	mixer_free(a->r.mixer);
 	map_done(&a->r.sessions);
 	metrics_free(a->metrics);
 	store_close(&a->r.store);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "mix.h"
 
 static void write_time(struct json *j, const char *key, int64_t us)
 {
@@ -93,6 +94,12 @@ int meta_write(char out[static META_MAX], const struct recording *rec,
 	json_uint(&j, "bytes", m->bytes);
 	json_str(&j, "sha256", m->sha256);
 	write_parts(&j, &rec->state);
+	if (m->mix) {
+		json_arr(&j, "recordings");
+		for (int i = 0; i < m->mix->n; i++)
+			json_str(&j, NULL, m->mix->in[i].file);
+		json_arr_end(&j);
+	}
 	if (m->wave)
 		write_name(&j, "wave", final, ".wave.png");
 	if (m->poster)

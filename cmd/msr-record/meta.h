@@ -9,7 +9,9 @@
 #include "probe.h"
 #include "recording.h"
 
-#define META_MAX 16384 /* bytes; two ids, names, sixteen gaps */
+#define META_MAX 65536 /* bytes; two ids, names, sixteen gaps, recordings in a mix */
+
+struct mix;
 
 struct meta {
 	const char *ext;
@@ -17,6 +19,7 @@ struct meta {
 	const char *sha256;
 	const struct probe *probe; /* of the media file */
 	bool wave, poster;
+	const struct mix *mix; /* what it was made of; NULL: it is no mix */
 };
 
 /* The text for the recording under its final name. Its length, or -ENOBUFS. */

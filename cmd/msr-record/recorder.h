@@ -13,11 +13,13 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/metrics.h"
+#include "base/opt.h"
 #include "store.h"
 
 struct loop;
 struct events;
 struct finisher;
+struct mixer;
 
 struct settings {
 	const char *audio;    /* extension that sound alone gets */
@@ -30,6 +32,8 @@ struct settings {
 	int64_t max_sessions; /* recordings open or waiting to be finished */
 	int64_t max_bytes;    /* of one recording, 0: no bound */
 	int64_t grace_us;     /* for finishing after SIGTERM */
+	struct opt_list mix;  /* rooms of which a mix is made; MIX_ALL: of all */
+	int64_t mix_wait_us;  /* so long nobody is recorded in a room: it is over */
 };
 
 struct counters {
@@ -57,6 +61,7 @@ struct recorder {
 	struct list dirty;   /* recordings whose files are ahead of their journals */
 	struct list ended;   /* recordings to be finished once their frames are committed */
 	struct finisher *finisher;
+	struct mixer *mixer;
 	struct counters n;
 };
 

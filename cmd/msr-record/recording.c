@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "event/event.h"
 #include "frame/frame.h"
+#include "mixer.h"
 #include "recorder.h"
 
 static struct recording *recording_new(struct recorder *r)
@@ -39,6 +40,7 @@ void recording_free(struct recording *rec)
 		writer_close(rec->writers[i]);
 	if (rec->journal >= 0)
 		close(rec->journal);
+	mixer_leave(rec->mix);
 	free(rec);
 }
 

@@ -14,6 +14,7 @@
 #include "write.h"
 
 struct frame;
+struct mix_room;
 struct recorder;
 
 struct recording {
@@ -26,6 +27,7 @@ struct recording {
 	struct writer *writers[STREAMS]; /* owned; NULL where there is no such stream */
 	int journal;			 /* owned descriptor */
 	bool has_room;			 /* false: --max-bytes was reached */
+	struct mix_room *mix;		 /* joined; NULL: its room is not mixed */
 	bool rested;			 /* no need to call recording_rest again */
 };
 

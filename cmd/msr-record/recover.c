@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "event/event.h"
+#include "mixer.h"
 #include "recorder.h"
 #include "recording.h"
 #include "session.h"
@@ -19,6 +20,7 @@
 struct recovery {
 	struct recorder *r;
 	bool finish;
+	bool mixes; /* this time those in the folder of mixes, or all others */
 	unsigned n_open, n_ended, n_busy;
 };
 
@@ -58,11 +60,28 @@ static void on_broken(struct recorder *r, const struct store_name *name)
 		unlinkat(r->store.dirfd, path, 0);
 }
 
+/* The list of a mix: it goes on until its room is over, which may be so already. */
+static void found_list(struct recovery *v, struct recording *list)
+{
+	bool ended = list->state.phase == PHASE_ENDED;
+
+	say(v->r, list, ended ? "finishing" : "open");
+	v->n_ended += ended;
+	v->n_open += !ended;
+	if (ended)
+		list_push(&v->r->ended, &list->link);
+	else if (mixer_adopt(v->r->mixer, list) < 0)
+		recording_free(list);
+}
+
 static void found(void *arg, const struct store_name *name)
 {
 	struct recovery *v = arg;
 	struct recorder *r = v->r;
 	struct recording *rec;
+
+	if (v->mixes != !strcmp(name->folder, MIX_FOLDER))
+		return;
 	int ret = recording_resume(&rec, r, name);
 
 	if (ret == -EBADMSG)
@@ -74,6 +93,11 @@ static void found(void *arg, const struct store_name *name)
 		return;
 	}
 	bool ended = rec->state.phase == PHASE_ENDED;
+	if (rec->state.streams[STREAM_LIST].present) {
+		found_list(v, rec);
+		return;
+	}
+	rec->mix = mixer_join(r->mixer, rec->head.room);
 	say(r, rec, ended || v->finish ? "finishing" : "open");
 	v->n_ended += ended || v->finish;
 	v->n_open += !ended && !v->finish;
@@ -91,7 +115,14 @@ static void found(void *arg, const struct store_name *name)
 int recover_all(struct recorder *r, bool finish)
 {
 	struct recovery v = {.r = r, .finish = finish};
-	int ret = store_scan(&r->store, found, &v);
+	int ret;
+
+	/* Lists first: what is recovered then may belong to them. */
+	v.mixes = true;
+	ret = store_scan(&r->store, found, &v);
+	v.mixes = false;
+	if (!ret)
+		ret = store_scan(&r->store, found, &v);
 
 	if (v.n_open || v.n_ended || finish)
 		log_info("recovered %u recordings: %u to be continued, %u to be finished",

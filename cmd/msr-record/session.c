@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "event/event.h"
 #include "frame/frame.h"
+#include "mixer.h"
 #include "recorder.h"
 #include "recording.h"
 
@@ -255,6 +256,8 @@ static int join_recording(struct recorder *r, struct session *s, struct target *
 		refuse(r, s, t, strerror(-ret));
 		return 0;
 	}
+	if (!ret)
+		t->recs[stream]->mix = mixer_join(r->mixer, s->room);
 	return ret;
 }
 

@@ -45,10 +45,10 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def record(kind, codec, body, time_us, part, rate, room, session):
+def record(kind, codec, body, time_us, part, rate, room, session, storage=''):
     """One msr-frame(5) record; the body's CRC is left out, as in a ring."""
-    ids = room.encode() + session.encode()
-    head = struct.pack('<4sBBBBIBBBBqQIBBH', b'MSRF', 1, kind, 1, codec, len(body), len(room), len(session), 0,
+    ids = room.encode() + session.encode() + storage.encode()
+    head = struct.pack('<4sBBBBIBBBBqQIBBH', b'MSRF', 1, kind, 1, codec, len(body), len(room), len(session), len(storage),
                        2 if codec == 32 else 0, time_us, part, rate, 0, 0, 0)
     out = head + struct.pack('<II', crc32c(head + ids), 0) + ids + body
     return out + bytes(-len(out) % 8)
@@ -56,7 +56,7 @@ def record(kind, codec, body, time_us, part, rate, room, session):
 
 def flash(args):
     """FFmpeg's arguments for the picture, encoded."""
-    return ['-f', 'lavfi', '-i', f"color=black:s={args.size}:r=30:d={args.seconds},"
+    return ['-f', 'lavfi', '-i', f"color={args.colour}:s={args.size}:r=30:d={args.seconds},"
             "drawbox=enable='lt(mod(t,1),0.1)':c=white:t=fill,noise=alls=4", '-g', '60'] + ENCODERS[args.video]
 
 
@@ -115,7 +115,7 @@ def packetise(args, kind):
     sock.bind(('127.0.0.1', 0))
     port = sock.getsockname()[1]
     if kind == 'audio':
-        source = ['-f', 'lavfi', '-i', f"aevalsrc=if(lt(mod(t\\,1)\\,0.1)\\,0.8*sin(2*PI*1000*t)\\,0):s=48000:d={args.seconds}",
+        source = ['-f', 'lavfi', '-i', f"aevalsrc=if(lt(mod(t\\,1)\\,0.1)\\,0.8*sin(2*PI*{args.hz}*t)\\,0):s=48000:d={args.seconds}",
                   '-c:a', 'libopus', '-b:a', '48k', '-ac', '2']
     else:
         source = flash(args)
@@ -194,15 +194,16 @@ def make(args):
                 items += list(reports(args, kind, packets))
     items.sort(key=lambda item: item[0])
     out = sys.stdout.buffer
+    begin_us = START_US + int(args.begin * 1e6)
     for at, kind, body in items:
         codec = {'audio': 32, 'video': CODECS[args.video], 'rtcp': 0}[kind]
         seq = struct.unpack('>H', body[2:4])[0]
         rate = {'audio': 48000, 'video': 90000, 'rtcp': 0}[kind]
         for session in sessions(args):
-            out.write(record(6 if kind == 'rtcp' else 5, codec, body, START_US + at, seq, rate, args.room, session))
+            out.write(record(6 if kind == 'rtcp' else 5, codec, body, begin_us + at, seq, rate, args.room, session, args.storage))
     for session in sessions(args):
         if not args.open_end:
-            out.write(record(2, 0, b'', START_US + int(args.seconds * 1e6), 0, 0, args.room, session))
+            out.write(record(2, 0, b'', begin_us + int(args.seconds * 1e6), 0, 0, args.room, session, args.storage))
 
 
 def sessions(args):
@@ -265,6 +266,10 @@ def main():
     m.add_argument('--stall', type=float, nargs=2, help='from and to second: the network delivers nothing, then all')
     m.add_argument('--no-reports', action='store_true')
     m.add_argument('--open-end', action='store_true', help='no close at the end')
+    m.add_argument('--colour', default='black', help='of the picture between flashes')
+    m.add_argument('--hz', type=int, default=1000, help='of the beep')
+    m.add_argument('--begin', type=float, default=0, help='seconds that all of it is later')
+    m.add_argument('--storage', default='', help='storage id, such as screen')
     m.add_argument('--seed', type=int, default=1)
     m.add_argument('--copies', type=int, default=1, help='so many sessions at once, numbered')
     m.add_argument('--room', default='r')

@@ -82,6 +82,16 @@ ring_prefix() {
 	nothing_left
 }
 
+@test "rooms to be mixed reach the recorder, nonsense does not" {
+	run env MSR_RECORD_MIX='r*' bin/msr-supervise start -d "$dir"
+	[ "$status" -eq 1 ]
+	[[ $output == *"names of rooms are"* ]]
+	MSR_RECORD_MIX="lobby r2" supervise start
+	grep -q -- "--record-mix lobby --record-mix r2" fakes/msr-record.starts
+	supervise stop
+	nothing_left
+}
+
 @test "what is not built or not wanted is skipped" {
 	rm bin/msr-chat bin/msr-audiod
 	mkdir empty
