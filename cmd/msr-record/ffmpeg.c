@@ -196,14 +196,15 @@ static void add_audio_codec(struct args *a, const struct input in[STREAMS], cons
 
 /*
  * Filters from sound to its picture. The last of them keeps all it gets until the end, so it gets
- * little: mono, 8 kHz, and of more than an hour a second in each few.
+ * little: mono, 8 kHz, and of more than an hour a second in each few. aresample comes first, or
+ * what is wanted of the waveform would be wanted of the recording as well.
  */
 static void wave_filters(char *out, size_t size, double seconds)
 {
 	int step = seconds > WAVE_S ? (int)(seconds / WAVE_S) + 1 : 1;
 
 	snprintf(out, size,
-		 "aformat=channel_layouts=mono,aresample=8000,asetnsamples=8000,"
+		 "aresample=8000,aformat=channel_layouts=mono,asetnsamples=8000,"
 		 "aselect='lt(mod(n\\,%d)\\,1)',showwavespic=s=" WAVE_SIZE ":colors=" WAVE_COLOUR,
 		 step);
 }

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
 
 #include "base/buf.h"
 #include "base/file.h"
@@ -30,6 +33,7 @@
 #define DAY_US	      86400000000
 #define TICK_US	      1000000
 #define METRICS_TICKS 5
+#define FAT_FILE_MAX  0xffffffffu /* bytes */
 
 static struct {
 	struct opt_list inputs;
@@ -282,8 +286,23 @@ static void set_limits(struct settings *set)
 		if (set->max_sessions > SESSIONS_MAX)
 			set->max_sessions = SESSIONS_MAX;
 	}
-	/* A file size limit is met like a full disk. */
+	/* It is met by beginning another file. */
 	signal(SIGXFSZ, SIG_IGN);
+}
+
+/* What a file may have: by our limits, and by the file system where it is known for that. */
+static uint64_t max_file(const struct store *s)
+{
+	struct rlimit limit;
+	struct statfs fs;
+	uint64_t max = 0;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		max = limit.rlim_cur;
+	if (fstatfs(s->dirfd, &fs) == 0 && fs.f_type == MSDOS_SUPER_MAGIC &&
+	    (!max || max > FAT_FILE_MAX))
+		max = FAT_FILE_MAX;
+	return max;
 }
 
 static int app_open(struct app *a)
@@ -303,6 +322,7 @@ static int app_open(struct app *a)
 		log_error("cannot open the storage '%s': %s", opts.storage, strerror(-ret));
 		return ret;
 	}
+	r->set.max_file = max_file(&r->store);
 	if ((ret = metrics_new(&a->metrics)) || (ret = mixer_new(&r->mixer, r)) ||
 	    (ret = finisher_new(&r->finisher, r, on_finisher_idle, a)) ||
 	    (ret = intake_new(&a->intake, r, on_input_end, a)) ||

@@ -124,6 +124,13 @@ int part_fill(struct part *p, uint8_t byte, uint64_t n)
 	return ret;
 }
 
+void part_cut(struct part *p)
+{
+	buf_consume(&p->gathered, buf_len(&p->gathered));
+	if (ftruncate(p->fd, (off_t)p->written) < 0)
+		return; /* the journal says how much counts */
+}
+
 int part_patch(struct part *p, const void *data, size_t n)
 {
 	struct iovec v = {.iov_base = (void *)(uintptr_t)data, .iov_len = n};

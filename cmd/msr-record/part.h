@@ -41,6 +41,8 @@ int part_append(struct part *p, const void *data, size_t n);
 int part_fill(struct part *p, uint8_t byte, uint64_t n);
 /* Everything appended is in the file. */
 int part_flush(struct part *p);
+/* Gives up what has not reached the file, and whatever a failed write left behind it. */
+void part_cut(struct part *p);
 /* Writes over the beginning, which must have been flushed. */
 int part_patch(struct part *p, const void *data, size_t n);
 /* Gives back memory that is not needed now. */

@@ -31,6 +31,7 @@ struct settings {
 	int64_t sync_ms;      /* 0: leave it to the kernel */
 	int64_t max_sessions; /* recordings open or waiting to be finished */
 	int64_t max_bytes;    /* of one recording, 0: no bound */
+	uint64_t max_file;    /* bytes that a file may have here, 0: no bound */
 	int64_t grace_us;     /* for finishing after SIGTERM */
 	struct opt_list mix;  /* rooms of which a mix is made; MIX_ALL: of all */
 	int64_t mix_wait_us;  /* so long nobody is recorded in a room: it is over */

@@ -13,6 +13,8 @@
 #include "mixer.h"
 #include "recorder.h"
 
+#define LIMIT_SPARE (16u << 20) /* bytes: frames held by the tracks of a call, and more */
+
 static struct recording *recording_new(struct recorder *r)
 {
 	struct recording *rec = calloc(1, sizeof(*rec));
@@ -21,7 +23,7 @@ static struct recording *recording_new(struct recorder *r)
 		return NULL;
 	rec->recorder = r;
 	rec->journal = -1;
-	rec->has_room = true;
+	rec->begins_at = 1;
 	rec->state.phase = PHASE_OPEN;
 	list_init(&rec->dirty);
 	list_init(&rec->link);
@@ -187,8 +189,8 @@ static int add_stream(struct recording *rec, enum stream stream, const struct fr
 	s->first_crc = crc32c(0, f->body, f->body_len);
 	mark_dirty(rec);
 	/* Parts count from 0 or from 1: what begins later lacks a beginning. */
-	if (rec->writers[stream]->type->numbered && f->part > 1)
-		note_gap(rec, stream, 1, f->part - 1, f);
+	if (rec->writers[stream]->type->numbered && f->part > rec->begins_at)
+		note_gap(rec, stream, rec->begins_at, f->part - rec->begins_at, f);
 	return 0;
 }
 
@@ -254,6 +256,19 @@ static int store_frame(struct recording *rec, enum stream stream, const struct f
 	return PUT_STORED;
 }
 
+/*
+ * Whether the frame fits a file that may not become larger than it may. What a call has taken waits
+ * in memory for what was lost, and a mute becomes silence later: that needs spare room.
+ */
+static bool fits_file(const struct recording *rec, enum stream stream, const struct frame *f)
+{
+	const struct writer *w = rec->writers[stream];
+	uint64_t max = rec->recorder->set.max_file;
+	uint64_t spare = w->type->numbered ? 0 : max / 8 < LIMIT_SPARE ? max / 8 : LIMIT_SPARE;
+
+	return !max || part_length(&w->part) + f->body_len + spare <= max;
+}
+
 int recording_put(struct recording *rec, enum stream stream, const struct frame *f)
 {
 	struct journal_stream *s = &rec->state.streams[stream];
@@ -275,15 +290,37 @@ int recording_put(struct recording *rec, enum stream stream, const struct frame 
 	}
 	if (max && recording_bytes(rec) + f->body_len > (uint64_t)max)
 		return PUT_FULL;
-	return store_frame(rec, stream, f);
+	if (rec->at_limit || !fits_file(rec, stream, f))
+		return PUT_LIMIT;
+	int ret = store_frame(rec, stream, f);
+	return ret == -EFBIG ? PUT_LIMIT : ret;
 }
 
 /* ---- flushing and ending ---- */
 
+/* All or, at a limit, what the file has. */
+static int flush_stream(struct recording *rec, struct writer *w)
+{
+	int ret = w->type->flush(w);
+
+	if (ret != -EFBIG)
+		return ret;
+	ret = part_flush(&w->part); /* without what was to come behind it */
+	if (ret && ret != -EFBIG)
+		return ret;
+	log_error("'%s' may not become larger; what was to come to its end is lost",
+		  rec->name.stem);
+	if (w->type->cut)
+		w->type->cut(w);
+	part_cut(&w->part);
+	rec->at_limit = true;
+	return w->type->flush(w);
+}
+
 int recording_flush(struct recording *rec)
 {
 	for (int i = 0; i < STREAMS; i++) {
-		int ret = rec->writers[i] ? rec->writers[i]->type->flush(rec->writers[i]) : 0;
+		int ret = rec->writers[i] ? flush_stream(rec, rec->writers[i]) : 0;
 		if (ret)
 			return ret;
 	}
@@ -308,8 +345,8 @@ static int end_streams(struct recording *rec)
 	for (int i = 0; i < STREAMS; i++) {
 		struct writer *w = rec->writers[i];
 		int ret = w ? w->type->rest(w, true) : 0;
-		if (!ret && w)
-			ret = w->type->flush(w);
+		if (w && (!ret || ret == -EFBIG))
+			ret = flush_stream(rec, w);
 		if (ret)
 			return ret;
 	}

@@ -26,7 +26,8 @@ struct recording {
 	struct journal_state state;
 	struct writer *writers[STREAMS]; /* owned; NULL where there is no such stream */
 	int journal;			 /* owned descriptor */
-	bool has_room;			 /* false: --max-bytes was reached */
+	uint64_t begins_at;		 /* parts before this one are elsewhere */
+	bool at_limit;			 /* its file takes no more */
 	struct mix_room *mix;		 /* joined; NULL: its room is not mixed */
 	bool rested;			 /* no need to call recording_rest again */
 };
@@ -45,6 +46,7 @@ enum put_result {
 	PUT_STORED, /* or left out as a repetition */
 	PUT_NEW,    /* begins a new stream: not for this recording */
 	PUT_FULL,   /* --max-bytes: end it */
+	PUT_LIMIT,  /* the file takes no more: it goes on in another one, if it can */
 };
 
 /*
@@ -53,7 +55,11 @@ enum put_result {
  */
 int recording_put(struct recording *rec, enum stream stream, const struct frame *f);
 
-/* Everything put is in the files and in the journal. 0 or -errno, to be called again. */
+/*
+ * Everything put is in the files and in the journal. 0 or -errno, to be called again. Of a file
+ * that turns out to have reached a limit that nobody told us, what is not in it is given up, with
+ * an error in the log.
+ */
 int recording_flush(struct recording *rec);
 /* Nothing came for a while: headers right, memory given back. */
 void recording_rest(struct recording *rec);

@@ -21,6 +21,8 @@
 struct target {
 	struct list link; /* in session.targets */
 	char storage[ID_SIZE];
+	uint64_t
+	    begins_at[STREAMS]; /* where the next recording of a stream goes on; 0: it begins */
 	struct recording *recs[STREAMS]; /* current ones; the same may stand there several times */
 	struct journal_source seen[JOURNAL_SOURCES]; /* frames up to there are in recordings */
 	bool refused;				     /* drop its media until the session ends */
@@ -171,7 +173,7 @@ static void refuse_crowd(struct recorder *r, struct session *s, const char *stor
 /* Errors that pass when somebody makes room, and until then stop everything. */
 static bool is_passing(int err)
 {
-	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG || err == -EIO || err == -ENOMEM;
+	return err == -ENOSPC || err == -EDQUOT || err == -EIO || err == -ENOMEM;
 }
 
 /* ---- recordings of a target ---- */
@@ -217,7 +219,7 @@ static int end_session(struct recorder *r, struct session *s, const struct origi
 }
 
 /* The stream leaves its recording, which ends when it was the last one there. */
-static int leave_recording(struct target *t, enum stream stream)
+static int leave_recording(struct target *t, enum stream stream, const char *reason)
 {
 	struct recording *rec = t->recs[stream];
 
@@ -226,7 +228,7 @@ static int leave_recording(struct target *t, enum stream stream)
 			t->recs[stream] = NULL;
 			return 0;
 		}
-	return end_recording(t, rec, "new-stream");
+	return end_recording(t, rec, reason);
 }
 
 /* The recording for a stream that has none: another stream's that lacks this one, or a new one. */
@@ -256,9 +258,13 @@ static int join_recording(struct recorder *r, struct session *s, struct target *
 		refuse(r, s, t, strerror(-ret));
 		return 0;
 	}
-	if (!ret)
-		t->recs[stream]->mix = mixer_join(r->mixer, s->room);
-	return ret;
+	if (ret)
+		return ret;
+	t->recs[stream]->mix = mixer_join(r->mixer, s->room);
+	if (t->begins_at[stream])
+		t->recs[stream]->begins_at = t->begins_at[stream];
+	t->begins_at[stream] = 0;
+	return 0;
 }
 
 static enum stream stream_of(const struct frame *f)
@@ -266,6 +272,29 @@ static enum stream stream_of(const struct frame *f)
 	return f->kind == FRAME_AUDIO	? STREAM_AUDIO
 	       : f->kind == FRAME_VIDEO ? STREAM_VIDEO
 					: STREAM_RTP;
+}
+
+/*
+ * The file may not become larger. Samples and packets go on in another recording; the middle of a
+ * container cannot, and one that is empty would not help. As try_put.
+ */
+static int go_beyond(struct recorder *r, struct session *s, struct target *t,
+		     const struct origin *from, enum stream stream)
+{
+	const struct recording *rec = t->recs[stream];
+	const struct journal_stream *js = &rec->state.streams[stream];
+	bool again = js->parts && rec->writers[stream]->type != &write_chunk;
+
+	if (again)
+		t->begins_at[stream] = js->next_part - js->base;
+	int ret =
+	    again ? leave_recording(t, stream, "file-limit") : end_target(t, from, "file-limit");
+
+	if (ret || again)
+		return ret ? ret : 1;
+	refuse(r, s, t, "the file is as large as it may be here");
+	metric_add(&r->n.dropped, 1);
+	return 0;
 }
 
 /* 0 when the frame is dealt with, 1 to try with another recording, or -errno. */
@@ -291,13 +320,15 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 		journal_set_position(&rec->state, from->ring_id, from->pos);
 		return 0;
 	case PUT_NEW:
-		ret = leave_recording(t, stream);
+		ret = leave_recording(t, stream, "new-stream");
 		return ret ? ret : 1;
 	case PUT_FULL:
 		ret = end_target(t, from, "max-bytes");
 		if (!ret)
 			refuse(r, s, t, "the recording is as long as --max-bytes allows");
 		return ret;
+	case PUT_LIMIT:
+		return go_beyond(r, s, t, from, stream);
 	}
 	if (is_passing(ret))
 		return ret;

@@ -37,6 +37,8 @@ struct writer_type {
 	/* Nothing came for a second, or (`ended`) nothing will: make the file right as it stands.
 	 */
 	int (*rest)(struct writer *w, bool ended);
+	/* Gives up what is not in the file: it takes no more. NULL: nothing but the part's. */
+	void (*cut)(struct writer *w);
 	/* Frees what start made; the part file is closed by the caller. NULL: nothing. */
 	void (*stop)(struct writer *w);
 };

@@ -335,6 +335,13 @@ static int rtp_rest(struct writer *w, bool ended)
 	return r;
 }
 
+static void rtp_cut(struct writer *w)
+{
+	struct rtp_writer *rw = writer_of(w);
+
+	buf_consume(&rw->out, buf_len(&rw->out));
+}
+
 static void rtp_stop(struct writer *w)
 {
 	struct rtp_writer *rw = writer_of(w);
@@ -352,5 +359,6 @@ const struct writer_type write_rtp = {
     .put = rtp_put,
     .flush = rtp_flush,
     .rest = rtp_rest,
+    .cut = rtp_cut,
     .stop = rtp_stop,
 };

@@ -126,6 +126,19 @@ holds() {
 	[ ! -e storage/anna~2.webm ]
 }
 
+@test "at a file size limit a call goes on in another file, with all of its sound" {
+	call --seconds 8 >all
+	(ulimit -S -f 150 && exec msr-record -d storage --no-pictures -i all 2>log) # KiB; it has 250
+	[ -s storage/anna~2.webm ]
+	for file in storage/anna*.webm storage/anna*.mp3; do # the last of it may be sound alone
+		[ -e "$file" ] || continue
+		measured "$file"
+		holds "m['errors'] == '' and m.get('worst_ms', 0) <= 40"
+		jq .sound measured.json >>sounds
+	done
+	jq -es '(add - 8 | fabs) <= 0.15' sounds
+}
+
 @test "garbage instead of RTP disturbs nobody" {
 	$PYTHON - "$SUPPORT" >garbage <<-'EOF_'
 		import random, sys

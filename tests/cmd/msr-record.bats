@@ -430,37 +430,51 @@ has_bytes() {
 	good_file s1.mp3 3
 }
 
-@test "a full disk stops everything and nothing is lost" {
+@test "a file size limit ends that file only: samples go on in the next, others are not touched" {
 	open_fifo
-	start record sh -c 'exec 9>&-; ulimit -S -f 100; exec msr-record -d st -e events --audio wav -i fifo' # 51,200 bytes
-	give codec=s16le rate=48000 channels=2 size=9600 step=50000 @"$MEDIA/a.s16le":0,1,2,3,4,5,6,7,8,9
-	wait_for 5 grep -q disk-full events
-	[ "$(count_events disk-full)" = 1 ]
-	[ "$(stat -c %s st/.s1.audio.part)" -le 51200 ]
-	prlimit --pid "$PID" --fsize=unlimited
-	wait_for 5 grep -q disk-ok events
-	give part=10 codec=s16le rate=48000 channels=2 size=9600 step=50000 part=0 @"$MEDIA/a.s16le":10,11,12 close
-	wait_for 10 test -s st/s1.json
-	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - <(head -c $((13 * 9600)) "$MEDIA/a.s16le")
+	start record sh -c 'exec 9>&-; ulimit -S -f 100; exec msr-record -d st -e events --audio wav --no-pictures -i fifo' # 51,200 bytes
+	give session=long codec=s16le rate=48000 channels=2 size=9600 step=50000 @"$MEDIA/a.s16le":0,1,2,3,4,5,6,7,8,9,10,11 \
+		session=s2 part=0 @"$MEDIA/a.s16le":0,1,2 session=long part=0 @"$MEDIA/a.s16le":12 close session=s2 close
+	wait_for 40 test -s st/s2.json
+	wait_for 40 test -s st/long~3.json
+	[ "$(count_events gap)" = 0 ]
+	[ "$(count_events disk-full)" = 0 ]
+	[ "$(jq -r 'select(.ev == "recording-stop" and .name != "s2") | .reason' events | xargs)" = "file-limit file-limit close" ]
+	# Nothing is lost on the way from one to the next.
+	for name in long long~2 long~3; do
+		[ "$(stat -c %s st/$name.wav)" -le 51200 ]
+		ffmpeg -v error -i st/$name.wav -f s16le -
+	done | cmp - <(head -c $((13 * 9600)) "$MEDIA/a.s16le")
+	good_file s2.wav 0.15
 }
 
-@test "a truly full file system, too" {
+@test "a container at the file size limit ends there, which is said" {
+	head -c 45000 "$MEDIA/av.webm" >long
+	frames session=long kind=video codec=webm size=9000 @long session=s2 kind=audio codec=ogg @"$MEDIA/a.ogg":0,1,2,3,4,5,6 >all
+	(ulimit -S -f 30 && exec msr-record -d st -e events --no-pictures -i all) # 30,720 bytes
+	[ "$(count_events refused)" = 1 ]
+	[ "$(jq .parts st/long.json)" = 3 ]
+	[ -s st/s2.mp3 ]
+	no_hidden_files
+}
+
+@test "a full disk stops everything and nothing is lost" {
 	unshare -rm true 2>/dev/null || skip "no user namespaces here"
 	open_fifo
-	mkdir st
+	mkdir st out
 	# shellcheck disable=SC2016 # expands in the inner shell
 	start record unshare -rm sh -c 'exec 9>&-; mount -t tmpfs -o size=300k tmpfs st && head -c 150000 /dev/zero >st/ballast &&
-		{ msr-record -d st -e events -i fifo & } && until [ -e make-space ]; do sleep 0.1; done &&
-		rm st/ballast && wait $! && cp st/* out'
-	mkdir out
+		{ msr-record -d st -e events --audio wav --no-pictures -i fifo & } && until [ -e make-space ]; do sleep 0.1; done &&
+		mount -o remount,size=3m st && rm st/ballast && wait $! && cp st/* out'
 	give codec=s16le rate=48000 channels=2 size=9600 step=50000 @"$MEDIA/a.s16le":0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19
 	wait_for 5 grep -q disk-full events
+	[ "$(count_events disk-full)" = 1 ]
 	touch make-space
 	wait_for 10 grep -q disk-ok events
 	exec 9>&-
 	wait "$PID"
 	mv out/* st
-	good_file s1.mp3 1
+	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - <(head -c $((20 * 9600)) "$MEDIA/a.s16le")
 }
 
 # ---- rings: what is published is stored exactly once, whoever is killed ----
