@@ -23,7 +23,7 @@ pkgs_media = sndfile
 
 # ---- programs of cmd/: rooms and packages ----
 
-rooms_msr-frames   = media frame
+rooms_msr-frames   = media rtp frame
 pkgs_msr-frames    = jansson
 rooms_msr-ws       = media web
 pkgs_msr-ws        = jansson

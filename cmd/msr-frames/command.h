@@ -22,7 +22,7 @@ struct command {
 };
 
 extern const struct command cmd_dump, cmd_json, cmd_filter, cmd_body, cmd_make, cmd_replay,
-    cmd_stat, cmd_rm;
+    cmd_stat, cmd_rm, cmd_webm;
 
 /* "msr-frames NAME: " and the message, on standard error. Returns 1 for run to return. */
 int command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

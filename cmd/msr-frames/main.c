@@ -4,6 +4,7 @@
  *   main.c     finds the subcommand and reads its options
  *   pump.c     sources → conditions (match.c) → the subcommand, and the commits back
  *   dump.c json.c body.c        frames as text, as JSON lines, as their bodies
+ *   webm.c                      sound of a call as a stream that players read
  *   filter.c replay.c out.c     frames on to a sink
  *   make.c                      frames out of bytes
  *   stat.c rm.c                 rings themselves
@@ -16,8 +17,9 @@
 
 #include "command.h"
 
-static const struct command *const commands[] = {&cmd_dump, &cmd_json,	 &cmd_filter, &cmd_body,
-						 &cmd_make, &cmd_replay, &cmd_stat,   &cmd_rm};
+static const struct command *const commands[] = {&cmd_dump,   &cmd_json, &cmd_filter,
+						 &cmd_body,   &cmd_webm, &cmd_make,
+						 &cmd_replay, &cmd_stat, &cmd_rm};
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 
 struct input_opts input = {.wait = true};

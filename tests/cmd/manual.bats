@@ -26,7 +26,7 @@ commands_of() {
 	case $1 in
 	msr-audiod) echo filter ;;
 	msr-chat) echo server client ;;
-	msr-frames) echo dump json filter body make replay ;;
+	msr-frames) echo dump json filter body webm make replay ;;
 	esac
 }
 

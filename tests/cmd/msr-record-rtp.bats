@@ -126,6 +126,39 @@ holds() {
 	[ ! -e storage/anna~2.webm ]
 }
 
+# Where its beeps are in raw sound of 48 kHz, in tenths of a second.
+beeps_of() {
+	$PYTHON -c "
+import numpy as np, sys
+x = np.abs(np.fromfile('$1', np.int16).astype(int))
+loud = x[:len(x) // 480 * 480].reshape(-1, 480).max(axis=1) > 4000
+print(len(x) / 48000, [round(i / 100, 1) for i in np.flatnonzero(loud[1:] & ~loud[:-1]) + 1])"
+}
+
+@test "the sound of one participant goes live into a command, everything else goes on" {
+	call --seconds 6 --room lobby --session ann --mute 2 4 >ann
+	call --seconds 3 --room lobby --session bob --hz 400 >bob
+	call --seconds 2 --room lobby --session ann --storage screen >screen
+	cat bob screen ann >all
+	listen=$BATS_TEST_DIRNAME/../../examples/listen-live
+	"$listen" lobby ann -- sh -c 'cat >heard; echo done' <all >out 2>log
+	cmp all out
+	grep -q '^done$' log
+	run -0 beeps_of heard
+	[[ $output == "6.0 [1.0, 4.0, 5.0]" ]] # it begins with one
+	# As it is said, not at the end: the first beeps are there while the pipe is open.
+	mkfifo in
+	start live sh -c "exec '$listen' lobby ann -- sh -c 'cat >live' <in"
+	exec 7>in
+	cat ann >&7
+	wait_for 20 sh -c '[ "$(stat -c %s live)" -ge $((48000 * 2 * 5)) ]'
+	exec 7>&-
+	ended_well "$PID"
+	# A command that cannot be started stops nobody.
+	"$listen" lobby ann -- ./there-is-none <all >out 2>log
+	cmp all out
+}
+
 @test "at a file size limit a call goes on in another file, with all of its sound" {
 	call --seconds 8 >all
 	(ulimit -S -f 150 && exec msr-record -d storage --no-pictures -i all 2>log) # KiB; it has 250

@@ -1,0 +1,257 @@
+/*
+ * Calls of real browsers as they are recorded: published through WHIP with every codec that the
+ * browser offers, muted in the middle, with another picture put in the camera's place, begun again
+ * under the same name; and the recorder or the server killed meanwhile. Every file is in sync, as long
+ * as the call, and taken without complaint by FFmpeg, mkvtoolnix and the <video> of both browsers.
+ */
+// serial: times are measured, and browsers that starve keep none
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
+import { instrument } from "../browser/instrument.mjs";
+import { BROWSERS, decodeErrors, launch, measure, openPage, pause, startSystem, waitFor } from "../browser/support.mjs";
+
+const run = promisify(execFile);
+const CALL_S = Number(process.env.MSR_CALL_SECONDS ?? 60);
+const CODEC_S = Math.min(CALL_S, 8);
+const SYNC_OFF_S = 0.04;
+const CODECS = ["vp8", "vp9", "h264", "av1"];
+
+/* ---- in the page ---- */
+
+/* Publishes the flashing camera; false when the browser cannot send with this codec. */
+async function publish(url, codec) {
+	const all = RTCRtpSender.getCapabilities("video").codecs;
+	const wanted = all.filter(({ mimeType }) => mimeType.toLowerCase() === `video/${codec}`);
+	if (!wanted.length) return false;
+	const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+	const pc = (globalThis.pc = new RTCPeerConnection());
+	const [sound] = stream.getAudioTracks();
+	const [picture] = stream.getVideoTracks();
+	globalThis.sound = pc.addTransceiver(sound, { direction: "sendonly", streams: [stream] }).sender;
+	const camera = pc.addTransceiver(picture, { direction: "sendonly", streams: [stream] });
+	camera.setCodecPreferences?.([...wanted, ...all.filter((one) => /rtx/.test(one.mimeType))]);
+	globalThis.camera = camera.sender;
+	await pc.setLocalDescription();
+	const reply = await fetch(url, {
+		method: "POST", headers: { "Content-Type": "application/sdp" }, body: pc.localDescription.sdp,
+	});
+	if (reply.status !== 201) throw new Error(`WHIP: ${reply.status} ${await reply.text()}`);
+	globalThis.session = new URL(reply.headers.get("Location"), url).href;
+	const sdp = await reply.text();
+	if (!/^m=video [1-9]/m.test(sdp)) return false;
+	await pc.setRemoteDescription({ type: "answer", sdp });
+	for (let i = 0; i < 400 && pc.connectionState !== "connected"; i++) await new Promise((r) => setTimeout(r, 50));
+	return pc.connectionState === "connected";
+}
+
+async function hangUp() {
+	await fetch(session, { method: "DELETE" });
+	pc.close();
+}
+
+/* Nothing is sent for so long, as when a page takes its microphone away. */
+async function mute(seconds) {
+	const { track } = sound;
+	await sound.replaceTrack(null);
+	await new Promise((done) => setTimeout(done, seconds * 1000));
+	await sound.replaceTrack(track);
+}
+
+/* The same flashes from a canvas of another size. */
+async function replaceCamera() {
+	const old = document.createElement("video");
+	old.srcObject = new MediaStream([camera.track]);
+	old.muted = true;
+	await old.play();
+	const canvas = document.createElement("canvas");
+	canvas.width = 640;
+	canvas.height = 360;
+	const pen = canvas.getContext("2d");
+	const draw = () => pen.drawImage(old, 0, 0, 640, 360);
+	draw();
+	setInterval(draw, 5);
+	await camera.replaceTrack(canvas.captureStream(30).getVideoTracks()[0]);
+}
+
+/* Plays a file to its end: its duration, or why not. */
+async function play(url) {
+	const video = document.createElement("video");
+	video.muted = true;
+	video.src = url;
+	document.body.append(video);
+	const said = (what) => new Promise((done) => video.addEventListener(what, done, { once: true }));
+	const failed = said("error").then(() => {
+		throw new Error(video.error.message || `error ${video.error.code}`);
+	});
+	await Promise.race([said("loadedmetadata"), failed]);
+	const { duration } = video;
+	video.currentTime = Math.max(0, duration - 1.5);
+	const ended = said("ended");
+	await video.play();
+	await Promise.race([ended, failed]);
+	const { videoWidth } = video;
+	video.remove();
+	return { duration, videoWidth };
+}
+
+/* ---- files ---- */
+
+/* What programs that are stricter than players say about a file. */
+async function accepted(file) {
+	assert.equal(await decodeErrors(file), "", "FFmpeg decodes it");
+	const { stdout: packets } = await run("ffprobe", ["-v", "warning", "-show_packets", "-show_entries",
+		"packet=stream_index,dts_time", "-of", "csv=p=0", file], { maxBuffer: 1 << 26 });
+	const last = new Map();
+	for (const line of packets.trim().split("\n")) {
+		const [stream, time] = line.split(",");
+		assert.ok(!(Number(time) < last.get(stream)), `packets of stream ${stream} in order at ${time}`);
+		last.set(stream, Number(time));
+	}
+	const { stdout } = await run("mkvmerge", ["-J", file]);
+	const { errors, warnings } = JSON.parse(stdout);
+	assert.deepEqual([...errors, ...warnings], [], "mkvmerge finds nothing wrong");
+	const { stdout: info } = await run("mkvinfo", [file], { maxBuffer: 1 << 26 });
+	assert.doesNotMatch(info, /error|invalid|unknown element/i);
+}
+
+/* Flashes a second apart from the first to the last, so no time is missing and none invented. */
+function onTime({ flashes, offsets }, sync) {
+	for (const time of flashes) {
+		const off = Math.abs(time - flashes[0] - Math.round(time - flashes[0]));
+		assert.ok(off <= 0.1, `a flash ${off} s off at ${time}`);
+	}
+	for (const off of [...offsets.slice(0, 3), ...offsets.slice(-3)]) {
+		assert.ok(Math.abs(off) <= sync, `beep and flash ${off} s apart: ${offsets}`);
+	}
+}
+
+for (const name of BROWSERS.filter(Boolean)) {
+	describe(`recorded calls of ${name}`, () => {
+		let system, browser;
+		const cleanup = [];
+		const t = { after: (what) => cleanup.unshift(what) };
+		// Firefox makes its beeps by switching a hum, which takes its time.
+		const sync = name === "firefox" ? 0.1 : SYNC_OFF_S;
+
+		before(async () => {
+			[system, browser] = await Promise.all([
+				startSystem(t, { only: "msr-ws msr-sfu msr-record" }), launch(t, name)]);
+		});
+		after(async () => {
+			for (const what of cleanup) await what();
+		});
+
+		const enter = () => openPage(browser, system.url, { prepare: instrument, argument: { flash: true } });
+		const whip = (user, room = "call") => `${system.sfu}/whip/${room}/${user}`;
+		const finished = async (stem) => {
+			const side = await waitFor(`${stem} to be finished`, async () =>
+				JSON.parse(await readFile(join(system.storage, `${stem}.json`))), 90);
+			return { side, file: join(system.storage, side.file) };
+		};
+		const plays = async (file) => {
+			const page = await openPage(browser, system.url);
+			const said = await page.evaluate(play, `${system.url}recordings/${file}`);
+			await page.close();
+			return said;
+		};
+
+		test(`${CALL_S} s with a mute and another camera in the middle`, async () => {
+			const page = await enter();
+			assert.ok(await page.evaluate(publish, whip("long"), "vp8"));
+			const part = CALL_S / 6;
+			await pause(2 * part * 1000);
+			await page.evaluate(mute, part);
+			await pause(part * 1000);
+			await page.evaluate(replaceCamera);
+			await pause(2 * part * 1000);
+			await page.evaluate(hangUp);
+			const { file, side } = await finished("long");
+			await accepted(file);
+			const got = await measure(file);
+			console.log(`${name}: ${side.duration} s, offsets ${got.offsets}`);
+			onTime(got, sync);
+			assert.ok(got.flashes.length >= CALL_S - 2 && got.flashes.length <= CALL_S + 5, `${got.flashes.length} flashes`);
+			// No beep in the mute, and both sides of it are there.
+			const silent = got.flashes.filter((flash) => !got.beeps.some((beep) => Math.abs(beep - flash) < 0.3)).length;
+			assert.ok(Math.abs(silent - part) <= 2, `${silent} flashes without a beep`);
+			assert.ok(Math.abs(got.audio - got.video) <= 0.5, `sound ${got.audio} s, picture ${got.video} s`);
+			assert.equal(side.width, 640);
+			const { duration, videoWidth } = await plays(side.file);
+			assert.ok(Math.abs(duration - side.duration) <= 0.1 && videoWidth > 0);
+			await page.close();
+		});
+
+		for (const codec of CODECS) {
+			test(codec, async (t) => {
+				const page = await enter();
+				const can = await page.evaluate(publish, whip(codec), codec);
+				if (!can) {
+					await page.close();
+					return t.skip(`this ${name} does not send it`);
+				}
+				await pause(CODEC_S * 1000);
+				await page.evaluate(hangUp);
+				await page.close();
+				const { file, side } = await finished(codec);
+				assert.deepEqual([...side.codecs].sort(), [codec, "opus"].sort());
+				await accepted(file);
+				const got = await measure(file);
+				console.log(`${name} ${codec}: ${side.duration} s, offsets ${got.offsets}`);
+				onTime(got, sync);
+				assert.ok(got.flashes.length >= CODEC_S - 3);
+				// Matroska is not for every <video>.
+				if (side.file.endsWith(".webm")) assert.ok((await plays(side.file)).videoWidth > 0);
+			});
+		}
+
+		test("who comes again under the same name has another file", async () => {
+			const first = await enter();
+			assert.ok(await first.evaluate(publish, whip("again"), "vp8"));
+			await pause(3000);
+			await first.close(); // without a word
+			const second = await enter();
+			const deadline = Date.now() + 60000; // until the server has missed the first one
+			for (;;) {
+				const done = await second.evaluate(publish, whip("again"), "vp8").catch((error) => {
+					if (!/409/.test(error)) throw error;
+					return false;
+				});
+				if (done) break;
+				assert.ok(Date.now() < deadline, "the name is free again");
+				await pause(500);
+			}
+			await pause(4000);
+			await second.evaluate(hangUp);
+			await second.close();
+			for (const stem of ["again", "again~2"]) {
+				const { file } = await finished(stem);
+				await accepted(file);
+				onTime(await measure(file), sync);
+			}
+		});
+
+		for (const victim of ["msr-record", "msr-sfu"]) {
+			test(`kill -9 of ${victim} in a call leaves a file that plays`, async () => {
+				const stem = `killed-${victim}`;
+				const page = await enter();
+				assert.ok(await page.evaluate(publish, whip(stem), "vp8"));
+				await pause(4000);
+				const state = await readFile(join(system.dir, "run", `${victim.slice(4)}.state`), "utf8");
+				process.kill(Number(state.split(" ")[2]), "SIGKILL");
+				await pause(4000);
+				await page.evaluate(hangUp).catch(() => {});
+				await page.close();
+				const { file } = await finished(stem);
+				await accepted(file);
+				const got = await measure(file);
+				console.log(`${name}, ${victim} killed: flashes ${got.flashes}`);
+				onTime(got, victim === "msr-record" ? 0.1 : sync);
+				assert.ok(got.flashes.length >= (victim === "msr-record" ? 5 : 2));
+			});
+		}
+	});
+}
