@@ -46,6 +46,7 @@ struct rtp_writer {
 	struct buf out;	 /* blocks that are not in the part file yet */
 	bool begun;	 /* the part file has a header */
 	bool head_stale; /* it is not the one to be */
+	bool placed;	 /* the first block is there, and by it the recording's start */
 	bool foreign;	 /* the file that was found is not ours: begin another */
 };
 
@@ -93,6 +94,10 @@ static int block(struct rtp_writer *rw, unsigned number, int64_t time_us, bool k
 {
 	if (buf_len(&rw->out) >= SPILL_BYTES)
 		spill(rw); /* where that fails, `out` grows: it is bounded by what tracks hold */
+	/* What came before and could not be decoded is not in it; players begin with this one. */
+	if (!rw->placed)
+		rw->w.state->first_us = rw->mkv.start_wall_us + time_us;
+	rw->placed = true;
 	return mkv_block(&rw->mkv, &rw->out, number, time_us, key, data, len);
 }
 
@@ -198,7 +203,7 @@ static int resume(struct rtp_writer *rw)
 		rw->foreign = true;
 		return 0;
 	}
-	rw->begun = true;
+	rw->begun = rw->placed = true;
 	end_us = rw->w.state->last_us - rw->mkv.start_wall_us;
 	for (unsigned i = 0; i < rw->mkv.n_tracks; i++) {
 		static const enum rtp_codec codecs[MKV_CODECS] = {

@@ -135,6 +135,15 @@ loud = x[:len(x) // 480 * 480].reshape(-1, 480).max(axis=1) > 4000
 print(len(x) / 48000, [round(i / 100, 1) for i in np.flatnonzero(loud[1:] & ~loud[:-1]) + 1])"
 }
 
+@test "a recording starts with its first picture that can be shown" {
+	call --seconds 4 --only video >all
+	msr-frames filter -n 30 <all >beginning # without a key frame until 2 s
+	tail -c +"$(($(stat -c %s beginning) + 1))" all | record
+	jq -e '.start == "2025-06-15T15:06:42.000000Z"' storage/anna.json
+	measured storage/anna.webm
+	holds "[round(f, 1) for f in m['flashes']] == [0.0, 1.0] and m['errors'] == ''"
+}
+
 @test "the sound of one participant goes live into a command, everything else goes on" {
 	call --seconds 6 --room lobby --session ann --mute 2 4 >ann
 	call --seconds 3 --room lobby --session bob --hz 400 >bob
