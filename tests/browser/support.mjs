@@ -267,7 +267,7 @@ export async function decodeErrors(file) {
 	const { stderr } = await run("ffmpeg", ["-v", "error", "-xerror", "-i", file, "-fps_mode", "passthrough", "-f", "null", "-"])
 		.catch((error) => error);
 	// The null "file" wants rising integers for times, which real pictures at one moment are not.
-	return stderr.split("\n").filter((line) => line && !line.startsWith("[null @")).join("\n");
+	return stderr.split("\n").filter((line) => line && !/^\[null @|^ +Last message repeated/.test(line)).join("\n");
 }
 
 /* tests/support/av-measure.py on a file: {duration, audio, video, flashes, beeps, offsets ...}. */

@@ -9,10 +9,10 @@ setup_file() {
 	cd "$SCENE" || return
 	# Six seconds: Ann in red; Eve, only to be heard, from 1 to 4; Bob in blue from 2 to 5; Ann's screen in
 	# green from 3 to 5.
-	person ann --seconds 6 --colour red --hz 500 --size 640x360 >ann
-	person eve --seconds 3 --begin 1 --only audio --hz 2500 >eve
-	person bob --seconds 3 --begin 2 --colour blue --hz 1200 >bob
-	person ann --seconds 2 --begin 3 --only video --colour lime --size 480x360 --storage screen >screen
+	person ann --seconds 6 --colour red --hz 500 --size 640x360 >ann.frames
+	person eve --seconds 3 --begin 1 --only audio --hz 2500 >eve.frames
+	person bob --seconds 3 --begin 2 --colour blue --hz 1200 >bob.frames
+	person ann --seconds 2 --begin 3 --only video --colour lime --size 480x360 --storage screen >screen.frames
 }
 
 setup() {
@@ -56,7 +56,7 @@ no_hidden_files() {
 }
 
 @test "everybody side by side, each from when they came to when they left, screens larger" {
-	cat "$SCENE/bob" "$SCENE/ann" "$SCENE/screen" "$SCENE/eve" | record
+	cat "$SCENE/bob.frames" "$SCENE/ann.frames" "$SCENE/screen.frames" "$SCENE/eve.frames" | record
 	local a=1040,60,160,120 e=980,260,200,120 b=1040,540,160,120 s=200,200,500,300
 	measure st/mix/r.webm $a@0.7 $b@0.7 $s@0.7 $a@2.7 $b@2.7 $s@2.7 $b@3.7 $s@3.7 $a@5.7 $b@5.7 $s@5.7 $e@2.7 \
 		500@0 2500@0 500@1 2500@1 1200@1 1200@2 2500@3 1200@4 2500@4 500@5 1200@5
@@ -79,7 +79,7 @@ no_hidden_files() {
 }
 
 @test "flash and beep of somebody who came late are together, and where they were in the call" {
-	cat "$SCENE/ann" "$SCENE/bob" | record
+	cat "$SCENE/ann.frames" "$SCENE/bob.frames" | record
 	# Bob alone: the right half.
 	ffmpeg -v error -i st/mix/r.webm -vf crop=640:720:640:0 -af "highpass=900,highpass=900,volume=3" -c:v libvpx \
 		-deadline realtime -cpu-used 8 -c:a libopus bob.webm
@@ -89,19 +89,19 @@ no_hidden_files() {
 }
 
 @test "sound alone is mixed to the format of sound" {
-	person fay --seconds 2 --only audio --hz 700 >fay
-	cat fay "$SCENE/eve" | record --audio opus
+	person fay --seconds 2 --only audio --hz 700 >fay.frames
+	cat fay.frames "$SCENE/eve.frames" | record --audio opus
 	measure st/mix/r.opus 700@0 700@1 2500@0 2500@1 2500@3
 	holds "abs(m['duration'] - 4) <= 0.1 and [m['tones'][k] > 0.1 for k in m['tones']] == [True, True, False, True, True]"
 }
 
 @test "only the rooms that were named, and only calls" {
-	person gus --seconds 1 --room other --only audio >gus
-	$PYTHON "$SUPPORT/frames.py" room=r session=s codec=s16le rate=8000 channels=1 "@$SCENE/ann:0" close >pcm
-	cat gus pcm "$SCENE/eve" | msr-record -d st -e events --no-pictures --record-mix r
+	person gus --seconds 1 --room other --only audio >gus.frames
+	$PYTHON "$SUPPORT/frames.py" room=r session=s codec=s16le rate=8000 channels=1 "@$SCENE/ann.frames:0" close >pcm
+	cat gus.frames pcm "$SCENE/eve.frames" | msr-record -d st -e events --no-pictures --record-mix r
 	[ "$(ls st/mix)" = "$(printf 'r.json\nr.mp3')" ]
 	jq -e '.recordings == ["eve.mp3"]' st/mix/r.json
-	cat gus | msr-record -d st -e events --no-pictures
+	msr-record -d st -e events --no-pictures <gus.frames
 	[ "$(find st/mix -name '*.json' | wc -l)" = 1 ]
 }
 
@@ -109,7 +109,7 @@ no_hidden_files() {
 	mkfifo fifo
 	exec 9<>fifo
 	start record sh -c 'exec 9>&-; exec "$@"' sh msr-record -d st -e events --no-pictures --record-mix all --mix-wait 2s -i fifo
-	cat "$SCENE/eve" >&9
+	cat "$SCENE/eve.frames" >&9
 	wait_for 20 test -s st/eve.json
 	person eve --seconds 2 --begin 8 --only audio --hz 2500 >&9 # back within the time
 	wait_for 20 test -s st/eve~2.json
@@ -117,7 +117,7 @@ no_hidden_files() {
 	wait_for 30 test -s st/mix/r.json
 	jq -e '.recordings == ["eve.mp3", "eve~2.mp3"]' st/mix/r.json
 	jq .duration st/mix/r.json | awk '{ exit !($1 > 8.9 && $1 < 9.1) }'
-	cat "$SCENE/eve" >&9
+	cat "$SCENE/eve.frames" >&9
 	wait_for 30 test -s st/mix/r~2.json
 	jq -e '.recordings == ["eve~3.mp3"]' st/mix/r~2.json
 	exec 9>&-
@@ -130,7 +130,7 @@ no_hidden_files() {
 	mkfifo fifo
 	exec 9<>fifo
 	start record sh -c 'exec 9>&-; exec "$@"' sh msr-record -d st -e events --no-pictures --record-mix all --mix-wait 1h -i fifo
-	cat "$SCENE/eve" "$SCENE/bob" >&9
+	cat "$SCENE/eve.frames" "$SCENE/bob.frames" >&9
 	wait_for 30 test -s st/bob.json
 	wait_for 30 test -s st/eve.json
 	kill -9 "$PID"
@@ -155,7 +155,7 @@ no_hidden_files() {
 	exec 9<>fifo
 	start record env PATH="$PWD/bin:$PATH" sh -c 'exec 9>&-; exec "$@"' sh msr-record -d st -e events --no-pictures \
 		--record-mix all --mix-wait 3s -i fifo
-	cat "$SCENE/eve" "$SCENE/bob" >&9
+	cat "$SCENE/eve.frames" "$SCENE/bob.frames" >&9
 	wait_for 30 test -s st/eve.json
 	rm st/eve.*
 	wait_for 60 test -s st/mix/r.json
