@@ -532,7 +532,7 @@ ring_name() {
 	done
 	recorder --audio wav --no-pictures -i "shm:$RING"
 	for i in 0 1 2 3 4 5 6 7 8 9; do
-		wait_for 20 test -s st/s$i.json
+		wait_for 90 test -s st/s$i.json
 	done
 	kill "$PID"
 	wait "$PID"
