@@ -103,6 +103,26 @@ say() {
 	cmp p.png got/p.png
 }
 
+@test "pictures are drawn where the terminal says that it can, by its answers amid the typing" {
+	ffmpeg -v error -f lavfi -i testsrc=size=320x200:rate=1 -frames:v 1 p.png
+	for kind in sixel kitty none; do
+		timeout 60 "$PYTHON" "$SUPPORT/chat_pty.py" "$ADDRESS" $kind p.png
+	done
+}
+
+@test "a picture made to be drawn for ever holds nobody up" {
+	# 400 million points in 50 kB: too much memory for the one who draws.
+	"$PYTHON" - >p.png <<-'EOF'
+		import struct, sys, zlib
+		def chunk(kind, data):
+		    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+		rows = zlib.compress((b"\0" + b"\0" * 2500) * 20000)
+		sys.stdout.buffer.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 20000, 20000, 1, 0, 0, 0, 0)) +
+		                        chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+	EOF
+	timeout 60 "$PYTHON" "$SUPPORT/chat_pty.py" "$ADDRESS" bomb p.png
+}
+
 @test "voice is recorded by the user's command until the next /voice" {
 	type_keys '/quit' Enter
 	wait_for 5 shows '^status 0'

@@ -1,19 +1,12 @@
-/* Magic numbers, libsndfile, and tools that draw in a terminal. */
+/* Magic numbers and libsndfile. */
 #include "media.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <sndfile.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/buf.h"
-#include "base/proc.h"
 
 static bool begins(const uint8_t *p, size_t n, const char *magic, size_t len)
 {
@@ -65,34 +58,4 @@ int media_sound(const char *path, struct sound *out)
 	out->seconds = info.samplerate > 0 ? (double)info.frames / info.samplerate : 0;
 	sf_close(f);
 	return 0;
-}
-
-/* Waits for a tool that draws; a picture made to keep it busy does not hold the client up. */
-static void wait_for(pid_t pid)
-{
-	int pidfd = pidfd_open(pid, 0);
-	struct pollfd p = {.fd = pidfd, .events = POLLIN};
-
-	if (pidfd < 0 || poll(&p, 1, 5000) <= 0)
-		kill(pid, SIGKILL);
-	if (pidfd >= 0)
-		close(pidfd);
-	waitpid(pid, NULL, 0);
-}
-
-void media_show(const char *path)
-{
-	const char *const kitty[] = {"kitten", "icat", "--stdin=no", "--", path, NULL};
-	const char *const chafa[] = {"chafa", "--size=60x20", "--", path, NULL};
-	const char *const sixel[] = {"img2sixel", "-h", "320", path, NULL};
-	const char *const *tools[] = {getenv("KITTY_WINDOW_ID") ? kitty : chafa, chafa,
-				      strstr(getenv("TERM") ?: "", "sixel") ? sixel : NULL};
-	struct proc_opts o = {.in = -1, .out = STDOUT_FILENO, .err = -1};
-	pid_t pid;
-
-	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
-		if (tools[i] && proc_spawn(tools[i], &o, &pid) == 0) {
-			wait_for(pid);
-			return;
-		}
 }

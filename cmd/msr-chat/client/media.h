@@ -22,8 +22,4 @@ struct sound {
 /* 0, or -EINVAL when libsndfile cannot read it. */
 int media_sound(const char *path, struct sound *out);
 
-/* Shows a picture with a tool that is installed, if the terminal can. Waits for it (at most 5 s).
- */
-void media_show(const char *path);
-
 #endif

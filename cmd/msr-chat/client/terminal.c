@@ -17,11 +17,12 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "answer.h"
 #include "base/clock.h"
 #include "client.h"
 #include "complete.h"
 #include "loop/loop.h"
-#include "media.h"
+#include "picture.h"
 
 enum {
 	HISTORY_LINES = 500,
@@ -37,7 +38,12 @@ struct terminal {
 	char history_path[PATH_MAX];
 	struct loop_io *input;
 	bool readable; /* standard input has something */
-	bool editing;  /* the input line is on the screen */
+	bool asked;
+	struct answer answer;	  /* to what we asked the terminal */
+	uint8_t keys[ANSWER_MAX]; /* bytes read that turned out to be keys */
+	size_t n_keys, keys_at;
+	struct pictures *pictures;
+	bool editing; /* the input line is on the screen */
 	char prompt[PROMPT_SIZE];
 	struct mono drawn; /* when the bar was drawn last */
 	bool bar;
@@ -79,13 +85,22 @@ void terminal_print(struct terminal *t, const char *lines)
 	redraw(t);
 }
 
+/* The drawing of a tool; it may end below its last row or in it. */
+static void show_picture(void *arg, const char *bytes, size_t n)
+{
+	struct terminal *t = arg;
+
+	wipe(t);
+	fwrite(bytes, 1, n, stdout);
+	if (bytes[n - 1] != '\n')
+		putchar('\n');
+	putchar('\r');
+	redraw(t);
+}
+
 void terminal_picture(struct terminal *t, const char *path)
 {
-	wipe(t);
-	fflush(stdout);
-	media_show(path);
-	printf("\r");
-	redraw(t);
+	pictures_draw(t->pictures, path, t->answer.graphics);
 }
 
 void terminal_bell(struct terminal *t)
@@ -175,10 +190,21 @@ static void on_input(void *arg, int events)
 	loop_io_want(t->input, 0);
 }
 
-/* A byte of the input; meanwhile everything else goes on. 0 at its end or ours. */
+/* Whether it can show pictures. Once libedit has the terminal, or it would echo the answers. */
+static void ask(struct terminal *t)
+{
+	if (t->asked || !t->client->set.images)
+		return;
+	t->asked = true;
+	fputs(answer_ask(&t->answer, getenv("TERM")), stdout);
+	fflush(stdout);
+}
+
+/* A byte of a key; meanwhile everything else goes on. 0 at the end of the input or ours. */
 static int read_byte(struct terminal *t, unsigned char *byte)
 {
-	for (;;) {
+	ask(t);
+	while (t->keys_at == t->n_keys) {
 		while (!t->readable && !t->client->done)
 			if (loop_turn(t->client->loop, -1) < 0)
 				return 0;
@@ -187,11 +213,13 @@ static int read_byte(struct terminal *t, unsigned char *byte)
 		ssize_t n = read(STDIN_FILENO, byte, 1);
 		t->readable = false;
 		loop_io_want(t->input, LOOP_IN);
-		if (n >= 0)
-			return (int)n;
-		if (errno != EINTR && errno != EAGAIN)
+		if (!n || (n < 0 && errno != EINTR && errno != EAGAIN))
 			return 0;
+		t->keys_at = 0;
+		t->n_keys = n > 0 ? answer_feed(&t->answer, *byte, t->keys) : 0;
 	}
+	*byte = t->keys[t->keys_at++];
+	return 1;
 }
 
 static int read_char(EditLine *el, wchar_t *out)
@@ -279,6 +307,8 @@ int terminal_open(struct terminal **tp, struct client *c)
 	el_set(t->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
 	el_source(t->el, NULL);
 	ret = loop_io_new(&t->input, c->loop, STDIN_FILENO, LOOP_IN, on_input, t);
+	if (!ret)
+		ret = pictures_new(&t->pictures, c->loop, show_picture, t);
 	if (ret < 0)
 		goto fail;
 	*tp = t;
@@ -294,6 +324,7 @@ void terminal_close(struct terminal *t)
 
 	if (!t)
 		return;
+	pictures_free(t->pictures);
 	loop_io_free(t->input);
 	if (t->history && *t->history_path)
 		history(t->history, &ev, H_SAVE, t->history_path);

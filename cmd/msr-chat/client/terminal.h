@@ -20,7 +20,7 @@ void terminal_run(struct terminal *t);
 
 /* Lines above the input; they may be coloured. */
 void terminal_print(struct terminal *t, const char *lines);
-/* A picture above the input. */
+/* A picture above the input, some time later, where the terminal said that it can. */
 void terminal_picture(struct terminal *t, const char *path);
 void terminal_bell(struct terminal *t);
 /* A bar in front of the input; it goes away when done == of. */
