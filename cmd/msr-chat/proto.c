@@ -27,10 +27,10 @@ struct proto_desc proto_get(const uint8_t in[static PROTO_DESC])
 	return (struct proto_desc){get_be16(in), get_be16(in + 2), get_be64(in + 8)};
 }
 
-void proto_parser_init(struct proto_parser *p)
+void proto_parser_init(struct proto_parser *p, size_t head_max)
 {
-	*p = (struct proto_parser){0};
-	buf_init(&p->part, PROTO_DESC + PROTO_HEADER_MAX);
+	*p = (struct proto_parser){.head_max = head_max};
+	buf_init(&p->part, PROTO_DESC + head_max);
 }
 
 void proto_parser_done(struct proto_parser *p)
@@ -56,16 +56,25 @@ static int collect(struct proto_parser *p, const uint8_t **in, size_t *n, size_t
 static enum proto_step head_at(struct proto_parser *p, const uint8_t *at)
 {
 	p->desc = proto_get(at);
-	p->head = at + PROTO_DESC;
+	p->skip = p->desc.header > p->head_max ? p->desc.header : 0;
+	p->head = p->skip ? NULL : at + PROTO_DESC;
 	p->left = p->desc.content;
 	p->in_body = true;
 	return PROTO_HEAD;
 }
 
+/* Bytes of the descriptor at `at` and of its header, as far as that is kept. */
+static size_t kept(const struct proto_parser *p, const uint8_t *at)
+{
+	size_t header = get_be16(at + 2);
+
+	return PROTO_DESC + (header > p->head_max ? 0 : header);
+}
+
 static enum proto_step parse_head(struct proto_parser *p, const uint8_t **in, size_t *n)
 {
 	if (!buf_len(&p->part) && *n >= PROTO_DESC) {
-		size_t whole = PROTO_DESC + (size_t)get_be16(*in + 2);
+		size_t whole = kept(p, *in);
 		if (*n >= whole) {
 			const uint8_t *at = *in;
 			*in += whole;
@@ -77,7 +86,7 @@ static enum proto_step parse_head(struct proto_parser *p, const uint8_t **in, si
 		return PROTO_MORE;
 	int got = collect(p, in, n, PROTO_DESC);
 	if (got > 0)
-		got = collect(p, in, n, PROTO_DESC + (size_t)get_be16(buf_data(&p->part) + 2));
+		got = collect(p, in, n, kept(p, buf_data(&p->part)));
 	if (got <= 0)
 		return got < 0 ? PROTO_NOMEM : PROTO_MORE;
 	return head_at(p, buf_data(&p->part));
@@ -91,6 +100,12 @@ enum proto_step proto_parse(struct proto_parser *p, const uint8_t **in, size_t *
 	 * thousands of idle connections. */
 	if (p->part.mem)
 		buf_done(&p->part);
+	size_t skip = *n < p->skip ? *n : p->skip;
+	*in += skip;
+	*n -= skip;
+	p->skip -= skip;
+	if (p->skip)
+		return PROTO_MORE;
 	if (!p->left) {
 		p->in_body = false;
 		return PROTO_DONE;

@@ -8,7 +8,8 @@
  *	HEAD (descriptor and whole header) → BODY ... (slices of the content) → DONE
  *
  * It copies only a descriptor or header that came in pieces; slices of the content lie in the
- * input. It allocates what has arrived, never what a descriptor announces.
+ * input. It allocates what has arrived, never what a descriptor announces, and of a header beyond
+ * the limit nothing: that is passed over.
  */
 #ifndef MSR_CHAT_PROTO_H
 #define MSR_CHAT_PROTO_H
@@ -66,15 +67,19 @@ enum proto_step {
 
 struct proto_parser {
 	struct proto_desc desc; /* of the message under way, from HEAD to DONE */
-	const uint8_t *head;	/* its header, desc.header bytes; only valid at HEAD */
+	const uint8_t *head;	/* its header, desc.header bytes, or NULL when that is beyond the
+				   limit; only valid at HEAD */
 	const uint8_t *data;	/* a slice; only valid at BODY */
 	size_t n_data;
 	uint64_t left;	 /* content bytes still to come */
+	size_t head_max; /* bytes of a header that is kept */
+	size_t skip;	 /* bytes of a larger one still to come */
 	bool in_body;	 /* between HEAD and DONE */
 	struct buf part; /* owned: descriptor and header received in part */
 };
 
-void proto_parser_init(struct proto_parser *p);
+/* `head_max`: bytes, up to PROTO_HEADER_MAX. */
+void proto_parser_init(struct proto_parser *p, size_t head_max);
 void proto_parser_done(struct proto_parser *p);
 
 /* Goes one step, advancing *in by what it used of the *n bytes there. Call until PROTO_MORE. */

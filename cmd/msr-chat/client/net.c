@@ -291,7 +291,7 @@ static void connect_now(struct net *n)
 		lost(n, "out of memory", false);
 		return;
 	}
-	proto_parser_init(&n->in);
+	proto_parser_init(&n->in, PROTO_HEADER_MAX);
 	if (loop_io_new(&n->io, n->client->loop, fd, LOOP_OUT, on_io, n) < 0) {
 		wire_done(&n->wire);
 		lost(n, "out of memory", false);

@@ -44,7 +44,7 @@ void conn_new(struct server *s, int fd, struct address *addr)
 	list_init(&c->dirty);
 	list_init(&c->in_feed);
 	outbox_init(&c->out);
-	proto_parser_init(&c->in);
+	proto_parser_init(&c->in, (size_t)s->set.max_header);
 	buf_init(&c->small, SMALL_MAX);
 	buf_init(&c->held, READ_SIZE);
 	rate_init(&c->rate, s->set.burst, s->now);

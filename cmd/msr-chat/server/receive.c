@@ -54,8 +54,7 @@ static void login(struct conn *c)
 		bad_login(c, "too many tries");
 		return;
 	}
-	if (c->in.desc.header > s->set.max_header ||
-	    head_login(c->in.head, c->in.desc.header, &head) < 0 ||
+	if (!c->in.head || head_login(c->in.head, c->in.desc.header, &head) < 0 ||
 	    bridge_owns(s->bridge, head.name)) {
 		metric_add(&s->n.refused, 1);
 		conn_reply(c, PROTO_BAD_USERNAME);
@@ -102,15 +101,16 @@ static enum chat_error begin(struct conn *c)
 {
 	struct server *s = c->server;
 	const struct proto_desc *d = &c->in.desc;
-	enum chat_error e;
+	/* Also of what is refused: an answer costs more than the question. */
+	enum chat_error e = allow_rate(c);
 
+	if (e)
+		return e;
 	if (d->type == PROTO_LOGIN)
 		return CHAT_ALREADY_LOGGED_IN;
 	if (!proto_is_message(d->type))
 		return CHAT_BAD_TYPE;
-	if ((e = allow_rate(c)))
-		return e;
-	if (d->header > s->set.max_header)
+	if (!c->in.head)
 		return CHAT_BAD_HEADER;
 	if ((e = head_message(d->type, c->in.head, d->header, &c->head)))
 		return e;

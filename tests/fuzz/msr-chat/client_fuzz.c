@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	client.set.json = data[0] & 1;
 	client.set.color = data[0] & 2;
-	proto_parser_init(&p);
+	proto_parser_init(&p, PROTO_HEADER_MAX);
 	size_t piece = (size_t)data[0] * 8 + 1;
 	for (size_t at = 1; at < size; at += piece) {
 		const uint8_t *in = data + at;

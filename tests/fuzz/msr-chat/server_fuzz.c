@@ -100,8 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	listener = join("listener");
 	turn();
 	sender = join(size && data[0] & 1 ? "sender" : NULL);
-	proto_parser_init(&seen[0]);
-	proto_parser_init(&seen[1]);
+	proto_parser_init(&seen[0], PROTO_HEADER_MAX);
+	proto_parser_init(&seen[1], PROTO_HEADER_MAX);
 	/* In pieces whose size the input chooses. */
 	size_t piece = size ? (size_t)data[0] * 8 + 1 : 1;
 	for (size_t at = 1; at < size; at += piece) {

@@ -55,7 +55,7 @@ TEST(many_messages_in_one_segment)
 	uint8_t in[256];
 
 	seen[0] = '\0';
-	proto_parser_init(&p);
+	proto_parser_init(&p, PROTO_HEADER_MAX);
 	note(&p, in, stream(in));
 	CHECK_STR(seen, want);
 	CHECK(!proto_under_way(&p));
@@ -70,7 +70,7 @@ TEST(every_size_of_segments_gives_the_same)
 	for (size_t step = 1; step < n; step++) {
 		struct proto_parser p;
 		seen[0] = '\0';
-		proto_parser_init(&p);
+		proto_parser_init(&p, PROTO_HEADER_MAX);
 		for (size_t at = 0; at < n; at += step) {
 			/* A copy of its own, so that the sanitizer sees reads beyond it. */
 			size_t len = n - at < step ? n - at : step;
@@ -91,13 +91,44 @@ TEST(a_huge_size_is_only_a_number)
 
 	proto_put(in, PROTO_FILE, 0, UINT64_MAX);
 	seen[0] = '\0';
-	proto_parser_init(&p);
+	proto_parser_init(&p, PROTO_HEADER_MAX);
 	memcpy(in + PROTO_DESC, "abcd", 4);
 	note(&p, in, sizeof(in));
 	CHECK_STR(seen, "[8  18446744073709551615]abcd");
 	CHECK(p.left == UINT64_MAX - 4);
 	CHECK(proto_under_way(&p));
 	proto_parser_done(&p);
+}
+
+TEST(a_header_beyond_the_limit_is_passed_over_and_not_kept)
+{
+	uint8_t in[256];
+	size_t n = add(in, PROTO_UTF8, "far too long", "hi");
+
+	n += add(in + n, PROTO_UTF8, "short", "ho");
+	for (size_t step = 1; step <= n; step++) {
+		struct proto_parser p;
+		int oversized = 0;
+		seen[0] = '\0';
+		proto_parser_init(&p, 5);
+		for (size_t at = 0; at < n; at += step) {
+			const uint8_t *piece = in + at;
+			size_t left = n - at < step ? n - at : step;
+			enum proto_step got;
+			while ((got = proto_parse(&p, &piece, &left)) != PROTO_MORE) {
+				oversized += got == PROTO_HEAD && !p.head;
+				if (got == PROTO_HEAD && p.head)
+					strncat(seen, (const char *)p.head, p.desc.header);
+				if (got == PROTO_BODY)
+					strncat(seen, (const char *)p.data, p.n_data);
+			}
+			CHECK(buf_len(&p.part) <= PROTO_DESC + 5);
+		}
+		CHECK_INT(oversized, 1);
+		CHECK_STR(seen, "hishortho");
+		CHECK(!proto_under_way(&p));
+		proto_parser_done(&p);
+	}
 }
 
 TEST(the_largest_header_in_pieces)
@@ -110,7 +141,7 @@ TEST(the_largest_header_in_pieces)
 
 	memset(in, 'x', PROTO_DESC + PROTO_HEADER_MAX);
 	proto_put(in, PROTO_FILE, PROTO_HEADER_MAX, 0);
-	proto_parser_init(&p);
+	proto_parser_init(&p, PROTO_HEADER_MAX);
 	for (size_t i = 0; i < PROTO_DESC + PROTO_HEADER_MAX; i += n) {
 		n = PROTO_DESC + PROTO_HEADER_MAX - i < 1000 ? PROTO_DESC + PROTO_HEADER_MAX - i
 							     : 1000;
