@@ -36,7 +36,7 @@ pkgs_msr-sfu       = jansson
 rooms_msr-audiod   = web
 pkgs_msr-audiod    = jansson speexdsp libebur128
 rooms_msr-chat     = web
-pkgs_msr-chat      = jansson libutf8proc libedit sndfile libssl libcrypto libcrypt
+pkgs_msr-chat      = jansson libutf8proc libedit sndfile libssl libcrypto libcrypt icu-i18n icu-uc
 
 # ---- settings ----
 

@@ -113,7 +113,8 @@ static bool name_ok(const uint8_t *p, size_t n)
 		utf8proc_ssize_t len = utf8proc_iterate(p, (utf8proc_ssize_t)n, &c);
 		if (len <= 0 || is_hidden(c))
 			return false;
-		if (utf8proc_category(c) == UTF8PROC_CATEGORY_ZS && (c != ' ' || !chars))
+		/* No blank at the beginning, and none behind another. */
+		if (utf8proc_category(c) == UTF8PROC_CATEGORY_ZS && (c != ' ' || last == ' '))
 			return false;
 		marks = is_mark(c) ? marks + 1 : 0;
 		if (marks > MARKS_MAX || (marks && !chars))

@@ -111,6 +111,11 @@ def logins(address):
     c = Client(address)
     assert c.login("Zo\u00eb") == EXISTS  # the same name in NFC
     assert c.login("Ann") not in (EXISTS, BAD_NAME, BAD_LOGIN)  # case matters
+    look_alike = Client(address)
+    assert look_alike.login("\u0430nn") == EXISTS  # a Cyrillic letter in front
+    assert look_alike.login("Zoe\u0308 ") == BAD_NAME
+    assert look_alike.login("Zo\u00eb  II") == BAD_NAME  # two blanks
+    assert look_alike.login("\u0430\u043d\u043d\u0430") not in (EXISTS, BAD_NAME, BAD_LOGIN)
     d = Client(address)
     d.send(UTF8, b"", "hi")
     assert d.recv()[0] == BAD_LOGIN

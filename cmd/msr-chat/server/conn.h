@@ -69,6 +69,8 @@ struct conn {
 	unsigned login_tries;
 
 	struct map_node by_name; /* in server.users while USER */
+	struct map_node by_look; /* in server.looks, likewise */
+	char *look;		 /* owned, likewise */
 	char name[NAME_SIZE];
 	char prefix[PREFIX_SIZE]; /* {"from":"name","timestamp":" */
 	size_t prefix_len;

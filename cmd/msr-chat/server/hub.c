@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "bridge.h"
 #include "conn.h"
+#include "look.h"
 #include "parcel.h"
 #include "report.h"
 #include "server.h"
@@ -20,6 +21,10 @@ _Static_assert(PROTO_DESC + HEAD_SIZE + SMALL_MAX <= FEED_CHUNK, "a message fits
 int hub_init(struct server *s)
 {
 	map_init(&s->users);
+	map_init(&s->looks);
+	int ret = look_open(&s->look);
+	if (ret)
+		return ret;
 	for (int i = 0; i < FEEDS; i++) {
 		list_init(&s->feeds[i].members);
 		if (feed_init(&s->feeds[i].feed) < 0)
@@ -39,6 +44,8 @@ void hub_done(struct server *s)
 	for (int i = 0; i < FEEDS; i++)
 		feed_done(&s->feeds[i].feed);
 	map_done(&s->users);
+	map_done(&s->looks);
+	look_close(s->look);
 }
 
 struct conn *hub_find(struct server *s, const char *name)
@@ -251,10 +258,36 @@ static void send_history(struct conn *c)
 		conn_insert(c, s->history[i % keep]);
 }
 
-void hub_login(struct conn *c)
+/* 0, -EEXIST when somebody has this name or one that looks like it, or -ENOMEM. */
+static int take_name(struct conn *c)
 {
 	struct server *s = c->server;
 	int ret = map_put(&s->users, &c->by_name, c->name, strlen(c->name));
+
+	if (ret)
+		return ret;
+	c->look = look_of(s->look, c->name);
+	ret = c->look ? map_put(&s->looks, &c->by_look, c->look, strlen(c->look)) : -ENOMEM;
+	if (!ret)
+		return 0;
+	free(c->look);
+	c->look = NULL;
+	map_remove(&s->users, &c->by_name);
+	return ret;
+}
+
+static void give_name_back(struct conn *c)
+{
+	map_remove(&c->server->users, &c->by_name);
+	map_remove(&c->server->looks, &c->by_look);
+	free(c->look);
+	c->look = NULL;
+}
+
+void hub_login(struct conn *c)
+{
+	struct server *s = c->server;
+	int ret = take_name(c);
 
 	if (ret == -ENOMEM) {
 		conn_close(c, "out of memory");
@@ -289,7 +322,7 @@ void hub_leave(struct conn *c, const char *reason)
 {
 	struct server *s = c->server;
 
-	map_remove(&s->users, &c->by_name);
+	give_name_back(c);
 	if (!list_empty(&c->in_feed)) {
 		s->feeds[c->presence ? FEED_PRESENCE : FEED_PLAIN].n--;
 		list_remove(&c->in_feed);

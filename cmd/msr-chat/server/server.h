@@ -26,6 +26,7 @@ struct bridge;
 struct conn;
 struct events;
 struct listener;
+struct look;
 struct outside;
 struct parcel;
 struct wire_tls;
@@ -85,6 +86,8 @@ struct server {
 	uint64_t last_serial;
 
 	struct map users; /* by name */
+	struct map looks; /* the same by what their names look like */
+	struct look *look;
 	struct room_feed feeds[FEEDS];
 	struct parcel **history; /* ring of set.history, or NULL */
 	uint64_t n_history;	 /* ever put in */
