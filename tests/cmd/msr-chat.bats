@@ -95,6 +95,11 @@ events() {
 	original no_space
 }
 
+@test "one address gets half of the budget" {
+	server --max-spool 4M --limit-loopback --rate 0
+	original spool_share
+}
+
 @test "a full disk gives the sender an error and leaves the server running" {
 	# A limit on file sizes fails the write just as a full file system does, and needs no mount.
 	start server prlimit --fsize=100000 msr-chat server --address="$ADDRESS"

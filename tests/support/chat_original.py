@@ -318,6 +318,27 @@ def no_space(address):
     assert b.message()[2] == b"small still works"
 
 
+def spool_share(address):
+    """The test sets --max-spool 4M --limit-loopback: 2 MiB for all that come from here."""
+    a, b, c = Client(address, "ann"), Client(address, "bob"), Client(address, "cy")
+    a.send(FILE, "half", b"x" * 1200000, size=1500000)
+
+    def refused():
+        b.send(FILE, json.dumps({"to": "cy", "filename": "more"}), b"y" * 1500000)
+        b.send(UTF8, json.dumps({"to": "bob"}), "and")
+        kind, header, _ = b.recv()
+        if kind != ERROR:
+            assert c.message()[2] == b"y" * 1500000
+            return False
+        assert json.loads(header)["error"] == "no_space"
+        return b.message()[2] == b"and"
+    eventually(refused)
+    a.sock.sendall(b"x" * 300000)
+    assert len(b.message()[2]) == 1500000 and len(c.message()[2]) == 1500000
+    # Delivered and gone: there is room again.
+    eventually(lambda: not refused())
+
+
 def presence(address):
     a = Client(address)
     a.send(LOGIN, json.dumps({"to": "ann", "presence": True}))

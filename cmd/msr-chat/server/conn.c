@@ -19,6 +19,7 @@ enum {
 	READ_SIZE = 256 * 1024,	  /* bytes of one recv(2), shared by all connections */
 	LARGE_TURN = 1024 * 1024, /* bytes of a large content a turn and receiver */
 	PROGRESS_MIN = 16 * 1024, /* bytes within the send timeout */
+	PROGRESS_LARGE = 1 << 20, /* likewise while large contents wait: they take up the disk */
 	LINGER_US = 3 * 1000000,  /* for the peer to take the last messages */
 };
 
@@ -370,7 +371,8 @@ void conn_sweep(struct conn *c)
 			conn_close(c, "closed");
 		return;
 	}
-	if (c->out.taken - c->progress >= PROGRESS_MIN || outbox_empty(&c->out)) {
+	uint64_t enough = c->out.n_large ? PROGRESS_LARGE : PROGRESS_MIN;
+	if (c->out.taken - c->progress >= enough || outbox_empty(&c->out)) {
 		c->progress = c->out.taken;
 		c->progress_at = c->server->now;
 	} else if (older(c, c->progress_at, c->server->set.send_timeout)) {

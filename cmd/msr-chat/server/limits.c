@@ -51,12 +51,29 @@ struct address *address_get(struct addresses *all, const struct sockaddr_storage
 	return a;
 }
 
-void address_put(struct addresses *all, struct address *a)
+static void free_unused(struct addresses *all, struct address *a)
 {
-	if (--a->n)
+	if (a->n || a->files)
 		return;
 	map_remove(&all->map, &a->node);
 	free(a);
+}
+
+void address_put(struct addresses *all, struct address *a)
+{
+	a->n--;
+	free_unused(all, a);
+}
+
+void address_add_file(struct address *a)
+{
+	a->files++;
+}
+
+void address_drop_file(struct addresses *all, struct address *a)
+{
+	a->files--;
+	free_unused(all, a);
 }
 
 void rate_init(struct rate *r, int64_t burst, struct mono now)

@@ -1,5 +1,5 @@
 /*
- * Protection of all users from one: connections of an address, and messages a second.
+ * Protection of all users from one: connections and contents of an address, messages a second.
  */
 #ifndef MSR_CHAT_LIMITS_H
 #define MSR_CHAT_LIMITS_H
@@ -13,11 +13,13 @@
 
 /* ---- connections of an address ---- */
 
-/* One that has connections now. Shared by them. */
+/* One that has connections now, or contents in the spool. Shared by them. */
 struct address {
 	struct map_node node;
-	uint8_t key[8]; /* IPv4 address, or the first 64 bits of an IPv6 one */
-	unsigned n;	/* connections */
+	uint8_t key[8];	  /* IPv4 address, or the first 64 bits of an IPv6 one */
+	unsigned n;	  /* connections */
+	unsigned files;	  /* contents in the spool; they may outlive the connections */
+	uint64_t spooled; /* bytes of these */
 	bool loopback;
 	char text[INET6_ADDRSTRLEN]; /* of the connection that made it */
 };
@@ -29,6 +31,9 @@ struct addresses {
 /* Counts a connection in. NULL: out of memory. */
 struct address *address_get(struct addresses *all, const struct sockaddr_storage *peer);
 void address_put(struct addresses *all, struct address *a);
+/* Counts a content in and out. */
+void address_add_file(struct address *a);
+void address_drop_file(struct addresses *all, struct address *a);
 
 /* ---- token bucket ---- */
 

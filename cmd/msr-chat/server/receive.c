@@ -76,11 +76,17 @@ static void login(struct conn *c)
 
 /* ---- messages ---- */
 
+/* Connections of this machine may be a proxy's, for many people. */
+static bool limited(const struct conn *c)
+{
+	return !c->address->loopback || c->server->set.limit_loopback;
+}
+
 static enum chat_error allow_rate(struct conn *c)
 {
 	const struct settings *set = &c->server->set;
 
-	if (!set->rate || (c->address->loopback && !set->limit_loopback))
+	if (!set->rate || !limited(c))
 		return CHAT_OK;
 	switch (rate_take(&c->rate, set->rate, set->burst, c->server->now)) {
 	case RATE_OK:
@@ -124,7 +130,7 @@ static enum chat_error begin(struct conn *c)
 		c->whole = NULL;
 		return CHAT_OK;
 	}
-	int ret = spool_open(&s->spool, d->content, &c->file);
+	int ret = spool_open(&s->spool, c->address, limited(c), d->content, &c->file);
 	if (ret < 0) {
 		log_warn("cannot spool %llu bytes in %s: %s", (unsigned long long)d->content,
 			 s->set.spool, strerror(-ret));

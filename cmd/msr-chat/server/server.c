@@ -75,7 +75,7 @@ static const struct opt options[] = {
     {0, "burst", OPT_INT, &set.burst, NULL, "N", "messages at once on top of that (100)", 1,
      1000000},
     {0, "limit-loopback", OPT_FLAG, &set.limit_loopback, NULL, NULL,
-     "the two limits above hold for this machine too", 0, 0},
+     "the limits of an address hold for this machine too", 0, 0},
     {0, "login-timeout", OPT_TIME, &set.login_timeout, NULL, "TIME", "time to log in (10s)", 1000,
      INT64_MAX},
     {0, "idle-timeout", OPT_TIME, &set.idle_timeout, NULL, "TIME",
@@ -305,7 +305,8 @@ static int start(struct server *s)
 	list_init(&s->dirty);
 	list_init(&s->dead);
 	map_init(&s->addresses.map);
-	s->spool = (struct spool){.dir = s->set.spool, .max = (uint64_t)s->set.max_spool};
+	s->spool = (struct spool){
+	    .dir = s->set.spool, .max = (uint64_t)s->set.max_spool, .addresses = &s->addresses};
 	s->message_events = s->set.events != NULL;
 	server_tick(s);
 	file_raise_nofile();

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "limits.h"
 
 /* O_TMPFILE where the file system can, otherwise a name for an instant. */
 static int open_nameless(const char *dir)
@@ -30,11 +31,15 @@ static int open_nameless(const char *dir)
 	return fd;
 }
 
-int spool_open(struct spool *s, uint64_t size, struct spool_file **fp)
+int spool_open(struct spool *s, struct address *from, bool limited, uint64_t size,
+	       struct spool_file **fp)
 {
+	uint64_t share = limited ? s->max / 2 : s->max;
 	struct statvfs st;
 
 	if (size > s->max || s->used > s->max - size)
+		return -ENOSPC;
+	if (size > share || from->spooled > share - size)
 		return -ENOSPC;
 	/* Better told now than after half of a long upload. */
 	if (statvfs(s->dir, &st) == 0 && size / st.f_frsize >= st.f_bavail)
@@ -49,6 +54,9 @@ int spool_open(struct spool *s, uint64_t size, struct spool_file **fp)
 		free(f);
 		return err;
 	}
+	f->from = from;
+	f->share = share;
+	address_add_file(from);
 	s->files++;
 	*fp = f;
 	return 0;
@@ -56,13 +64,14 @@ int spool_open(struct spool *s, uint64_t size, struct spool_file **fp)
 
 int spool_write(struct spool_file *f, const void *data, size_t n)
 {
-	if (n > f->spool->max - f->spool->used)
+	if (n > f->spool->max - f->spool->used || f->from->spooled + n > f->share)
 		return -ENOSPC;
 	int ret = file_write_all(f->fd, data, n);
 	if (ret < 0)
 		return ret;
 	f->size += n;
 	f->spool->used += n;
+	f->from->spooled += n;
 	return 0;
 }
 
@@ -72,6 +81,8 @@ void spool_free(struct spool_file *f)
 		return;
 	f->spool->used -= f->size;
 	f->spool->files--;
+	f->from->spooled -= f->size;
+	address_drop_file(f->spool->addresses, f->from);
 	close(f->fd);
 	free(f);
 }

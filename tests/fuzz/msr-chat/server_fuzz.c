@@ -36,7 +36,7 @@ static void start(void)
 	list_init(&s->dirty);
 	list_init(&s->dead);
 	map_init(&s->addresses.map);
-	s->spool = (struct spool){.dir = "/dev/shm", .max = 1 << 20};
+	s->spool = (struct spool){.dir = "/dev/shm", .max = 1 << 20, .addresses = &s->addresses};
 	if (loop_new(&s->loop) || hub_init(s) || events_open(&s->events, "/dev/null", "fuzz"))
 		abort();
 	s->message_events = true;
