@@ -15,6 +15,7 @@ static const struct {
     [CHAT_BAD_HEADER] = {"bad_header", "the header is empty or a JSON object with to and filename"},
     [CHAT_BAD_TEXT] = {"bad_text", "the text is not UTF-8"},
     [CHAT_BAD_TYPE] = {"bad_type", "clients send the types 6, 7, 8 and 9"},
+    [CHAT_BUSY] = {"busy", "this user has not taken earlier messages yet; try again later"},
     [CHAT_FLOOD] = {"flood", "far too many messages"},
     [CHAT_NO_SPACE] = {"no_space", "the server has no space for this now; try again later"},
     [CHAT_RATE] = {"rate", "too many messages; this one was dropped"},

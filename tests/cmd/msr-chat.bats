@@ -75,6 +75,12 @@ events() {
 	[ "$(events slow | jq -r .user)" = dead ]
 }
 
+@test "private messages cannot have their receiver disconnected" {
+	server
+	original private_flood
+	[ -z "$(events slow)" ]
+}
+
 @test "message rate: warning, drops, and the end for a flood" {
 	server --rate 10 --burst 20 --limit-loopback
 	original rate

@@ -262,6 +262,31 @@ def never_reads(address, size="64"):
     dead.close()
 
 
+def private_flood(address):
+    """Private messages cannot have somebody disconnected: beyond a bound the sender is told."""
+    a, b = Client(address, "ann"), Client(address, "bob")
+    text = "x" * 16000
+    to_bob = a.pack(UTF8, json.dumps({"to": "bob"}), text)
+    busy = 0
+    for i in range(3000):  # 48 MB; bob may be 16 MiB behind, half of that in private
+        a.sock.sendall(to_bob)
+        while not a.quiet(0):
+            assert a.error() == "busy"
+            busy += 1
+    a.send(UTF8, json.dumps({"to": "ann"}), "end")
+    while True:
+        kind, header, _ = a.recv()
+        if kind == UTF8:
+            break
+        assert json.loads(header)["error"] == "busy"
+        busy += 1
+    assert busy > 500, busy
+    for i in range(3000 - busy):
+        assert b.message()[2] == text.encode()
+    a.send(UTF8, json.dumps({"to": "bob"}), "again")
+    assert b.message()[2] == b"again"
+
+
 def rate(address):
     """The test sets --rate 10 --burst 20 --limit-loopback."""
     a, b = Client(address, "ann"), Client(address, "bob")

@@ -26,7 +26,7 @@
 
 enum {
 	QUEUE_MAX = 1024,  /* messages in each direction */
-	PEOPLE_MAX = 1024, /* names of the room that are remembered */
+	PEOPLE_MAX = 1024, /* names of the room that are remembered, those heard last */
 	URL_SIZE = 512,
 	FIRST_PAUSE_US = 1000000, /* between tries to reach the room */
 	LAST_PAUSE_US = 30000000,
@@ -53,14 +53,16 @@ struct queue {
 /* A name of the room that was heard. */
 struct person {
 	struct map_node node;
+	struct list link;     /* in people_heard */
 	char name[NAME_SIZE]; /* with its suffix */
 };
 
 struct bridge {
 	struct server *server;
 	struct queue to_room, to_chat;
-	struct map people; /* chat's thread */
-	struct keep *keep; /* chat's files for the room, or NULL without --storage */
+	struct map people;	  /* chat's thread: by name */
+	struct list people_heard; /* the same, who was heard last at the end */
+	struct keep *keep;	  /* chat's files for the room, or NULL without --storage */
 	/* The other thread's: */
 	struct web *web;
 	struct loop *loop;
@@ -181,23 +183,39 @@ bool bridge_takes(struct bridge *b, const struct post *p)
 	return true;
 }
 
+static void forget(struct bridge *b, struct person *p)
+{
+	map_remove(&b->people, &p->node);
+	list_remove(&p->link);
+	free(p);
+}
+
 static void remember(struct bridge *b, const char *name)
 {
-	if (bridge_knows(b, name) || b->people.n >= PEOPLE_MAX)
+	struct map_node *known = map_get(&b->people, name, strlen(name));
+	struct person *p = known ? container_of(known, struct person, node) : NULL;
+
+	if (p) {
+		list_remove(&p->link);
+		list_push(&b->people_heard, &p->link);
 		return;
-	struct person *p = calloc(1, sizeof(*p));
+	}
+	if (b->people.n >= PEOPLE_MAX)
+		forget(b, container_of(list_first(&b->people_heard), struct person, link));
+	p = calloc(1, sizeof(*p));
 	if (!p)
 		return;
 	strcpy(p->name, name);
 	if (map_put(&b->people, &p->node, p->name, strlen(p->name)) < 0)
 		free(p);
+	else
+		list_push(&b->people_heard, &p->link);
 }
 
-/* Nobody has that name: the sender in the room is told, by a note from the chat. */
-static void answer_not_found(struct bridge *b, const struct note *asked)
+/* Why a private message did not go there: its sender in the room is told, by the chat. */
+static void answer(struct bridge *b, const struct note *asked, const char *text)
 {
-	static const char text[] = "nobody in the chat has the name ";
-	struct note *n = note_new(PROTO_UTF8, sizeof(text) + strlen(asked->to));
+	struct note *n = note_new(PROTO_UTF8, strlen(text) + strlen(asked->to));
 
 	if (!n)
 		return;
@@ -221,8 +239,11 @@ void bridge_deliver(struct bridge *b)
 				 .data = (const uint8_t *)n->data,
 				 .size = n->size};
 		remember(b, n->from);
-		if (hub_post(b->server, &p) == CHAT_USER_NOT_FOUND)
-			answer_not_found(b, n);
+		enum chat_error e = hub_post(b->server, &p);
+		if (e == CHAT_USER_NOT_FOUND)
+			answer(b, n, "nobody in the chat has the name ");
+		else if (e == CHAT_BUSY)
+			answer(b, n, "has not taken earlier messages yet: ");
 	}
 }
 
@@ -392,6 +413,7 @@ int bridge_new(struct bridge **bp, struct server *s, struct web *w, struct loop 
 	b->web = w;
 	b->loop = l;
 	map_init(&b->people);
+	list_init(&b->people_heard);
 	queue_init(&b->to_room);
 	queue_init(&b->to_chat);
 	loop_timer_init(&b->retry, l, on_retry, b);
@@ -415,10 +437,8 @@ void bridge_free(struct bridge *b)
 	if (!b)
 		return;
 	loop_timer_stop(&b->retry);
-	map_each (i, &b->people) {
-		map_remove(&b->people, i);
-		free(container_of(i, struct person, node));
-	}
+	while (!list_empty(&b->people_heard))
+		forget(b, container_of(list_first(&b->people_heard), struct person, link));
 	map_done(&b->people);
 	queue_done(&b->to_room);
 	queue_done(&b->to_chat);

@@ -188,6 +188,17 @@ static enum chat_error post_large(struct server *s, struct post *p, struct conn 
 	return CHAT_OK;
 }
 
+/*
+ * Private messages may fill half of what a receiver may be behind. The sender is told: if they
+ * could fill it, anybody could have anybody disconnected.
+ */
+static bool is_busy(const struct server *s, const struct conn *to, const struct post *p)
+{
+	if (p->file)
+		return to->out.n_large >= OUTBOX_LARGE_MAX / 2;
+	return to->out.inserted + p->size > (uint64_t)s->set.max_queue / 2;
+}
+
 enum chat_error hub_post(struct server *s, struct post *p)
 {
 	struct conn *to = *p->to ? hub_find(s, p->to) : NULL;
@@ -197,7 +208,9 @@ enum chat_error hub_post(struct server *s, struct post *p)
 
 	/* Before the file is given away. */
 	bool bridged = p->sender && bridge_takes(s->bridge, p);
-	if (to || !*p->to)
+	if (to && is_busy(s, to, p))
+		e = CHAT_BUSY;
+	else if (to || !*p->to)
 		e = p->file ? post_large(s, p, to) : post_small(s, p, to);
 	else if (bridged)
 		e = CHAT_OK;

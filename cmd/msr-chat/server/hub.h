@@ -37,7 +37,7 @@ struct post {
 	size_t size;		 /* of data */
 	struct spool_file *file; /* taken; NULL with data */
 };
-/* Passes it on. CHAT_OK, CHAT_USER_NOT_FOUND, or CHAT_NO_SPACE when memory is out. */
+/* Passes it on. CHAT_OK, CHAT_USER_NOT_FOUND, CHAT_BUSY, or CHAT_NO_SPACE when memory is out. */
 enum chat_error hub_post(struct server *s, struct post *p);
 
 #endif

@@ -50,7 +50,7 @@ struct outbox {
 	uint64_t large_done; /* large messages sent completely */
 };
 
-enum { OUTBOX_LARGE_MAX = 256 }; /* large messages waiting for one receiver */
+enum { OUTBOX_LARGE_MAX = 1024 }; /* large messages waiting for one receiver */
 
 void outbox_init(struct outbox *o);
 void outbox_done(struct outbox *o);
