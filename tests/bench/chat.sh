@@ -1,12 +1,13 @@
 #!/bin/sh
 # msr-chat beside ngIRCd and mosquitto on the same load in one run: deliveries a second and CPU of
 # the server per delivery (flood), latency (paced); and a file to 10 receivers beside sendfile(2)
-# alone. CHAT_SECONDS (3) is the length of each measurement, CHAT_ROUNDS (3) how many there are;
-# medians are printed.
+# alone, upload included. CHAT_SECONDS (2) is the length of each measurement, CHAT_ROUNDS (3) how many
+# there are, in turns; medians are printed, and what msr-chat has of its peers. About four minutes;
+# a measurement that does not end is given up.
 set -u
-seconds=${CHAT_SECONDS:-3} rounds=${CHAT_ROUNDS:-3} size=128
+seconds=${CHAT_SECONDS:-2} rounds=${CHAT_ROUNDS:-3} size=128
 dir=$(mktemp -d "${TMPDIR:-/tmp}/msr-bench-chat-XXXXXX") || exit 1
-load=${0%/*}/../../build/tests/bench/chat_load
+program=${0%/*}/../../build/tests/bench/chat_load
 pid=
 trap 'stop; rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
@@ -18,6 +19,10 @@ ulimit -n 4096 2>/dev/null || true
 stop() {
 	[ "$pid" ] && { kill "$pid"; wait "$pid"; } 2>/dev/null
 	pid=
+}
+
+load() {
+	timeout $((seconds + 60)) "$program" "$@"
 }
 
 # Outside the range of ephemeral ports; a taken one makes the server end, and the next is tried.
@@ -102,42 +107,53 @@ each() {
 		for server in msr-chat ngircd mosquitto; do
 			start $server || continue
 			# shellcheck disable=SC2086 # $2 is a list of arguments
-			"$load" "$1" $proto "$port" "$pid" $2 >>"$dir/result-$server" || echo "$server failed" >&2
+			load "$1" $proto "$port" "$pid" $2 >>"$dir/result-$server" || echo "$server failed" >&2
 			stop
 		done
 	done
 }
 
-printf '%-30s %-10s %14s %16s\n' "flood, $size B, 4 x 32 in flight" server deliveries/s "CPU us/delivery"
+# table FORMAT: a line for each server, then what msr-chat has of each column of its peers.
+table() {
+	for server in msr-chat ngircd mosquitto; do
+		[ -s "$dir/result-$server" ] || continue
+		# shellcheck disable=SC2046,SC2059 # as many columns as the format has
+		printf "%-16s %-10s $1\n" "$receivers receivers" $server $(medians "$dir/result-$server")
+	done
+	for peer in ngircd mosquitto; do
+		if [ ! -s "$dir/result-msr-chat" ] || [ ! -s "$dir/result-$peer" ]; then continue; fi
+		echo "$(medians "$dir/result-msr-chat") $(medians "$dir/result-$peer")" |
+			awk -v peer=$peer '{ n = NF / 2; for (i = 1; i <= n; i++) $i = $(n + i) > 0 ? sprintf("%.2f", $i / $(n + i)) : "-"
+				NF = n; print "of", peer ":", $0 }' >"$dir/part"
+		# shellcheck disable=SC2046,SC2059
+		printf "%16s %-10s $1\n" $(cat "$dir/part")
+	done
+}
+
+printf '%-16s %-10s %14s %16s\n' "flood, $size B" server deliveries/s "CPU us/delivery"
 for receivers in 10 100 1000; do
 	each flood "$receivers 4 32 $size $seconds"
-	for server in msr-chat ngircd mosquitto; do
-		[ -s "$dir/result-$server" ] || continue
-		# shellcheck disable=SC2046 # two columns
-		printf '%-30s %-10s %14s %16s\n' "$receivers receivers" $server $(medians "$dir/result-$server")
-	done
+	table '%14s %16s'
 done
 
-printf '\n%-30s %-10s %8s %8s %8s %10s\n' "paced, 10,000 deliveries/s" server "p50 ms" "p99 ms" "p99.9 ms" "CPU us"
+printf '\n%-16s %-10s %8s %8s %8s %10s\n' "paced, 10,000/s" server "p50 ms" "p99 ms" "p99.9 ms" "CPU us"
 for receivers in 10 100 1000; do
 	each paced "$receivers $((10000 / receivers)) $size $seconds"
-	for server in msr-chat ngircd mosquitto; do
-		[ -s "$dir/result-$server" ] || continue
-		# shellcheck disable=SC2046 # four columns
-		printf '%-30s %-10s %8s %8s %8s %10s\n' "$receivers receivers" $server $(medians "$dir/result-$server")
-	done
+	table '%8s %8s %8s %10s'
 done
 
 megabytes=${CHAT_FILE_MB:-512}
 rm -f "$dir"/result-*
 for _ in $(seq "$rounds"); do
 	start msr-chat || exit 1
-	"$load" file "$port" "$pid" 10 "$megabytes" >>"$dir/result-chat"
+	load file "$port" "$pid" 10 "$megabytes" >"$dir/chat" && cat "$dir/chat" >>"$dir/result-chat"
 	stop
-	"$load" sendfile 10 "$megabytes" >>"$dir/result-sendfile"
+	load sendfile 10 "$megabytes" >"$dir/sendfile" && cat "$dir/sendfile" >>"$dir/result-sendfile"
+	cat "$dir/chat" "$dir/sendfile" | awk 'NR == 1 { mine = $1 } END { if ($1) print mine / $1 }' >>"$dir/result-part"
 done
-printf '\n%-30s %10s %10s %14s\n' "file, $megabytes MiB to 10" "MB/s" "CPU s/GB" "peak RSS KiB"
+printf '\n%-27s %10s %10s %14s\n' "file, $megabytes MiB to 10" "MB/s" "CPU s/GB" "peak RSS KiB"
 # shellcheck disable=SC2046,SC2183 # columns
-printf '%-30s %10s %10s %14s\n' msr-chat $(medians "$dir/result-chat")
+printf '%-27s %10s %10s %14s\n' msr-chat $(medians "$dir/result-chat")
 # shellcheck disable=SC2046,SC2183
-printf '%-30s %10s %10s\n' "sendfile(2) alone" $(medians "$dir/result-sendfile")
+printf '%-27s %10s %10s\n' "sendfile(2) alone" $(medians "$dir/result-sendfile")
+printf '%27s %10.2f\n' "of sendfile(2):" "$(medians "$dir/result-part")"

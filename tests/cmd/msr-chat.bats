@@ -59,6 +59,12 @@ events() {
 	kill -0 "$SERVER"
 }
 
+@test "a storm of connections delays nobody much" {
+	server
+	timeout 60 "$PYTHON" "$SUPPORT/chat_long.py" connects "$ADDRESS" "$SERVER" 2 500 2
+	kill -0 "$SERVER"
+}
+
 @test "a slow sender delays nobody" {
 	server
 	original slow_upload
