@@ -70,7 +70,7 @@ bridge() {
 	[ "$status" -eq 1 ]
 }
 
-@test "files of the chat appear in the room as links" {
+@test "files, pictures and voice of the chat appear in the room as links" {
 	bridge
 	person eve
 	head -c 100000 /dev/urandom >'big file.bin'
@@ -81,6 +81,14 @@ bridge() {
 	curl -sf "http://127.0.0.1:$WS$url" | cmp - 'big file.bin'
 	url=$(jq -r 'select(.text == "small.txt") | .url' eve.log)
 	[ "$(curl -sf "http://127.0.0.1:$WS$url")" = small ]
+	sox -n -r 8000 tone.wav synth 0.2 sine 440
+	printf '\211PNG\r\n\032\n\0\0\0\rIHDR\0\0\1\100\0\0\0\310' >p.png
+	printf '/image p.png\n/voice tone.wav\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 grep -q 'tone.wav' eve.log
+	for file in p.png tone.wav; do
+		url=$(jq -r "select(.text == \"$file\") | .url" eve.log)
+		curl -sf "http://127.0.0.1:$WS$url" | cmp - $file
+	done
 }
 
 @test "the room may go and come back" {
