@@ -135,6 +135,11 @@ loud = x[:len(x) // 480 * 480].reshape(-1, 480).max(axis=1) > 4000
 print(len(x) / 48000, [round(i / 100, 1) for i in np.flatnonzero(loud[1:] & ~loud[:-1]) + 1])"
 }
 
+# Seconds of such sound in a file.
+at_least() {
+	[ "$(stat -c %s "$2")" -ge $((48000 * 2 * $1)) ]
+}
+
 @test "a recording starts with its first picture that can be shown" {
 	call --seconds 4 --only video >all
 	msr-frames filter -n 30 <all >beginning # without a key frame until 2 s
@@ -145,10 +150,10 @@ print(len(x) / 48000, [round(i / 100, 1) for i in np.flatnonzero(loud[1:] & ~lou
 }
 
 @test "the sound of one participant goes live into a command, everything else goes on" {
-	call --seconds 6 --room lobby --session ann --mute 2 4 >ann
-	call --seconds 3 --room lobby --session bob --hz 400 >bob
-	call --seconds 2 --room lobby --session ann --storage screen >screen
-	cat bob screen ann >all
+	call --seconds 6 --room lobby --session ann --mute 2 4 >ann.frames
+	call --seconds 3 --room lobby --session bob --hz 400 >bob.frames
+	call --seconds 2 --room lobby --session ann --storage screen >screen.frames
+	cat bob.frames screen.frames ann.frames >all
 	listen=$BATS_TEST_DIRNAME/../../examples/listen-live
 	"$listen" lobby ann -- sh -c 'cat >heard; echo done' <all >out 2>log
 	cmp all out
@@ -159,8 +164,8 @@ print(len(x) / 48000, [round(i / 100, 1) for i in np.flatnonzero(loud[1:] & ~lou
 	mkfifo in
 	start live sh -c "exec '$listen' lobby ann -- sh -c 'cat >live' <in"
 	exec 7>in
-	cat ann >&7
-	wait_for 20 sh -c '[ "$(stat -c %s live)" -ge $((48000 * 2 * 5)) ]'
+	cat ann.frames >&7
+	wait_for 20 at_least 5 live
 	exec 7>&-
 	ended_well "$PID"
 	# A command that cannot be started stops nobody.

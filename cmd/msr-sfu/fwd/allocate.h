@@ -17,12 +17,13 @@
 
 #include "media.h"
 
-#define ALLOCATE_RAISE_US  1000000  /* a higher layer must fit for so long */
-#define ALLOCATE_RAISE_MAX 6000000  /* the same after attempts that failed: twice as long each */
-#define ALLOCATE_FAILED_US 10000000 /* a layer that was left that soon after it was taken failed \
-				     */
-#define ALLOCATE_PAUSE_US  1500000  /* the lowest must not have fitted for so long */
-#define ALLOCATE_SUDDEN_US 500000   /* where it did once, and by far does not any more */
+#define ALLOCATE_RAISE_US  1000000 /* a higher layer must fit for so long */
+#define ALLOCATE_RAISE_MAX 6000000 /* the same after attempts that failed: twice as long each */
+#define ALLOCATE_FAILED_US                                                                      \
+	10000000		   /* a layer that was left that soon after it was taken failed \
+				    */
+#define ALLOCATE_PAUSE_US  1500000 /* the lowest must not have fitted for so long */
+#define ALLOCATE_SUDDEN_US 500000  /* where it did once, and by far does not any more */
 
 /* What was decided before, of a track on its way to a receiver. Zeroed is a new one. */
 struct allocate_grant {
