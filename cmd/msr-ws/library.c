@@ -33,6 +33,13 @@
 #define LIST_MAX  (64u << 20)  /* bytes of the reply; the list ends there */
 #define FILE_NAME 255
 
+/*
+ * The storage holds what strangers sent, such as files of the chat: opened on its own, a page or
+ * drawing among them runs no script and is of no origin. Players of browsers need their own style.
+ */
+#define FILE_POLICY \
+	"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
+
 struct entry {
 	struct map_node node; /* by path of the .json */
 	int64_t mtime_ns;
@@ -204,7 +211,8 @@ static void handle_list(void *arg, struct web_req *req)
 
 int library_new(struct library **lp, const char *dir, struct web_server *s)
 {
-	struct web_static_opts files = {.prefix = "/recordings/", .dir = dir};
+	struct web_static_opts files = {
+	    .prefix = "/recordings/", .dir = dir, .policy = FILE_POLICY};
 	struct library *l = calloc(1, sizeof(*l));
 	int ret;
 

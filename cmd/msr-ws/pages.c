@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "web/http.h"
+#include "policy.h"
 
 #define PAGE "examples/web"
 
@@ -60,8 +61,12 @@ static const char *find_page(char out[static PATH_MAX])
 
 int pages_route(struct web_server *s, const struct pages_opts *opts)
 {
-	static char found[PATH_MAX];
-	struct web_static_opts files = {.prefix = "/", .dir = opts->dir};
+	static char found[PATH_MAX], policy[2048];
+	struct web_static_opts files = {.prefix = "/", .dir = opts->dir, .policy = policy};
+	int ret = policy_make(policy, sizeof(policy), opts->sfu_url, opts->audiod_url);
+
+	if (ret)
+		return ret;
 
 	web_route(s, "GET", "/config.json", 0, handle_config, (void *)(uintptr_t)opts);
 	if (!files.dir)

@@ -95,6 +95,7 @@ struct web_static_opts {
 	const char *prefix;	   /* "/" or "/recordings/", with slash at the end */
 	const char *dir;	   /* lent; resolved once */
 	const char *cache_control; /* NULL: "no-cache" (clients revalidate by ETag) */
+	const char *policy;	   /* lent; Content-Security-Policy of each file; NULL: none */
 	/* Asked for each file (path below the folder, lent): false is 404. NULL allows all. */
 	bool (*allow)(void *arg, const char *path);
 	void *arg;

@@ -292,6 +292,8 @@ bool web_static_serve(struct web_req *req)
 			continue;
 		if (fd >= 0)
 			close(fd);
+		if (f->opts.policy)
+			web_reply_header(req, "Content-Security-Policy", "%s", f->opts.policy);
 		web_reply_file(req, f->fd, path, f->opts.cache_control);
 		return true;
 	}

@@ -175,6 +175,24 @@ not_healthy() {
 	[ "$(curl -s "$HTTP/nothing" | jq -r .error)" = not_found ]
 }
 
+policy_of() {
+	curl -sI "$HTTP$1" | tr -d '\r' | sed -n 's/^Content-Security-Policy: //p'
+}
+
+@test "the page may load and reach what it needs and nothing else, files of the storage nothing" {
+	mkdir "$BATS_TEST_TMPDIR/storage"
+	echo '<script>alert(1)</script>' >"$BATS_TEST_TMPDIR/storage/x.html"
+	serve --storage "$BATS_TEST_TMPDIR/storage" --sfu-url 'https://a.example:5000/x?y;script-src *' \
+		--audiod-url ws://0.0.0.0:8004
+	policy=$(policy_of /)
+	[[ $policy == "default-src 'none'; script-src 'self'; "* ]]
+	[[ $policy == *"; connect-src 'self' https://a.example:5000 ws://*:8004 http://*:8004" ]]
+	[[ $(policy_of /recordings/x.html) == "default-src 'none'; "*"; sandbox" ]]
+	stop_all
+	serve --sfu-url /sfu/ --audiod-url 'wss://[2001:db8::1]:8004/'
+	[[ $(policy_of /) == *"; connect-src 'self' wss: https:" ]]
+}
+
 @test "recordings are listed and served with ranges" {
 	storage=$BATS_TEST_TMPDIR/storage
 	mkdir -p "$storage/st" "$BATS_TEST_TMPDIR/secret"
