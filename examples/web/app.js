@@ -1,30 +1,36 @@
 /*
  * The page of msr: from the door (name and room) into the room, and out again.
  *
- *   app.js ─ record-view.js ─ capture.js, recorder.js, meter.js, upload.js ─ link.js, webm.js
- *          ├ chat.js ─ link.js
- *          ├ library.js
- *          ├ call-view.js (only where GET /config.json names an msr-sfu) ─ tiles.js
- *          │   └ call.js ─ sfu.js, ice.js, quality.js
- *          └ presence.js
- *   everywhere: i18n.js (all strings), ui.js, ids.js, errors.js, devices.js, store.js
+ *   app.js ─ record/view.js ─ recorder.js → upload.js (parts.js, webm.js) → msr-ws
+ *          ├ call/view.js (only where GET /config.json names an msr-sfu)
+ *          │   ├ call.js ─ sfu.js, sender.js (simulcast.js), people.js, wants.js, quality.js, ice.js
+ *          │   ├ tiles.js ─ tile.js, layout.js; tile-menu.js, figures.js
+ *          │   └ own.js: one's own devices
+ *          ├ audio/view.js (only where it names an msr-audiod)
+ *          │   ├ graph.js ─ capture-worklet.js, playback-worklet.js
+ *          │   └ client.js → msr-audiod; chain-view.js, processors.js, levels.js
+ *          ├ chat/chat.js ─ line.js, names.js; presence.js, people.js
+ *          └ library/library.js ─ card.js
+ *   everywhere: base/ (i18n.js with strings/, ui.js, ids.js, link.js, store.js), media/ (devices)
  *
  * The room stands in the address (#room), so that the address can be sent to others.
  */
-import { CallView } from "./call-view.js";
-import { Chat } from "./chat.js";
-import { label, otherLanguage, currentLanguage, setLanguage, t } from "./i18n.js";
-import { random, slug } from "./ids.js";
-import { Library } from "./library.js";
-import { Presence } from "./presence.js";
-import { RecordView } from "./record-view.js";
-import { recall, remember } from "./store.js";
-import { $, notice, problem } from "./ui.js";
+import { AudioView } from "./audio/view.js";
+import { label, otherLanguage, currentLanguage, setLanguage, t } from "./base/i18n.js";
+import { random, slug } from "./base/ids.js";
+import { recall, remember } from "./base/store.js";
+import { $, notice, problem } from "./base/ui.js";
+import { CallView } from "./call/view.js";
+import { Chat } from "./chat/chat.js";
+import { PeopleRow } from "./chat/people.js";
+import { Presence } from "./chat/presence.js";
+import { Library } from "./library/library.js";
+import { RecordView } from "./record/view.js";
 
 /* How long msr-ws keeps a broken session where it does not say so. */
 const RESUME_WINDOW_S = 10;
 
-let here = null; // {chat, library, recorder, call} while in a room
+let here = null; // {library, recorder, call, sound, row, presence, chat} while in a room
 const left = []; // recorders of rooms that were left, which may still be sending
 
 function roomInAddress() {
@@ -63,32 +69,47 @@ async function enter(name, room) {
 	const user = `${slug(name) || "guest"}-${random(6)}`;
 	const chat = new Chat({ room, session: user, name, onState: showLink });
 	const presence = new Presence(chat, user, name);
+	chat.names = () => presence.names();
 	const library = new Library({
 		room,
-		share: ({ name: file, url }) => chat.say(t("sharedText", { name: file }), new URL(url, location.href).href),
+		share: ({ name: file, url }) =>
+			chat.say(t("sharedText", { name: file }), { url: new URL(url, document.baseURI).href }),
 	});
 	const recorder = new RecordView({
 		room, name, library, resumeWindow: config.resume_window ?? RESUME_WINDOW_S,
 		onChange: (recording) => presence.set({ recording }),
 	});
-	here = { chat, library, recorder };
-	if (config.sfu) here.call = new CallView({ base: reachable(config.sfu), room, user, presence });
-	$("views").hidden = !here.call;
-	showView(here.call ? "call" : "record");
+	const row = new PeopleRow(presence, name, (other) => chat.address(other));
+	const call = config.sfu ? new CallView({ base: reachable(config.sfu), room, user, presence, library }) : null;
+	const sound = config.audiod ? new AudioView({ base: reachable(config.audiod), library }) : null;
+	// In the order in which they end: what speaks through the chat before the chat.
+	here = { recorder, call, sound, library, row, presence, chat };
+	showTabs();
 
 	location.hash = room;
 	document.title = `${room} · msr`;
 	$("room-name").textContent = room;
 	for (const id of ["where", "leave", "place"]) $(id).hidden = false;
 	$("join").hidden = true;
-	$(here.call ? "call-join" : "rec").focus();
-	if (!isSecureContext || !navigator.mediaDevices) problem($("rec-error"), t("insecure"));
+	$(call ? "call-join" : "rec").focus();
+	if (!isSecureContext || !navigator.mediaDevices)
+		for (const id of ["rec-error", "call-error", "sound-error"]) problem($(id), t("insecure"));
 }
 
-const VIEWS = ["record", "call"];
+/* Views that this server has: the call first, where there is one. */
+function views() {
+	return [here.call && "call", "record", here.sound && "sound"].filter(Boolean);
+}
+
+function showTabs() {
+	const shown = views();
+	for (const view of ["call", "record", "sound"]) $(`tab-${view}`).hidden = !shown.includes(view);
+	$("views").hidden = shown.length < 2;
+	showView(shown[0]);
+}
 
 function showView(chosen) {
-	for (const view of VIEWS) {
+	for (const view of ["call", "record", "sound"]) {
 		const on = view === chosen;
 		$(view).hidden = !on;
 		$(`tab-${view}`).setAttribute("aria-selected", on);
@@ -98,15 +119,18 @@ function showView(chosen) {
 
 /* Arrows move between tabs, as the pattern of WAI-ARIA asks. */
 function tabKey(event) {
-	if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-	const next = VIEWS.find((view) => $(view).hidden);
+	const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+	if (!step) return;
+	const shown = views();
+	const now = shown.findIndex((view) => !$(view).hidden);
+	const next = shown[(now + step + shown.length) % shown.length];
 	showView(next);
 	$(`tab-${next}`).focus();
 }
 
 function leave() {
 	if (!here) return;
-	for (const part of Object.values(here)) part.close();
+	for (const part of Object.values(here)) part?.close();
 	left.push(here.recorder);
 	here = null;
 	document.title = "msr";
@@ -146,7 +170,7 @@ function showLanguageSwitch() {
 $("join-form").addEventListener("submit", submitJoin);
 $("leave").addEventListener("click", leave);
 $("copy").addEventListener("click", copyLink);
-for (const view of VIEWS) $(`tab-${view}`).addEventListener("click", () => showView(view));
+for (const view of ["call", "record", "sound"]) $(`tab-${view}`).addEventListener("click", () => showView(view));
 $("views").addEventListener("keydown", tabKey);
 $("lang").addEventListener("click", () => setLanguage(otherLanguage()));
 document.addEventListener("language", showLanguageSwitch);

@@ -103,7 +103,7 @@ describe("the page when something is wrong", () => {
 		const proxy = await startProxy(t, system.port);
 		const page = await enter(proxy.url);
 		await page.evaluate(async () => {
-			const { Upload } = await import("./upload.js");
+			const { Upload } = await import("./record/upload.js");
 			const upload = (globalThis.upload = new Upload({
 				room: "trouble", name: "bound", media: "audio", resumeWindow: 10,
 			}));

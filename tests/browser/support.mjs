@@ -18,11 +18,14 @@ const run = promisify(execFile);
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 export const BROWSERS = (process.env.MSR_BROWSERS ?? "chromium firefox").split(" ");
 
+/* Times how long one waits before giving up; for a machine that does much else. */
+const PATIENCE = Number(process.env.MSR_PATIENCE ?? 1);
+
 export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /* Until `check` gives something true, which is returned; looks every 50 ms. */
 export async function waitFor(what, check, seconds = 15) {
-	const until = Date.now() + seconds * 1000;
+	const until = Date.now() + seconds * PATIENCE * 1000;
 	let last;
 	for (;;) {
 		try {
@@ -228,6 +231,7 @@ export async function openPage(browser, url, { prepare, argument, shared = false
 	const context = shared ? browser.defaultBrowserContext() : await browser.createBrowserContext();
 	// Firefox does not draw in a tab behind another, and then a click waits for ever.
 	const page = await context.newPage({ type: "window" });
+	page.setDefaultTimeout(30000 * PATIENCE);
 	page.problems = [];
 	page.on("pageerror", (error) => {
 		// Firefox counts a WebSocket that finds nobody as an error of the page.

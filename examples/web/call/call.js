@@ -1,0 +1,256 @@
+/*
+ * A call: one peer connection that sends to msr-sfu (produce) and one that receives (consume).
+ *
+ *   publish(source, track) ─→ Sender ─→ sending pc ─ offer ─→ POST produce ─ answer ─→
+ *   SSE "offer" ─→ receiving pc ─ answer ─→ POST consume ─→ tracks of others ─→ People
+ *   want(users, limit) ─→ Subscription ─→ PATCH subscription
+ *
+ * Offers and answers of a connection go one after the other (a queue each), whatever arrives
+ * meanwhile. When a connection fails, the user enters anew with fresh connections, a few times.
+ *
+ * Events: "state" (detail: connecting | connected | rejoining | ended), "people" (the list or
+ * somebody's tracks changed: see people()), "left" (detail: user), "recording" (detail: whether the
+ * server records this room), "speaker" (detail: {user, level}), "layer" (detail: {key, layer, reason}: of a tile),
+ * "quality" (detail: of quality.js), "failed" (detail: {code, message} or {code: "ice", why}; "ended"
+ * state follows where it is final).
+ */
+import { whyFailed } from "./ice.js";
+import { People } from "./people.js";
+import { Quality } from "./quality.js";
+import { Sender } from "./sender.js";
+import { Sfu } from "./sfu.js";
+import { Subscription } from "./wants.js";
+
+const REJOIN_TRIES = 4;
+const REJOIN_PAUSE_MS = 1500;
+const CONNECT_WITHIN_MS = 20000;
+const QUALITY_EVERY_MS = 2000;
+/* Why the server ends a user on purpose: coming back would undo what somebody wanted. */
+const FINAL = ["replaced", "ended", "room deleted"];
+
+export class Call extends EventTarget {
+	#sfu;
+	#sending = null;
+	#receiving = null;
+	#sendQueue = Promise.resolve();
+	#receiveQueue = Promise.resolve();
+	#sender = new Sender();
+	#people;
+	#subscription;
+	#quality = null;
+	#qualityTimer = 0;
+	#connectTimer = 0;
+	#rejoinTimer = 0;
+	#tries = 0;
+	#answered = null; // id of the offer that was answered last
+	#generation = 0; // counts the connections, to tell late news of old ones
+	#over = false;
+
+	constructor({ base, room, user }) {
+		super();
+		this.#sfu = new Sfu(base, room, user);
+		this.#people = new People(user, () => this.#tell("people"));
+		this.#subscription = new Subscription((wishes) => this.#sfu.subscribe(wishes));
+		this.leaveNow = this.leaveNow.bind(this);
+		addEventListener("pagehide", this.leaveNow);
+	}
+
+	/* Everybody else: [{user, camera, screen, screens}], in the order in which they came. */
+	people() {
+		return this.#people.all();
+	}
+
+	/* Whether the server takes want(), as far as is known. */
+	get canWant() {
+		return this.#subscription.works;
+	}
+
+	/* Throws SfuError when the server refuses. */
+	async join() {
+		this.#tellState("connecting");
+		await this.#enter();
+	}
+
+	/* Sends `track` as "microphone", "camera" or "screen" from now on; null: nothing. */
+	publish(source, track) {
+		this.#sender.set(source, track);
+		return this.#renegotiate();
+	}
+
+	/* What to receive from now on, see wants.js; `limit` in kbit/s, null for none. */
+	want(users, limit) {
+		this.#subscription.want(users, limit);
+	}
+
+	leaveNow() {
+		if (this.#over) return;
+		this.#over = true;
+		removeEventListener("pagehide", this.leaveNow);
+		clearTimeout(this.#rejoinTimer);
+		this.#subscription.close();
+		this.#hangUp();
+		this.#sfu.leave();
+		this.#tellState("ended");
+	}
+
+	async #enter() {
+		this.#hangUp();
+		const generation = ++this.#generation;
+		const { offer, offer_id } = await this.#sfu.enter();
+		if (this.#over || generation !== this.#generation) return;
+		this.#receiving = this.#connection(generation);
+		this.#sending = this.#connection(generation);
+		this.#receiving.addEventListener("track", (event) => this.#people.arrived(event));
+		this.#connectTimer = setTimeout(() => this.#failed(generation), CONNECT_WITHIN_MS);
+		this.#listen(generation);
+		this.#take({ offer, offer_id }, generation);
+		await this.#renegotiate();
+		await this.#readPeople();
+		this.#subscription.reset();
+		this.#quality = new Quality(this.#receiving, this.#sending, (track) => this.#people.keyOf(track));
+		this.#qualityTimer = setInterval(async () => {
+			const figures = await this.#quality.read();
+			if (generation === this.#generation) this.#tell("quality", figures);
+		}, QUALITY_EVERY_MS);
+	}
+
+	#connection(generation) {
+		const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+		pc.addEventListener("connectionstatechange", () => {
+			if (generation !== this.#generation) return;
+			if (pc.connectionState === "failed") this.#failed(generation);
+			if (this.#isConnected()) {
+				this.#tries = 0;
+				clearTimeout(this.#connectTimer);
+				this.#tellState("connected");
+			}
+		});
+		return pc;
+	}
+
+	/* The receiving connection comes up even in an empty room; the sending one once it sends. */
+	#isConnected() {
+		return this.#receiving?.connectionState === "connected"
+			&& (!this.#sender.isUsed || this.#sending.connectionState === "connected");
+	}
+
+	#hangUp() {
+		this.#generation++;
+		clearTimeout(this.#connectTimer);
+		clearInterval(this.#qualityTimer);
+		this.#sending?.close();
+		this.#receiving?.close();
+		this.#sending = this.#receiving = null;
+		this.#answered = null;
+		this.#sender.reset();
+		this.#people.clear();
+	}
+
+	#listen(generation) {
+		const current = (handler) => (data) => generation === this.#generation && handler(data);
+		this.#sfu.listen({
+			offer: current((data) => this.#take(data, generation)),
+			joined: current(({ user }) => this.#people.add(user)),
+			left: current(({ user }) => {
+				this.#people.remove(user);
+				this.#tell("left", user);
+			}),
+			tracks: current(({ user, tracks }) => this.#people.setTracks(user, tracks)),
+			speaker: current((data) => this.#tell("speaker", data)),
+			layer: current(({ user, track, layer, reason }) =>
+				this.#tell("layer", { key: this.#people.keyOfTrack(user, track), layer, reason })),
+			closed: current(({ reason }) => {
+				if (FINAL.includes(reason)) this.#giveUp({ code: reason });
+				else this.#rejoin();
+			}),
+		}, current(() => this.#rejoin()));
+	}
+
+	/* One offer of the server after the other. A pending one comes again when the events begin. */
+	#take({ offer, offer_id }, generation) {
+		this.#receiveQueue = this.#receiveQueue.then(async () => {
+			let next = { offer, offer_id };
+			while (next?.offer && next.offer_id !== this.#answered && generation === this.#generation)
+				next = await this.#answer(next);
+		}).catch((error) => generation === this.#generation && this.#tell("failed", reasonOf(error)));
+	}
+
+	/* Answers an offer; returns what the server offers next, if anything. */
+	async #answer({ offer, offer_id }) {
+		const pc = this.#receiving;
+		await pc.setRemoteDescription({ type: "offer", sdp: sdpOf(offer) });
+		await pc.setLocalDescription();
+		this.#answered = offer_id;
+		try {
+			return await this.#sfu.consume(pc.localDescription.sdp, offer_id);
+		} catch (error) {
+			// "no_offer": this very answer had arrived already.
+			if (error.code === "stale_offer") return error.body;
+			if (error.code !== "no_offer") throw error;
+			return null;
+		}
+	}
+
+	/* Makes the sending connection carry exactly what is published. */
+	#renegotiate() {
+		const generation = this.#generation;
+		this.#sendQueue = this.#sendQueue.then(async () => {
+			const pc = this.#sending;
+			if (!pc || generation !== this.#generation || !(await this.#sender.arrange(pc))) return;
+			await pc.setLocalDescription();
+			const { answer } = await this.#sfu.produce(pc.localDescription.sdp, this.#sender.sources());
+			if (generation !== this.#generation) return;
+			await pc.setRemoteDescription({ type: "answer", sdp: sdpOf(answer) });
+			await this.#sender.settled();
+		}).catch((error) => generation === this.#generation && this.#tell("failed", reasonOf(error)));
+		return this.#sendQueue;
+	}
+
+	async #readPeople() {
+		const { users, recording = false } = await this.#sfu.state();
+		this.#tell("recording", recording);
+		for (const { id, tracks } of users) this.#people.setTracks(id, tracks);
+	}
+
+	async #failed(generation) {
+		if (this.#over || generation !== this.#generation) return;
+		clearTimeout(this.#connectTimer);
+		const why = await whyFailed([this.#receiving, this.#sending]);
+		if (generation !== this.#generation) return;
+		// Said at once, not only after the last try: it may be something that people can mend.
+		this.#tell("failed", { code: "ice", why });
+		this.#rejoin({ code: "ice", why });
+	}
+
+	/* Enters anew after a pause; `reason` is told when that was in vain too often. */
+	#rejoin(reason = { code: "unreachable" }) {
+		if (this.#over) return;
+		this.#hangUp();
+		if (this.#tries++ >= REJOIN_TRIES) {
+			this.#giveUp(reason);
+			return;
+		}
+		this.#tellState("rejoining");
+		clearTimeout(this.#rejoinTimer);
+		this.#rejoinTimer = setTimeout(() => {
+			this.#enter().catch((error) => this.#rejoin(reasonOf(error)));
+		}, REJOIN_PAUSE_MS * this.#tries);
+	}
+
+	#giveUp(reason) {
+		this.#tell("failed", reason);
+		this.leaveNow();
+	}
+
+	#tellState(state) {
+		this.#tell("state", state);
+	}
+
+	#tell(type, detail) {
+		this.dispatchEvent(new CustomEvent(type, { detail }));
+	}
+}
+
+const sdpOf = (description) => description.sdp ?? description;
+
+const reasonOf = (error) => ({ code: error.code ?? "error", message: error.message });

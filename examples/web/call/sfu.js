@@ -1,0 +1,95 @@
+/*
+ * The REST interface and the events of msr-sfu (its manual page: msr-sfu(8)) for one user of one
+ * room. Failed calls throw SfuError with the server's code; "unreachable" when nobody answers.
+ */
+
+export class SfuError extends Error {
+	constructor(code, message, status = 0, body = {}) {
+		super(message);
+		this.name = "SfuError";
+		this.code = code;
+		this.status = status;
+		this.body = body;
+	}
+}
+
+export class Sfu {
+	#base;
+	#room;
+	#user;
+	#source = null;
+
+	/* base: address of msr-sfu, as GET /config.json of msr-ws names it. */
+	constructor(base, room, user) {
+		this.#base = base.replace(/\/$/, "");
+		this.#room = `/rooms/${encodeURIComponent(room)}`;
+		this.#user = `${this.#room}/users/${encodeURIComponent(user)}`;
+		this.room = room;
+	}
+
+	/* Makes the room if need be, and the user anew: {offer, offer_id}. */
+	async enter() {
+		try {
+			return await this.#call("POST", this.#user, { replace: true });
+		} catch (error) {
+			if (error.code !== "no_room") throw error;
+		}
+		try {
+			await this.#call("POST", "/rooms", { room_id: this.room });
+		} catch (error) {
+			if (error.code !== "room_exists") throw error; // somebody else was quicker
+		}
+		return this.#call("POST", this.#user, { replace: true });
+	}
+
+	produce(offer, sources) {
+		return this.#call("POST", `${this.#user}/produce`, { offer, sources });
+	}
+
+	consume(answer, offer_id) {
+		return this.#call("POST", `${this.#user}/consume`, { answer, offer_id });
+	}
+
+	/* What this user wants to receive: {users: {id: {audio, video}}, max_kbps?}. */
+	subscribe(wishes) {
+		return this.#call("PATCH", `${this.#user}/subscription`, wishes);
+	}
+
+	/* {room_id, users} */
+	state() {
+		return this.#call("GET", this.#room);
+	}
+
+	/* Also while the page goes away. */
+	leave() {
+		this.#source?.close();
+		return fetch(this.#base + this.#user, { method: "DELETE", keepalive: true }).catch(() => {});
+	}
+
+	/* `handlers`: {offer(data), speaker(data), ...}; `lost` is called when the stream ends for good. */
+	listen(handlers, lost) {
+		this.#source?.close();
+		const source = (this.#source = new EventSource(`${this.#base}${this.#user}/events`));
+		for (const [name, handler] of Object.entries(handlers))
+			source.addEventListener(name, (event) => source === this.#source && handler(JSON.parse(event.data)));
+		source.onerror = () => {
+			// A broken stream is opened again by the browser itself, one that is refused is not.
+			if (source === this.#source && source.readyState === EventSource.CLOSED) lost();
+		};
+	}
+
+	async #call(method, path, body) {
+		let reply;
+		try {
+			reply = await fetch(this.#base + path, {
+				method, body: body && JSON.stringify(body),
+				headers: body && { "Content-Type": "application/json" },
+			});
+		} catch (error) {
+			throw new SfuError("unreachable", error.message);
+		}
+		const said = await reply.json().catch(() => ({}));
+		if (!reply.ok) throw new SfuError(said.error ?? "http", said.message ?? reply.statusText, reply.status, said);
+		return said;
+	}
+}

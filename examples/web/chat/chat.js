@@ -1,0 +1,163 @@
+/*
+ * Text of the room: {"type":"text","from","text","ts","to"?,"url"?} over a session of its own, which
+ * sends no media. Lines that are written while the connection is away wait here (up to
+ * WAITING_MAX) and go out when it is back.
+ *
+ * A line with `to` is shown by the page of that name alone; it is not secret, as it passes through the
+ * room like any other.
+ *
+ * Events: "up" when the connection is there (again), "other" (detail: object) for JSON of another
+ * type, which tell() sends and presence.js understands.
+ */
+import { t } from "../base/i18n.js";
+import { Link, TAKEN_OVER, socketUrl, whyRefused } from "../base/link.js";
+import { $, el, notice } from "../base/ui.js";
+import { drawLine } from "./line.js";
+import { NameOffer, addressed } from "./names.js";
+
+const WAITING_MAX = 100;
+const LINES_MAX = 500;
+const ASK_AFTER_TRIES = 3;
+/* Names of people who wrote, beside those of whom presence tells: of the terminal's chat, for example. */
+const HEARD_MAX = 200;
+
+export class Chat extends EventTarget {
+	#link;
+	#me;
+	#lines = []; // {from, text, ts, to?, url?, mine, unsent}
+	#waiting = [];
+	#url;
+	#heard = new Set(); // names
+	#names = () => [];
+	#offer = new NameOffer($("chat-text"), $("chat-offer"), () => this.#known());
+
+	/* session: an id of this page alone. onState is told "on", "off", "gone" or "taken". */
+	constructor({ room, session, name, onState }) {
+		super();
+		this.#me = name;
+		this.#url = socketUrl(room, session, { resume: 1 });
+		this.#link = new Link(() => this.#url);
+		this.#link.addEventListener("open", () => {
+			onState("on");
+			this.#flush();
+			this.dispatchEvent(new CustomEvent("up"));
+		});
+		this.#link.addEventListener("message", ({ detail }) => this.#receive(detail));
+		this.#link.addEventListener("down", ({ detail }) => {
+			onState("off");
+			if (detail.tries === ASK_AFTER_TRIES) this.#askWhy(onState);
+		});
+		this.#link.addEventListener("end", ({ detail }) => detail.code === TAKEN_OVER && onState("taken"));
+		this.redraw = this.redraw.bind(this);
+		this.submit = this.submit.bind(this);
+		document.addEventListener("language", this.redraw);
+		$("chat-form").addEventListener("submit", this.submit);
+		this.redraw();
+	}
+
+	/* names() → who is in the room, for "@name". */
+	set names(names) {
+		this.#names = names;
+	}
+
+	/* Begins a private message to `name`. */
+	address(name) {
+		this.#offer.address(name);
+	}
+
+	#known() {
+		return [...new Set([...this.#names(), ...this.#heard])].filter((name) => name !== this.#me);
+	}
+
+	close() {
+		document.removeEventListener("language", this.redraw);
+		$("chat-form").removeEventListener("submit", this.submit);
+		this.#link.close();
+	}
+
+	submit(event) {
+		event.preventDefault();
+		const { to, text } = addressed($("chat-text").value.trim(), this.#known());
+		if (!text) return;
+		$("chat-text").value = "";
+		this.say(text, { to });
+	}
+
+	/* Sends a line to everybody in the room, or to one; `url` is something to go with it. */
+	say(text, { url, to } = {}) {
+		const line = { type: "text", from: this.#me, text, ts: new Date().toISOString(), to, url };
+		const shown = { ...line, mine: true, unsent: true };
+		this.#waiting.push({ line, shown });
+		if (this.#waiting.length > WAITING_MAX) this.#waiting.shift();
+		this.#flush();
+		this.#add(shown);
+	}
+
+	/* Sends an object that is no line to read; what cannot go now is dropped. */
+	tell(object) {
+		if (this.#link.isOpen) this.#link.send(JSON.stringify(object));
+	}
+
+	#flush() {
+		while (this.#link.isOpen && this.#waiting.length) {
+			const { line, shown } = this.#waiting.shift();
+			this.#link.send(JSON.stringify(line));
+			shown.unsent = false;
+			shown.node?.classList.remove("unsent");
+			shown.node?.removeAttribute("title");
+		}
+	}
+
+	#receive(data) {
+		const line = parse(data);
+		if (line?.type !== "text") {
+			if (line?.type) this.dispatchEvent(new CustomEvent("other", { detail: line }));
+			return;
+		}
+		if (typeof line.text !== "string") return;
+		if (line.to !== undefined && line.to !== this.#me) return;
+		const from = String(line.from ?? "?");
+		if (this.#heard.size < HEARD_MAX) this.#heard.add(from);
+		this.#add({ ...line, from });
+	}
+
+	async #askWhy(onState) {
+		const why = await whyRefused(this.#url);
+		if (this.#link.isOpen) return;
+		onState("gone");
+		notice(why === "gone" ? t("serverGone") : t("serverRefuses", { why: why || t("unknownReason") }),
+			{ kind: "bad" });
+	}
+
+	#add(line) {
+		if (!this.#lines.length) $("chat-log").replaceChildren();
+		this.#lines.push(line);
+		const log = $("chat-log");
+		const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+		log.append(this.#draw(line));
+		while (this.#lines.length > LINES_MAX) {
+			this.#lines.shift();
+			log.firstChild.remove();
+		}
+		if (atEnd || line.mine) log.scrollTop = log.scrollHeight;
+	}
+
+	redraw() {
+		const log = $("chat-log");
+		if (this.#lines.length) log.replaceChildren(...this.#lines.map((line) => this.#draw(line)));
+		else log.replaceChildren(el("li", { class: "muted" }, t("chatEmpty")));
+		log.scrollTop = log.scrollHeight;
+	}
+
+	#draw(line) {
+		return (line.node = drawLine(line));
+	}
+}
+
+function parse(data) {
+	try {
+		return JSON.parse(data);
+	} catch {
+		return null; // text of some other client, in some other format
+	}
+}

@@ -1,0 +1,98 @@
+/*
+ * Who is in the room, under which name, and what they do: {"type":"presence","from","user","ask",
+ * "muted","recording","call","gone"} as text of the room, beside what people write. `user` is the id at
+ * msr-sfu, `ask` wants an answer, so that somebody who comes late learns of everybody; `gone` is the
+ * last word. Everybody says it again every SAY_EVERY_MS: who has been silent for long is gone, too.
+ *
+ * Events: "change".
+ */
+
+const SAY_EVERY_MS = 25000;
+const GONE_AFTER_MS = 80000;
+/* Nobody reads a longer list; what strangers send stays bounded. */
+const PEOPLE_MAX = 500;
+const NAME_MAX = 40;
+
+export class Presence extends EventTarget {
+	#chat;
+	#mine;
+	#others = new Map(); // user → {name, muted, recording, call, heard (ms)}
+	#timer;
+
+	constructor(chat, user, name) {
+		super();
+		this.#chat = chat;
+		this.#mine = { type: "presence", from: name, user, muted: false, recording: false, call: false };
+		chat.addEventListener("up", () => this.#say({ ask: true }));
+		chat.addEventListener("other", ({ detail }) => this.#hear(detail));
+		this.bye = this.bye.bind(this);
+		addEventListener("pagehide", this.bye);
+		this.#timer = setInterval(() => this.#turn(), SAY_EVERY_MS);
+	}
+
+	close() {
+		this.bye();
+		clearInterval(this.#timer);
+		removeEventListener("pagehide", this.bye);
+	}
+
+	/* Tells the others that this page goes. */
+	bye() {
+		this.#say({ gone: true });
+	}
+
+	/* {name, muted, recording, call}; of a user who never said so, what the id tells. */
+	of(user) {
+		if (user === this.#mine.user) return { ...this.#mine, name: this.#mine.from };
+		return this.#others.get(user)
+			?? { name: user.replace(/-[a-z0-9]{6}$/, ""), muted: false, recording: false, call: false };
+	}
+
+	/* Names of the others, each once. */
+	names() {
+		return [...new Set([...this.#others.values()].map(({ name }) => name))];
+	}
+
+	/* Names of the others who are in the call. */
+	inCall() {
+		return [...this.#others.values()].filter(({ call }) => call).map(({ name }) => name);
+	}
+
+	/* Changes what others know of this page: set({muted: true}). */
+	set(what) {
+		if (Object.entries(what).every(([key, value]) => this.#mine[key] === value)) return;
+		Object.assign(this.#mine, what);
+		this.#say({});
+		this.#changed();
+	}
+
+	#say(more) {
+		this.#chat.tell({ ...this.#mine, ...more });
+	}
+
+	#hear({ type, from, user, ask, muted, recording, call, gone }) {
+		if (type !== "presence" || typeof user !== "string" || user === this.#mine.user) return;
+		if (gone) {
+			this.#others.delete(user);
+		} else if (this.#others.has(user) || this.#others.size < PEOPLE_MAX) {
+			const name = String(from ?? user).slice(0, NAME_MAX);
+			this.#others.set(user, {
+				name, muted: Boolean(muted), recording: Boolean(recording), call: Boolean(call), heard: performance.now(),
+			});
+		}
+		if (ask) this.#say({});
+		this.#changed();
+	}
+
+	#turn() {
+		this.#say({});
+		const before = performance.now() - GONE_AFTER_MS;
+		const silent = [...this.#others].filter(([, { heard }]) => heard < before);
+		for (const [user] of silent) this.#others.delete(user);
+		if (silent.length) this.#changed();
+	}
+
+	#changed() {
+		this.dispatchEvent(new CustomEvent("change"));
+	}
+}

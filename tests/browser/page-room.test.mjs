@@ -1,0 +1,302 @@
+/*
+ * A room of the page as people use it, beyond recording and calling: the sound lab (what comes back
+ * from msr-audiod is measured at the loudspeaker), what a call asks of the server for what its tiles
+ * show, its files in the list afterwards, and the room's text with files, links and private lines.
+ * All under the policy of msr-ws, which nothing may violate. In Chromium.
+ */
+// serial: sound and pictures have to flow
+import assert from "node:assert/strict";
+import { readFile, writeFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { joinRoom, launch, openPage, startSystem, text, waitFor } from "./support.mjs";
+
+const LONG_S = 30;
+const TONE = 0.1; // amplitude: -23 dBFS RMS
+
+/*
+ * Runs in the page first: a microphone with a tone and a small camera, an ear at the loudspeaker
+ * (heardDb), and notes of what is asked of the server (patched) and of violated policies. With
+ * `oldServer` wishes are answered as by a server that knows none.
+ */
+function instrument({ tone, oldServer }) {
+	globalThis.violations = [];
+	document.addEventListener("securitypolicyviolation", ({ blockedURI, violatedDirective }) =>
+		violations.push(`${violatedDirective} ${blockedURI}`));
+
+	navigator.mediaDevices.getUserMedia = async ({ audio, video }) => {
+		const tracks = [];
+		if (audio) {
+			const context = new AudioContext();
+			await context.resume();
+			const out = context.createMediaStreamDestination();
+			const source = new OscillatorNode(context, { frequency: 440 });
+			source.connect(new GainNode(context, { gain: tone })).connect(out);
+			source.start();
+			tracks.push(...out.stream.getAudioTracks());
+		}
+		if (video) {
+			const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 180 });
+			const pen = canvas.getContext("2d");
+			setInterval(() => {
+				pen.fillStyle = `hsl(${performance.now() / 20} 80% 50%)`;
+				pen.fillRect(0, 0, 320, 180);
+			}, 100);
+			tracks.push(...canvas.captureStream(10).getTracks());
+		}
+		return new MediaStream(tracks);
+	};
+
+	const ears = [];
+	const connect = AudioNode.prototype.connect;
+	AudioNode.prototype.connect = function (to, ...rest) {
+		if (to instanceof AudioDestinationNode) {
+			const ear = new AnalyserNode(this.context, { fftSize: 4096 });
+			connect.call(this, ear);
+			ears.push(ear);
+		}
+		return connect.call(this, to, ...rest);
+	};
+	const open = ({ context }) => context.state === "running"; // a closed one repeats its last sound
+	globalThis.heardDb = () => Math.max(-200, ...ears.filter(open).map((ear) => {
+		const samples = new Float32Array(ear.fftSize);
+		ear.getFloatTimeDomainData(samples);
+		return 10 * Math.log10(samples.reduce((sum, x) => sum + x * x, 0) / samples.length || 1e-20);
+	}));
+
+	globalThis.patched = [];
+	const realFetch = fetch;
+	globalThis.fetch = (url, options) => {
+		if (options?.method !== "PATCH") return realFetch(url, options);
+		patched.push(JSON.parse(options.body));
+		return Promise.resolve(oldServer ? Response.json({ error: "not_found" }, { status: 404 }) : Response.json({}));
+	};
+}
+
+describe("a room of the page", () => {
+	let system, browser;
+	const cleanup = [];
+	const t = { after: (what) => cleanup.unshift(what) };
+
+	before(async () => {
+		[system, browser] = await Promise.all([
+			startSystem(t, { only: "msr-ws msr-record msr-sfu msr-audiod" }), launch(t, "chromium"),
+		]);
+	});
+	after(async () => {
+		for (const what of cleanup) await what();
+	});
+
+	const enter = async (name, room, { oldServer = false, viewport } = {}) => {
+		const page = await openPage(browser, `${system.url}#${room}`,
+			{ prepare: instrument, argument: { tone: TONE, oldServer }, viewport });
+		await joinRoom(page, name, room);
+		return page;
+	};
+	const fine = async (...pages) => {
+		for (const page of pages) {
+			assert.deepEqual(page.problems, []);
+			assert.deepEqual(await page.evaluate(() => violations), []);
+			await page.close();
+		}
+	};
+	const calls = async (page) => {
+		await page.click("#call-join");
+		await waitFor("the call", () => page.$eval("#call-state", (node) => node.dataset.state === "callConnected"), LONG_S);
+	};
+	const picture = (page) => waitFor("the other's picture", () => page.$(".tile:not(.mine):not(.dark)"), LONG_S);
+
+	test("a tone comes back louder by the gain, through levels, a changed chain and a server that restarts", async (t) => {
+		const page = await enter("Anna", "lab");
+		await page.click("#tab-sound");
+		await page.select("#chain-preset", "louder");
+		await page.$eval("#sound-volume", (slider) => {
+			slider.value = 1;
+			slider.dispatchEvent(new Event("input"));
+		});
+		await page.click("#sound-start");
+		const state = (key) => waitFor(key, () => page.$eval("#sound-state", (node, want) => node.dataset.state === want, key), LONG_S);
+		await state("soundOn");
+		assert.match(await text(page, "#sound-hint"), /goes to the server/);
+
+		/* What the ear hears, when it is about `expected`. */
+		const hears = (what, expected) => waitFor(`${what} at ${expected.toFixed(1)} dB`, async () => {
+			const db = await page.evaluate(() => heardDb());
+			return Math.abs(db - expected) < 0.7 && db;
+		}, LONG_S);
+		const tone = 20 * Math.log10(TONE) - 3.01;
+		assert.ok((await page.evaluate(() => heardDb())) < -80, "nobody hears anything unasked");
+		await page.click("input[name=listen][value=original] + span");
+		await hears("the original", tone);
+		assert.match(await text(page, "#sound-hint"), /headphones/);
+		await page.click("input[name=listen][value=processed] + span");
+		const louder = await hears("the result", tone + 6);
+		t.diagnostic(`the tone of ${tone.toFixed(2)} dB came back with ${louder.toFixed(2)} dB, gain 6`);
+
+		const level = (id) => page.$eval(`#figure-${id}`, (node) => Number(node.dataset.db || NaN));
+		await waitFor("the meter's RMS", async () => Math.abs((await level("rms")) - (tone + 6)) < 0.5);
+		await waitFor("the meter's peak", async () => Math.abs((await level("peak")) - (20 * Math.log10(TONE) + 6)) < 0.5);
+		assert.ok(Math.abs((await level("in")) - tone) < 0.5);
+		await waitFor("the delay", () => page.$eval("#sound-delay", (node) => Number(node.dataset.ms) > 20));
+
+		await page.$eval('.step[data-name="gain"] input[type=range]', (slider) => {
+			slider.value = 12;
+			slider.dispatchEvent(new Event("input", { bubbles: true }));
+		});
+		await hears("the result of the changed chain", tone + 12);
+		assert.equal(await text(page, "#chain-text"), "msr-audiod filter gain=12,limiter=-1,vad=50,meter");
+
+		const kept = await readFile(join(system.dir, "run/audiod.state"), "utf8");
+		process.kill(Number(kept.split(" ")[2]), "SIGKILL");
+		await state("soundReconnecting");
+		await hears("the result after the restart", tone + 12);
+
+		await page.click("#sound-start");
+		await state("soundOff");
+		await waitFor("silence", async () => (await page.evaluate(() => heardDb())) < -80);
+		await fine(page);
+	});
+
+	test("a file of sound goes through the chain and ends by itself; one that is none is refused", async (t) => {
+		const page = await enter("Bo", "file");
+		await page.click("#tab-sound");
+		await page.click("input[value=file] + span");
+		const wav = join(system.dir, "tone.wav");
+		await writeFile(wav, toneWav(1));
+		await (await page.$("#sound-file")).uploadFile(wav);
+		await waitFor("the file's level", () => page.$eval("#figure-rms", (node) => Number(node.dataset.db || -99) > -40), LONG_S);
+		await waitFor("its end", () => page.$eval("#sound-state", (node) => node.dataset.state === "soundOff"), LONG_S);
+		await writeFile(join(system.dir, "none.wav"), "this is no sound");
+		await (await page.$("#sound-file")).uploadFile(join(system.dir, "none.wav"));
+		await waitFor("the complaint", async () => /no sound in none\.wav/.test(await text(page, "#sound-error")));
+		await fine(page);
+	});
+
+	test("tiles ask for what they show, and the files of a call are in the list afterwards", async () => {
+		const [anna, bo] = [await enter("Anna", "wants", { viewport: { width: 1280, height: 1200 } }), await enter("Bo", "wants", { oldServer: true })];
+		await calls(anna);
+		await calls(bo);
+		await Promise.all([picture(anna), picture(bo)]);
+		/* What the server was asked for Bo in all, the newest last. */
+		const asked = () => anna.evaluate(() => patched.flatMap(({ users }) => Object.entries(users))
+			.filter(([user]) => user.startsWith("bo-")).map(([, { video, audio }]) => `${video} ${audio}`));
+		const wish = (want) => waitFor(`the wish ${want}`, async () => (await asked()).at(-1) === want);
+		await wish("mid on"); // half of a large floor
+		await anna.click("input[name=call-mode][value=speaker] + span");
+		await wish("high on");
+		await anna.click("#tab-record"); // out of sight
+		await wish("off on");
+		await anna.click("#tab-call");
+		await wish("high on");
+
+		await anna.hover(".tile:not(.mine)");
+		await anna.click(".tile:not(.mine) .tool[aria-haspopup]");
+		await anna.click("#tile-menu input[value=low]");
+		await wish("low on");
+		await anna.click("#tile-menu .switch input");
+		await wish("low off");
+		assert.equal(await anna.$eval(".tile:not(.mine) video", (video) => video.muted), true);
+		await anna.click("#tile-menu input[value=off]");
+		await wish("off off");
+		assert.match(await text(anna, ".tile:not(.mine)"), /Picture off/);
+		await anna.keyboard.press("Escape");
+		await anna.click(".more summary");
+		await anna.select("#call-saver", "400");
+		await waitFor("the limit", () => anna.evaluate(() => patched.some(({ max_kbps }) => max_kbps === 400)));
+		assert.equal(await bo.evaluate(() => patched.length), 1, "an old server is asked once");
+
+		await waitFor("the light", () => anna.$eval("#call-record-light", (node) => !node.hidden));
+		await waitFor("its clock", async () => (await text(anna, "#call-elapsed")) > "0:01");
+		await anna.click("#call-join");
+		assert.ok(await anna.$("#library .pending"), "the own recording is announced");
+		const card = await waitFor("the own recording", () => anna.$('#library .recording[data-session^="anna-"] .shot.video'), LONG_S);
+		assert.ok(!(await anna.$("#library .pending")));
+		await card.evaluate((button) => button.click());
+		await waitFor("it to play", () => anna.$eval("#library video", (video) => video.currentTime > 0.3));
+		const length = await anna.$eval("#library video", (video) => video.duration);
+		await anna.$eval("#library video", (video) => (video.currentTime = video.duration - 0.5));
+		await waitFor("it to play from there", () => anna.$eval("#library video", (video, from) =>
+			!video.seeking && video.currentTime > from, length - 0.6));
+		await waitFor("nobody else in the call", () => bo.$$eval(".tile", (tiles) => tiles.length === 1));
+		await fine(anna, bo);
+	});
+
+	test("files of the room are shown in place, what is elsewhere is only a link, and @name is for one", async () => {
+		const [anna, bo, cy] = [await enter("Anna", "text"), await enter("Bo B", "text"), await enter("Cy", "text")];
+		await mkdir(join(system.storage, "chat"), { recursive: true });
+		const kept = `${"0123456789abcdef".repeat(2)}-dot.png`;
+		await writeFile(join(system.storage, "chat", kept), Buffer.from(
+			"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64"));
+		await writeFile(join(system.storage, "chat", "voice.wav"), toneWav(0.2));
+		const foreign = `http://localhost:${system.port}/recordings/chat/${kept}`; // another origin
+		await anna.evaluate((name, elsewhere) => {
+			const socket = new WebSocket(`ws://${location.host}/text/chat`);
+			const say = (text, url) => socket.send(JSON.stringify({ type: "text", from: "Zed", text, url, ts: new Date().toISOString() }));
+			socket.onopen = () => {
+				say("dot.png", `/recordings/chat/${name}`);
+				say("hello.wav", "/recordings/chat/voice.wav");
+				say("far.png", elsewhere);
+				say("click", "javascript:alert(1)");
+				say("read https://example.org/a?b=c, please");
+			};
+		}, kept, foreign);
+		await waitFor("the picture", () => bo.$eval("#chat-log img", (img) => {
+			img.loading = "eager";
+			return img.complete && img.naturalWidth === 1;
+		}));
+		assert.equal(await bo.$eval("#chat-log audio", (audio) => new URL(audio.src).pathname), "/recordings/chat/voice.wav");
+		await waitFor("the last line", async () => /please/.test(await text(bo, "#chat-log")));
+		assert.deepEqual(await bo.$$eval("#chat-log img", (all) => all.length), 1, "only the own picture is shown");
+		assert.deepEqual(await bo.$$eval("#chat-log a", (all) => all.map(({ href, rel }) => [href, /noopener/.test(rel)])), [
+			[`${system.url}recordings/chat/${kept}`, true], [foreign, true], ["https://example.org/a?b=c", true],
+		]);
+		assert.ok(!(await bo.evaluate(() => performance.getEntriesByType("resource").some(({ name }) => /localhost|example/.test(name)))),
+			"nothing from elsewhere was fetched");
+
+		await waitFor("the names", () => anna.$$eval("#chat-people button", (all) => all.length === 2));
+		await anna.type("#chat-text", "@b");
+		await waitFor("the offer", () => anna.$('#chat-offer [aria-selected="true"]'));
+		await anna.keyboard.press("Tab");
+		await anna.keyboard.type("for you alone");
+		await anna.keyboard.press("Enter");
+		await waitFor("the private line", async () => /to you.*for you alone/s.test(await text(bo, "#chat-log .private")));
+		await anna.type("#chat-text", "for all");
+		await anna.keyboard.press("Enter");
+		await waitFor("the open line", async () => /for all/.test(await text(cy, "#chat-log")));
+		assert.doesNotMatch(await text(cy, "#chat-log"), /alone/);
+		await cy.close();
+		await waitFor("that one is gone", () => anna.$$eval("#chat-people button", (all) => all.length === 1));
+		await fine(anna, bo);
+	});
+
+	test("on a phone nothing is wider than the window, in either language and every view", async () => {
+		const page = await enter("Anna", "phone", { viewport: { width: 390, height: 844 } });
+		await calls(page);
+		for (const language of ["en", "ru"]) {
+			for (const view of ["call", "record", "sound"]) {
+				await page.click(`#tab-${view}`);
+				const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+				assert.ok(wide <= 390, `${view} in ${language} is ${wide} wide`);
+			}
+			if (language === "en") await page.click("#lang");
+		}
+		assert.equal(await page.$$eval("button, input, select", (all) => all
+			.filter((node) => node.offsetParent && !node.textContent.trim() && !node.labels?.length
+				&& !node.ariaLabel && !node.title).map((node) => node.outerHTML).join("\n")), "", "everything has a name");
+		await fine(page);
+	});
+});
+
+/* A WAV of `seconds` of a tone, 16 bit, 48 kHz, mono. */
+function toneWav(seconds) {
+	const n = 48000 * seconds;
+	const wav = Buffer.alloc(44 + 2 * n);
+	wav.write("RIFF\0\0\0\0WAVEfmt ", 0, "latin1");
+	wav.writeUInt32LE(36 + 2 * n, 4);
+	[[16, 4], [1, 2], [1, 2], [48000, 4], [96000, 4], [2, 2], [16, 2]]
+		.reduce((at, [value, size]) => wav.writeUIntLE(value, at, size), 16);
+	wav.write("data", 36, "latin1");
+	wav.writeUInt32LE(2 * n, 40);
+	for (let i = 0; i < n; i++) wav.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * 440 * i) / 48000)), 44 + 2 * i);
+	return wav;
+}
