@@ -117,6 +117,9 @@ test("only what changed is asked for, and an old server is left in peace", async
 	const wishes = new Subscription(async (what) => sent.push(what));
 	const a = { audio: "on", video: "high" };
 	wishes.want({ a });
+	await turn();
+	assert.deepEqual(sent, [], "nothing before there is a connection");
+	wishes.begin();
 	wishes.want({ a, b: { audio: "on", video: "low" } });
 	await turn();
 	assert.deepEqual(sent, [{ users: { a, b: { audio: "on", video: "low" } } }]);
@@ -126,7 +129,8 @@ test("only what changed is asked for, and an old server is left in peace", async
 	wishes.want({ a, b: { audio: "on", video: "mid" } }, 500);
 	await turn();
 	assert.equal(sent.length, 2, "nothing new, nothing sent");
-	wishes.reset();
+	wishes.end();
+	wishes.begin();
 	await turn();
 	assert.equal(Object.keys(sent[2].users).length, 2, "a new connection knows nothing");
 
@@ -136,6 +140,7 @@ test("only what changed is asked for, and an old server is left in peace", async
 			asked++;
 			throw Object.assign(new Error(code), { status, code });
 		});
+		refused.begin();
 		for (let i = 0; i < 6; i++) {
 			refused.want({ a: { audio: "on", video: i % 2 ? "low" : "mid" } });
 			await turn();

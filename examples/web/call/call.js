@@ -87,7 +87,6 @@ export class Call extends EventTarget {
 		this.#over = true;
 		removeEventListener("pagehide", this.leaveNow);
 		clearTimeout(this.#rejoinTimer);
-		this.#subscription.close();
 		this.#hangUp();
 		this.#sfu.leave();
 		this.#tellState("ended");
@@ -98,6 +97,7 @@ export class Call extends EventTarget {
 		const generation = ++this.#generation;
 		const { offer, offer_id } = await this.#sfu.enter();
 		if (this.#over || generation !== this.#generation) return;
+		this.#subscription.begin();
 		this.#receiving = this.#connection(generation);
 		this.#sending = this.#connection(generation);
 		this.#receiving.addEventListener("track", (event) => this.#people.arrived(event));
@@ -106,7 +106,6 @@ export class Call extends EventTarget {
 		this.#take({ offer, offer_id }, generation);
 		await this.#renegotiate();
 		await this.#readPeople();
-		this.#subscription.reset();
 		this.#quality = new Quality(this.#receiving, this.#sending, (track) => this.#people.keyOf(track));
 		this.#qualityTimer = setInterval(async () => {
 			const figures = await this.#quality.read();
@@ -136,6 +135,7 @@ export class Call extends EventTarget {
 
 	#hangUp() {
 		this.#generation++;
+		this.#subscription.end();
 		clearTimeout(this.#connectTimer);
 		clearInterval(this.#qualityTimer);
 		this.#sending?.close();

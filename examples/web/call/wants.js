@@ -49,6 +49,7 @@ export class Subscription {
 	#knownLimit = null;
 	#timer = 0;
 	#sending = false;
+	#open = false; // the server knows this user
 	#failed = 0;
 
 	/* send({users, max_kbps?}) → promise that fails with an SfuError */
@@ -67,21 +68,22 @@ export class Subscription {
 		this.#later();
 	}
 
-	/* The server has forgotten everything: this is a new connection. */
-	reset() {
+	/* The server knows this user, and nothing of any wish: a new connection. Before it nothing is sent. */
+	begin() {
+		this.#open = true;
 		this.#known.clear();
 		this.#knownLimit = null;
 		this.#failed = 0;
 		this.#later();
 	}
 
-	close() {
-		clearTimeout(this.#timer);
-		this.#failed = TRIES;
+	/* That connection is over. */
+	end() {
+		this.#open = false;
 	}
 
 	#later() {
-		if (!this.#timer && !this.#sending && this.works)
+		if (this.#open && !this.#timer && !this.#sending && this.works)
 			this.#timer = setTimeout(() => this.#flush(), SEND_EVERY_MS);
 	}
 
@@ -95,7 +97,7 @@ export class Subscription {
 
 	async #flush() {
 		this.#timer = 0;
-		const changes = this.#changes();
+		const changes = this.#open && this.#changes();
 		if (!changes) return;
 		const limit = this.#limit;
 		this.#sending = true;
