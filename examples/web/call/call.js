@@ -97,7 +97,11 @@ export class Call extends EventTarget {
 		const generation = ++this.#generation;
 		const { offer, offer_id } = await this.#sfu.enter();
 		if (this.#over || generation !== this.#generation) return;
-		this.#subscription.begin();
+		// A server that takes no wishes knows no layers either: it gets one picture of the camera.
+		const layered = await this.#sfu.subscribe({ users: {} }).then(() => true, () => false);
+		if (this.#over || generation !== this.#generation) return;
+		this.#sender.layered = layered;
+		if (layered) this.#subscription.begin();
 		this.#receiving = this.#connection(generation);
 		this.#sending = this.#connection(generation);
 		this.#receiving.addEventListener("track", (event) => this.#people.arrived(event));

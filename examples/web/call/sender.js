@@ -9,6 +9,9 @@ const SOURCES = ["microphone", "camera", "screen"];
 const SCREEN_BITS = 2500000;
 
 export class Sender {
+	/* Whether a camera goes out in several layers (simulcast.js); for connections to come. */
+	layered = false;
+
 	#tracks = new Map(); // source → track that is to be sent
 	#transceivers = new Map(); // source → {transceiver, layers: encodings that were asked for}
 
@@ -49,7 +52,7 @@ export class Sender {
 	}
 
 	#add(pc, source, track) {
-		const sendEncodings = source === "camera" ? encodingsFor(track)
+		const sendEncodings = source === "camera" && this.layered ? encodingsFor(track)
 			: source === "screen" ? [{ maxBitrate: SCREEN_BITS }] : [{}];
 		if (source === "screen") track.contentHint ||= "detail"; // letters rather than motion
 		const transceiver = pc.addTransceiver(track, { direction: "sendonly", sendEncodings });

@@ -59,7 +59,7 @@ export class Subscription {
 
 	/* Whether the server takes such wishes, as far as is known. */
 	get works() {
-		return this.#failed < TRIES;
+		return this.#open && this.#failed < TRIES;
 	}
 
 	want(users, limit = null) {
@@ -83,7 +83,7 @@ export class Subscription {
 	}
 
 	#later() {
-		if (this.#open && !this.#timer && !this.#sending && this.works)
+		if (!this.#timer && !this.#sending && this.works)
 			this.#timer = setTimeout(() => this.#flush(), SEND_EVERY_MS);
 	}
 
