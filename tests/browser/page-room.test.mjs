@@ -136,7 +136,7 @@ describe("a room of the page", () => {
 		const level = (id) => page.$eval(`#figure-${id}`, (node) => Number(node.dataset.db || NaN));
 		await waitFor("the meter's RMS", async () => Math.abs((await level("rms")) - (tone + 6)) < 0.5);
 		await waitFor("the meter's peak", async () => Math.abs((await level("peak")) - (20 * Math.log10(TONE) + 6)) < 0.5);
-		assert.ok(Math.abs((await level("in")) - tone) < 0.5);
+		await waitFor("the level of what goes in", async () => Math.abs((await level("in")) - tone) < 0.5);
 		await waitFor("the delay", () => page.$eval("#sound-delay", (node) => Number(node.dataset.ms) > 20));
 
 		await page.$eval('.step[data-name="gain"] input[type=range]', (slider) => {
