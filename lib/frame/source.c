@@ -212,12 +212,16 @@ static int next_shared(struct source *s, struct frame *f)
 
 /* ---- pipes and files ---- */
 
-/* No writer has opened the FIFO yet, which reads like the end. */
+/*
+ * No writer has opened the FIFO yet, which reads like the end. Only one that was opened here can be
+ * that young: a shell's `<fifo` waits for the writer, which may be gone already when a descriptor
+ * of our own is opened beside the inherited one; poll(2) on that never tells of the end.
+ */
 static bool before_first_writer(const struct source *s)
 {
 	struct pollfd p = {.fd = s->stream.fd, .events = POLLIN};
 
-	return s->stream.type == STREAM_PIPE && poll(&p, 1, 0) == 0;
+	return s->stream.owned && s->stream.type == STREAM_PIPE && poll(&p, 1, 0) == 0;
 }
 
 /* Reads until `need` bytes may be there. 1, 0 at the end, or -errno. */

@@ -280,6 +280,17 @@ rows() {
 	[ "$(stat -c %a msr-page)" = 600 ]
 }
 
+@test "standard input may be a FIFO whose writer is gone already" {
+	make_pcm >cap
+	mkfifo fifo
+	exec 8<>fifo
+	cat cap >fifo
+	exec 9<fifo 8>&-
+	timeout 10 msr-frames filter <&9 >out
+	exec 9<&-
+	cmp cap out
+}
+
 @test "the examples of the page work" {
 	{
 		msr-frames make --room r --session talk --kind video bytes

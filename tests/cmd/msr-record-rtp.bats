@@ -8,7 +8,10 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return 1
 	mkdir storage
 }
-teardown() { stop_all; }
+teardown() {
+	exec 7>&- # a pipe that a failed test left open would keep its reader
+	stop_all
+}
 
 call() { $PYTHON "$SUPPORT/call.py" make --session anna "$@"; }
 record() { msr-record -d storage -i - 2>log; }
