@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import socket
 import struct
 import sys
@@ -35,16 +36,25 @@ async def metric(name):
     return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
 
 
-def udp():
+def udp(host):
     """A socket that never waits: what does not fit is the attacker's loss."""
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     s.setblocking(False)
-    return s
+    return s, host
 
 
-def throw(s, data, port):
+async def media_hosts():
+    """Where the server takes media, as it offers it: which of them the witness uses is ICE's choice."""
+    await call("POST", "/rooms", {"room_id": "look"}, want=201)
+    offer = (await call("POST", "/rooms/look/users/look", {}, want=201))["offer"]
+    await call("DELETE", "/rooms/look")
+    return sorted(set(re.findall(r"candidate:\S+ 1 udp \d+ (\S+) \d+ typ host", offer, re.IGNORECASE)))
+
+
+def throw(to, data, port):
+    s, host = to
     try:
-        s.sendto(data, (HOST, port))
+        s.sendto(data, (host, port))
     except OSError:
         pass
 
@@ -59,12 +69,13 @@ def rtp(seq, ssrc, payload, pt=111, first=0x80, extension=b""):
 
 
 async def flood():
-    """STUN, DTLS, RTP and RTCP from strangers to the media ports, 30,000 datagrams from 20 sockets."""
-    sockets = [udp() for _ in range(20)]
+    """STUN, DTLS, RTP and RTCP from strangers to the media ports, 30,000 datagrams from 24 sockets."""
+    hosts = await media_hosts()
+    sockets = [udp(hosts[i % len(hosts)]) for i in range(24)]
     user = RNG.randbytes(40).hex().encode()
     before = await metric("msr_sfu_rx_stray_total")
     for i in range(30000):
-        s, port = sockets[i % 20], RNG.choice(media_ports())
+        s, port = sockets[i // 6 % 24], RNG.choice(media_ports())
         kind = i % 6
         if kind == 0:
             data = stun(1, (6, user), (0x24, bytes(4)), (0x802a, bytes(8)), (0x25, b""), (8, RNG.randbytes(20)))
