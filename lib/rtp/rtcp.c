@@ -29,8 +29,13 @@ static size_t look(const uint8_t *p, size_t n, struct rtcp_msg *m)
 	size_t pad = 0;
 	if (p[0] & 0x20) {
 		pad = p[len - 1];
-		/* Padding only in the last one (RFC 3550 section 6.4.1), and in whole words. */
-		if (len != n || pad == 0 || pad % 4 || pad > len - HEADER)
+		/*
+		 * Padding only in the last one, in whole words (RFC 3550 section 6.4.1). But
+		 * browsers fill up the deltas of transport-wide feedback with one to three bytes of
+		 * it.
+		 */
+		bool odd = p[1] == RTCP_RTPFB && (p[0] & 31) == RTCP_TWCC;
+		if (pad == 0 || pad > len - HEADER || (!odd && (len != n || pad % 4)))
 			return 0;
 	}
 	*m = (struct rtcp_msg){p[1], p[0] & 31, p + HEADER, len - HEADER - pad};

@@ -161,6 +161,21 @@ TEST(broken_compounds_are_refused)
 	CHECK_INT(rtcp_check(padded, sizeof(padded)), 0);
 }
 
+/* As Chromium writes it: one packet, one delta of one byte, and what fills up the word. */
+TEST(transport_feedback_may_be_filled_up_by_bytes)
+{
+	static const uint8_t feedback[] = {0xaf, 205, 0, 5, 0, 0, 0, 1, 0,    0, 0, 2, /**/
+					   0,	 9,   0, 1, 0, 0, 7, 0, 0x20, 1, 4, 1};
+	struct rtcp_iter it = rtcp_begin(feedback, sizeof(feedback));
+	struct rtcp_msg m;
+
+	CHECK_INT(rtcp_check(feedback, sizeof(feedback)), 0);
+	CHECK(rtcp_next(&it, &m));
+	CHECK_INT(m.type, RTCP_RTPFB);
+	CHECK_INT(m.count, RTCP_TWCC);
+	CHECK_INT(m.len, sizeof(feedback) - 4 - 1);
+}
+
 TEST(messages_shorter_than_they_say_give_nothing)
 {
 	static const uint8_t sr[] = {0x81, 200, 0, 1,
