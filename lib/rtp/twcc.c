@@ -211,7 +211,7 @@ static unsigned chunk_size(uint16_t word, unsigned left, size_t *delta_bytes)
 
 int twcc_read_begin(struct twcc_reader *r, const struct rtcp_msg *m)
 {
-	if (m->type != RTCP_RTPFB || m->count != RTCP_TWCC || m->len < FIXED + 4)
+	if (m->type != RTCP_RTPFB || m->count != RTCP_TWCC || m->len < FIXED + 2)
 		return -EBADMSG;
 	const uint8_t *p = m->body, *end = p + m->len, *at = p + FIXED;
 	unsigned count = get_be16(p + 10), left = count;

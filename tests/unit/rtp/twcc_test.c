@@ -187,6 +187,22 @@ TEST(all_forms_of_chunks_are_read)
 	CHECK_INT(s.arrival_us, -TWCC_REF_US + (5 * 4 + 3 * 1 + 3 * 2) * TWCC_TICK_US);
 }
 
+TEST(the_shortest_message_tells_of_one_packet)
+{
+	/* As browsers send it: what fills it up to a whole word is padding, and cut off. */
+	static const uint8_t body[] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 5, 0, 1, 0, 0, 1, 0, 0x20, 1, 4};
+	struct rtcp_msg m = {RTCP_RTPFB, RTCP_TWCC, body, sizeof(body)};
+	struct twcc_reader r;
+	struct twcc_status s;
+
+	CHECK_INT(twcc_read_begin(&r, &m), 0);
+	CHECK(twcc_read(&r, &s));
+	CHECK(s.received);
+	CHECK_INT(s.seq, 5);
+	CHECK_INT(s.arrival_us, TWCC_REF_US + 4 * TWCC_TICK_US);
+	CHECK(!twcc_read(&r, &s));
+}
+
 TEST(messages_whose_lengths_disagree_are_refused)
 {
 	uint8_t body[20] = {0, 0, 0, 1, 0, 0, 0, 2, 0, 5, 0, 1, 0, 0, 0, 0, 0x20, 1, 4, 0};
