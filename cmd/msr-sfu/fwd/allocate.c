@@ -47,13 +47,25 @@ static double weight(const struct allocate_item *i, int layer)
 	return layer < 0 || layer >= (int)i->n_layers ? 0 : (double)i->bps[layer];
 }
 
-/* The highest layer that comes, or the lowest where none does. */
+/* The highest layer that comes up to `layer`, or the lowest where none does. */
+static int coming(const struct allocate_item *i, int layer)
+{
+	for (int l = layer; l > 0; l--)
+		if (l < (int)i->n_layers && i->bps[l])
+			return l;
+	return layer < 0 ? -1 : 0;
+}
+
+/* The same of all that is wanted. */
 static int best(const struct allocate_item *i)
 {
-	for (int l = top(i); l > 0; l--)
-		if (i->bps[l])
-			return l;
-	return top(i) < 0 ? -1 : 0;
+	return coming(i, top(i));
+}
+
+/* What flows. A grant outlasts the layer: when its source sends it again, it is taken up at once. */
+static int flowing(const struct allocate_item *i)
+{
+	return coming(i, i->grant->layer);
 }
 
 /* ---- plans ---- */
@@ -173,10 +185,10 @@ static void go_down(struct plan *stay, const struct plan *take, int64_t now_us)
 		if (stay->layer[i] >= 0) {
 			g->over_us = 0;
 			g->fitted = true;
-			if (g->layer > stay->layer[i])
+			if (flowing(item) > stay->layer[i])
 				lower(g, stay->layer[i], now_us);
 		} else if (g->layer >= 0 && lingers(stay, item, now_us)) {
-			if (g->layer > lowest)
+			if (flowing(item) > lowest)
 				lower(g, lowest, now_us);
 		} else if (g->layer >= 0) {
 			lower(g, -1, now_us);
@@ -194,7 +206,7 @@ static void go_up(const struct plan *take, double budget, int64_t now_us)
 		unsigned i = take->order[k];
 		const struct allocate_item *item = &take->item[i];
 		struct allocate_grant *g = item->grant;
-		double after = flows + weight(item, take->layer[i]) - weight(item, g->layer);
+		double after = flows + weight(item, take->layer[i]) - weight(item, flowing(item));
 		if (item->audio || take->layer[i] <= g->layer || after > budget) {
 			g->fits_us = 0;
 			continue;
@@ -265,6 +277,6 @@ uint64_t allocate_granted_bps(const struct allocate_item *item, unsigned n)
 
 	for (unsigned i = 0; i < n; i++)
 		sum += weight(&item[i],
-			      item[i].audio && item[i].wanted >= 0 ? 0 : item[i].grant->layer);
+			      item[i].audio && item[i].wanted >= 0 ? 0 : flowing(&item[i]));
 	return (uint64_t)sum;
 }

@@ -7,7 +7,8 @@
  * before higher ones of any, within a level to who speaks and to larger wishes first. Where not
  * even the lowest fits, a picture pauses. A layer is left at once when it does not fit, and taken
  * only after it has fitted for a while with a margin (at once when it was just asked for); a
- *picture pauses only when it clearly has not fitted for a while. So nothing flaps.
+ * picture pauses only when it clearly has not fitted for a while. So nothing flaps. A layer that its
+ * source stops sending stays granted: whoever had it gets it again as soon as it comes again.
  */
 #ifndef MSR_SFU_FWD_ALLOCATE_H
 #define MSR_SFU_FWD_ALLOCATE_H
@@ -29,7 +30,7 @@
 struct allocate_grant {
 	bool decided;	   /* layer means something */
 	bool fitted;	   /* at its lowest layer, once */
-	int layer;	   /* that it is sent; -1: paused */
+	int layer;	   /* that it is sent when it comes; -1: paused */
 	int wanted;	   /* what was asked for then */
 	int64_t fits_us;   /* since when a higher one would fit; 0: it would not */
 	int64_t over_us;   /* since when the lowest does not; 0: it does */
