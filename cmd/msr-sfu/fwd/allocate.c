@@ -62,7 +62,8 @@ static int best(const struct allocate_item *i)
 	return coming(i, top(i));
 }
 
-/* What flows. A grant outlasts the layer: when its source sends it again, it is taken up at once. */
+/* What flows. A grant outlasts the layer: when its source sends it again, it is taken up at once.
+ */
 static int flowing(const struct allocate_item *i)
 {
 	return coming(i, i->grant->layer);
@@ -276,7 +277,7 @@ uint64_t allocate_granted_bps(const struct allocate_item *item, unsigned n)
 	double sum = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		sum += weight(&item[i],
-			      item[i].audio && item[i].wanted >= 0 ? 0 : flowing(&item[i]));
+		sum +=
+		    weight(&item[i], item[i].audio && item[i].wanted >= 0 ? 0 : flowing(&item[i]));
 	return (uint64_t)sum;
 }

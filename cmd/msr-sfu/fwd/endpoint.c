@@ -24,16 +24,6 @@ void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
 	list_init(&e->subs);
 }
 
-static void forget(struct endpoint *e, const struct track *t)
-{
-	for (unsigned i = 0; i < e->n_bindings;)
-		if (e->binding[i].track == t)
-			e->binding[i] = e->binding[--e->n_bindings];
-		else
-			i++;
-	e->last_binding = 0;
-}
-
 void endpoint_change_track(struct endpoint *e, struct track *t, const struct media_track_config *c)
 {
 	const struct media_track_config *old = &t->config;
@@ -41,14 +31,14 @@ void endpoint_change_track(struct endpoint *e, struct track *t, const struct med
 	bool same = old->pt == c->pt && old->rtx_pt == c->rtx_pt && old->ssrc == c->ssrc &&
 		    old->rtx_ssrc == c->rtx_ssrc && !strcmp(old->mid, c->mid);
 
-	t->config = *c;
 	if (!same)
-		forget(e, t);
+		bindings_forget(&e->bindings, t); /* as what they were till now */
+	t->config = *c;
 }
 
 void endpoint_drop_track(struct endpoint *e, struct track *t)
 {
-	forget(e, t);
+	bindings_forget(&e->bindings, t);
 	for (unsigned i = 0; i < e->n_dirty; i++)
 		if (e->dirty[i] == t)
 			e->dirty[i] = e->dirty[--e->n_dirty];
@@ -63,6 +53,7 @@ void endpoint_done(struct endpoint *e)
 		sub_free(container_of(i, struct sub, link));
 	list_each_safe (i, &e->tracks)
 		endpoint_drop_track(e, container_of(i, struct track, link));
+	bindings_done(&e->bindings);
 	free(e->twcc);
 	congest_done(&e->congest);
 }
@@ -72,96 +63,6 @@ void endpoint_connected(struct endpoint *e, int64_t now_us)
 	e->connected = true;
 	list_each (i, &e->subs)
 		sub_wake(container_of(i, struct sub, link), now_us);
-}
-
-/* ---- which stream a packet is of ---- */
-
-static struct binding *bind(struct endpoint *e, uint32_t ssrc, struct track *t, struct stream *s,
-			    bool rtx)
-{
-	if (e->n_bindings == ENDPOINT_SSRC_MAX)
-		return NULL;
-	struct binding *b = &e->binding[e->n_bindings];
-	*b = (struct binding){.ssrc = ssrc, .rtx = rtx, .track = t, .stream = s};
-	e->last_binding = e->n_bindings++;
-	if (rtx)
-		s->rtx_ssrc = ssrc;
-	else
-		s->ssrc = ssrc;
-	return b;
-}
-
-static bool carries(const struct track *t, const struct rtp_packet *p, bool *rtx)
-{
-	*rtx = t->config.rtx_pt && p->pt == t->config.rtx_pt;
-	return *rtx || p->pt == t->config.pt;
-}
-
-static struct stream *by_rid(struct track *t, const char *rid)
-{
-	for (unsigned i = 0; i < t->config.n_rids && i < t->n_streams; i++)
-		if (!strcmp(t->config.rid[i], rid))
-			return &t->stream[i];
-	return NULL;
-}
-
-static struct stream *layer_of(struct track *t, const struct rtp_packet *p, bool rtx)
-{
-	char rid[RTP_MID_MAX + 1];
-
-	if (!t->config.n_rids)
-		return &t->stream[0];
-	if (!rtp_ext_text(p, rtx ? RTP_EXT_RRID : RTP_EXT_RID, rid, sizeof(rid)))
-		return NULL;
-	return by_rid(t, rid);
-}
-
-/* The SSRC was signalled, or the packet names its m-section, or its payload type is of one only. */
-static struct track *track_of(struct endpoint *e, const struct rtp_packet *p, bool *rtx)
-{
-	char mid[RTP_MID_MAX + 1];
-	bool named = rtp_ext_text(p, RTP_EXT_MID, mid, sizeof(mid));
-	struct track *only = NULL;
-	unsigned candidates = 0;
-
-	list_each (i, &e->tracks) {
-		struct track *t = container_of(i, struct track, link);
-		bool is_rtx;
-		if (!carries(t, p, &is_rtx))
-			continue;
-		bool signalled = p->ssrc == (is_rtx ? t->config.rtx_ssrc : t->config.ssrc);
-		if (named ? !strcmp(mid, t->config.mid) : signalled) {
-			*rtx = is_rtx;
-			return t;
-		}
-		if (!(is_rtx ? t->config.rtx_ssrc : t->config.ssrc)) {
-			only = t;
-			*rtx = is_rtx;
-			candidates++;
-		}
-	}
-	return !named && candidates == 1 ? only : NULL;
-}
-
-static struct binding *resolve(struct endpoint *e, const struct rtp_packet *p)
-{
-	bool rtx = false;
-	struct track *t = track_of(e, p, &rtx);
-	struct stream *s = t ? layer_of(t, p, rtx) : NULL;
-
-	return s ? bind(e, p->ssrc, t, s, rtx) : NULL;
-}
-
-static struct binding *find(struct endpoint *e, const struct rtp_packet *p)
-{
-	if (e->last_binding < e->n_bindings && e->binding[e->last_binding].ssrc == p->ssrc)
-		return &e->binding[e->last_binding];
-	for (unsigned i = 0; i < e->n_bindings; i++)
-		if (e->binding[i].ssrc == p->ssrc) {
-			e->last_binding = i;
-			return &e->binding[i];
-		}
-	return resolve(e, p);
 }
 
 /* ---- RTP ---- */
@@ -259,7 +160,7 @@ void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
 		return;
 	}
 	note_transport(e, &p, now_us);
-	struct binding *b = find(e, &p);
+	struct binding *b = bindings_find(&e->bindings, &e->tracks, &p);
 	if (!b) {
 		e->stats->rx_unknown++;
 		return;
@@ -299,13 +200,12 @@ static void got_sender_report(struct endpoint *e, const struct rtcp_msg *m, int6
 
 	if (rtcp_get_sr(m, &sr) < 0)
 		return;
-	for (unsigned i = 0; i < e->n_bindings; i++)
-		if (e->binding[i].ssrc == sr.ssrc && !e->binding[i].rtx) {
-			struct track *t = e->binding[i].track;
-			stream_sender_report(e->binding[i].stream, &sr, now_us);
-			if (t->tap)
-				tap_report(t->tap, t, e->binding[i].stream, now_us);
-		}
+	const struct binding *b = bindings_of(&e->bindings, sr.ssrc);
+	if (!b || b->rtx)
+		return;
+	stream_sender_report(b->stream, &sr, now_us);
+	if (b->track->tap)
+		tap_report(b->track->tap, b->track, b->stream, now_us);
 }
 
 static void got_reports(struct endpoint *e, const struct rtcp_msg *m, int64_t now_us)

@@ -14,18 +14,18 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "binding.h"
 #include "bwe.h"
 #include "congest.h"
 #include "media.h"
 #include "rtp/twcc.h"
 #include "wire.h"
 
-#define FWD_TICK_US	  20000	  /* NACK and key frame requests */
-#define FWD_TWCC_US	  60000	  /* transport-wide feedback; what browsers send themselves */
-#define FWD_SR_US	  200000  /* between looks whether a sender report is due */
-#define FWD_REPORT_US	  1000000 /* receiver reports */
-#define ENDPOINT_SSRC_MAX 192	  /* SSRCs bound to streams; see SRTP_SSRC_MAX, which is smaller */
-#define ENDPOINT_SSRC	  1 /* ours, as a sender of feedback: we send nothing else to publishers */
+#define FWD_TICK_US   20000   /* NACK and key frame requests */
+#define FWD_TWCC_US   60000   /* transport-wide feedback; what browsers send themselves */
+#define FWD_SR_US     200000  /* between looks whether a sender report is due */
+#define FWD_REPORT_US 1000000 /* receiver reports */
+#define ENDPOINT_SSRC 1 /* ours, as a sender of feedback: we send nothing else to publishers */
 
 struct stream;
 struct sub;
@@ -37,14 +37,6 @@ struct fwd_stats {
 	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
 	uint64_t key_requests_sent, key_requests_received, layer_switches;
 	uint64_t probes, padding_bytes;
-};
-
-/* An SSRC of theirs, and what it is. */
-struct binding {
-	uint32_t ssrc;
-	bool rtx;
-	struct track *track;
-	struct stream *stream;
 };
 
 struct endpoint {
@@ -65,8 +57,7 @@ struct endpoint {
 	struct list tracks, subs;
 	uint64_t max_bps; /* that it wants to be sent in all; 0: no limit */
 
-	struct binding binding[ENDPOINT_SSRC_MAX];
-	unsigned n_bindings, last_binding;
+	struct bindings bindings;
 	struct track *dirty[MEDIA_TRACKS_MAX]; /* with packets in their bursts */
 	unsigned n_dirty;
 

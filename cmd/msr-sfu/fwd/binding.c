@@ -1,0 +1,176 @@
+/* SSRCs and streams: see binding.h. */
+#include "binding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "track.h"
+
+#define PAST_MAX 32 /* SSRCs of ended tracks that are remembered, the oldest is forgotten first */
+
+/* What an SSRC was. */
+struct past {
+	uint32_t ssrc;
+	bool known, rtx;
+	char mid[RTP_MID_MAX + 1], rid[RTP_MID_MAX + 1];
+};
+
+struct binding_past {
+	struct past p[PAST_MAX];
+	unsigned next;
+};
+
+void bindings_done(struct bindings *b)
+{
+	free(b->past);
+	*b = (struct bindings){0};
+}
+
+/* ---- what was ---- */
+
+static struct past *past_of(const struct bindings *b, uint32_t ssrc)
+{
+	for (unsigned i = 0; b->past && i < PAST_MAX; i++)
+		if (b->past->p[i].known && b->past->p[i].ssrc == ssrc)
+			return &b->past->p[i];
+	return NULL;
+}
+
+static void remember(struct bindings *b, const struct binding *one)
+{
+	const struct media_track_config *c = &one->track->config;
+	size_t i = (size_t)(one->stream - one->track->stream);
+	struct past *p = past_of(b, one->ssrc);
+
+	/* Without a memory for it, the publisher has to name it again. */
+	if (!b->past && !(b->past = calloc(1, sizeof(*b->past))))
+		return;
+	if (!p)
+		p = &b->past->p[b->past->next++ % PAST_MAX];
+	*p = (struct past){.ssrc = one->ssrc, .known = true, .rtx = one->rtx};
+	memcpy(p->mid, c->mid, sizeof(p->mid));
+	if (i < c->n_rids)
+		memcpy(p->rid, c->rid[i], sizeof(p->rid));
+}
+
+void bindings_forget(struct bindings *b, const struct track *t)
+{
+	for (unsigned i = 0; i < b->n;) {
+		if (b->b[i].track != t) {
+			i++;
+			continue;
+		}
+		remember(b, &b->b[i]);
+		b->b[i] = b->b[--b->n];
+	}
+	b->last = 0;
+}
+
+/* ---- what a packet says ---- */
+
+static bool carries(const struct track *t, const struct rtp_packet *p, bool *rtx)
+{
+	*rtx = t->config.rtx_pt && p->pt == t->config.rtx_pt;
+	return *rtx || p->pt == t->config.pt;
+}
+
+static struct stream *by_rid(struct track *t, const char *rid)
+{
+	if (!t->config.n_rids)
+		return &t->stream[0];
+	for (unsigned i = 0; i < t->config.n_rids && i < t->n_streams; i++)
+		if (!strcmp(t->config.rid[i], rid))
+			return &t->stream[i];
+	return NULL;
+}
+
+/* The one of this m-section. */
+static struct track *by_mid(const struct list *tracks, const char *mid, const struct rtp_packet *p,
+			    bool *rtx)
+{
+	list_each (i, tracks) {
+		struct track *t = container_of(i, struct track, link);
+		if (carries(t, p, rtx) && !strcmp(t->config.mid, mid))
+			return t;
+	}
+	return NULL;
+}
+
+/* The SSRC was signalled, or the payload type is of one track only. */
+static struct track *by_numbers(const struct list *tracks, const struct rtp_packet *p, bool *rtx)
+{
+	struct track *only = NULL;
+	unsigned candidates = 0;
+
+	list_each (i, tracks) {
+		struct track *t = container_of(i, struct track, link);
+		bool is_rtx;
+		if (!carries(t, p, &is_rtx))
+			continue;
+		uint32_t signalled = is_rtx ? t->config.rtx_ssrc : t->config.ssrc;
+		if (signalled && p->ssrc != signalled)
+			continue;
+		only = t;
+		*rtx = is_rtx;
+		if (signalled)
+			return t;
+		candidates++;
+	}
+	return candidates == 1 ? only : NULL;
+}
+
+static struct binding *bind(struct bindings *b, uint32_t ssrc, struct track *t, struct stream *s,
+			    bool rtx)
+{
+	if (!s || b->n == BINDING_MAX)
+		return NULL;
+	struct binding *one = &b->b[b->n];
+	*one = (struct binding){.ssrc = ssrc, .rtx = rtx, .track = t, .stream = s};
+	b->last = b->n++;
+	if (rtx)
+		s->rtx_ssrc = ssrc;
+	else
+		s->ssrc = ssrc;
+	return one;
+}
+
+static struct binding *resolve(struct bindings *b, const struct list *tracks,
+			       const struct rtp_packet *p)
+{
+	char mid[RTP_MID_MAX + 1], rid[RTP_MID_MAX + 1] = "";
+	const struct past *past = past_of(b, p->ssrc);
+	bool named = rtp_ext_text(p, RTP_EXT_MID, mid, sizeof(mid)), rtx = false;
+	if (named && past && strcmp(past->mid, mid) != 0)
+		past = NULL; /* it is something else now */
+	struct track *t = named	 ? by_mid(tracks, mid, p, &rtx)
+			  : past ? by_mid(tracks, past->mid, p, &rtx)
+				 : by_numbers(tracks, p, &rtx);
+
+	if (!t)
+		return NULL;
+	if (!rtp_ext_text(p, rtx ? RTP_EXT_RRID : RTP_EXT_RID, rid, sizeof(rid)) && past &&
+	    past->rtx == rtx)
+		memcpy(rid, past->rid, sizeof(rid));
+	return bind(b, p->ssrc, t, by_rid(t, rid), rtx);
+}
+
+struct binding *bindings_of(struct bindings *b, uint32_t ssrc)
+{
+	if (b->last < b->n && b->b[b->last].ssrc == ssrc)
+		return &b->b[b->last];
+	for (unsigned i = 0; i < b->n; i++)
+		if (b->b[i].ssrc == ssrc)
+			return &b->b[i];
+	return NULL;
+}
+
+struct binding *bindings_find(struct bindings *b, const struct list *tracks,
+			      const struct rtp_packet *p)
+{
+	struct binding *one = bindings_of(b, p->ssrc);
+
+	if (!one)
+		return resolve(b, tracks, p);
+	b->last = (unsigned)(one - b->b);
+	return one;
+}
