@@ -19,7 +19,7 @@ const RECORD_S = Number(process.env.MSR_RECORD_SECONDS ?? 10);
 const DURATION_OFF_S = 0.1;
 const SYNC_OFF_S = 0.04;
 /* Between a press and the browser's first and last sample. */
-const CLOCK_OFF_S = 0.4;
+const CLOCK_OFF_S = 0.2;
 
 /* A screen with sound; Firefox has none for it without a sound card, nor for most real screens. */
 function fakeScreen() {

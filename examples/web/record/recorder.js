@@ -22,7 +22,7 @@ export class Recorder extends EventTarget {
 	media;
 
 	#recorder;
-	#since = 0; // performance.now() of the last start or resume; 0 while not running
+	#since = 0; // performance.now() of the last start or resume; 0: it stands still
 	#before = 0; // ms recorded before that
 	#error;
 
@@ -36,8 +36,7 @@ export class Recorder extends EventTarget {
 			audioBitsPerSecond: AUDIO_BITS,
 			videoBitsPerSecond: VIDEO_BITS,
 		});
-		this.#recorder.onstart = this.#recorder.onresume = () => this.#run();
-		this.#recorder.onpause = () => this.#hold();
+		this.#recorder.onstart = () => this.#tell("started");
 		this.#recorder.ondataavailable = ({ data }) => data.size && this.#tell("chunk", data);
 		this.#recorder.onerror = (event) => (this.#error = event.error ?? named("UnknownError"));
 		this.#recorder.onstop = () => {
@@ -50,26 +49,31 @@ export class Recorder extends EventTarget {
 		return (this.#before + (this.#since ? performance.now() - this.#since : 0)) / 1000;
 	}
 
+	/* What comes from the call on is recorded; the event may be half a second late. */
 	start() {
 		this.#recorder.start(CHUNK_MS);
+		this.#run();
 	}
 
 	stop() {
+		this.#hold();
 		if (this.#recorder.state !== "inactive") this.#recorder.stop();
 	}
 
 	pause() {
-		if (this.#recorder.state === "recording") this.#recorder.pause();
+		if (this.#recorder.state !== "recording") return;
+		this.#recorder.pause();
+		this.#hold();
 	}
 
 	resume() {
-		if (this.#recorder.state === "paused") this.#recorder.resume();
+		if (this.#recorder.state !== "paused") return;
+		this.#recorder.resume();
+		this.#run();
 	}
 
 	#run() {
-		const first = !this.#since && !this.#before;
 		this.#since = performance.now();
-		if (first) this.#tell("started");
 	}
 
 	#hold() {
