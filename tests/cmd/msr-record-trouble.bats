@@ -1,0 +1,325 @@
+#!/usr/bin/env bats
+# msr-record(8) in trouble: kill -9, full disks, abandoned sessions; rings and what survives in them.
+
+load ../support/record
+
+# A FIFO that stays open, so that frames can be given bit by bit: give WORDS ...
+open_fifo() {
+	[ -p fifo ] || mkfifo fifo
+	exec 9<>fifo
+}
+give() {
+	frames "$@" >&9
+}
+# recorder [OPTIONS]: started on st/ and without the test's end of the FIFO.
+recorder() {
+	start record sh -c 'exec 9>&-; exec "$@"' sh msr-record -d st -e events "$@"
+}
+# A stream's bytes are in its part file, and counted in one of the journal's two slots: has_bytes NAME.KIND BYTES
+has_bytes() {
+	local slot at=96
+	[ "$(stat -c %s "st/.$1.part")" -ge "$2" ] || return
+	[ "${1##*.}" = video ] && at=192
+	for slot in 512 1536; do
+		[ "$(od -An -tu8 -j $((slot + at)) -N 8 "st/.${1%%.*}.journal")" -ge "$2" ] && return
+	done
+	return 1
+}
+
+@test "kill -9 leaves files that play, and --recover finishes them" {
+	local size=96000
+	open_fifo
+	recorder -i fifo
+	give codec=s16le rate=48000 channels=2 size=$size step=500000 @"$MEDIA/a.s16le"
+	give session=av kind=video codec=webm @"$MEDIA/av.webm":0,1,2,3,4,5,6,7,8,9,10
+	wait_for 5 has_bytes s1.audio $((6 * size))
+	wait_for 5 has_bytes av.video 45000
+	sleep 1.1 # the header of growing PCM is at most a second old: the time is what is tested
+	kill -9 "$PID"
+	wait_gone "$PID"
+	ffprobe -v error -show_entries format=duration -of csv=p=0 st/.s1.audio.part | near 3 0.01
+	ffmpeg -v error -i st/.av.video.part -f null -
+	msr-record --recover -d st -e events
+	good_file s1.mp3 3
+	[ -s st/av.webm ]
+	no_hidden_files
+	[ "$(count_events recovered)" = 2 ]
+}
+
+@test "a restarted recorder goes on with its sessions" {
+	open_fifo
+	recorder --follow -i fifo
+	give codec=s16le rate=48000 channels=2 size=96000 step=500000 time=1000000000 @"$MEDIA/a.s16le":0,1,2
+	wait_for 5 has_bytes s1.audio 288000
+	kill -9 "$PID"
+	wait_gone "$PID"
+	recorder --audio wav --follow -i fifo
+	# A part that is stored already comes again.
+	give codec=s16le rate=48000 channels=2 size=96000 step=500000 time=1001500000 @"$MEDIA/a.s16le":2,3,4,5 close
+	wait_for 10 test -s st/s1.json
+	good_file s1.wav 3 0.001
+	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - "$MEDIA/a.s16le"
+	[ "$(jq .duplicates st/s1.json)" = 1 ]
+}
+
+@test "a recording that is open in one process is left alone by another" {
+	open_fifo
+	recorder -i fifo
+	give codec=ogg @"$MEDIA/a.ogg":0,1,2
+	wait_for 5 has_bytes s1.audio 10000
+	msr-record --recover -d st -e events2
+	record -- codec=ogg @"$MEDIA/a.ogg" close
+	good_file s1~2.mp3 3
+	give codec=ogg @"$MEDIA/a.ogg":3,4,5,6,7,8,9 close
+	wait_for 10 test -s st/s1.json
+	good_file s1.mp3 3
+}
+
+@test "abandoned sessions end after --idle, silent ones after --max-pause" {
+	open_fifo
+	recorder -i fifo
+	give codec=ogg @"$MEDIA/a.ogg"
+	wait_for 5 has_bytes s1.audio 20000
+	kill -9 "$PID"
+	wait_gone "$PID"
+	recorder --idle 100ms --grace 100ms -i fifo
+	wait_for 10 test -s st/s1.json
+	kill "$PID"
+	wait_gone "$PID"
+	recorder --max-pause 100ms -i fifo
+	give session=s2 codec=ogg @"$MEDIA/a.ogg"
+	wait_for 10 test -s st/s2.json
+}
+
+@test "an ffmpeg that is killed is started again" {
+	mkdir bin
+	# The first two die, the others work.
+	cat >bin/ffmpeg <<-'EOF'
+		#!/bin/sh
+		echo x >>tries
+		[ "$(wc -l <tries)" -gt 2 ] || kill -9 $$
+		exec /usr/bin/ffmpeg "$@"
+	EOF
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH record -- codec=ogg @"$MEDIA/a.ogg" close
+	good_file s1.mp3 3
+	[ "$(count_events finished)" = 1 ]
+	no_hidden_files
+}
+
+@test "what cannot be finished is finished by the next start" {
+	mkdir bin
+	printf '#!/bin/sh\necho "no such encoder" >&2\nexit 1\n' >bin/ffmpeg
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH run record -- codec=ogg @"$MEDIA/a.ogg" close
+	[ "$status" -eq 1 ]
+	jq -r 'select(.ev == "finish-failed") | .message' events | grep -q "no such encoder"
+	cmp st/.s1.audio.part "$MEDIA/a.ogg"
+	[ ! -e st/s1.json ]
+	msr-record --recover -d st -e events
+	good_file s1.mp3 3
+	no_hidden_files
+}
+
+@test "on SIGTERM a pipe is read to its end and its recordings are finished" {
+	open_fifo
+	recorder --grace 20s -i fifo
+	give codec=ogg @"$MEDIA/a.ogg":0,1,2,3
+	wait_for 5 has_bytes s1.audio 16000
+	kill "$PID"
+	give codec=ogg @"$MEDIA/a.ogg":4,5,6,7,8,9
+	exec 9>&-
+	wait "$PID"
+	good_file s1.mp3 3
+}
+
+@test "a file size limit ends that file only: samples go on in the next, others are not touched" {
+	open_fifo
+	start record sh -c 'exec 9>&-; ulimit -S -f 100; exec msr-record -d st -e events --audio wav --no-pictures -i fifo' # 51,200 bytes
+	give session=long codec=s16le rate=48000 channels=2 size=9600 step=50000 @"$MEDIA/a.s16le":0,1,2,3,4,5,6,7,8,9,10,11 \
+		session=s2 part=0 @"$MEDIA/a.s16le":0,1,2 session=long part=0 @"$MEDIA/a.s16le":12 close session=s2 close
+	wait_for 40 test -s st/s2.json
+	wait_for 40 test -s st/long~3.json
+	[ "$(count_events gap)" = 0 ]
+	[ "$(count_events disk-full)" = 0 ]
+	[ "$(jq -r 'select(.ev == "recording-stop" and .name != "s2") | .reason' events | xargs)" = "file-limit file-limit close" ]
+	# Nothing is lost on the way from one to the next.
+	for name in long long~2 long~3; do
+		[ "$(stat -c %s st/$name.wav)" -le 51200 ]
+		ffmpeg -v error -i st/$name.wav -f s16le -
+	done | cmp - <(head -c $((13 * 9600)) "$MEDIA/a.s16le")
+	good_file s2.wav 0.15
+}
+
+@test "a container at the file size limit ends there, which is said" {
+	head -c 45000 "$MEDIA/av.webm" >long
+	frames session=long kind=video codec=webm size=9000 @long session=s2 kind=audio codec=ogg @"$MEDIA/a.ogg":0,1,2,3,4,5,6 >all
+	(ulimit -S -f 30 && exec msr-record -d st -e events --no-pictures -i all) # 30,720 bytes
+	[ "$(count_events refused)" = 1 ]
+	[ "$(jq .parts st/long.json)" = 3 ]
+	[ -s st/s2.mp3 ]
+	no_hidden_files
+}
+
+@test "a full disk stops everything and nothing is lost" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	open_fifo
+	mkdir st out
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start record unshare -rm sh -c 'exec 9>&-; mount -t tmpfs -o size=300k tmpfs st && head -c 150000 /dev/zero >st/ballast &&
+		{ msr-record -d st -e events --audio wav --no-pictures -i fifo & } && until [ -e make-space ]; do sleep 0.1; done &&
+		mount -o remount,size=3m st && rm st/ballast && wait $! && cp st/* out'
+	give codec=s16le rate=48000 channels=2 size=9600 step=50000 @"$MEDIA/a.s16le":0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19
+	wait_for 5 grep -q disk-full events
+	[ "$(count_events disk-full)" = 1 ]
+	touch make-space
+	wait_for 10 grep -q disk-ok events
+	exec 9>&-
+	wait "$PID"
+	mv out/* st
+	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - <(head -c $((20 * 9600)) "$MEDIA/a.s16le")
+}
+
+# ---- rings: what is published is stored exactly once, whoever is killed ----
+
+# A ring of this test alone.
+ring_name() {
+	RING=record-$$-$BATS_TEST_NUMBER
+}
+
+@test "a ring: recordings wait for the next start, and closed ones are finished" {
+	ring_name
+	frames codec=ogg @"$MEDIA/a.ogg" session=s2 @"$MEDIA/a.ogg" close | msr-frames filter -o "shm:$RING"
+	recorder -i "shm:$RING"
+	wait_for 10 test -s st/s2.json
+	kill "$PID"
+	wait "$PID"
+	[ -s st/.s1.audio.part ]
+	[ ! -e st/s1.json ]
+	frames part=100 codec=ogg session=s1 close | msr-frames filter -o "shm:$RING"
+	recorder -i "shm:$RING"
+	wait_for 10 test -s st/s1.json
+	kill "$PID"
+	wait "$PID"
+	msr-frames rm "shm:$RING"
+	good_file s1.mp3 3
+	good_file s2.mp3 3
+	no_hidden_files
+}
+
+@test "kill -9 of the recorder at random moments: every part exactly once" {
+	local i words=(codec=s16le rate=48000 channels=2 size=3840 step=20000)
+	ring_name
+	# Ten sessions in turns, in real time: 3 s, and a part of all each 20 ms.
+	for i in 0 1 2 3 4 5 6 7 8 9; do
+		frames time=1000000000 session=s$i "${words[@]}" @"$MEDIA/a.s16le" >one.$i
+	done
+	$PYTHON - <<-'EOF' >all
+		import sys
+		files = [open(f"one.{i}", "rb").read() for i in range(10)]
+		size = len(files[0]) // 150
+		for at in range(0, len(files[0]), size):
+		    for f in files:
+		        sys.stdout.buffer.write(f[at:at + size])
+	EOF
+	frames time=1003000000 session=s0 close session=s1 close session=s2 close session=s3 close session=s4 close \
+		session=s5 close session=s6 close session=s7 close session=s8 close session=s9 close >>all
+	start replay msr-frames replay -i all -o "shm:$RING"
+	local replay=$PID
+	while ! is_gone "$replay"; do
+		recorder --audio wav --no-pictures -i "shm:$RING"
+		# Random moments are what this is about.
+		sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+		kill -9 "$PID"
+		wait_gone "$PID"
+	done
+	recorder --audio wav --no-pictures -i "shm:$RING"
+	for i in 0 1 2 3 4 5 6 7 8 9; do
+		wait_for 90 test -s st/s$i.json
+	done
+	kill "$PID"
+	wait "$PID"
+	msr-frames rm "shm:$RING"
+	for i in 0 1 2 3 4 5 6 7 8 9; do
+		ffmpeg -v error -i st/s$i.wav -f s16le - | cmp - "$MEDIA/a.s16le"
+		[ "$(jq -c '[.parts, .missing, .duplicates]' st/s$i.json)" = '[150,0,0]' ]
+	done
+	no_hidden_files
+	[ "$(find st -name '*~*' | wc -l)" = 0 ]
+}
+
+@test "kill -9 of the producer, which sends everything again: still exactly once" {
+	ring_name
+	frames codec=s16le rate=48000 channels=2 size=3840 step=20000 @"$MEDIA/a.s16le" close >all
+	recorder --audio wav -i "shm:$RING"
+	local record=$PID
+	for _ in 1 2 3; do
+		start replay msr-frames replay -i all -o "shm:$RING"
+		sleep "0.$((RANDOM % 6))$((RANDOM % 10))" # a random moment
+		kill -9 "$PID"
+		wait_gone "$PID"
+	done
+	msr-frames filter -i all -o "shm:$RING"
+	wait_for 10 test -s st/s1.json
+	kill "$record"
+	wait "$record"
+	msr-frames rm "shm:$RING"
+	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - "$MEDIA/a.s16le"
+	[ "$(jq -c '[.parts, .missing]' st/s1.json)" = '[150,0]' ]
+}
+
+@test "kill -9 while it finishes, at random moments: every recording once, nothing left over" {
+	local i json words=()
+	for i in 1 2 3 4 5; do
+		words+=("session=s$i" codec=ogg part=0 "@$MEDIA/a.ogg" close)
+	done
+	ring_name
+	frames "${words[@]}" session=v kind=video codec=webm part=0 @"$MEDIA/av.webm" close | msr-frames filter -o "shm:$RING"
+	for i in 1 2 3 4 5 6 7 8; do
+		start record msr-record -d st -e events -i "shm:$RING"
+		sleep "0.$((RANDOM % 8))$((RANDOM % 10))" # a random moment
+		kill -9 "$PID"
+		wait_gone "$PID"
+	done
+	msr-record --recover -d st -e events
+	[ "$(msr-frames stat -j "shm:$RING" | jq '.head == .tail')" = true ]
+	msr-frames rm "shm:$RING"
+	[ "$(find st -name '*.json' | wc -l)" = 6 ]
+	[ "$(find st -name '*~*' | wc -l)" = 0 ]
+	for json in st/*.json; do
+		good_file "$(jq -r .file "$json")" 3
+	done
+	no_hidden_files
+	# Children die with their parent.
+	wait_for 5 no_process_on "$PWD/st"
+}
+
+no_process_on() {
+	! pgrep -f "file:$1"
+}
+
+@test "two sources are read in turns" {
+	ring_name
+	frames session=a codec=ogg @"$MEDIA/a.ogg" close | msr-frames filter -o "shm:$RING"
+	frames session=b codec=ogg @"$MEDIA/a.ogg" close >file
+	recorder -i file -i "shm:$RING"
+	wait_for 10 test -s st/a.json
+	wait_for 10 test -s st/b.json
+	kill "$PID"
+	wait "$PID"
+	msr-frames rm "shm:$RING"
+	good_file a.mp3 3
+	good_file b.mp3 3
+}
+
+@test "with --sync nothing is acknowledged before it is safe" {
+	ring_name
+	frames codec=ogg @"$MEDIA/a.ogg" close | msr-frames filter -o "shm:$RING"
+	recorder --sync 50 -i "shm:$RING"
+	wait_for 10 test -s st/s1.json
+	[ "$(msr-frames stat -j "shm:$RING" | jq '.head == .tail')" = true ]
+	kill "$PID"
+	wait "$PID"
+	msr-frames rm "shm:$RING"
+	good_file s1.mp3 3
+}
