@@ -30,9 +30,9 @@ export async function startRelay(t, { settings }) {
  * finds the page only through it: the page's own candidates are left out of what it sends. Its
  * connections are in globalThis.peers, in the order of their making. Without `address` there is no
  * relay; then `only` ("tcp", "ipv6") names the server's candidates that it finds. `codec`: offered
- * before others.
+ * before others. `picture`: wishes about the camera's.
  */
-export function throughRelay({ address, offset, only, codec }) {
+export function throughRelay({ address, offset, only, codec, picture = { width: 320, height: 240, frameRate: 15 } }) {
 	const proto = RTCPeerConnection.prototype;
 	const setRemote = proto.setRemoteDescription;
 	const kept = { tcp: / tcp /i, ipv6: / udp \S+ [\da-f:]*:[\da-f:]+ /i }[only] ?? /./;
@@ -70,7 +70,7 @@ export function throughRelay({ address, offset, only, codec }) {
 	// A small picture: what is tested is the network, not the encoder.
 	const media = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 	navigator.mediaDevices.getUserMedia = ({ audio, video }) =>
-		media({ audio, video: video && { width: 320, height: 240, frameRate: 15 } });
+		media({ audio, video: video && picture });
 	globalThis.peers = [];
 	globalThis.RTCPeerConnection = class extends RTCPeerConnection {
 		constructor(...args) {
@@ -80,7 +80,7 @@ export function throughRelay({ address, offset, only, codec }) {
 	};
 }
 
-/* A page in the call of `room` until the test ends; `how`: {relay, only, codec} as in throughRelay. */
+/* A page in the call of `room` until the test ends; `how`: {relay, only, codec, picture} as in throughRelay. */
 export async function enterCall(t, browser, system, name, room, { relay, ...how } = {}) {
 	const page = await openPage(browser, `${system.url}#${room}`,
 		{ prepare: throughRelay, argument: { ...relay?.route, ...how }, viewport: { width: 640, height: 480 } });

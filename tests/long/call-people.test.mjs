@@ -1,6 +1,6 @@
 /*
  * Six people in a call, in two browsers: everybody sees and hears five others; somebody who comes last
- * sees a picture within 1.5 s; somebody leaves and comes back; a browser is killed without a word.
+ * sees a picture soon; somebody leaves and comes back; a browser is killed without a word.
  */
 // serial: times are measured
 import assert from "node:assert/strict";
@@ -8,14 +8,17 @@ import { test } from "node:test";
 import { launch, startSystem, waitFor } from "../browser/support.mjs";
 import { enterCall, meets, stats } from "../browser/network.mjs";
 
-const FIRST_PICTURE_S = 1.5; // after the connection
+/* Thirty pictures at once in one machine's browsers: small ones, and few. */
+const PICTURE = { width: 160, height: 120, frameRate: 5 };
+/* 1.5 s is what call.test.mjs asks of a machine that has time for its browsers. */
+const FIRST_PICTURE_S = 3;
 const GONE_S = 65; // 30 s without a packet, then 30 s without a call or event stream
 
 test("six people", async (t) => {
 	const system = await startSystem(t, { only: "msr-ws msr-sfu msr-record" });
 	const [chromium, firefox, doomed] =
 		[await launch(t, "chromium"), await launch(t, "firefox"), await launch(t, "chromium")];
-	const enter = (browser, name) => enterCall(t, browser, system, name, "six");
+	const enter = (browser, name) => enterCall(t, browser, system, name, "six", { picture: PICTURE });
 	const pages = [await enter(chromium, "Anna"), await enter(firefox, "Bo"), await enter(chromium, "Cy"),
 		await enter(firefox, "Di"), await enter(doomed, "Ed")];
 	await Promise.all(pages.map((page) => meets(page, 4, 60)));

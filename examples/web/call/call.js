@@ -110,6 +110,7 @@ export class Call extends EventTarget {
 		this.#take({ offer, offer_id }, generation);
 		await this.#renegotiate();
 		await this.#readPeople();
+		if (generation !== this.#generation) return; // left meanwhile
 		this.#quality = new Quality(this.#receiving, this.#sending, (track) => this.#people.keyOf(track));
 		this.#qualityTimer = setInterval(async () => {
 			const figures = await this.#quality.read();
