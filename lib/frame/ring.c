@@ -100,9 +100,11 @@ static int take_over(struct ring *r)
 		r->high_water = load(&c->high_water);
 		atomic_store(&c->producer_waits, 0);
 		add(&c->producer_starts, 1);
+		ring_shm_begin(&r->shm, r->head);
 	} else {
 		atomic_store(&c->consumer_waits, 0);
 		add(&c->consumer_starts, 1);
+		ring_shm_begin(&r->shm, r->tail);
 	}
 	/* Whoever had this role before may have died between storing and ringing. */
 	bell_ring(&r->theirs);
@@ -243,6 +245,7 @@ uint8_t *ring_reserve(struct ring *r, size_t n)
 	}
 	r->want_tail = 0;
 	r->reserved = n;
+	ring_shm_warm(&r->shm, r->head + n);
 	return r->shm.data + r->head % r->shm.capacity;
 }
 
@@ -307,6 +310,7 @@ long ring_peek(struct ring *r, const uint8_t **data)
 		return r->error;
 	}
 	r->head = head;
+	ring_shm_warm(&r->shm, head);
 	*data = r->shm.data + r->cursor % r->shm.capacity;
 	return (long)(head - r->cursor);
 }

@@ -19,6 +19,7 @@
 #include "base/id.h"
 
 #define DEFAULT_DIR  "/dev/shm"
+#define WARM_STEP    ((uint64_t)256 << 10) /* bytes that are mapped at once */
 #define CAPACITY_MAX ((uint64_t)1 << 40) /* bytes; far from where sums could overflow */
 
 static const char *ring_dir(void)
@@ -168,6 +169,29 @@ int ring_shm_open(struct ring_shm *m, const char *path, size_t size)
 	else
 		*m = new;
 	return ret;
+}
+
+void ring_shm_begin(struct ring_shm *m, uint64_t pos)
+{
+	m->warm = pos / WARM_STEP * WARM_STEP;
+	m->warm_end = m->warm + m->capacity;
+}
+
+void ring_shm_warm_more(struct ring_shm *m, uint64_t pos)
+{
+	size_t page = page_size();
+
+	while (m->warm < pos && m->warm < m->warm_end) {
+		size_t at = (size_t)(m->warm % m->capacity) / page * page;
+		size_t n = m->capacity - at < WARM_STEP ? m->capacity - at : WARM_STEP;
+		/* The memory is there already. Without the call (before Linux 5.14) faults map it.
+		 */
+		if (madvise(m->data + at, n, MADV_POPULATE_WRITE) < 0) {
+			m->warm_end = m->warm;
+			return;
+		}
+		m->warm += n;
+	}
 }
 
 void ring_shm_close(struct ring_shm *m)

@@ -59,6 +59,7 @@ struct ring_shm {
 	size_t control_size; /* bytes; checked copies: the page itself is never asked again */
 	size_t capacity;
 	uint64_t id;
+	uint64_t warm, warm_end; /* positions: mapped up to here, and all is mapped from there on */
 };
 
 /* Writes the path of a ring's file, or with `suffix` of a FIFO beside it. 0 or -EINVAL. */
@@ -71,6 +72,19 @@ int ring_path(char out[static PATH_MAX], const char *name, const char *suffix);
 int ring_shm_open(struct ring_shm *m, const char *path, size_t size);
 /* Accepts one that was never opened (fd -1, the rest zero). */
 void ring_shm_close(struct ring_shm *m);
+
+/*
+ * The memory before `pos` is about to be touched: what is not mapped of it is, with what follows,
+ * by one call instead of a fault a page, which in a virtual machine can cost more than the copy.
+ * Call ring_shm_begin with the position at which the work begins first.
+ */
+void ring_shm_begin(struct ring_shm *m, uint64_t pos);
+void ring_shm_warm_more(struct ring_shm *m, uint64_t pos);
+static inline void ring_shm_warm(struct ring_shm *m, uint64_t pos)
+{
+	if (pos > m->warm && m->warm < m->warm_end)
+		ring_shm_warm_more(m, pos);
+}
 
 /* Whether `path` still leads to this memory: not removed, not made anew. */
 bool ring_shm_current(const struct ring_shm *m, const char *path);
