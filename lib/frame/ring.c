@@ -338,6 +338,11 @@ void ring_commit(struct ring *r, uint64_t pos)
 	wake(r, &c->producer_waits, pos, &c->rooms_rung);
 }
 
+uint64_t ring_consumer_starts(const struct ring *r)
+{
+	return load(&r->shm.ctl->consumer_starts);
+}
+
 /* ---- both ---- */
 
 uint64_t ring_id(const struct ring *r)

@@ -108,6 +108,12 @@ uint64_t ring_cursor(const struct ring *r);
  */
 void ring_commit(struct ring *r, uint64_t pos);
 
+/*
+ * How often a consumer has begun to read, this one and those before it: when it changes, another
+ * one does, which remembers no more than what the last one made safe.
+ */
+uint64_t ring_consumer_starts(const struct ring *r);
+
 /* ---- both ---- */
 
 /* The random number given to the ring when it was made; never 0. */

@@ -20,7 +20,7 @@
 
 #define DEFAULT_DIR  "/dev/shm"
 #define WARM_STEP    ((uint64_t)256 << 10) /* bytes that are mapped at once */
-#define CAPACITY_MAX ((uint64_t)1 << 40) /* bytes; far from where sums could overflow */
+#define CAPACITY_MAX ((uint64_t)1 << 40)   /* bytes; far from where sums could overflow */
 
 static const char *ring_dir(void)
 {

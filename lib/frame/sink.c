@@ -173,6 +173,11 @@ uint64_t sink_safe(const struct sink *s)
 	return s->ring ? ring_tail(s->ring) : queue_written(s->queue);
 }
 
+uint64_t sink_reader_starts(const struct sink *s)
+{
+	return s->ring ? ring_consumer_starts(s->ring) : 0;
+}
+
 bool sink_is_ring(const struct sink *s)
 {
 	return s->ring;

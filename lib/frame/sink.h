@@ -71,6 +71,8 @@ void sink_flush(struct sink *s);
 
 /* Up to where frames are safe: committed by the ring's reader, or written to the pipe. */
 uint64_t sink_safe(const struct sink *s);
+/* How often a reader has begun (ring_consumer_starts); always 0 for pipes, whose loss is told. */
+uint64_t sink_reader_starts(const struct sink *s);
 /* Whether "safe" means written to the recording (rings), not just to the pipe. */
 bool sink_is_ring(const struct sink *s);
 

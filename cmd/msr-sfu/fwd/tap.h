@@ -34,6 +34,7 @@ struct tap_sink {
 	struct sink *sink;    /* NULL: nothing is recorded */
 	struct list sessions; /* struct tap_session */
 	int64_t wall_us;      /* wall clock minus the loop's */
+	uint64_t readers;     /* that have begun, see sink_reader_starts */
 	uint64_t frames, dropped, gaps;
 };
 
@@ -53,6 +54,7 @@ struct tap {
 	bool video;
 	bool gap;	   /* packets are being left out */
 	bool wait_key;	   /* until a key frame comes */
+	uint64_t readers;  /* of the sink, when a key frame was last asked for */
 	uint64_t left_out; /* in this gap */
 	struct layer layer;
 	uint32_t ssrc; /* of simulcast: that of the first stream, for all; 0: none yet */
@@ -66,6 +68,11 @@ void tap_close(struct tap *t);
 /* Packets of its track. When a gap begins pictures need a key frame, which is asked for. */
 void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
 	       int64_t now_us);
+/*
+ * Once a tick: a recorder that has begun anew cannot go on with a picture that builds on those
+ * which the last one knew; a key frame is asked for.
+ */
+void tap_tick(struct tap *t, struct track *of);
 /* The layers of its track changed. */
 void tap_look(struct tap *t, struct track *of);
 /* A sender report of one of the track's streams. */

@@ -9,6 +9,7 @@
 #include "../../../cmd/msr-sfu/fwd/track.h"
 #include "../../support/test.h"
 #include "frame/frame.h"
+#include "frame/ring.h"
 #include "rtp/codec/vp8.h"
 
 #define KEPT  4096
@@ -637,6 +638,32 @@ TEST(the_recorder_gets_the_best_layer_as_one_stream)
 	CHECK_INT(b->sr.ntp >> 32, 100);
 	CHECK_INT(sr_ts, ts);
 	free(b);
+}
+
+TEST(a_recorder_that_begins_anew_gets_a_key_frame)
+{
+	static const struct tap_config who = {.room = "r", .user = "u"};
+	struct scene x = scene_new(MEDIA_OFF);
+	struct tap_sink sink;
+	struct ring *reader;
+
+	setenv("MSR_RING_DIR", test_dir(), 1);
+	CHECK_INT(tap_sink_open(&sink, "shm:tap", NULL), 0);
+	CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
+	play(&x, 1000000);
+	tap_sink_flush(&sink);
+	play(&x, 1000000);
+	CHECK_INT(x.from->n_key_requests, 0); /* it has one, and nobody begins */
+	CHECK_INT(ring_open(&reader, "tap", RING_CONSUMER, 0), 0);
+	tap_sink_flush(&sink);
+	x.from->n_key_requests = 0;
+	endpoint_tick(&x.from->e, now);
+	CHECK_INT(x.from->n_key_requests, 1);
+	CHECK_INT(x.from->key_ssrc, x.layer[0].ssrc);
+	ring_close(reader);
+	scene_free(&x);
+	tap_sink_close(&sink);
+	ring_unlink("tap");
 }
 
 TEST(rates_are_smoothed_and_end_with_the_stream)
