@@ -179,13 +179,10 @@ void ring_shm_begin(struct ring_shm *m, uint64_t pos)
 
 void ring_shm_warm_more(struct ring_shm *m, uint64_t pos)
 {
-	size_t page = page_size();
-
 	while (m->warm < pos && m->warm < m->warm_end) {
-		size_t at = (size_t)(m->warm % m->capacity) / page * page;
+		size_t at = (size_t)(m->warm % m->capacity); /* both are whole pages */
 		size_t n = m->capacity - at < WARM_STEP ? m->capacity - at : WARM_STEP;
-		/* The memory is there already. Without the call (before Linux 5.14) faults map it.
-		 */
+		/* Without the call (before Linux 5.14) faults do the same, page by page. */
 		if (madvise(m->data + at, n, MADV_POPULATE_WRITE) < 0) {
 			m->warm_end = m->warm;
 			return;

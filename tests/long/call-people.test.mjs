@@ -1,6 +1,6 @@
 /*
  * Six people in a call, in two browsers: everybody sees and hears five others; somebody who comes last
- * sees a picture soon; somebody leaves and comes back; a browser is killed without a word.
+ * sees a picture within 1.5 s; somebody leaves and comes back; a browser is killed without a word.
  */
 // serial: times are measured
 import assert from "node:assert/strict";
@@ -10,8 +10,7 @@ import { enterCall, meets, stats } from "../browser/network.mjs";
 
 /* Thirty pictures at once in one machine's browsers: small ones, and few. */
 const PICTURE = { width: 160, height: 120, frameRate: 5 };
-/* 1.5 s is what call.test.mjs asks of a machine that has time for its browsers. */
-const FIRST_PICTURE_S = 3;
+const FIRST_PICTURE_S = 1.5; // after the connection
 const GONE_S = 65; // 30 s without a packet, then 30 s without a call or event stream
 
 test("six people", async (t) => {

@@ -51,7 +51,7 @@ static double weight(const struct allocate_item *i, int layer)
 static int coming(const struct allocate_item *i, int layer)
 {
 	for (int l = layer; l > 0; l--)
-		if (l < (int)i->n_layers && i->bps[l])
+		if (weight(i, l) > 0)
 			return l;
 	return layer < 0 ? -1 : 0;
 }
@@ -62,8 +62,7 @@ static int best(const struct allocate_item *i)
 	return coming(i, top(i));
 }
 
-/* What flows. A grant outlasts the layer: when its source sends it again, it is taken up at once.
- */
+/* What flows: a grant outlasts its layer, and holds again as soon as that comes again. */
 static int flowing(const struct allocate_item *i)
 {
 	return coming(i, i->grant->layer);

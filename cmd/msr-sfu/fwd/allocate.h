@@ -7,8 +7,9 @@
  * before higher ones of any, within a level to who speaks and to larger wishes first. Where not
  * even the lowest fits, a picture pauses. A layer is left at once when it does not fit, and taken
  * only after it has fitted for a while with a margin (at once when it was just asked for); a
- * picture pauses only when it clearly has not fitted for a while. So nothing flaps. A layer that
- *its source stops sending stays granted: whoever had it gets it again as soon as it comes again.
+ * picture pauses only when it clearly has not fitted for a while. So nothing flaps.
+ *
+ * A layer that its source stops stays granted: whoever had it gets it again as soon as it comes.
  */
 #ifndef MSR_SFU_FWD_ALLOCATE_H
 #define MSR_SFU_FWD_ALLOCATE_H

@@ -170,6 +170,14 @@ void layer_note(struct layer *l, const struct burst_packet *b, const struct rewr
 	l->pictured = true;
 }
 
+void layer_want_key(const struct layer *l, struct track *t)
+{
+	int i = l->current != LAYER_NONE ? l->current : l->target;
+
+	if (i != LAYER_NONE)
+		stream_want_key(&t->stream[i]);
+}
+
 void layer_ask(const struct layer *l, struct track *t)
 {
 	if (l->target != LAYER_NONE && l->target != l->current &&

@@ -77,6 +77,8 @@ void layer_init(struct layer *l, enum media_level level, uint16_t first);
 bool layer_aim(struct layer *l, struct track *t, enum media_reason reason);
 /* Sends nothing more until the target begins: the network does not carry what is sent now. */
 void layer_stop(struct layer *l);
+/* Its receiver needs a key frame of what it gets, or is to get. */
+void layer_want_key(const struct layer *l, struct track *t);
 /* Asks for the key frame that it waits for, if it does. */
 void layer_ask(const struct layer *l, struct track *t);
 

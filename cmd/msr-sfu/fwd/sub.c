@@ -89,10 +89,7 @@ void sub_free(struct sub *s)
 
 void sub_want_key(struct sub *s)
 {
-	int i = s->layer.current != LAYER_NONE ? s->layer.current : s->layer.target;
-
-	if (i != LAYER_NONE)
-		stream_want_key(&s->track->stream[i]);
+	layer_want_key(&s->layer, s->track);
 }
 
 void sub_wake(struct sub *s, int64_t now_us)

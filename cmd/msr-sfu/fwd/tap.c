@@ -68,10 +68,7 @@ int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop)
 
 	*s = (struct tap_sink){.wall_us = clock_wall_us() - mono_now().us};
 	list_init(&s->sessions);
-	int ret = spec ? sink_open(&s->sink, spec, &o) : 0;
-	if (s->sink)
-		s->readers = sink_reader_starts(s->sink);
-	return ret;
+	return spec ? sink_open(&s->sink, spec, &o) : 0;
 }
 
 void tap_sink_close(struct tap_sink *s)
@@ -94,7 +91,6 @@ void tap_sink_flush(struct tap_sink *s)
 	if (!s->sink)
 		return;
 	s->wall_us = clock_wall_us() - mono_now().us;
-	s->readers = sink_reader_starts(s->sink);
 	sink_flush(s->sink);
 }
 
@@ -141,7 +137,7 @@ int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, s
 	t->clock = rtp_codec_clock(codec);
 	t->video = rtp_codec_is_video(codec);
 	t->wait_key = t->video;
-	t->readers = s->readers;
+	t->readers = sink_reader_starts(s->sink);
 	layer_init(&t->layer, MEDIA_AUTO, TAP_FIRST);
 	layer_aim(&t->layer, of, MEDIA_WANTED);
 	if (t->video)
@@ -247,13 +243,11 @@ void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, un
 
 void tap_tick(struct tap *t, struct track *of)
 {
-	int stream = t->layer.current != LAYER_NONE ? t->layer.current : t->layer.target;
+	uint64_t readers = sink_reader_starts(t->sink->sink);
 
-	if (t->readers == t->sink->readers)
-		return;
-	t->readers = t->sink->readers;
-	if (t->video && stream != LAYER_NONE)
-		stream_want_key(&of->stream[stream]);
+	if (readers != t->readers && t->video)
+		layer_want_key(&t->layer, of);
+	t->readers = readers;
 }
 
 void tap_look(struct tap *t, struct track *of)

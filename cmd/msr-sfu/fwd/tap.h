@@ -34,7 +34,6 @@ struct tap_sink {
 	struct sink *sink;    /* NULL: nothing is recorded */
 	struct list sessions; /* struct tap_session */
 	int64_t wall_us;      /* wall clock minus the loop's */
-	uint64_t readers;     /* that have begun, see sink_reader_starts */
 	uint64_t frames, dropped, gaps;
 };
 
@@ -54,7 +53,7 @@ struct tap {
 	bool video;
 	bool gap;	   /* packets are being left out */
 	bool wait_key;	   /* until a key frame comes */
-	uint64_t readers;  /* of the sink, when a key frame was last asked for */
+	uint64_t readers;  /* that had begun at the last look, see sink_reader_starts */
 	uint64_t left_out; /* in this gap */
 	struct layer layer;
 	uint32_t ssrc; /* of simulcast: that of the first stream, for all; 0: none yet */
