@@ -13,6 +13,8 @@
 #define HEADROOM_BPS	10000
 #define PACKET_BITS	9600 /* growth near capacity: about a packet a response time */
 #define RTT_DEFAULT_US	200000
+#define PROOF_US	400000	/* of steady delay: what arrives is not too much */
+#define PROOF_LOSS	0.1	/* above the path's own: it may be */
 #define SILENCE_US	1500000 /* without feedback while sending: the path is blocked */
 #define SILENCE_STEP_US 500000
 #define ARRIVAL_WRAP_US ((int64_t)TWCC_REF_US << 24)
@@ -150,6 +152,7 @@ static void on_over_use(struct bwe *b, int64_t now_us)
 	double got = throughput(b);
 	int64_t pause_us = rtt_us(b) < 200000 ? rtt_us(b) + 50000 : 250000;
 
+	b->over_us = now_us;
 	/* A probe may fill a queue for a moment: what it tells is judged with it. */
 	if (b->probe.running || b->probe.waiting || now_us - b->probed_us < PROBE_AFTER_US) {
 		b->probe.over = true;
@@ -178,6 +181,23 @@ static void increase(struct bwe *b, int64_t passed_us)
 	if (got && bps > HEADROOM * got + HEADROOM_BPS)
 		bps = fmax(HEADROOM * got + HEADROOM_BPS, (double)b->bps);
 	set_bps(b, bps);
+}
+
+/*
+ * Delay that is steady again, while as much arrives as before and as was sent: it was not too much,
+ * and the delay has grown for other reasons. So who sends little is not taken for a narrow path.
+ */
+static void keep_what_passes(struct bwe *b, int64_t now_us)
+{
+	const struct bwe_loss *l = &b->loss;
+	int64_t since_us = b->over_us > b->lowered_us ? b->over_us : b->lowered_us;
+	bool lossy = l->lost > (l->own + PROOF_LOSS) * (l->lost + l->got);
+
+	if (now_us - since_us < PROOF_US || lossy)
+		return;
+	double got = rate_bps(&b->arrived) / (1 - fmin(fmax(l->now, l->own), l->own + PROOF_LOSS));
+	if (got > (double)b->bps)
+		set_bps(b, got);
 }
 
 /*
@@ -228,7 +248,7 @@ static void accept_loss(struct bwe *b)
 /*
  * Enough of the lowered rate has come back: has it helped? Where the sender could not go down, for
  * it has nothing smaller to send, nothing is known: then moderate loss without a queue is put up
- * with, and more is not.
+ * with, and more only where it sends far less than the estimate anyway.
  */
 static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 {
@@ -236,7 +256,9 @@ static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 	/* Loss that has nothing to do with the rate would be as before, give or take chance. */
 	double same = LOSS_SAME * l->before - sqrt(l->before / n);
 	bool eased = sent_bps < LOSS_EASED * l->before_sent;
-	bool doubt = l->now < LOSS_DOUBT && b->rtt_us < b->rtt_min_us + LOSS_QUEUE_US;
+	bool little = sent_bps < LOSS_LITTLE * (double)b->bps;
+	bool queue = b->rtt_us > b->rtt_min_us + LOSS_QUEUE_US;
+	bool doubt = (little || l->now < LOSS_DOUBT) && !queue;
 
 	l->trial = false;
 	if (l->now > fmax(same, 0) && (eased || doubt))
@@ -246,8 +268,9 @@ static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 }
 
 /*
- * Goes below what is sent, else nothing would change. But who sends far less than it might shall
- * not have to go further down.
+ * Goes below what is sent, else nothing would change, and no lower: who cannot do with less is
+ * above the estimate already. And who sends far less than it might shall not have to go further
+ * down.
  */
 static void begin_trial(struct bwe *b, double sent_bps, int64_t now_us)
 {
@@ -260,7 +283,7 @@ static void begin_trial(struct bwe *b, double sent_bps, int64_t now_us)
 	l->before_bps = b->bps;
 	l->before_sent = sent_bps;
 	bool little = sent_bps < LOSS_LITTLE * bps;
-	lower(b, little ? fmax(sent_bps, part * bps) : part * fmin(sent_bps, bps), now_us);
+	lower(b, little ? fmax(sent_bps, part * bps) : part * sent_bps, now_us);
 	l->trial_us = now_us;
 }
 
@@ -272,7 +295,7 @@ static bool interval_is_over(const struct bwe_loss *l, int64_t passed_us)
 	if (l->trial)
 		return passed_us >= LOSS_INTERVAL_US && n >= LOSS_TRIAL_N;
 	if (passed_us >= LOSS_FAST_US && n >= LOSS_FAST_N &&
-	    (double)l->lost / n > l->own + LOSS_MUCH + 3 * sqrt(l->own / n))
+	    (double)l->lost / n > l->own + LOSS_MUCH + 3 * sqrt(fmax(l->own, LOSS_LOW) / n))
 		return true;
 	return passed_us >= LOSS_INTERVAL_US && n >= LOSS_PACKETS;
 }
@@ -500,6 +523,7 @@ int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us)
 		on_over_use(b, now_us);
 	else if (b->trend.state == TREND_NORMAL && !b->loss.trial && b->feedback_us)
 		increase(b, now_us - b->change_us);
+	keep_what_passes(b, now_us);
 	on_standing_queue(b, now_us);
 	on_loss(b, now_us);
 	judge_probe(b, now_us);

@@ -6,9 +6,9 @@
  *	transport-cc feedback ── bwe_feedback ──┼──> bwe_bps: what may be sent
  *	every few ms ── bwe_padding ────────────┘    (and how much padding a probe wants now)
  *
- * Growing delay lowers the estimate to what arrives; while delay is steady it rises, and short
- * probes of padding find free capacity at once. Loss lowers it as well, unless loss does not fall
- * with the rate: then it is the path's own (radio), and is put up with.
+ * Growing delay lowers the estimate to what arrives. While delay is steady it rises, and is no less
+ * than what arrives; short probes of padding find free capacity at once. Loss lowers it too, unless
+ * loss does not fall with the rate: then it is the path's own (radio), and is put up with.
  */
 #ifndef MSR_RTP_BWE_H
 #define MSR_RTP_BWE_H
@@ -83,6 +83,7 @@ struct bwe {
 	int64_t sent_us;     /* when the last packet was sent */
 	int64_t change_us;   /* when the estimate was last updated */
 	int64_t lowered_us;  /* when it was last lowered */
+	int64_t over_us;     /* when delay was last seen to grow */
 	int64_t probed_us;   /* when the last probe ended */
 	double capacity_bps,
 	    capacity_dev;	 /* what arrived at over use, and how it scatters; 0: unknown */

@@ -43,6 +43,18 @@ function fakeScreen() {
 	};
 }
 
+/* Waits until the stopped recording is in the list. */
+async function listed(page) {
+	let said;
+	await waitFor("the recording to be in the list", async () => {
+		said = await page.evaluate(() => [...document.querySelectorAll("#rec-state, #rec-error, #rec-acked, #rec-waiting")]
+			.map((node) => `${node.id}: ${node.dataset.state ?? ""} ${node.textContent}`).join("; "));
+		return said.includes("stateReady");
+	}, 40).catch((error) => {
+		throw new Error(`${error.message} (${said})`, { cause: error });
+	});
+}
+
 /* Records for `seconds` as a person would; `during` runs meanwhile. Returns what the page said. */
 async function record(page, source, seconds, during = async () => {}) {
 	await page.click(`input[value=${source}] + span`);
@@ -55,8 +67,7 @@ async function record(page, source, seconds, during = async () => {}) {
 		(node, least) => Number(node.dataset.seconds) >= least, seconds), seconds + 20);
 	await page.click("#rec");
 	await working;
-	await waitFor("the recording to be in the list", () =>
-		page.$eval("#rec-state", (node) => node.dataset.state === "stateReady"), 40);
+	await listed(page);
 	return page.evaluate(() => ({
 		session: document.getElementById("rec-name").textContent,
 		elapsed: Number(document.getElementById("elapsed").dataset.seconds),
@@ -164,8 +175,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 			await page.click("#rec");
 			await waitFor("three seconds", () => page.$eval("#elapsed", (node) => Number(node.dataset.seconds) > 3), 30);
 			await page.click("#rec");
-			await waitFor("the recording to be in the list", () =>
-				page.$eval("#rec-state", (node) => node.dataset.state === "stateReady"), 40);
+			await listed(page);
 			const { file } = await finished(await text(page, "#rec-name"), "webm");
 			const { audio, video } = await measure(file);
 			assert.ok(audio > 2.5 && video > 2.5, `${audio} s of sound, ${video} s of picture`);

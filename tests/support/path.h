@@ -6,6 +6,7 @@
 #ifndef MSR_TESTS_PATH_H
 #define MSR_TESTS_PATH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct path {
@@ -13,13 +14,14 @@ struct path {
 	double queue_s;	     /* how long its queue may become */
 	double loss;	     /* fraction, without congestion */
 	int64_t delay_us;    /* one way */
-	int64_t jitter_us;   /* up to so much is added to each packet; they may overtake */
+	int64_t jitter_us;   /* up to so much is added to each packet */
+	bool ordered;	     /* none overtakes another by that */
 	int64_t burst_us;    /* arrivals are held back and delivered together, up to so long */
 	uint32_t seed;	     /* of its chance */
 	double max_queue_ms; /* the longest so far; may be set back */
 	/* its state */
 	int64_t free_us; /* when the bottleneck has worked off what it has */
-	int64_t burst_at_us;
+	int64_t burst_at_us, last_at_us;
 };
 
 static inline double path_chance(struct path *p)
@@ -52,6 +54,9 @@ static inline int64_t path_arrival(struct path *p, unsigned bytes, int64_t now_u
 	if (at_us < 0 || path_chance(p) < p->loss)
 		return -1;
 	at_us += p->delay_us + (int64_t)(path_chance(p) * (double)p->jitter_us);
+	if (p->ordered && at_us < p->last_at_us)
+		at_us = p->last_at_us;
+	p->last_at_us = at_us;
 	if (p->burst_us) {
 		if (at_us > p->burst_at_us)
 			p->burst_at_us = at_us + (int64_t)(path_chance(p) * (double)p->burst_us);

@@ -13,13 +13,14 @@
 #define CLEAR                                                                               \
 	1.05  /* times what is left: a lowest layer does not fit, whatever errors there are \
 	       */
-#define FAR 2 /* times what is left: it does not by far */
+#define FAR 2 /* times what passes: all that flows does not by far */
 
 struct plan {
 	const struct allocate_item *item;
 	unsigned n;
 	const uint16_t *order; /* by priority */
 	double left;	       /* bit/s */
+	double most;	       /* the same before anything was given */
 	double other; /* of the estimate, for retransmissions; lowest layers may use that */
 	int layer[MEDIA_SUBS_MAX];
 };
@@ -120,7 +121,7 @@ static void fill(struct plan *p)
 }
 
 /* Whether the lowest layer of a picture that flows goes on though the plan has no room for it. */
-static bool lingers(struct plan *stay, const struct allocate_item *i, int64_t now_us)
+static bool lingers(struct plan *stay, const struct allocate_item *i, double flows, int64_t now_us)
 {
 	struct allocate_grant *g = i->grant;
 	double bps = weight(i, above(i, -1));
@@ -128,7 +129,7 @@ static bool lingers(struct plan *stay, const struct allocate_item *i, int64_t no
 	if (!g->over_us)
 		g->over_us = now_us;
 	double left = stay->left + stay->other;
-	bool sudden = g->fitted && bps > FAR * left;
+	bool sudden = g->fitted && flows > FAR * stay->most;
 	int64_t patience_us = sudden ? ALLOCATE_SUDDEN_US : ALLOCATE_PAUSE_US;
 	if (now_us - g->over_us >= patience_us && bps > CLEAR * left)
 		return false;
@@ -168,6 +169,8 @@ static void set(const struct allocate_item *i, int layer)
 /* What does not fit goes down. */
 static void go_down(struct plan *stay, const struct plan *take, int64_t now_us)
 {
+	double flows = (double)allocate_granted_bps(stay->item, stay->n);
+
 	for (unsigned k = 0; k < stay->n; k++) {
 		unsigned i = stay->order[k];
 		const struct allocate_item *item = &stay->item[i];
@@ -187,7 +190,7 @@ static void go_down(struct plan *stay, const struct plan *take, int64_t now_us)
 			g->fitted = true;
 			if (flowing(item) > stay->layer[i])
 				lower(g, stay->layer[i], now_us);
-		} else if (g->layer >= 0 && lingers(stay, item, now_us)) {
+		} else if (g->layer >= 0 && lingers(stay, item, flows, now_us)) {
 			if (flowing(item) > lowest)
 				lower(g, lowest, now_us);
 		} else if (g->layer >= 0) {
@@ -198,7 +201,7 @@ static void go_down(struct plan *stay, const struct plan *take, int64_t now_us)
 }
 
 /* What has fitted for long enough goes up, as long as all that flows then fits. */
-static void go_up(const struct plan *take, double budget, int64_t now_us)
+static void go_up(const struct plan *take, int64_t now_us)
 {
 	double flows = (double)allocate_granted_bps(take->item, take->n);
 
@@ -207,7 +210,7 @@ static void go_up(const struct plan *take, double budget, int64_t now_us)
 		const struct allocate_item *item = &take->item[i];
 		struct allocate_grant *g = item->grant;
 		double after = flows + weight(item, take->layer[i]) - weight(item, flowing(item));
-		if (item->audio || take->layer[i] <= g->layer || after > budget) {
+		if (item->audio || take->layer[i] <= g->layer || after > take->most) {
 			g->fits_us = 0;
 			continue;
 		}
@@ -253,11 +256,12 @@ void allocate(const struct allocate_item *item, unsigned n, const struct allocat
 			    .other = limits->estimate_bps ? (double)limits->other_bps : 0};
 	struct plan take = {
 	    .item = item, .n = n, .order = order, .left = budget(limits, TAKE, UNDER)};
-	double most = take.left;
+	stay.most = stay.left;
+	take.most = take.left;
 	fill(&stay);
 	fill(&take);
 	go_down(&stay, &take, now_us);
-	go_up(&take, most, now_us);
+	go_up(&take, now_us);
 	for (unsigned i = 0; i < n; i++)
 		item[i].grant->wanted = item[i].wanted;
 }

@@ -25,7 +25,7 @@
 	10000000		   /* a layer that was left that soon after it was taken failed \
 				    */
 #define ALLOCATE_PAUSE_US  1500000 /* the lowest must not have fitted for so long */
-#define ALLOCATE_SUDDEN_US 500000  /* where it did once, and by far does not any more */
+#define ALLOCATE_SUDDEN_US 800000  /* where it did once, and by far does not any more */
 
 /* What was decided before, of a track on its way to a receiver. Zeroed is a new one. */
 struct allocate_grant {

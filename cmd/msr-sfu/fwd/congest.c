@@ -16,6 +16,7 @@
 #define LOSSY	       0.1    /* of a path: a packet sent again is lost again too often */
 #define LOSSY_RTT_US   150000 /* and to ask once more takes so long that pictures stand still */
 #define AGAIN_BURST    4      /* of a second's worth of that, at once */
+#define AGAIN_MIN      4000   /* bytes at once in any case: a packet must fit */
 #define FLOOD	       14     /* tenths of the estimate */
 #define PAD_MIN	       50     /* bytes: less padding is not worth a packet */
 #define PAD_PACKETS    64     /* at once */
@@ -56,8 +57,9 @@ bool congest_again(struct congest *c, size_t bytes, int64_t now_us)
 
 	c->again_tokens += rate * (double)(now_us - c->again_us) / 1e6;
 	c->again_us = now_us;
-	if (c->again_tokens > rate / AGAIN_BURST)
-		c->again_tokens = rate / AGAIN_BURST;
+	double most = rate / AGAIN_BURST > AGAIN_MIN ? rate / AGAIN_BURST : AGAIN_MIN;
+	if (c->again_tokens > most)
+		c->again_tokens = most;
 	if (rate > 0 && c->again_tokens < (double)bytes)
 		return false;
 	c->again_tokens -= (double)bytes;

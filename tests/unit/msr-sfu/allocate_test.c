@@ -193,9 +193,9 @@ TEST(pictures_pause_before_sound_suffers)
 	hold(400000, 10);
 	CHECK_INT(grant[1].layer, 0);
 	CHECK_INT(grant[2].layer, 0);
-	hold(200000, 0.4); /* not yet */
+	hold(200000, 1.3); /* not yet */
 	CHECK_INT(grant[2].layer, 0);
-	hold(200000, 1);
+	hold(200000, 0.4);
 	CHECK_INT(grant[1].layer, 0);
 	CHECK_INT(grant[2].layer, -1);
 	hold(80000, 2);
@@ -220,7 +220,7 @@ TEST(a_single_layer_pauses_only_after_a_while_and_resumes)
 	hold(700000, 2);
 	CHECK_INT(grant[1].layer, -1);
 	hold(1500000, 3);
-	hold(300000, 0.7); /* by far not */
+	hold(300000, 0.9); /* by far not */
 	CHECK_INT(grant[1].layer, -1);
 	hold(1300000, 10); /* no margin */
 	CHECK_INT(grant[1].layer, -1);

@@ -775,3 +775,37 @@ TEST(delay_and_jitter_pause_nothing)
 	CHECK(concealed(v, 45) < 2);
 	end();
 }
+
+/* A call has just begun, with little to send, when its network becomes far and uneven. */
+TEST(little_to_send_on_a_path_that_gets_worse_pauses_nothing)
+{
+	static const double rates[] = {60e3, 100e3, 250e3};
+	static const double loss[] = {0, 0.05};
+
+	for (unsigned i = 0; i < 6; i++) {
+		double low = 1e12, frames = 1e12;
+		int64_t freeze_us = 0;
+		for (uint32_t seed = 1; seed <= 30; seed++) {
+			begin(1, &rates[i / 2]);
+			struct viewer *v = add_viewer(0);
+			v->path.seed = seed * 7919;
+			v->path.delay_us = 1000;
+			v->path.ordered = seed % 2;
+			run(1.5);
+			v->path.delay_us = 100000;
+			v->path.jitter_us = 50000;
+			v->path.loss = loss[i % 2];
+			run(12);
+			low = v->estimate_low < low ? v->estimate_low : low;
+			frames = v->frames < frames ? v->frames : frames;
+			freeze_us = v->freeze_us > freeze_us ? v->freeze_us : freeze_us;
+			end();
+		}
+		printf("# %.0f kbit/s, %.0f %% loss: estimate at least %.0f kbit/s, %.1f frames/s, "
+		       "frozen %.0f ms\n",
+		       rates[i / 2] / 1e3, 100 * loss[i % 2], low / 1e3, frames / 12,
+		       (double)freeze_us / 1e3);
+		CHECK(freeze_us < 1500000);
+		CHECK(frames > 26 * 12);
+	}
+}
