@@ -18,6 +18,8 @@ const LOOK_SOON_MS = 700;
 const LOOK_SLOWER = 0.2;
 /* A long recording takes FFmpeg a while; after that the slow look will do. */
 const EXPECT_MS = 60000;
+/* An answer that does not come, say for a network that has gone: the next look asks anew. */
+const ANSWER_MS = 15000;
 const SHOWN_FIRST = 24;
 
 export class Library {
@@ -108,7 +110,7 @@ export class Library {
 	async #ask() {
 		try {
 			const headers = this.#tag ? { "If-None-Match": this.#tag } : {};
-			const reply = await fetch("recordings", { headers, cache: "no-store" });
+			const reply = await fetch("recordings", { headers, cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
 			if (reply.status === 304) return;
 			if (reply.status === 404) this.#problem = "libraryNone";
 			else if (!reply.ok) throw new Error(`${reply.status} ${reply.statusText}`);
