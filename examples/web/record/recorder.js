@@ -14,6 +14,8 @@ const TYPES = {
 	// VP8 first: every browser that has WebM encodes it in real time, also on a small machine.
 	video: ["video/webm;codecs=vp8,opus", "video/webm", "video/mp4"],
 };
+/* The event of the beginning is late by up to this; what comes later has begun late. */
+const EVENT_LATE_MS = 1000;
 const AUDIO_BITS = 96000;
 const VIDEO_BITS = 2500000;
 
@@ -23,6 +25,7 @@ export class Recorder extends EventTarget {
 
 	#recorder;
 	#since = 0; // performance.now() of the last start or resume; 0: it stands still
+	#called = 0; // performance.now() of start()
 	#before = 0; // ms recorded before that
 	#error;
 
@@ -36,7 +39,10 @@ export class Recorder extends EventTarget {
 			audioBitsPerSecond: AUDIO_BITS,
 			videoBitsPerSecond: VIDEO_BITS,
 		});
-		this.#recorder.onstart = () => this.#tell("started");
+		this.#recorder.onstart = () => {
+			if (this.#recorder.state === "recording") this.#run(this.#began());
+			this.#tell("started");
+		};
 		this.#recorder.ondataavailable = ({ data }) => data.size && this.#tell("chunk", data);
 		this.#recorder.onerror = (event) => (this.#error = event.error ?? named("UnknownError"));
 		this.#recorder.onstop = () => {
@@ -49,10 +55,9 @@ export class Recorder extends EventTarget {
 		return (this.#before + (this.#since ? performance.now() - this.#since : 0)) / 1000;
 	}
 
-	/* What comes from the call on is recorded; the event may be half a second late. */
 	start() {
 		this.#recorder.start(CHUNK_MS);
-		this.#run();
+		this.#called = performance.now();
 	}
 
 	stop() {
@@ -69,11 +74,17 @@ export class Recorder extends EventTarget {
 	resume() {
 		if (this.#recorder.state !== "paused") return;
 		this.#recorder.resume();
-		this.#run();
+		this.#run(performance.now());
 	}
 
-	#run() {
-		this.#since = performance.now();
+	/* What comes from the call on is recorded, unless the browser has yet to wake its devices. */
+	#began() {
+		const now = performance.now();
+		return now - this.#called < EVENT_LATE_MS ? this.#called : now;
+	}
+
+	#run(since) {
+		this.#since = since;
 	}
 
 	#hold() {
