@@ -455,7 +455,7 @@ void bwe_sent(struct bwe *b, uint16_t seq, unsigned bytes, int64_t now_us)
 	b->sent[seq % BWE_SENT] = (struct bwe_sent){
 	    .sent_us = (uint32_t)now_us,
 	    .seq = seq,
-	    .bytes = bytes < UINT16_MAX ? (uint16_t)bytes : UINT16_MAX,
+	    .bytes = bytes < INT16_MAX ? bytes & INT16_MAX : INT16_MAX,
 	};
 	b->sent_us = now_us;
 	if (b->probe.running)

@@ -19,14 +19,14 @@
 #include "rtp/rtcp.h"
 #include "rtp/trend.h"
 
-#define BWE_SENT 2048 /* packets on their way; older ones are forgotten */
+#define BWE_SENT 1024 /* packets on their way, 10 Mbit/s for a second; older ones are forgotten */
 
 /* A packet on its way. */
 struct bwe_sent {
 	uint32_t sent_us; /* modulo 2^32 */
 	uint16_t seq;
-	uint16_t bytes; /* 0: empty, or acknowledged */
-	bool lost;	/* the receiver said so; it may take that back */
+	uint16_t bytes : 15; /* 0: empty, or acknowledged */
+	uint16_t lost : 1;   /* the receiver said so; it may take that back */
 };
 
 /* Bytes that arrived, in slices of time: the rate of the last half second. */

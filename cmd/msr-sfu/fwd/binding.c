@@ -6,7 +6,8 @@
 
 #include "track.h"
 
-#define PAST_MAX 32 /* SSRCs of ended tracks that are remembered, the oldest is forgotten first */
+#define BINDING_FIRST 6 /* sound and pictures with retransmissions; doubled up to BINDING_MAX */
+#define PAST_MAX      32 /* SSRCs of ended tracks that are remembered, the oldest is forgotten first */
 
 /* What an SSRC was. */
 struct past {
@@ -23,6 +24,7 @@ struct binding_past {
 void bindings_done(struct bindings *b)
 {
 	free(b->past);
+	free(b->b);
 	*b = (struct bindings){0};
 }
 
@@ -119,10 +121,23 @@ static struct track *by_numbers(const struct list *tracks, const struct rtp_pack
 	return candidates == 1 ? only : NULL;
 }
 
+static bool make_room(struct bindings *b)
+{
+	if (b->n < b->room)
+		return true;
+	unsigned room = b->room ? 2 * b->room : BINDING_FIRST;
+	struct binding *grown = b->n < BINDING_MAX ? reallocarray(b->b, room, sizeof(*b->b)) : NULL;
+	if (!grown)
+		return false; /* its packets are not known, till there is */
+	b->b = grown;
+	b->room = room;
+	return true;
+}
+
 static struct binding *bind(struct bindings *b, uint32_t ssrc, struct track *t, struct stream *s,
 			    bool rtx)
 {
-	if (!s || b->n == BINDING_MAX)
+	if (!s || !make_room(b))
 		return NULL;
 	struct binding *one = &b->b[b->n];
 	*one = (struct binding){.ssrc = ssrc, .rtx = rtx, .track = t, .stream = s};

@@ -31,8 +31,8 @@ struct binding {
 
 /* Zeroed is an empty one. */
 struct bindings {
-	struct binding b[BINDING_MAX];
-	unsigned n, last;
+	struct binding *b; /* NULL until the first: most endpoints only receive */
+	unsigned room, n, last;
 	struct binding_past *past; /* of tracks that have ended; NULL: none has */
 };
 
