@@ -14,7 +14,6 @@
 #define PACKET_BITS	9600 /* growth near capacity: about a packet a response time */
 #define RTT_DEFAULT_US	200000
 #define PROOF_US	400000	/* of steady delay: what arrives is not too much */
-#define PROOF_LOSS	0.1	/* above the path's own: it may be */
 #define SILENCE_US	1500000 /* without feedback while sending: the path is blocked */
 #define SILENCE_STEP_US 500000
 #define ARRIVAL_WRAP_US ((int64_t)TWCC_REF_US << 24)
@@ -28,10 +27,12 @@
 #define LOSS_FAST_US	 300000 /* much loss is seen earlier */
 #define LOSS_FAST_N	 20
 #define LOSS_MUCH	 0.1
-#define LOSS_TRIAL_N	 100   /* packets that a trial measures */
-#define LOSS_LOW	 0.02  /* above the path's own: nothing */
-#define LOSS_SAME	 0.7   /* of the loss before: a lower rate has not helped */
-#define LOSS_DOUBT	 0.12  /* up to here, a rate that could not be lowered is not to blame */
+#define LOSS_TRIAL_N	 100  /* packets that a trial measures */
+#define LOSS_LOW	 0.02 /* above the path's own: nothing */
+#define LOSS_SAME	 0.7  /* of the loss before: a lower rate has not helped */
+#define LOSS_DOUBT	 0.12 /* up to here, a rate that could not be lowered is not to blame, */
+#define LOSS_DOUBT_SMALL 0.3  /* or up to here, where it is a small one: */
+#define SMALL_BPS	 500000
 #define LOSS_LITTLE	 0.7   /* of the estimate: less is little to send */
 #define LOSS_EASED	 0.9   /* of the rate before: it was lowered */
 #define LOSS_QUEUE_US	 60000 /* response time above the shortest: a queue stands */
@@ -123,6 +124,12 @@ static double throughput(const struct bwe *b)
 	return rate_bps(&b->arrived) / passing(b);
 }
 
+/* Loss that is not blamed on who sends so much, as long as no queue grows. */
+static double pardoned(double sent_bps)
+{
+	return sent_bps < SMALL_BPS ? LOSS_DOUBT_SMALL : LOSS_DOUBT;
+}
+
 /* ---- delay: decrease and increase ---- */
 
 static void note_capacity(struct bwe *b, double bps)
@@ -191,11 +198,11 @@ static void keep_what_passes(struct bwe *b, int64_t now_us)
 {
 	const struct bwe_loss *l = &b->loss;
 	int64_t since_us = b->over_us > b->lowered_us ? b->over_us : b->lowered_us;
-	bool lossy = l->lost > (l->own + PROOF_LOSS) * (l->lost + l->got);
+	double arrived = rate_bps(&b->arrived), most = l->own + pardoned(arrived);
 
-	if (now_us - since_us < PROOF_US || lossy)
+	if (now_us - since_us < PROOF_US || l->lost > most * (l->lost + l->got))
 		return;
-	double got = rate_bps(&b->arrived) / (1 - fmin(fmax(l->now, l->own), l->own + PROOF_LOSS));
+	double got = arrived / (1 - fmin(fmax(l->now, l->own), fmin(most, 0.5)));
 	if (got > (double)b->bps)
 		set_bps(b, got);
 }
@@ -257,8 +264,10 @@ static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 	double same = LOSS_SAME * l->before - sqrt(l->before / n);
 	bool eased = sent_bps < LOSS_EASED * l->before_sent;
 	bool little = sent_bps < LOSS_LITTLE * (double)b->bps;
-	bool queue = b->rtt_us > b->rtt_min_us + LOSS_QUEUE_US;
-	bool doubt = (little || l->now < LOSS_DOUBT) && !queue;
+	/* Of a small one's a queue is told by its growth: paths become longer, too. */
+	bool small = sent_bps < SMALL_BPS && l->before_rtt_us > b->rtt_min_us;
+	bool queue = b->rtt_us > (small ? l->before_rtt_us : b->rtt_min_us) + LOSS_QUEUE_US;
+	bool doubt = (little || l->now < pardoned(sent_bps)) && !queue;
 
 	l->trial = false;
 	if (l->now > fmax(same, 0) && (eased || doubt))
@@ -282,6 +291,7 @@ static void begin_trial(struct bwe *b, double sent_bps, int64_t now_us)
 	l->before = l->now;
 	l->before_bps = b->bps;
 	l->before_sent = sent_bps;
+	l->before_rtt_us = b->rtt_us;
 	bool little = sent_bps < LOSS_LITTLE * bps;
 	lower(b, little ? fmax(sent_bps, part * bps) : part * sent_bps, now_us);
 	l->trial_us = now_us;
@@ -371,17 +381,24 @@ static void probe_sent(struct bwe_probe *p, uint16_t seq, unsigned bytes)
 	p->sent += bytes;
 }
 
+static bool of_probe(const struct bwe_probe *p, uint16_t seq)
+{
+	return p->n_sent && (uint16_t)(seq - p->first) <= (uint16_t)(p->last - p->first);
+}
+
 static void probe_arrival(struct bwe_probe *p, uint16_t seq, unsigned bytes, int64_t sent_us,
 			  int64_t arrival_us)
 {
-	if (!p->n_sent || (uint16_t)(seq - p->first) > (uint16_t)(p->last - p->first))
+	if (!of_probe(p, seq))
 		return;
 	if (!p->n_got || arrival_us < p->first_arrival_us) {
+		p->first_got = seq;
 		p->first_arrival_us = arrival_us;
 		p->first_sent_us = sent_us;
 		p->first_bytes = bytes;
 	}
 	if (arrival_us > p->last_arrival_us || !p->n_got) {
+		p->last_got = seq;
 		p->last_arrival_us = arrival_us;
 		p->last_sent_us = sent_us;
 	}
@@ -389,16 +406,30 @@ static void probe_arrival(struct bwe_probe *p, uint16_t seq, unsigned bytes, int
 	p->got += bytes;
 }
 
-/* What a probe has found; false while it is not over. */
+/* Bits from the first packet that arrived to the last; those that lost feedback told of count too.
+ */
+static double probe_bits(const struct bwe *b)
+{
+	const struct bwe_probe *p = &b->probe;
+	double all = (double)(uint16_t)(p->last_got - p->first_got) + 1,
+	       known = p->n_got + p->n_lost;
+
+	return (double)(p->got - p->first_bytes) * 8 / passing(b) * fmax(all / known, 1);
+}
+
+/* What a probe has found; nothing while it is not over. */
 static void judge_probe(struct bwe *b, int64_t now_us)
 {
 	struct bwe_probe *p = &b->probe;
 
-	if (!p->waiting || (p->n_got < p->n_sent && now_us < p->end_us + rtt_us(b) + 250000))
+	if (!p->waiting ||
+	    (p->n_got + p->n_lost < p->n_sent && now_us < p->end_us + rtt_us(b) + 250000))
 		return;
 	p->waiting = false;
 	b->probed_us = now_us;
-	if (p->n_got < PROBE_PACKETS || p->n_got < 0.7 * passing(b) * p->n_sent) {
+	double expected = 1 - fmin(fmax(b->loss.own, b->loss.now), 0.5);
+	if (p->n_got < PROBE_PACKETS || 3 * (p->n_got + p->n_lost) < p->n_sent ||
+	    p->n_got < 0.7 * expected * (p->n_got + p->n_lost)) {
 		/* Where queues grew as well, too much is sent. */
 		if (p->over)
 			lower(b, DECREASE * throughput(b), now_us);
@@ -408,7 +439,7 @@ static void judge_probe(struct bwe *b, int64_t now_us)
 	}
 	double arrival_s = fmax(seconds(p->last_arrival_us - p->first_arrival_us), 0.001);
 	double sent_s = fmax(seconds(p->last_sent_us - p->first_sent_us), 0.001);
-	double bits = (double)(p->got - p->first_bytes) * 8 / passing(b);
+	double bits = probe_bits(b);
 	double got = bits / arrival_s, sent = bits / sent_s;
 	/* Jitter alone draws arrivals apart. */
 	double spread_s = fmax(b->trend.noise_ms - PROBE_STEADY, 0) * PROBE_SPREAD / 1000;
@@ -490,6 +521,7 @@ static void take_status(struct bwe *b, const struct twcc_status *s, int64_t now_
 	b->loss.bytes += e->lost ? 0 : bytes;
 	if (!s->received) {
 		b->loss.lost += !e->lost;
+		b->probe.n_lost += !e->lost && of_probe(&b->probe, s->seq);
 		e->lost = true;
 		return;
 	}

@@ -45,9 +45,10 @@ struct bwe_probe {
 	bool over;	       /* there was over use meanwhile */
 	int64_t begin_us, end_us;
 	uint64_t bps;
-	uint64_t sent;	      /* bytes since begin, media and padding */
-	uint16_t first, last; /* transport-wide numbers */
-	unsigned n_sent, n_got;
+	uint64_t sent;			/* bytes since begin, media and padding */
+	uint16_t first, last;		/* transport-wide numbers */
+	unsigned n_sent, n_got, n_lost; /* the rest: feedback that did not come */
+	uint16_t first_got, last_got;	/* the first and the last to arrive */
 	int64_t first_arrival_us, last_arrival_us, first_sent_us, last_sent_us;
 	uint64_t got, first_bytes;
 };
@@ -64,7 +65,8 @@ struct bwe_loss {
 	double before;	     /* loss before the trial */
 	uint64_t before_bps; /* estimate before the trial */
 	double before_sent;  /* bit/s that were sent before the trial */
-	int64_t trial_us;    /* when it began */
+	int64_t before_rtt_us;
+	int64_t trial_us; /* when it began */
 };
 
 struct bwe {

@@ -98,7 +98,8 @@ static bool step(struct plan *p, unsigned level, uint8_t *taken)
 		if (item->audio || taken[i] != level || next == p->layer[i])
 			continue;
 		double more = weight(item, next) - weight(item, p->layer[i]);
-		if (more > p->left)
+		double other = p->layer[i] < 0 ? p->other : 0;
+		if (more > p->left + other)
 			continue;
 		p->left -= more;
 		p->layer[i] = next;
@@ -210,7 +211,8 @@ static void go_up(const struct plan *take, int64_t now_us)
 		const struct allocate_item *item = &take->item[i];
 		struct allocate_grant *g = item->grant;
 		double after = flows + weight(item, take->layer[i]) - weight(item, flowing(item));
-		if (item->audio || take->layer[i] <= g->layer || after > take->most) {
+		double most = take->most + (g->layer < 0 ? take->other : 0);
+		if (item->audio || take->layer[i] <= g->layer || after > most) {
 			g->fits_us = 0;
 			continue;
 		}
@@ -258,6 +260,7 @@ void allocate(const struct allocate_item *item, unsigned n, const struct allocat
 	    .item = item, .n = n, .order = order, .left = budget(limits, TAKE, UNDER)};
 	stay.most = stay.left;
 	take.most = take.left;
+	take.other = stay.other;
 	fill(&stay);
 	fill(&take);
 	go_down(&stay, &take, now_us);
