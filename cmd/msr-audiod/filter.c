@@ -137,7 +137,8 @@ int filter_main(int argc, char **argv)
 	spec.format = (uint8_t)f;
 	spec.rate = (uint32_t)rate;
 	spec.channels = (uint8_t)channels;
-	if (chain_parse(&spec, text, &allowed, why, sizeof(why)) < 0)
+	if (exec_check(&allowed, why, sizeof(why)) < 0 ||
+	    chain_parse(&spec, text, &allowed, why, sizeof(why)) < 0)
 		return opt_usage(&program, "%s", why);
 	signal(SIGPIPE, SIG_IGN);
 	int ret = chain_open(&chain, &spec, &allowed, on_event, NULL);

@@ -274,16 +274,17 @@ static int start(struct daemon *d)
 
 static int check_options(void)
 {
+	struct exec_list execs = {allowed_execs.v, allowed_execs.n};
+	char why[192];
+
 	if (strcmp(record, "input") != 0 && strcmp(record, "output") != 0)
 		return opt_usage(&program, "--record is input or output, not '%s'", record);
 	if (!id_valid(room, strlen(room)))
 		return opt_usage(&program, "--room: " ID_RULE);
 	if (!tls_cert != !tls_key)
 		return opt_usage(&program, "--tls-cert and --tls-key go together");
-	for (size_t i = 0; i < allowed_execs.n; i++)
-		if (!strchr(allowed_execs.v[i], '='))
-			return opt_usage(&program, "--allow-exec is NAME=COMMAND, not '%s'",
-					 allowed_execs.v[i]);
+	if (exec_check(&execs, why, sizeof(why)) < 0)
+		return opt_usage(&program, "%s", why);
 	if (!max_connections)
 		max_connections = 2 * max_sessions;
 	return 0;
