@@ -185,6 +185,17 @@ speech() {
 	[ "$output" = bbaaba ]
 }
 
+@test "full cycle: the filter says what is wrong, and helps behind its chain, too" {
+	run msr-audiod filter denoise --help
+	[ "$status" -eq 0 ]
+	[[ $output == *CHAIN* ]]
+	run msr-audiod filter exec:ends --allow-exec ends
+	[ "$status" -eq 2 ]
+	run msr-audiod filter exec:ends --allow-exec ends=true <<<"sound"
+	[ "$status" -eq 1 ]
+	[[ $output == *"a program of the chain ended"* ]]
+}
+
 @test "full cycle: what came in, or went back, is a recording of msr-record" {
 	local side
 	speech
