@@ -143,6 +143,13 @@ speech() {
 	client slow
 }
 
+@test "isolation: a client that reads late gets every answer" {
+	serve --max-queue 256K
+	client late commands
+	client late sound
+	[ "$(peak_mib)" -lt 32 ]
+}
+
 # ---- timeouts ----
 
 @test "timeouts: silent sessions end with 4008, others live on" {

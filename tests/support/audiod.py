@@ -6,9 +6,13 @@ import json
 import os
 import random
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
+import urllib.parse
 
 import websockets
 
@@ -291,26 +295,67 @@ async def stop(pid):
             assert e.code == 1001, e.code
 
 
-async def slow():
-    """A client that sends and never reads is bounded and closed; another does not notice."""
-    import socket
-    from urllib.parse import urlparse
-    u = urlparse(URL)
-    s = socket.create_connection((u.hostname, u.port))
+def plain_socket():
+    """A connection of a client that takes as little as possible before it reads."""
+    u = urllib.parse.urlparse(URL)
+    s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect((u.hostname, u.port))
     s.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
               b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
-    start = b'{"command":"start_audio_receiver"}'
-    s.sendall(bytes([0x81, 0x80 | len(start)]) + bytes(4) + start)
-    frame = bytes([0x82, 0xfe, 0xff, 0xff]) + bytes(4) + bytes(65535)
+    return s
+
+
+def frame(op, data):
+    n = len(data)
+    head = bytes([0x80 | op, 0x80 | n]) if n < 126 else struct.pack(">BBH", 0x80 | op, 0xfe, n)
+    return head + bytes(4) + data
+
+
+def frames_of(s):
+    """What comes on a plain socket: opcode and bytes."""
+    f = s.makefile("rb")
+    while f.readline().strip():
+        pass
+    while len(head := f.read(2)) == 2:
+        n = head[1]
+        if n >= 126:
+            n = int.from_bytes(f.read(2 if n == 126 else 8), "big")
+        yield head[0] & 15, f.read(n)
+
+
+async def late(kind):
+    """A client that sends all before it reads anything gets every answer, however many there are."""
+    start = json.dumps({"command": "start_audio_receiver", "chain": ["denoise"]}).encode()
+    message = frame(1, b'{"command":"what"}') if kind == "commands" else frame(2, bytes([128]) * 60000)
+    n = 120000 if kind == "commands" else 300
+    s = plain_socket()
+    come = frames_of(s)
+    assert next(come)[0] == 1
+    s.sendall(frame(1, start))
+    assert b"receiver_started" in next(come)[1]
+    sender = threading.Thread(target=lambda: s.sendall(message * n), daemon=True)
+    sender.start()
+    sender.join(3)  # or the server does not take more
+    for i in range(n):
+        op, data = next(come)
+        assert op == (1 if kind == "commands" else 2), (i, op, data[:100])
+        assert b"unknown_command" in data if op == 1 else len(data) == 60000, (i, data[:100])
+
+
+async def slow():
+    """A client that sends and never reads is bounded and closed; another does not notice."""
+    s = plain_socket()
+    s.sendall(frame(1, b'{"command":"start_audio_receiver"}'))
+    big = frame(2, bytes(65535))
     s.settimeout(2)
     sent = 0
     async with connect() as ws:
         await started(ws)
         try:
             while sent < 256 << 20:
-                s.sendall(frame)
-                sent += len(frame)
+                s.sendall(big)
+                sent += len(big)
         except (TimeoutError, OSError):
             pass
         assert sent < 200 << 20, "the server takes without end"
