@@ -32,6 +32,8 @@
 #define ID_DIGITS  32	/* of a session id: 128 random bits */
 #define CLOSE_IDLE 4008 /* as the manual says */
 #define TEXT_MAX   2048 /* bytes of a reply */
+#define LEVEL	   "{\"event\":\"level\"," /* how an event of meter begins */
+#define LEVEL_MAX  128	/* bytes of what follows */
 #define QUEUE_MIN  4096 /* bytes for replies and frames' heads besides two of the longest message */
 
 struct message {
@@ -57,6 +59,7 @@ struct session {
 	bool stalled;	       /* these wait for the client to read */
 	struct mono since;     /* connected */
 	uint64_t messages, bytes, errors;
+	char level[LEVEL_MAX]; /* members of the last level event and its brace; empty: none yet */
 };
 
 struct sessions {
@@ -310,7 +313,12 @@ void session_data(void *owner, const uint8_t *out, size_t len, int status)
 void session_event(void *owner, const char *json, size_t len)
 {
 	struct session *s = owner;
+	size_t head = strlen(LEVEL);
 
+	if (len > head && len - head < LEVEL_MAX && !memcmp(json, LEVEL, head)) {
+		memcpy(s->level, json + head, len - head);
+		s->level[len - head] = '\0';
+	}
 	/* Dropped when the client does not read: the next one tells more than this one. */
 	if (!is_full(s))
 		ws_send(s->ws, WS_TEXT, json, len);
@@ -342,6 +350,7 @@ static void start_receiver(struct session *s, const struct chain_spec *chain)
 		return;
 	}
 	s->chain = *chain;
+	s->level[0] = '\0';
 	if (pool_take(s->all->pool, &s->chain, s, &s->seat) < 0) {
 		send_error(s, "too_many_receivers",
 			   "every place is taken; try again when somebody has left");
@@ -369,7 +378,7 @@ static void stop_receiver(struct session *s)
 
 static void send_stats(struct session *s)
 {
-	char out[TEXT_MAX];
+	char out[TEXT_MAX], level[LEVEL_MAX + 1];
 	struct json j;
 
 	status_start(&j, out, "stats");
@@ -382,6 +391,10 @@ static void send_stats(struct session *s)
 		json_uint(&j, "worker", seat_worker(s->seat));
 		json_uint(&j, "delay", chain_delay(&s->chain));
 		json_uint(&j, "waiting", s->waiting_bytes);
+	}
+	if (s->level[0]) {
+		snprintf(level, sizeof(level), "{%s", s->level);
+		json_raw(&j, "level", level);
 	}
 	json_obj_end(&j);
 	send_text(s, &j);

@@ -63,7 +63,9 @@ async def commands():
         assert await say(ws, command="start_audio_receiver") == {"status": "receiver_already_running"}
         stats = await say(ws, command="stats")
         assert stats["status"] == "stats" and stats["running"], stats
+        assert "level" not in stats, stats
         assert await say(ws, command="stop_audio_receiver") == {"status": "receiver_stopped"}
+        assert await say(ws, command="stop_audio_receiver") == {"status": "receiver_not_running"}
         assert await say(ws, command="start_audio_receiver") == {"status": "receiver_started"}
         await ws.send(b"abc")
         assert await sound(ws) == b"abc"
@@ -153,6 +155,13 @@ async def events():
         kinds = [await asyncio.wait_for(ws.recv(), 5) for _ in range(2)]
         level = [json.loads(k) for k in kinds if isinstance(k, str)]
         assert len(level) == 1 and level[0]["event"] == "level" and level[0]["peak"] == -120, kinds
+        del level[0]["event"]
+        stats = await say(ws, command="stats")
+        assert stats["level"] == level[0], stats
+        await say(ws, command="stop_audio_receiver")
+        await say(ws, command="start_audio_receiver")
+        stats = await say(ws, command="stats")
+        assert "level" not in stats, stats
 
 
 async def timeout():
