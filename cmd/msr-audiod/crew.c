@@ -127,7 +127,7 @@ static void on_restart(void *arg)
 	spawn(arg);
 }
 
-/* Hung: the oldest job has waited for longer than it may. */
+/* Hung: it is at the oldest job for longer than it may. Much to do is no reason. */
 static void on_watch(void *arg)
 {
 	struct worker *w = arg;

@@ -110,16 +110,20 @@ uint8_t *seat_input(struct seat *s)
 
 void pool_finish(struct seat *s, size_t len, int status)
 {
-	struct pool *p = s->worker->pool;
+	struct worker *w = s->worker;
+	struct pool *p = w->pool;
+	bool oldest = list_first(&w->busy) == &s->link;
 
 	list_remove(&s->link);
+	if (oldest && !list_empty(&w->busy))
+		container_of(list_first(&w->busy), struct seat, link)->since = mono_now();
 	s->busy = false;
 	p->n_busy--;
 	metric_add(status ? &p->n_failed : &p->n_jobs, 1);
 	if (s->leaving)
 		vacate(s);
 	else
-		p->opts.data(s->owner, slot_out(&s->worker->seg, s->slot), len, status);
+		p->opts.data(s->owner, slot_out(&w->seg, s->slot), len, status);
 }
 
 void seat_submit(struct seat *s, size_t len)

@@ -23,6 +23,7 @@
 
 #define BUFFER	1024
 #define TIMEOUT 1500000 /* us that a job may take */
+#define DAWDLE	100000	/* us that a slow worker takes for a job */
 #define HOW	"MSR_TEST_WORKER"
 
 /* ---- workers that lie ---- */
@@ -72,6 +73,16 @@ static void break_ring(const char *name)
 	if (page == MAP_FAILED)
 		_exit(3);
 	memset(page, 0xa5, 4096);
+}
+
+/* Honest, but each job takes its time. */
+static void dawdle(struct segment *g)
+{
+	for (;;) {
+		struct job j = take_job(g);
+		usleep(DAWDLE);
+		put(g, answer_to(&j), 0);
+	}
 }
 
 static void lie(struct segment *g, const char *name, const char *how)
@@ -135,6 +146,8 @@ __attribute__((constructor)) static void be_worker(int argc, char **argv)
 		_exit(worker_main(argv[2], &execs));
 	if (segment_join(&g, argv[2]) < 0)
 		_exit(3);
+	if (!strcmp(how, "slow"))
+		dawdle(&g);
 	lie(&g, argv[2], how);
 }
 
@@ -363,6 +376,26 @@ TEST(a_worker_that_talks_without_end_stops_nobody)
 	CHECK(turns > 3); /* the loop turned all the while */
 	works_again(s, &o);
 	pool_leave(s);
+	end();
+}
+
+TEST(a_worker_that_has_much_to_do_does_not_hang)
+{
+	struct owner o[20]; /* so the last waits for longer than a job may take */
+	struct seat *s[20];
+
+	begin("slow", 20);
+	pid_t pid = pool_worker_pid(f.pool, 0);
+	for (int i = 0; i < 20; i++)
+		s[i] = sit(&o[i]);
+	for (int i = 0; i < 20; i++)
+		submit(s[i], i, 100);
+	for (int i = 0; i < 20; i++) {
+		until_answers(&o[i], 1);
+		CHECK_INT(o[i].status, 0);
+		pool_leave(s[i]);
+	}
+	CHECK_INT(pool_worker_pid(f.pool, 0), pid);
 	end();
 }
 
