@@ -129,7 +129,7 @@ void pool_finish(struct seat *s, size_t len, int status)
 void seat_submit(struct seat *s, size_t len)
 {
 	struct worker *w = s->worker;
-	struct job *job = (struct job *)ring_reserve(w->seg.in, sizeof(*job));
+	struct job *job = NULL; /* a damaged ring is not there, or gets lost with its jobs */
 
 	s->busy = true;
 	s->hangs = 0;
@@ -137,15 +137,17 @@ void seat_submit(struct seat *s, size_t len)
 	list_push(&w->busy, &s->link);
 	w->pool->n_busy++;
 	s->number++;
-	if (!job) { /* only when the ring was damaged: it has room for four jobs a seat */
+	if (!loop_timer_armed(&w->watch))
+		loop_timer_in_us(&w->watch, w->pool->opts.data_timeout_us);
+	if (!w->damaged)
+		job = (struct job *)ring_reserve(w->seg.in, sizeof(*job));
+	if (!job) { /* it has room for four jobs a seat */
 		crew_damaged(w);
 		return;
 	}
 	*job = (struct job){s->session, s->number, s->slot, (uint32_t)len};
 	ring_publish_more(w->seg.in, sizeof(*job));
 	w->flush = true;
-	if (!loop_timer_armed(&w->watch))
-		loop_timer_in_us(&w->watch, w->pool->opts.data_timeout_us);
 }
 
 void pool_flush(struct pool *p)

@@ -332,6 +332,28 @@ TEST(a_damaged_ring_is_made_anew)
 	survive("ring");
 }
 
+TEST(jobs_wait_while_there_is_no_room_for_rings)
+{
+	struct owner a, b;
+
+	begin("ring", 4);
+	struct seat *s = sit(&a), *t = sit(&b);
+	setenv("MSR_RING_DIR", "/nowhere", 1);
+	submit(s, 'a', 100);
+	for (int i = 0; i < 100; i++) /* until the damaged worker is gone and no next can come */
+		turn();
+	CHECK_INT(pool_worker_pid(f.pool, 0), 0);
+	submit(t, 'b', 100);
+	unsetenv("MSR_RING_DIR");
+	until_answers(&a, 1);
+	until_answers(&b, 1);
+	works_again(s, &a);
+	works_again(t, &b);
+	pool_leave(s);
+	pool_leave(t);
+	end();
+}
+
 TEST(a_scribbled_segment_hurts_nobody_but_its_sessions)
 {
 	survive("slots");
