@@ -14,7 +14,6 @@
 #include "frame/ring.h"
 #include "pool_int.h"
 
-#define WORKERS_MAX    256
 #define RESULTS_A_TURN 16384 /* of one worker: one that writes without end stops nobody else */
 
 /* ---- seats ---- */
@@ -253,7 +252,7 @@ void pool_results(struct worker *w)
 
 bool pool_round(struct pool *p, int64_t us)
 {
-	struct pollfd fds[WORKERS_MAX];
+	struct pollfd fds[POOL_WORKERS_MAX];
 	struct timespec t = {.tv_nsec = us * 1000};
 	nfds_t n = 0;
 	bool ready = false;

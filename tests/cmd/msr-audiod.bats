@@ -97,6 +97,21 @@ speech() {
 	client origin https://evil.example 403
 }
 
+@test "connection: as many clients are let in as the limit of open files allows, beside the workers" {
+	ulimit -Sn 100
+	ulimit -Hn 300
+	serve -w 20
+	clients=$(sed -n 's/.* lets \([0-9]*\) clients in.*/\1/p' "$BATS_TEST_TMPDIR/audiod.log")
+	echo "$clients clients, $(count_fds "$AUDIOD") descriptors"
+	[ "$clients" -gt 0 ]
+	[ $((clients + $(count_fds "$AUDIOD"))) -le 300 ]
+	# Programs of exec: need descriptors in the workers.
+	grep -q '^Max open files  *300  *300 ' "/proc/$(pgrep -P "$AUDIOD" | head -n 1)/limits"
+	run msr-audiod -w 100
+	[ "$status" -eq 1 ]
+	[[ $output == *"too low for 100 workers"* ]]
+}
+
 @test "connection: broken frames, floods, half-closed and reset connections disturb nobody" {
 	serve
 	run "$PYTHON" "$SUPPORT/audiod_hostile.py" "$URL"
