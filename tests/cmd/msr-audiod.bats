@@ -244,6 +244,14 @@ speech() {
 	jq -se 'map(select(.kind == "audio")) | length == 1 and .[0].room == "studio" and .[0].codec == "u8" and .[0].bytes == 3' list
 }
 
+@test "full cycle: a message longer than a frame may be is recorded, too" {
+	serve -o frames --max-message 20M
+	client one $((17 << 20))
+	stop_all
+	msr-frames json -i frames >list
+	jq -se '[.[] | select(.kind == "audio") | .bytes] | add == 17825792' list
+}
+
 # ---- clean-up, recovery, shutdown ----
 
 @test "clean-up: hundreds of connections leave no descriptor behind" {

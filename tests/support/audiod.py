@@ -119,6 +119,15 @@ async def lengths(bound=1 << 20):
             assert e.code == 1009, e.code
 
 
+async def one(size):
+    """One message, of any size."""
+    async with websockets.connect(URL, max_size=None, compression=None) as ws:
+        await started(ws)
+        data = pattern(1, int(size))
+        await ws.send(data)
+        assert await sound(ws, 20) == data
+
+
 async def isolation(n="40"):
     """Many clients at once; each gets its own bytes and nothing else, twice over the same places."""
     async def client(k):
