@@ -109,7 +109,12 @@ TEST(programs_are_those_of_the_operator_and_no_others)
 {
 	static const char *const list[] = {"tidy=RATE=8000 cat",
 					   "a-name-as-long-as-one-may-be-000=cat"};
-	static const char *const bad[] = {"cat", "=cat", "cat=", "a b=cat", "a,b=cat", "../a=cat",
+	static const char *const bad[] = {"cat",
+					  "=cat",
+					  "cat=",
+					  "a b=cat",
+					  "a,b=cat",
+					  "../a=cat",
 					  "a-name-that-is-longer-than-one-may=cat"};
 	const struct exec_list l = {list, 2};
 	struct chain_spec s = {.format = SAMPLE_S16LE, .rate = RATE, .channels = 1};
@@ -117,9 +122,9 @@ TEST(programs_are_those_of_the_operator_and_no_others)
 
 	CHECK_INT(exec_check(&l, why, sizeof(why)), 0);
 	CHECK_INT(chain_add(&s, "exec:tidy", NULL, 0, &l, why, sizeof(why)), 0);
-	CHECK_INT(chain_add(&s, "exec:a-name-as-long-as-one-may-be-000", NULL, 0, &l, why,
-			    sizeof(why)),
-		  0);
+	CHECK_INT(
+	    chain_add(&s, "exec:a-name-as-long-as-one-may-be-000", NULL, 0, &l, why, sizeof(why)),
+	    0);
 	/* Not the end of a command, and not another name that begins alike. */
 	CHECK(chain_add(&s, "exec:tidy=RATE", NULL, 0, &l, why, sizeof(why)) < 0);
 	CHECK(chain_add(&s, "exec:a-name-as-long-as-one-may-be-0001", NULL, 0, &l, why,

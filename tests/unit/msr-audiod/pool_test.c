@@ -340,8 +340,11 @@ TEST(jobs_wait_while_there_is_no_room_for_rings)
 	struct seat *s = sit(&a), *t = sit(&b);
 	setenv("MSR_RING_DIR", "/nowhere", 1);
 	submit(s, 'a', 100);
-	for (int i = 0; i < 100; i++) /* until the damaged worker is gone and no next can come */
+	struct mono late = mono_add_us(mono_now(), 20000000);
+	while (pool_worker_pid(f.pool, 0) && mono_diff_us(late, mono_now()) > 0)
 		turn();
+	for (late = mono_add_us(mono_now(), 200000); mono_diff_us(late, mono_now()) > 0;)
+		turn(); /* the rings are gone, and there are no new ones */
 	CHECK_INT(pool_worker_pid(f.pool, 0), 0);
 	submit(t, 'b', 100);
 	unsetenv("MSR_RING_DIR");
@@ -418,6 +421,33 @@ TEST(a_worker_that_has_much_to_do_does_not_hang)
 		pool_leave(s[i]);
 	}
 	CHECK_INT(pool_worker_pid(f.pool, 0), pid);
+	end();
+}
+
+TEST(an_answer_does_not_wait_for_those_behind_it)
+{
+	enum { N = 100 };
+	static struct owner o[N];
+	struct chain_spec dear = {.format = SAMPLE_U8, .rate = 48000, .channels = 1};
+	static const struct exec_list execs;
+	struct seat *s[N];
+	char why[192];
+
+	for (int i = 0; i < CHAIN_MAX; i++)
+		CHECK_INT(chain_add(&dear, "denoise", NULL, 0, &execs, why, sizeof(why)), 0);
+	begin("honest", N);
+	for (int i = 0; i < N; i++) {
+		o[i] = (struct owner){0};
+		CHECK_INT(pool_take(f.pool, &dear, &o[i], &s[i]), 0);
+		submit(s[i], i, BUFFER);
+	}
+	until_answers(&o[0], 1);
+	CHECK_INT(o[N - 1].n_answers, 0);
+	for (int i = 0; i < N; i++) {
+		until_answers(&o[i], 1);
+		CHECK_INT(o[i].status, 0);
+		pool_leave(s[i]);
+	}
 	end();
 }
 
