@@ -17,7 +17,7 @@
 #include "frame/ring.h"
 #include "pool_int.h"
 
-#define RESTART_PAUSE_US 50000 /* when a worker dies within the first second, again and again */
+#define RESTART_PAUSE_US 50000 /* before the next of one that lived no longer than this */
 #define HANGS_MAX	 2     /* workers that one job may cost, also when none says it had it */
 
 static void spawn(struct worker *w);

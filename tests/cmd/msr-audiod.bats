@@ -268,6 +268,7 @@ speech() {
 	kill -9 "$AUDIOD"
 	wait_gone "$AUDIOD"
 	[ "$(segments)" -gt 0 ]
+	rm "/dev/shm/msr-audiod-$AUDIOD-0" # as if it was killed while it removed them
 	local old=$AUDIOD
 	serve
 	AUDIOD=$old no_segments
