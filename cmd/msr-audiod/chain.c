@@ -41,10 +41,11 @@ int exec_check(const struct exec_list *l, char *why, size_t size)
 	for (size_t i = 0; i < l->n; i++) {
 		size_t n = strcspn(l->allowed[i], "=");
 		if (!id_valid(l->allowed[i], n) || n > CHAIN_EXEC_MAX)
-			return refuse(why, size,
-				      "--allow-exec '%.40s': a name is 1 to %d of A-Z a-z 0-9 . _ -, "
-				      "not starting with a dot",
-				      l->allowed[i], CHAIN_EXEC_MAX);
+			return refuse(
+			    why, size,
+			    "--allow-exec '%.40s': a name is 1 to %d of A-Z a-z 0-9 . _ -, "
+			    "not starting with a dot",
+			    l->allowed[i], CHAIN_EXEC_MAX);
 		if (!l->allowed[i][n] || !l->allowed[i][n + 1])
 			return refuse(why, size, "--allow-exec is NAME=COMMAND, not '%.40s'",
 				      l->allowed[i]);

@@ -46,7 +46,7 @@ struct seat {
 	uint64_t session;		/* its number; what the slot says is the worker's word */
 	uint64_t number;		/* of the last job */
 	struct mono since; /* when its worker can have begun the job: jobs are done in order */
-	unsigned hangs; /* workers that were killed because this job waited */
+	unsigned hangs;	   /* workers that were killed because this job waited */
 	bool busy, leaving;
 };
 

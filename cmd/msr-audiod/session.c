@@ -29,12 +29,12 @@
 #include "web/web.h"
 #include "web/ws.h"
 
-#define ID_DIGITS  32	/* of a session id: 128 random bits */
-#define CLOSE_IDLE 4008 /* as the manual says */
-#define TEXT_MAX   2048 /* bytes of a reply */
+#define ID_DIGITS  32			   /* of a session id: 128 random bits */
+#define CLOSE_IDLE 4008			   /* as the manual says */
+#define TEXT_MAX   2048			   /* bytes of a reply */
 #define LEVEL	   "{\"event\":\"level\"," /* how an event of meter begins */
-#define LEVEL_MAX  128	/* bytes of what follows */
-#define QUEUE_MIN  4096 /* bytes for replies and frames' heads besides two of the longest message */
+#define LEVEL_MAX  128			   /* bytes of what follows */
+#define QUEUE_MIN  4096 /* bytes for replies and heads besides two of the longest message */
 
 struct message {
 	struct list link; /* in session.waiting */
@@ -262,8 +262,7 @@ static void set_stalled(struct session *s, bool stalled)
 	s->stalled = stalled;
 }
 
-/* Goes on with what waits, until a job is under way, the client must read first, or nothing is left.
- */
+/* Goes on with what waits, until a job is under way, the client has to read, or nothing is left. */
 static void go_on(struct session *s)
 {
 	set_stalled(s, false);

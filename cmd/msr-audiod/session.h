@@ -27,7 +27,7 @@ struct sessions_opts {
 	const struct web_origins *origins;
 	uint32_t buffer;	    /* bytes of a slice */
 	size_t max_message;	    /* bytes */
-	size_t max_queue;	    /* bytes waiting to be sent to a client; raised to two messages */
+	size_t max_queue;	    /* bytes that wait to be sent; at least two messages */
 	int64_t session_timeout_us; /* 0: never */
 };
 
