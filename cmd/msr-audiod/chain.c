@@ -129,14 +129,6 @@ static int add_step(struct chain_spec *s, const char *name, size_t len,
 	return 0;
 }
 
-/* What hangs together only in the whole: the delay's bound. */
-static int check_whole(struct chain_spec *s, char *why, size_t size)
-{
-	if (chain_delay(s) <= CHAIN_DELAY_MAX)
-		return 0;
-	return refuse(why, size, "the chain delays by more than %u samples", CHAIN_DELAY_MAX);
-}
-
 int chain_add(struct chain_spec *s, const char *name, const struct chain_value *values,
 	      size_t n_values, const struct exec_list *execs, char *why, size_t size)
 {
@@ -145,7 +137,7 @@ int chain_add(struct chain_spec *s, const char *name, const struct chain_value *
 
 	for (size_t i = 0; i < n_values && !ret; i++)
 		ret = set_param(st, proc_at(st->proc), values[i].name, values[i].value, why, size);
-	return ret ? ret : check_whole(s, why, size);
+	return ret;
 }
 
 /* "name", "name=value", "name:parameter=value", "exec:name" */
@@ -183,7 +175,7 @@ int chain_parse(struct chain_spec *s, const char *text, const struct exec_list *
 		if (ret)
 			return ret;
 		if (!text[n])
-			return check_whole(s, why, size);
+			return 0;
 		text += n + 1;
 	}
 }

@@ -17,10 +17,9 @@
 #include "convert.h"
 #include "proc/proc.h"
 
-#define CHAIN_MAX	16	   /* processors */
-#define CHAIN_TEXT_MAX	512	   /* bytes on the command line */
-#define CHAIN_EXEC_MAX	32	   /* bytes of the name behind exec: */
-#define CHAIN_DELAY_MAX (1u << 20) /* samples of all together */
+#define CHAIN_MAX      16  /* processors */
+#define CHAIN_TEXT_MAX 512 /* bytes on the command line */
+#define CHAIN_EXEC_MAX 32  /* bytes of the name behind exec: */
 
 struct chain_step {
 	uint8_t proc; /* index for proc_at */
