@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/id.h"
+
 struct running {
 	const struct processor *proc;
 	struct proc_context context;
@@ -34,10 +36,29 @@ static int refuse(char *why, size_t size, const char *fmt, ...)
 	return -EINVAL;
 }
 
+int exec_check(const struct exec_list *l, char *why, size_t size)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		size_t n = strcspn(l->allowed[i], "=");
+		if (!id_valid(l->allowed[i], n) || n > CHAIN_EXEC_MAX)
+			return refuse(
+			    why, size,
+			    "--allow-exec '%.40s': a name is 1 to %d of A-Z a-z 0-9 . _ -, "
+			    "not starting with a dot",
+			    l->allowed[i], CHAIN_EXEC_MAX);
+		if (!l->allowed[i][n] || !l->allowed[i][n + 1])
+			return refuse(why, size, "--allow-exec is NAME=COMMAND, not '%.40s'",
+				      l->allowed[i]);
+	}
+	return 0;
+}
+
 const char *exec_command(const struct exec_list *l, const char *name)
 {
 	size_t n = strlen(name);
 
+	if (!id_valid(name, n)) /* "a=b" would match a=b=c and run its end */
+		return NULL;
 	for (size_t i = 0; i < l->n; i++)
 		if (!strncmp(l->allowed[i], name, n) && l->allowed[i][n] == '=')
 			return l->allowed[i] + n + 1;
@@ -99,23 +120,13 @@ static int add_step(struct chain_spec *s, const char *name, size_t len,
 		st->param[i] = p->params[i].standard;
 	if (exec) {
 		size_t n = len - 5;
-		if (n > CHAIN_EXEC_MAX)
-			n = CHAIN_EXEC_MAX;
-		memcpy(st->exec, colon + 1, n);
-		if (!n || !exec_command(execs, st->exec))
+		memcpy(st->exec, colon + 1, n < CHAIN_EXEC_MAX ? n : CHAIN_EXEC_MAX);
+		if (n > CHAIN_EXEC_MAX || !exec_command(execs, st->exec))
 			return refuse(why, size, "the operator allows no 'exec:%s'", st->exec);
 	}
 	s->n++;
 	*out = st;
 	return 0;
-}
-
-/* What hangs together only in the whole: the delay's bound. */
-static int check_whole(struct chain_spec *s, char *why, size_t size)
-{
-	if (chain_delay(s) <= CHAIN_DELAY_MAX)
-		return 0;
-	return refuse(why, size, "the chain delays by more than %u samples", CHAIN_DELAY_MAX);
 }
 
 int chain_add(struct chain_spec *s, const char *name, const struct chain_value *values,
@@ -126,7 +137,7 @@ int chain_add(struct chain_spec *s, const char *name, const struct chain_value *
 
 	for (size_t i = 0; i < n_values && !ret; i++)
 		ret = set_param(st, proc_at(st->proc), values[i].name, values[i].value, why, size);
-	return ret ? ret : check_whole(s, why, size);
+	return ret;
 }
 
 /* "name", "name=value", "name:parameter=value", "exec:name" */
@@ -164,7 +175,7 @@ int chain_parse(struct chain_spec *s, const char *text, const struct exec_list *
 		if (ret)
 			return ret;
 		if (!text[n])
-			return check_whole(s, why, size);
+			return 0;
 		text += n + 1;
 	}
 }

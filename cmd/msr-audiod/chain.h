@@ -1,8 +1,8 @@
 /*
  * Chains of processors: the text that clients and users write, checked; and the running thing.
  *
- *	text "highpass,gain=6,limiter" ─ chain_parse ─> struct chain_spec ─ chain_open ─> struct
- *chain bytes of the client's format ─ chain_process ─> the same, processed, in place
+ *	text "highpass,gain=6,limiter" ─ chain_parse ─> spec ─ chain_open ─> struct chain
+ *	bytes of the client's format ─ chain_process ─> the same, processed, in place
  *
  * The spec has no pointers: the front process checks it and puts it into shared memory, a worker
  * opens it there.
@@ -17,10 +17,9 @@
 #include "convert.h"
 #include "proc/proc.h"
 
-#define CHAIN_MAX	16	   /* processors */
-#define CHAIN_TEXT_MAX	512	   /* bytes on the command line */
-#define CHAIN_EXEC_MAX	32	   /* bytes of the name behind exec: */
-#define CHAIN_DELAY_MAX (1u << 20) /* samples of all together */
+#define CHAIN_MAX      16  /* processors */
+#define CHAIN_TEXT_MAX 512 /* bytes on the command line */
+#define CHAIN_EXEC_MAX 32  /* bytes of the name behind exec: */
 
 struct chain_step {
 	uint8_t proc; /* index for proc_at */
@@ -41,6 +40,8 @@ struct exec_list {
 	const char *const *allowed; /* "NAME=COMMAND"; lent */
 	size_t n;
 };
+/* Whether each has a name that clients can say, and a command. 0, or -EINVAL with `why`. */
+int exec_check(const struct exec_list *l, char *why, size_t why_size);
 /* The command, or NULL. */
 const char *exec_command(const struct exec_list *l, const char *name);
 

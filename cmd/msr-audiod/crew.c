@@ -17,7 +17,7 @@
 #include "frame/ring.h"
 #include "pool_int.h"
 
-#define RESTART_PAUSE_US 50000 /* when a worker dies within the first second, again and again */
+#define RESTART_PAUSE_US 50000 /* before the next of one that lived no longer than this */
 #define HANGS_MAX	 2     /* workers that one job may cost, also when none says it had it */
 
 static void spawn(struct worker *w);
@@ -127,7 +127,7 @@ static void on_restart(void *arg)
 	spawn(arg);
 }
 
-/* Hung: the oldest job has waited for longer than it may. */
+/* Hung: it is at the oldest job for longer than it may. Much to do is no reason. */
 static void on_watch(void *arg)
 {
 	struct worker *w = arg;

@@ -124,8 +124,9 @@ int filter_main(int argc, char **argv)
 	const char *text = next < argc ? argv[next] : NULL;
 	if (text && next + 1 < argc) {
 		int more;
-		if (opt_parse(&program, argc - next, argv + next, &more) != OPT_OK)
-			return 2;
+		parsed = opt_parse(&program, argc - next, argv + next, &more);
+		if (parsed != OPT_OK)
+			return (int)parsed;
 		if (next + more < argc)
 			return opt_usage(&program, "'%s' is too much", argv[next + more]);
 	}
@@ -137,7 +138,8 @@ int filter_main(int argc, char **argv)
 	spec.format = (uint8_t)f;
 	spec.rate = (uint32_t)rate;
 	spec.channels = (uint8_t)channels;
-	if (chain_parse(&spec, text, &allowed, why, sizeof(why)) < 0)
+	if (exec_check(&allowed, why, sizeof(why)) < 0 ||
+	    chain_parse(&spec, text, &allowed, why, sizeof(why)) < 0)
 		return opt_usage(&program, "%s", why);
 	signal(SIGPIPE, SIG_IGN);
 	int ret = chain_open(&chain, &spec, &allowed, on_event, NULL);
@@ -146,9 +148,10 @@ int filter_main(int argc, char **argv)
 		ret = run(chain, &spec);
 	}
 	chain_close(chain);
-	if (ret < 0 && ret != -EPIPE) {
-		fprintf(stderr, "msr-audiod filter: %s\n", strerror(-ret));
-		return 1;
-	}
+	if (ret < 0 && ret != -EPIPE)
+		fprintf(stderr, "msr-audiod filter: %s\n",
+			ret == -EIO ? "a program of the chain ended, or kept its sound back for so "
+				      "long that it cannot be waited for; see exec in msr-audiod(8)"
+				    : strerror(-ret));
 	return ret ? 1 : 0;
 }

@@ -31,11 +31,12 @@
 #define STOP_TURNS    100    /* so one second in all */
 #define FDS_A_SESSION 1
 #define BATCH_WAIT_US \
-	250		/* under load: a session has one job under way, so pauses bound its rate */
-#define ROUND_US   250	/* longest wait for the workers' answers within a turn */
-#define ROUNDS_US  2000 /* and of all such rounds of a turn */
-#define KEEP_BYTES (32 << 20) /* of freed memory that stay the program's */
-#define FDS_OWN	   64	      /* descriptors besides the clients' */
+	250		 /* under load: a session has one job under way, so pauses bound its rate */
+#define ROUND_US     250 /* longest wait for the workers' answers within a turn */
+#define ROUNDS_US    2000	/* and of all such rounds of a turn */
+#define KEEP_BYTES   (32 << 20) /* of freed memory that stay the program's */
+#define FDS_OWN	     64		/* descriptors besides the clients' */
+#define FDS_A_WORKER 10		/* two rings with their bells, the process, and starting the next */
 
 static const char *address = "127.0.0.1", *sink, *room = "audiod", *record = "output", *events_path;
 static const char *tls_cert, *tls_key;
@@ -50,7 +51,8 @@ static const struct opt opts[] = {
      65535},
     {0, "health-port", OPT_INT, &health_port, "MSR_AUDIOD_HEALTH_PORT", "PORT",
      "of /health and /metrics (8005)", 0, 65535},
-    {'w', "workers", OPT_INT, &workers, NULL, "N", "worker processes (one a core)", 1, 256},
+    {'w', "workers", OPT_INT, &workers, NULL, "N", "worker processes (one a core)", 1,
+     POOL_WORKERS_MAX},
     {0, "buffer", OPT_SIZE, &buffer, NULL, "BYTES", "each of a session's two buffers (1024)", 64,
      1 << 20},
     {0, "max-message", OPT_SIZE, &max_message, NULL, "BYTES", "longest message (1M)", 64, 64 << 20},
@@ -94,6 +96,7 @@ struct daemon {
 	struct web_origins origins;
 	struct loop_timer stop;
 	int stop_turns;
+	size_t n_clients; /* that may connect */
 };
 
 /* ---- stop: answer what is under way, then say goodbye ---- */
@@ -214,21 +217,34 @@ static int listen_on(struct daemon *d, int on_port, const char *name, struct web
 	return ret;
 }
 
-static int start_web(struct daemon *d)
+/* The first thing: what is started later, workers and their programs, has the same limit. */
+static int raise_limit(struct daemon *d)
 {
-	size_t fds = file_raise_nofile(), want = (size_t)max_connections;
-	struct web_server *ws, *health;
+	size_t fds = file_raise_nofile(), own = FDS_OWN + (size_t)workers * FDS_A_WORKER;
 
-	if (want * FDS_A_SESSION + FDS_OWN > fds) {
-		want = (fds - FDS_OWN) / FDS_A_SESSION;
+	d->n_clients = (size_t)max_connections;
+	if (own + FDS_A_SESSION > fds) {
+		log_error("the limit of open files, %zu, is too low for %d workers, which need "
+			  "%zu; raise it with ulimit -n",
+			  fds, (int)workers, own);
+		return -EMFILE;
+	}
+	if (d->n_clients * FDS_A_SESSION + own > fds) {
+		d->n_clients = (fds - own) / FDS_A_SESSION;
 		log_warn(
 		    "the limit of open files, %zu, lets %zu clients in; raise it with ulimit -n",
-		    fds, want);
+		    fds, d->n_clients);
 	}
+	return 0;
+}
+
+static int start_web(struct daemon *d)
+{
+	struct web_server *ws, *health;
 	struct web_opts wo = {
 	    .loop = d->loop,
 	    .metrics = d->metrics,
-	    .max_connections = want,
+	    .max_connections = d->n_clients,
 	    .batch_wait_us = BATCH_WAIT_US,
 	    .turn = on_turn,
 	    .arg = d,
@@ -244,16 +260,18 @@ static int start_web(struct daemon *d)
 	metrics_process(d->metrics);
 	log_info("listening on %s://%s:%d/ws with %d workers; up to %d receivers and %zu clients",
 		 tls_cert ? "wss" : "ws", address, web_port(ws), (int)workers, (int)max_sessions,
-		 want);
+		 d->n_clients);
 	return 0;
 }
 
 static int start(struct daemon *d)
 {
-	int ret = loop_new(&d->loop);
+	int ret = raise_limit(d);
 
 	d->execs = (struct exec_list){allowed_execs.v, allowed_execs.n};
 	d->origins = (struct web_origins){.list = origins.v, .n = origins.n, .localhost = true};
+	if (!ret)
+		ret = loop_new(&d->loop);
 	if (!ret)
 		ret = metrics_new(&d->metrics);
 	if (!ret)
@@ -274,16 +292,17 @@ static int start(struct daemon *d)
 
 static int check_options(void)
 {
+	struct exec_list execs = {allowed_execs.v, allowed_execs.n};
+	char why[192];
+
 	if (strcmp(record, "input") != 0 && strcmp(record, "output") != 0)
 		return opt_usage(&program, "--record is input or output, not '%s'", record);
 	if (!id_valid(room, strlen(room)))
 		return opt_usage(&program, "--room: " ID_RULE);
 	if (!tls_cert != !tls_key)
 		return opt_usage(&program, "--tls-cert and --tls-key go together");
-	for (size_t i = 0; i < allowed_execs.n; i++)
-		if (!strchr(allowed_execs.v[i], '='))
-			return opt_usage(&program, "--allow-exec is NAME=COMMAND, not '%s'",
-					 allowed_execs.v[i]);
+	if (exec_check(&execs, why, sizeof(why)) < 0)
+		return opt_usage(&program, "%s", why);
 	if (!max_connections)
 		max_connections = 2 * max_sessions;
 	return 0;
@@ -321,7 +340,8 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1 && !strcmp(argv[1], "filter"))
 		return filter_main(argc - 1, argv + 1);
-	workers = sysconf(_SC_NPROCESSORS_ONLN);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	workers = cores < 1 ? 1 : cores > POOL_WORKERS_MAX ? POOL_WORKERS_MAX : cores;
 	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
 	if (parsed != OPT_OK)
 		return (int)parsed;

@@ -14,7 +14,6 @@
 #include "frame/ring.h"
 #include "pool_int.h"
 
-#define WORKERS_MAX    256
 #define RESULTS_A_TURN 16384 /* of one worker: one that writes without end stops nobody else */
 
 /* ---- seats ---- */
@@ -110,22 +109,26 @@ uint8_t *seat_input(struct seat *s)
 
 void pool_finish(struct seat *s, size_t len, int status)
 {
-	struct pool *p = s->worker->pool;
+	struct worker *w = s->worker;
+	struct pool *p = w->pool;
+	bool oldest = list_first(&w->busy) == &s->link;
 
 	list_remove(&s->link);
+	if (oldest && !list_empty(&w->busy))
+		container_of(list_first(&w->busy), struct seat, link)->since = mono_now();
 	s->busy = false;
 	p->n_busy--;
 	metric_add(status ? &p->n_failed : &p->n_jobs, 1);
 	if (s->leaving)
 		vacate(s);
 	else
-		p->opts.data(s->owner, slot_out(&s->worker->seg, s->slot), len, status);
+		p->opts.data(s->owner, slot_out(&w->seg, s->slot), len, status);
 }
 
 void seat_submit(struct seat *s, size_t len)
 {
 	struct worker *w = s->worker;
-	struct job *job = (struct job *)ring_reserve(w->seg.in, sizeof(*job));
+	struct job *job = NULL; /* a damaged ring is not there, or gets lost with its jobs */
 
 	s->busy = true;
 	s->hangs = 0;
@@ -133,15 +136,17 @@ void seat_submit(struct seat *s, size_t len)
 	list_push(&w->busy, &s->link);
 	w->pool->n_busy++;
 	s->number++;
-	if (!job) { /* only when the ring was damaged: it has room for four jobs a seat */
+	if (!loop_timer_armed(&w->watch))
+		loop_timer_in_us(&w->watch, w->pool->opts.data_timeout_us);
+	if (!w->damaged)
+		job = (struct job *)ring_reserve(w->seg.in, sizeof(*job));
+	if (!job) { /* it has room for four jobs a seat */
 		crew_damaged(w);
 		return;
 	}
 	*job = (struct job){s->session, s->number, s->slot, (uint32_t)len};
 	ring_publish_more(w->seg.in, sizeof(*job));
 	w->flush = true;
-	if (!loop_timer_armed(&w->watch))
-		loop_timer_in_us(&w->watch, w->pool->opts.data_timeout_us);
 }
 
 void pool_flush(struct pool *p)
@@ -247,7 +252,7 @@ void pool_results(struct worker *w)
 
 bool pool_round(struct pool *p, int64_t us)
 {
-	struct pollfd fds[WORKERS_MAX];
+	struct pollfd fds[POOL_WORKERS_MAX];
 	struct timespec t = {.tv_nsec = us * 1000};
 	nfds_t n = 0;
 	bool ready = false;

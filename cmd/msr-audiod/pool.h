@@ -15,6 +15,8 @@
 
 #include "chain.h"
 
+#define POOL_WORKERS_MAX 256
+
 struct events;
 struct loop;
 struct metrics;
@@ -25,9 +27,9 @@ struct pool_opts {
 	struct loop *loop;	 /* lent */
 	struct metrics *metrics; /* lent */
 	struct events *events;	 /* lent */
-	unsigned workers;
-	uint32_t seats;	 /* in all; spread evenly */
-	uint32_t buffer; /* bytes of a seat's input and of its output buffer */
+	unsigned workers;	 /* 1 to POOL_WORKERS_MAX */
+	uint32_t seats;		 /* in all; spread evenly */
+	uint32_t buffer;	 /* bytes of a seat's input and of its output buffer */
 	int64_t data_timeout_us;
 	const struct exec_list *execs; /* lent */
 

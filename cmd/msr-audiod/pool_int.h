@@ -45,8 +45,8 @@ struct seat {
 	const struct chain_spec *chain; /* the owner's, until it leaves */
 	uint64_t session;		/* its number; what the slot says is the worker's word */
 	uint64_t number;		/* of the last job */
-	struct mono since;
-	unsigned hangs; /* workers that were killed because this job waited */
+	struct mono since; /* when its worker can have begun the job: jobs are done in order */
+	unsigned hangs;	   /* workers that were killed because this job waited */
 	bool busy, leaving;
 };
 

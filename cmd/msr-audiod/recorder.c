@@ -16,7 +16,8 @@
 #include "frame/frame.h"
 #include "frame/sink.h"
 
-#define CLOSE_MS 2000 /* that the reader of a pipe gets at the end */
+#define CLOSE_MS 2000	    /* that the reader of a pipe gets at the end */
+#define PART_MAX (1u << 20) /* bytes of a part; whole samples of any format */
 
 struct recorder {
 	struct recorder_opts opts;
@@ -118,10 +119,8 @@ struct record *record_open(struct recorder *r, const char *session, const struct
 	return rec;
 }
 
-void record_put(struct record *rec, enum record_side side, const uint8_t *data, size_t len)
+static void put_part(struct record *rec, const uint8_t *data, size_t len)
 {
-	if (!rec || rec->recorder->opts.side != side || !len)
-		return;
 	if (put(rec, FRAME_AUDIO, data, len) == 0) {
 		rec->dropped = 0;
 	} else if (rec->dropped++ == 0) {
@@ -132,6 +131,16 @@ void record_put(struct record *rec, enum record_side side, const uint8_t *data, 
 		event_send(&ev, rec->recorder->opts.events);
 	}
 	rec->part++;
+}
+
+void record_put(struct record *rec, enum record_side side, const uint8_t *data, size_t len)
+{
+	if (!rec || rec->recorder->opts.side != side)
+		return;
+	for (size_t n; len; data += n, len -= n) {
+		n = len < PART_MAX ? len : PART_MAX;
+		put_part(rec, data, n);
+	}
 }
 
 void record_close(struct record *rec)

@@ -176,14 +176,15 @@ void segment_unlink(const char *name)
 	ring_unlink(text);
 }
 
-/* "msr-audiod-PID-N" of a process that is gone. Rings and bells hang on that name. */
+/* Something of "msr-audiod-PID-N", the segment or a ring, of a process that is gone. */
 static bool is_leftover(const char *file, char name[NAME_SIZE])
 {
 	int pid, n, end = 0;
 
-	if (sscanf(file, "msr-audiod-%d-%d%n", &pid, &n, &end) != 2 || file[end] || pid <= 0)
+	if (sscanf(file, "msr-audiod-%d-%d%n", &pid, &n, &end) != 2 || pid <= 0 ||
+	    (file[end] && file[end] != '-'))
 		return false;
-	snprintf(name, NAME_SIZE, "%s", file + strlen("msr-"));
+	snprintf(name, NAME_SIZE, "audiod-%d-%d", pid, n);
 	return kill(pid, 0) < 0 && errno == ESRCH;
 }
 

@@ -3,6 +3,10 @@
  * seat's, and the answer straight back; longer ones, and all that comes while a job is under way,
  * wait in a queue and are processed in place, slice by slice. Commands wait in the same queue, so
  * that each is answered after the sound that came before it.
+ *
+ * A client that does not read stalls itself: while its answers fill half of what may wait to be
+ * sent, nothing more of it is processed, so an answer that is made always fits; what waits fills
+ * up, and then nothing more is read.
  */
 #include "session.h"
 
@@ -25,9 +29,12 @@
 #include "web/web.h"
 #include "web/ws.h"
 
-#define ID_DIGITS  32	/* of a session id: 128 random bits */
-#define CLOSE_IDLE 4008 /* as the manual says */
-#define TEXT_MAX   2048 /* bytes of a reply */
+#define ID_DIGITS  32			   /* of a session id: 128 random bits */
+#define CLOSE_IDLE 4008			   /* as the manual says */
+#define TEXT_MAX   2048			   /* bytes of a reply */
+#define LEVEL	   "{\"event\":\"level\"," /* how an event of meter begins */
+#define LEVEL_MAX  128			   /* bytes of what follows */
+#define QUEUE_MIN  4096 /* bytes for replies and heads besides two of the longest message */
 
 struct message {
 	struct list link; /* in session.waiting */
@@ -49,30 +56,47 @@ struct session {
 	bool direct;	       /* that job is a whole message, and is not in `waiting` */
 	struct list waiting;   /* the first may be under way */
 	size_t waiting_bytes;  /* with what keeping them costs */
+	bool stalled;	       /* these wait for the client to read */
 	struct mono since;     /* connected */
 	uint64_t messages, bytes, errors;
+	char level[LEVEL_MAX]; /* members of the last level event and its brace; empty: none yet */
 };
 
 struct sessions {
 	struct sessions_opts opts;
 	struct pool *pool;
 	struct list all;
-	size_t n_backlog; /* sessions with something in `waiting` */
+	size_t n_waiting; /* sessions with something in `waiting`, */
+	size_t n_stalled; /* and those of them that wait for their clients */
 	bool stopping;
-	metric_t n_sessions, n_receivers, n_messages, n_bytes, n_errors, n_slow;
+	metric_t n_sessions, n_receivers, n_messages, n_bytes, n_errors;
 };
 
 /* ---- replies ---- */
+
+/* Too much waits for the client to read it. */
+static bool is_full(const struct session *s)
+{
+	return ws_queued(s->ws) > s->all->opts.max_queue / 2;
+}
+
+/* An answer, which a client must not miss. */
+static void answer(struct session *s, enum ws_type type, const void *data, size_t len)
+{
+	int ret = ws_send(s->ws, type, data, len);
+
+	if (ret < 0)
+		ws_close(s->ws, WS_TRY_LATER, "no memory for an answer");
+	else if (is_full(s))
+		ws_pause(s->ws);
+}
 
 static void send_text(struct session *s, struct json *j)
 {
 	int len = json_end(j);
 
-	/* Replies are small; if even they do not fit, the client has not read for long. */
-	if (len > 0 && ws_send(s->ws, WS_TEXT, j->out, (size_t)len) == -ENOBUFS) {
-		metric_add(&s->all->n_slow, 1);
-		ws_close(s->ws, WS_POLICY, "too slow: answers were not read");
-	}
+	if (len > 0)
+		answer(s, WS_TEXT, j->out, (size_t)len);
 }
 
 static void send_error(struct session *s, const char *code, const char *text)
@@ -109,8 +133,7 @@ static void send_status(struct session *s, const char *status)
 	send_text(s, &j);
 }
 
-/* A message that came back. Beyond half of the queue's bound nothing more is read until it drains.
- */
+/* A message that came back. */
 static void send_sound(struct session *s, const uint8_t *data, size_t len)
 {
 	struct sessions *ss = s->all;
@@ -119,12 +142,7 @@ static void send_sound(struct session *s, const uint8_t *data, size_t len)
 	s->bytes += len;
 	metric_add(&ss->n_messages, 1);
 	metric_add(&ss->n_bytes, (int64_t)len);
-	if (ws_send(s->ws, WS_BINARY, data, len) == -ENOBUFS) {
-		metric_add(&ss->n_slow, 1);
-		ws_close(s->ws, WS_POLICY, "too slow: answers were not read");
-	} else if (ws_queued(s->ws) > ss->opts.max_queue / 2) {
-		ws_pause(s->ws);
-	}
+	answer(s, WS_BINARY, data, len);
 }
 
 /* ---- sound ---- */
@@ -177,7 +195,7 @@ static void keep(struct session *s, enum ws_type type, const uint8_t *data, size
 	memcpy(m->data, data, len);
 	m->data[len] = '\0';
 	if (list_empty(&s->waiting))
-		s->all->n_backlog++;
+		s->all->n_waiting++;
 	list_init(&m->link);
 	list_push(&s->waiting, &m->link);
 	s->waiting_bytes += sizeof(*m) + len;
@@ -192,7 +210,7 @@ static void drop_first(struct session *s)
 	list_remove(&m->link);
 	s->waiting_bytes -= sizeof(*m) + m->len;
 	if (list_empty(&s->waiting))
-		s->all->n_backlog--;
+		s->all->n_waiting--;
 	free(m);
 }
 
@@ -237,10 +255,22 @@ static bool go_on_sound(struct session *s, struct message *m)
 
 static void on_command(struct session *s, const char *text, size_t len);
 
-/* Goes on with what waits, until a job is under way or nothing is left. */
+static void set_stalled(struct session *s, bool stalled)
+{
+	if (stalled != s->stalled)
+		s->all->n_stalled += stalled ? 1 : -(size_t)1;
+	s->stalled = stalled;
+}
+
+/* Goes on with what waits, until a job is under way, the client has to read, or nothing is left. */
 static void go_on(struct session *s)
 {
+	set_stalled(s, false);
 	while (!list_empty(&s->waiting) && !is_busy(s)) {
+		if (is_full(s)) {
+			set_stalled(s, true);
+			return;
+		}
 		struct message *m = container_of(list_first(&s->waiting), struct message, link);
 		if (m->type == WS_TEXT)
 			on_command(s, (const char *)m->data, m->len);
@@ -249,7 +279,7 @@ static void go_on(struct session *s)
 		drop_first(s);
 	}
 	if (s->waiting_bytes < waiting_max(s) / 2 && ws_paused(s->ws) && !s->all->stopping &&
-	    ws_queued(s->ws) <= s->all->opts.max_queue / 2)
+	    !is_full(s))
 		ws_resume(s->ws);
 }
 
@@ -282,12 +312,18 @@ void session_data(void *owner, const uint8_t *out, size_t len, int status)
 void session_event(void *owner, const char *json, size_t len)
 {
 	struct session *s = owner;
+	size_t head = strlen(LEVEL);
 
+	if (len > head && len - head < LEVEL_MAX && !memcmp(json, LEVEL, head)) {
+		memcpy(s->level, json + head, len - head);
+		s->level[len - head] = '\0';
+	}
 	/* Dropped when the client does not read: the next one tells more than this one. */
-	ws_send(s->ws, WS_TEXT, json, len);
+	if (!is_full(s))
+		ws_send(s->ws, WS_TEXT, json, len);
 }
 
-/* Nothing waits and no job is under way. */
+/* Nothing waits, no job is under way and the client reads. */
 static void on_sound(struct session *s, const uint8_t *data, size_t len)
 {
 	if (!is_processable(s, len))
@@ -313,6 +349,7 @@ static void start_receiver(struct session *s, const struct chain_spec *chain)
 		return;
 	}
 	s->chain = *chain;
+	s->level[0] = '\0';
 	if (pool_take(s->all->pool, &s->chain, s, &s->seat) < 0) {
 		send_error(s, "too_many_receivers",
 			   "every place is taken; try again when somebody has left");
@@ -340,7 +377,7 @@ static void stop_receiver(struct session *s)
 
 static void send_stats(struct session *s)
 {
-	char out[TEXT_MAX];
+	char out[TEXT_MAX], level[LEVEL_MAX + 1];
 	struct json j;
 
 	status_start(&j, out, "stats");
@@ -353,6 +390,10 @@ static void send_stats(struct session *s)
 		json_uint(&j, "worker", seat_worker(s->seat));
 		json_uint(&j, "delay", chain_delay(&s->chain));
 		json_uint(&j, "waiting", s->waiting_bytes);
+	}
+	if (s->level[0]) {
+		snprintf(level, sizeof(level), "{%s", s->level);
+		json_raw(&j, "level", level);
 	}
 	json_obj_end(&j);
 	send_text(s, &j);
@@ -427,20 +468,26 @@ static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t 
 	struct session *s = session;
 
 	(void)ws;
-	if (!list_empty(&s->waiting) || is_busy(s))
+	if (!list_empty(&s->waiting) || is_busy(s) || is_full(s)) {
 		keep(s, type, data, len);
-	else if (type == WS_BINARY)
+		if (!is_busy(s))
+			go_on(s);
+	} else if (type == WS_BINARY) {
 		on_sound(s, data, len);
-	else
+	} else {
 		on_command(s, (const char *)data, len);
+	}
 }
 
 static void on_drained(void *session, struct ws *ws)
 {
 	struct session *s = session;
 
-	if (!s->all->stopping && s->waiting_bytes < waiting_max(s))
-		ws_resume(ws);
+	(void)ws;
+	if (is_busy(s))
+		return; /* its answer goes on */
+	go_on(s);
+	pool_flush(s->all->pool); /* the turn's flush may be over */
 }
 
 static void on_close(void *session, struct ws *ws, int code, const char *reason)
@@ -456,6 +503,7 @@ static void on_close(void *session, struct ws *ws, int code, const char *reason)
 	json_uint(&ev.json, "bytes", s->bytes);
 	event_send(&ev, s->all->opts.events);
 	leave(s);
+	set_stalled(s, false);
 	while (!list_empty(&s->waiting))
 		drop_first(s);
 	list_remove(&s->link);
@@ -471,6 +519,8 @@ int sessions_new(struct sessions **out, const struct sessions_opts *opts)
 	if (!ss)
 		return -ENOMEM;
 	ss->opts = *opts;
+	if (ss->opts.max_queue < 2 * opts->max_message + QUEUE_MIN)
+		ss->opts.max_queue = 2 * opts->max_message + QUEUE_MIN;
 	list_init(&ss->all);
 	metrics_gauge(m, "msr_audiod_sessions", NULL, "Connected clients", &ss->n_sessions);
 	metrics_gauge(m, "msr_audiod_receivers", NULL, "Running receivers", &ss->n_receivers);
@@ -479,8 +529,6 @@ int sessions_new(struct sessions **out, const struct sessions_opts *opts)
 	metrics_counter(m, "msr_audiod_bytes_total", NULL, "Bytes sent back", &ss->n_bytes);
 	metrics_counter(m, "msr_audiod_errors_total", NULL, "Errors told to clients",
 			&ss->n_errors);
-	metrics_counter(m, "msr_audiod_slow_total", NULL,
-			"Clients closed because they did not read", &ss->n_slow);
 	*out = ss;
 	return 0;
 }
@@ -529,10 +577,10 @@ void sessions_stop(struct sessions *ss)
 
 bool sessions_backlog(const struct sessions *ss)
 {
-	return ss->n_backlog > 0;
+	return ss->n_waiting > ss->n_stalled;
 }
 
 bool sessions_idle(const struct sessions *ss)
 {
-	return pool_busy(ss->pool) == 0;
+	return pool_busy(ss->pool) == 0 && ss->n_waiting == 0;
 }

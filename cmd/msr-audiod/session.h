@@ -27,7 +27,7 @@ struct sessions_opts {
 	const struct web_origins *origins;
 	uint32_t buffer;	    /* bytes of a slice */
 	size_t max_message;	    /* bytes */
-	size_t max_queue;	    /* bytes waiting to be sent to a client */
+	size_t max_queue;	    /* bytes that wait to be sent; at least two messages */
 	int64_t session_timeout_us; /* 0: never */
 };
 
@@ -41,7 +41,7 @@ void sessions_use(struct sessions *ss, struct pool *pool);
 void sessions_route(struct sessions *ss, struct web_server *server);
 /* Reads nothing more; what is under way is still answered. */
 void sessions_stop(struct sessions *ss);
-/* Whether a session has more than its seat can take at once. */
+/* Whether a session that reads its answers has more than its seat can take at once. */
 bool sessions_backlog(const struct sessions *ss);
 /* Whether anything is under way. */
 bool sessions_idle(const struct sessions *ss);

@@ -2,8 +2,7 @@
  * A worker: takes jobs from its ring, runs each through the session's chain, puts the answer into
  * the slot and a result into the other ring. It holds no socket and knows no client.
  *
- *	job ─ slot.at = number ─ taken from the ring ─ in → chain → out ─ slot.done = number ─
- *result
+ *	job ─ slot.at = number ─ off the ring ─ in → chain → out ─ slot.done = number ─ result
  *
  * The chains are its own memory: a worker that replaces another opens them anew.
  */
@@ -14,11 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "frame/ring.h"
 #include "segment.h"
 
-#define BATCH 256 /* jobs between two hand-overs of results */
+#define BATCH	 256 /* jobs between two hand-overs of results, */
+#define BATCH_US 500 /* or so long */
 
 /* What the worker has for a slot. */
 struct place {
@@ -139,6 +140,7 @@ static int work(struct worker_state *w)
 {
 	const uint8_t *p;
 	long n;
+	struct mono handed_over = mono_now();
 
 	while ((n = ring_peek(w->seg.in, &p)) >= (long)sizeof(struct job)) {
 		for (int i = 0; i < BATCH && n >= (long)sizeof(struct job); i++) {
@@ -152,8 +154,11 @@ static int work(struct worker_state *w)
 			do_job(w, &j);
 			p += sizeof(j);
 			n -= (long)sizeof(j);
+			if (mono_diff_us(mono_now(), handed_over) >= BATCH_US)
+				break;
 		}
 		ring_flush(w->seg.out);
+		handed_over = mono_now();
 	}
 	return n < 0 ? (int)n : 0;
 }

@@ -97,6 +97,21 @@ speech() {
 	client origin https://evil.example 403
 }
 
+@test "connection: as many clients are let in as the limit of open files allows, beside the workers" {
+	ulimit -Sn 100
+	ulimit -Hn 300
+	serve -w 20
+	clients=$(sed -n 's/.* lets \([0-9]*\) clients in.*/\1/p' "$BATS_TEST_TMPDIR/audiod.log")
+	echo "$clients clients, $(count_fds "$AUDIOD") descriptors"
+	[ "$clients" -gt 0 ]
+	[ $((clients + $(count_fds "$AUDIOD"))) -le 300 ]
+	# Programs of exec: need descriptors in the workers.
+	grep -q '^Max open files  *300  *300 ' "/proc/$(pgrep -P "$AUDIOD" | head -n 1)/limits"
+	run msr-audiod -w 100
+	[ "$status" -eq 1 ]
+	[[ $output == *"too low for 100 workers"* ]]
+}
+
 @test "connection: broken frames, floods, half-closed and reset connections disturb nobody" {
 	serve
 	run "$PYTHON" "$SUPPORT/audiod_hostile.py" "$URL"
@@ -143,6 +158,13 @@ speech() {
 	client slow
 }
 
+@test "isolation: a client that reads late gets every answer" {
+	serve --max-queue 256K
+	client late commands
+	client late sound
+	[ "$(peak_mib)" -lt 32 ]
+}
+
 # ---- timeouts ----
 
 @test "timeouts: silent sessions end with 4008, others live on" {
@@ -185,6 +207,17 @@ speech() {
 	[ "$output" = bbaaba ]
 }
 
+@test "full cycle: the filter says what is wrong, and helps behind its chain, too" {
+	run msr-audiod filter denoise --help
+	[ "$status" -eq 0 ]
+	[[ $output == *CHAIN* ]]
+	run msr-audiod filter exec:ends --allow-exec ends
+	[ "$status" -eq 2 ]
+	run msr-audiod filter exec:ends --allow-exec ends=true <<<"sound"
+	[ "$status" -eq 1 ]
+	[[ $output == *"a program of the chain ended"* ]]
+}
+
 @test "full cycle: what came in, or went back, is a recording of msr-record" {
 	local side
 	speech
@@ -211,6 +244,14 @@ speech() {
 	jq -se 'map(select(.kind == "audio")) | length == 1 and .[0].room == "studio" and .[0].codec == "u8" and .[0].bytes == 3' list
 }
 
+@test "full cycle: a message longer than a frame may be is recorded, too" {
+	serve -o frames --max-message 20M
+	client one $((17 << 20))
+	stop_all
+	msr-frames json -i frames >list
+	jq -se '[.[] | select(.kind == "audio") | .bytes] | add == 17825792' list
+}
+
 # ---- clean-up, recovery, shutdown ----
 
 @test "clean-up: hundreds of connections leave no descriptor behind" {
@@ -227,6 +268,7 @@ speech() {
 	kill -9 "$AUDIOD"
 	wait_gone "$AUDIOD"
 	[ "$(segments)" -gt 0 ]
+	rm "/dev/shm/msr-audiod-$AUDIOD-0" # as if it was killed while it removed them
 	local old=$AUDIOD
 	serve
 	AUDIOD=$old no_segments

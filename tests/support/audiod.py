@@ -6,9 +6,13 @@ import json
 import os
 import random
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
+import urllib.parse
 
 import websockets
 
@@ -59,7 +63,9 @@ async def commands():
         assert await say(ws, command="start_audio_receiver") == {"status": "receiver_already_running"}
         stats = await say(ws, command="stats")
         assert stats["status"] == "stats" and stats["running"], stats
+        assert "level" not in stats, stats
         assert await say(ws, command="stop_audio_receiver") == {"status": "receiver_stopped"}
+        assert await say(ws, command="stop_audio_receiver") == {"status": "receiver_not_running"}
         assert await say(ws, command="start_audio_receiver") == {"status": "receiver_started"}
         await ws.send(b"abc")
         assert await sound(ws) == b"abc"
@@ -113,6 +119,15 @@ async def lengths(bound=1 << 20):
             assert e.code == 1009, e.code
 
 
+async def one(size):
+    """One message, of any size."""
+    async with websockets.connect(URL, max_size=None, compression=None) as ws:
+        await started(ws)
+        data = pattern(1, int(size))
+        await ws.send(data)
+        assert await sound(ws, 20) == data
+
+
 async def isolation(n="40"):
     """Many clients at once; each gets its own bytes and nothing else, twice over the same places."""
     async def client(k):
@@ -149,6 +164,13 @@ async def events():
         kinds = [await asyncio.wait_for(ws.recv(), 5) for _ in range(2)]
         level = [json.loads(k) for k in kinds if isinstance(k, str)]
         assert len(level) == 1 and level[0]["event"] == "level" and level[0]["peak"] == -120, kinds
+        del level[0]["event"]
+        stats = await say(ws, command="stats")
+        assert stats["level"] == level[0], stats
+        await say(ws, command="stop_audio_receiver")
+        await say(ws, command="start_audio_receiver")
+        stats = await say(ws, command="stats")
+        assert "level" not in stats, stats
 
 
 async def timeout():
@@ -291,26 +313,67 @@ async def stop(pid):
             assert e.code == 1001, e.code
 
 
-async def slow():
-    """A client that sends and never reads is bounded and closed; another does not notice."""
-    import socket
-    from urllib.parse import urlparse
-    u = urlparse(URL)
-    s = socket.create_connection((u.hostname, u.port))
+def plain_socket():
+    """A connection of a client that takes as little as possible before it reads."""
+    u = urllib.parse.urlparse(URL)
+    s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect((u.hostname, u.port))
     s.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
               b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
-    start = b'{"command":"start_audio_receiver"}'
-    s.sendall(bytes([0x81, 0x80 | len(start)]) + bytes(4) + start)
-    frame = bytes([0x82, 0xfe, 0xff, 0xff]) + bytes(4) + bytes(65535)
+    return s
+
+
+def frame(op, data):
+    n = len(data)
+    head = bytes([0x80 | op, 0x80 | n]) if n < 126 else struct.pack(">BBH", 0x80 | op, 0xfe, n)
+    return head + bytes(4) + data
+
+
+def frames_of(s):
+    """What comes on a plain socket: opcode and bytes."""
+    f = s.makefile("rb")
+    while f.readline().strip():
+        pass
+    while len(head := f.read(2)) == 2:
+        n = head[1]
+        if n >= 126:
+            n = int.from_bytes(f.read(2 if n == 126 else 8), "big")
+        yield head[0] & 15, f.read(n)
+
+
+async def late(kind):
+    """A client that sends all before it reads anything gets every answer, however many there are."""
+    start = json.dumps({"command": "start_audio_receiver", "chain": ["denoise"]}).encode()
+    message = frame(1, b'{"command":"what"}') if kind == "commands" else frame(2, bytes([128]) * 60000)
+    n = 120000 if kind == "commands" else 300
+    s = plain_socket()
+    come = frames_of(s)
+    assert next(come)[0] == 1
+    s.sendall(frame(1, start))
+    assert b"receiver_started" in next(come)[1]
+    sender = threading.Thread(target=lambda: s.sendall(message * n), daemon=True)
+    sender.start()
+    sender.join(3)  # or the server does not take more
+    for i in range(n):
+        op, data = next(come)
+        assert op == (1 if kind == "commands" else 2), (i, op, data[:100])
+        assert b"unknown_command" in data if op == 1 else len(data) == 60000, (i, data[:100])
+
+
+async def slow():
+    """A client that sends and never reads is bounded and closed; another does not notice."""
+    s = plain_socket()
+    s.sendall(frame(1, b'{"command":"start_audio_receiver"}'))
+    big = frame(2, bytes(65535))
     s.settimeout(2)
     sent = 0
     async with connect() as ws:
         await started(ws)
         try:
             while sent < 256 << 20:
-                s.sendall(frame)
-                sent += len(frame)
+                s.sendall(big)
+                sent += len(big)
         except (TimeoutError, OSError):
             pass
         assert sent < 200 << 20, "the server takes without end"

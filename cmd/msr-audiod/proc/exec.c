@@ -5,7 +5,8 @@
  *later
  *
  * Live sound waits for nobody: where the program is late there is silence, and where it is so late
- * that a second is queued for it, or when it has ended, the chain fails and begins anew.
+ * that a second and a long message are queued for it, or when it has ended, the chain fails and
+ * begins anew.
  */
 #include "all.h"
 
@@ -23,9 +24,10 @@
 #include "base/proc.h"
 
 #define DELAY_S	   0.2
-#define QUEUE_S	   1	 /* seconds of sound that may wait for the program */
-#define READ_STEP  16384 /* bytes */
-#define PATIENT_MS 5000	 /* a program that does nothing for so long has failed */
+#define QUEUE_S	   1	     /* seconds of sound that may wait for the program, */
+#define QUEUE_MORE (1 << 20) /* and bytes: the longest slice comes at once */
+#define READ_STEP  16384     /* bytes */
+#define PATIENT_MS 5000	     /* a program that does nothing for so long has failed */
 
 struct exec {
 	const struct proc_context *context; /* lent */
@@ -114,8 +116,8 @@ static int open_exec(void **state, const struct proc_context *c)
 	e->to = e->from = -1;
 	e->frame = sample_bytes(c->samples) * c->format.channels;
 	size_t second = c->format.rate * e->frame;
-	buf_init(&e->to_program, QUEUE_S * second + (1 << 20));
-	buf_init(&e->from_program, 2 * second + (2 << 20));
+	buf_init(&e->to_program, QUEUE_S * second + QUEUE_MORE);
+	buf_init(&e->from_program, 2 * (QUEUE_S * second + QUEUE_MORE));
 	int ret = c->exec ? fill_delay(e, c) : -EINVAL;
 	if (!ret)
 		ret = start(e, c->exec);

@@ -105,6 +105,37 @@ TEST(specs_are_checked)
 	CHECK(strstr(why, "8000 to 48000"));
 }
 
+TEST(programs_are_those_of_the_operator_and_no_others)
+{
+	static const char *const list[] = {"tidy=RATE=8000 cat",
+					   "a-name-as-long-as-one-may-be-000=cat"};
+	static const char *const bad[] = {"cat",
+					  "=cat",
+					  "cat=",
+					  "a b=cat",
+					  "a,b=cat",
+					  "../a=cat",
+					  "a-name-that-is-longer-than-one-may=cat"};
+	const struct exec_list l = {list, 2};
+	struct chain_spec s = {.format = SAMPLE_S16LE, .rate = RATE, .channels = 1};
+	char why[192];
+
+	CHECK_INT(exec_check(&l, why, sizeof(why)), 0);
+	CHECK_INT(chain_add(&s, "exec:tidy", NULL, 0, &l, why, sizeof(why)), 0);
+	CHECK_INT(
+	    chain_add(&s, "exec:a-name-as-long-as-one-may-be-000", NULL, 0, &l, why, sizeof(why)),
+	    0);
+	/* Not the end of a command, and not another name that begins alike. */
+	CHECK(chain_add(&s, "exec:tidy=RATE", NULL, 0, &l, why, sizeof(why)) < 0);
+	CHECK(chain_add(&s, "exec:a-name-as-long-as-one-may-be-0001", NULL, 0, &l, why,
+			sizeof(why)) < 0);
+	CHECK(chain_add(&s, "exec:", NULL, 0, &l, why, sizeof(why)) < 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const struct exec_list one = {&bad[i], 1};
+		CHECK(exec_check(&one, why, sizeof(why)) < 0);
+	}
+}
+
 TEST(a_spec_out_of_shared_memory_is_not_trusted)
 {
 	struct chain_spec s = spec_of("gain=6,exec:cat", SAMPLE_S16LE, 2);

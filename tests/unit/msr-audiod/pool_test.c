@@ -23,6 +23,7 @@
 
 #define BUFFER	1024
 #define TIMEOUT 1500000 /* us that a job may take */
+#define DAWDLE	100000	/* us that a slow worker takes for a job */
 #define HOW	"MSR_TEST_WORKER"
 
 /* ---- workers that lie ---- */
@@ -72,6 +73,16 @@ static void break_ring(const char *name)
 	if (page == MAP_FAILED)
 		_exit(3);
 	memset(page, 0xa5, 4096);
+}
+
+/* Honest, but each job takes its time. */
+static void dawdle(struct segment *g)
+{
+	for (;;) {
+		struct job j = take_job(g);
+		usleep(DAWDLE);
+		put(g, answer_to(&j), 0);
+	}
 }
 
 static void lie(struct segment *g, const char *name, const char *how)
@@ -135,6 +146,8 @@ __attribute__((constructor)) static void be_worker(int argc, char **argv)
 		_exit(worker_main(argv[2], &execs));
 	if (segment_join(&g, argv[2]) < 0)
 		_exit(3);
+	if (!strcmp(how, "slow"))
+		dawdle(&g);
 	lie(&g, argv[2], how);
 }
 
@@ -319,6 +332,31 @@ TEST(a_damaged_ring_is_made_anew)
 	survive("ring");
 }
 
+TEST(jobs_wait_while_there_is_no_room_for_rings)
+{
+	struct owner a, b;
+
+	begin("ring", 4);
+	struct seat *s = sit(&a), *t = sit(&b);
+	setenv("MSR_RING_DIR", "/nowhere", 1);
+	submit(s, 'a', 100);
+	struct mono late = mono_add_us(mono_now(), 20000000);
+	while (pool_worker_pid(f.pool, 0) && mono_diff_us(late, mono_now()) > 0)
+		turn();
+	for (late = mono_add_us(mono_now(), 200000); mono_diff_us(late, mono_now()) > 0;)
+		turn(); /* the rings are gone, and there are no new ones */
+	CHECK_INT(pool_worker_pid(f.pool, 0), 0);
+	submit(t, 'b', 100);
+	unsetenv("MSR_RING_DIR");
+	until_answers(&a, 1);
+	until_answers(&b, 1);
+	works_again(s, &a);
+	works_again(t, &b);
+	pool_leave(s);
+	pool_leave(t);
+	end();
+}
+
 TEST(a_scribbled_segment_hurts_nobody_but_its_sessions)
 {
 	survive("slots");
@@ -363,6 +401,53 @@ TEST(a_worker_that_talks_without_end_stops_nobody)
 	CHECK(turns > 3); /* the loop turned all the while */
 	works_again(s, &o);
 	pool_leave(s);
+	end();
+}
+
+TEST(a_worker_that_has_much_to_do_does_not_hang)
+{
+	struct owner o[20]; /* so the last waits for longer than a job may take */
+	struct seat *s[20];
+
+	begin("slow", 20);
+	pid_t pid = pool_worker_pid(f.pool, 0);
+	for (int i = 0; i < 20; i++)
+		s[i] = sit(&o[i]);
+	for (int i = 0; i < 20; i++)
+		submit(s[i], i, 100);
+	for (int i = 0; i < 20; i++) {
+		until_answers(&o[i], 1);
+		CHECK_INT(o[i].status, 0);
+		pool_leave(s[i]);
+	}
+	CHECK_INT(pool_worker_pid(f.pool, 0), pid);
+	end();
+}
+
+TEST(an_answer_does_not_wait_for_those_behind_it)
+{
+	enum { N = 100 };
+	static struct owner o[N];
+	struct chain_spec dear = {.format = SAMPLE_U8, .rate = 48000, .channels = 1};
+	static const struct exec_list execs;
+	struct seat *s[N];
+	char why[192];
+
+	for (int i = 0; i < CHAIN_MAX; i++)
+		CHECK_INT(chain_add(&dear, "denoise", NULL, 0, &execs, why, sizeof(why)), 0);
+	begin("honest", N);
+	for (int i = 0; i < N; i++) {
+		o[i] = (struct owner){0};
+		CHECK_INT(pool_take(f.pool, &dear, &o[i], &s[i]), 0);
+		submit(s[i], i, BUFFER);
+	}
+	until_answers(&o[0], 1);
+	CHECK_INT(o[N - 1].n_answers, 0);
+	for (int i = 0; i < N; i++) {
+		until_answers(&o[i], 1);
+		CHECK_INT(o[i].status, 0);
+		pool_leave(s[i]);
+	}
 	end();
 }
 
