@@ -23,7 +23,7 @@ serve() {
 }
 
 client() {
-	$PYTHON "$SUPPORT/sfu.py" "$URL" "$@"
+	timeout -k 5 120 $PYTHON "$SUPPORT/sfu.py" "$URL" "$@"
 }
 
 fds_at_most() {
@@ -74,6 +74,11 @@ fds_at_most() {
 @test "WHIP publishes and WHEP plays, with trickle and DELETE" {
 	serve
 	client whip
+}
+
+@test "a WHEP player goes on with a publisher that comes back" {
+	serve
+	client whip_again
 }
 
 @test "every mistake has its code" {

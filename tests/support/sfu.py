@@ -444,6 +444,45 @@ async def whip():
     await play.close()
 
 
+async def whip_again():
+    """A publisher goes and comes back; who plays it goes on without a new connection."""
+    async def feed(hz):
+        pc = RTCPeerConnection()
+        pc.addTrack(Tone(hz))
+        await pc.setLocalDescription(await pc.createOffer())
+        status, head, answer = await asyncio.to_thread(
+            http, "POST", "/whip/studio/feed", pc.localDescription.sdp, "application/sdp")
+        assert status == 201, (status, answer)
+        await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        return pc, head["Location"]
+
+    first, session = await feed(440)
+    play, tracks = RTCPeerConnection(), asyncio.Queue()
+    play.on("track", tracks.put_nowait)
+    play.addTransceiver("audio", "recvonly")
+    await play.setLocalDescription(await play.createOffer())
+    status, _, answer = await asyncio.to_thread(
+        http, "POST", "/whep/studio", play.localDescription.sdp, "application/sdp")
+    assert status == 201, (status, answer)
+    await play.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    track = await asyncio.wait_for(tracks.get(), 10)
+    for _ in range(400):
+        await asyncio.wait_for(track.recv(), 10)
+    await call("DELETE", session)
+    await first.close()
+
+    async def heard(hz):
+        while abs(pitch([await track.recv() for _ in range(20)]) - hz) > 60:
+            pass
+
+    # Numbers that were there would be replays to the player, for as long as the first life was.
+    second, session = await feed(2500)
+    await asyncio.wait_for(heard(2500), 5)
+    await call("DELETE", session)
+    await second.close()
+    await play.close()
+
+
 async def vanish():
     """A user that never connects is removed after --user-timeout."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

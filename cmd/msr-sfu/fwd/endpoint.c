@@ -54,6 +54,7 @@ void endpoint_done(struct endpoint *e)
 	list_each_safe (i, &e->tracks)
 		endpoint_drop_track(e, container_of(i, struct track, link));
 	bindings_done(&e->bindings);
+	free(e->past);
 	free(e->twcc);
 	congest_done(&e->congest);
 }

@@ -562,6 +562,7 @@ int link_send(struct link *l, const struct link_in *in, struct link_out **outp,
 	    .twcc = o->twcc,
 	    .remb = o->remb,
 	    .want = o->want,
+	    .lasting = o->lasting,
 	};
 
 	if (!out)

@@ -216,6 +216,7 @@ static void start_views(struct viewer *v, const struct plan *p, const struct sdp
 		    .fir = a.fir,
 		    .twcc = a.twcc,
 		    .remb = a.remb,
+		    .lasting = true,
 		};
 		view_start(v, w, t);
 	}

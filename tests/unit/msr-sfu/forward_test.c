@@ -478,6 +478,44 @@ TEST(an_ended_track_takes_its_subscriptions_along)
 	box_free(from);
 }
 
+/* A WHEP player's SSRCs stand in its answer; whoever it plays may go and come back. */
+TEST(the_numbers_of_a_lasting_ssrc_go_on_with_the_next_track)
+{
+	struct media_sub_config c = {.pt = 100,
+				     .rtx_pt = 101,
+				     .ssrc = 5000,
+				     .rtx_ssrc = 5001,
+				     .nack = true,
+				     .lasting = true};
+	struct sub *s;
+
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	for (unsigned life = 0; life < 3; life++) {
+		struct track *t = publish(from, &video);
+		CHECK_INT(sub_new(&s, t, &to->e, 9, &c), 0);
+		for (uint16_t i = 0; i < 4; i++, now += 33000)
+			feed(from, (uint16_t)(1000 - 300 * life + i), i == 0);
+		flush(from);
+		CHECK_INT(to->n_rtp, 5 * life + 4);
+		nack(to, number(to, 5 * life + 1));
+		CHECK_INT(to->n_rtp, 5 * life + 5);
+		if (life)
+			nack(to, number(to, 5 * life - 2)); /* is not kept any more */
+		CHECK_INT(to->n_rtp, 5 * life + 5);
+		endpoint_drop_track(&from->e, t);
+		now += 2000000;
+	}
+	/* Of each life four packets, and one of RTX. */
+	for (unsigned i = 5; i < to->n_rtp; i++) {
+		uint32_t ahead = get_be32(to->rtp[i].p + 4) - get_be32(to->rtp[i - 5].p + 4);
+		CHECK_INT(to->rtp[i].index, to->rtp[i - 5].index + (i % 5 == 4 ? 1 : 4));
+		CHECK(ahead > 90000 && ahead < 4 * 90000);
+	}
+	box_free(to);
+	box_free(from);
+}
+
 static uint64_t look(struct speaker *s, int a, int b, int64_t at_ms)
 {
 	speaker_begin(s);
