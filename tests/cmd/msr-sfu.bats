@@ -23,7 +23,7 @@ serve() {
 }
 
 client() {
-	timeout -k 5 120 $PYTHON "$SUPPORT/sfu.py" "$URL" "$@"
+	timeout -k 5 120 "$PYTHON" "$SUPPORT/sfu.py" "$URL" "$@"
 }
 
 fds_at_most() {
@@ -79,6 +79,11 @@ fds_at_most() {
 @test "a WHEP player goes on with a publisher that comes back" {
 	serve
 	client whip_again
+}
+
+@test "a mid may be long, or missing" {
+	serve
+	client mids
 }
 
 @test "every mistake has its code" {

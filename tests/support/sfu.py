@@ -534,6 +534,44 @@ async def errors():
     assert (await call("GET", "/rooms"))["rooms"][0]["users"] == 1
 
 
+def description(*sections, setup="actpass", bundle=True):
+    """A description without a client behind it, of (mid, kind, more lines), e.g. ("0", "audio")."""
+    out = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
+    if bundle:
+        out += "a=group:BUNDLE " + " ".join(s[0] for s in sections) + "\r\n"
+    for mid, kind, *more in sections:
+        codec = {"audio": "opus/48000/2", "video": "VP8/90000"}[kind]
+        lines = [f"m={kind} 9 UDP/TLS/RTP/SAVPF 96", "c=IN IP4 0.0.0.0", f"a=rtpmap:96 {codec}",
+                 "a=rtcp-mux", "a=ice-ufrag:abcd", "a=ice-pwd:0123456789012345678901",
+                 "a=fingerprint:sha-256 " + ":".join(["AB"] * 32), f"a=setup:{setup}", *more]
+        if mid is not None:
+            lines.append(f"a=mid:{mid}")
+        out += "\r\n".join(lines) + "\r\n"
+    return out
+
+
+async def mids():
+    """A mid may be long, or missing where there is one section, and not spoil what others get."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+
+    async def published(want, sources=None, **kw):
+        body = {"offer": description(*want, **kw), "sources": sources or {}}
+        await call("POST", ann + "/produce", body)
+        return [t["source"] for t in (await call("GET", ann))["tracks"]]
+
+    assert await published([(None, "video", "a=sendonly")], {"0": "screen"}, bundle=False) == ["camera"]
+    assert await published([(None, "video", "a=sendonly")], bundle=False) == ["camera"]
+    long = ["0123456789abcdef0123456789abcde" + c for c in "xy"]
+    sections = [(mid, "video", "a=sendonly") for mid in long]
+    assert await published(sections, {long[1]: "screen"}) == ["camera", "screen"]
+    assert len({t["id"] for t in (await call("GET", ann))["tracks"]}) == 2
+    await call("POST", ann + "/produce",
+               {"offer": description(("a" * 19 + "\u00e9", "audio", "a=sendonly"))}, want=400)
+    assert "offer" in await call("POST", bob, want=201)
+
+
 async def ports(n):
     """With a small port range the next connection gets 503, and a place that is freed is used."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

@@ -46,6 +46,12 @@ void tracks_free(struct user *u)
 		track_free(container_of(i, struct track, link));
 }
 
+/* The only section of an offer may do without. */
+static const char *mid_of(const struct sdp_media *m)
+{
+	return m->mid ? m->mid : "";
+}
+
 static struct track *track_by_mid(const struct user *u, const char *mid)
 {
 	list_each (i, &u->tracks) {
@@ -60,7 +66,7 @@ static enum frame_source source_of(const struct sdp_media *m, const struct sourc
 				   size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(hints[i].mid, m->mid))
+		if (!strcmp(hints[i].mid, mid_of(m)))
 			return hints[i].source;
 	return m->kind == SDP_AUDIO ? SOURCE_MICROPHONE : SOURCE_CAMERA;
 }
@@ -80,8 +86,8 @@ static int track_new(struct user *u, const struct sdp_media *offered,
 	t->kind = offered->kind;
 	t->source = source;
 	t->agreed = *agreed;
-	snprintf(t->mid, sizeof(t->mid), "%s", offered->mid);
-	snprintf(t->id, sizeof(t->id), "%s/%.*s", u->id, 20, offered->mid);
+	snprintf(t->mid, sizeof(t->mid), "%s", mid_of(offered));
+	snprintf(t->id, sizeof(t->id), "%s/%s", u->id, t->mid);
 	t->ssrc = link_ssrc(links);
 	t->rtx_ssrc = t->kind == SDP_VIDEO ? link_ssrc(links) : 0;
 	if (link_receive(u->pub, &t->in, t, offered, agreed, f) < 0) {
@@ -122,7 +128,7 @@ static int update_tracks(struct user *u, const struct sdp *offer, const struct s
 {
 	for (unsigned i = 0; i < offer->n_media; i++) {
 		const struct sdp_media *theirs = &offer->media[i], *ours = &answer->media[i];
-		struct track *t = theirs->mid ? track_by_mid(u, theirs->mid) : NULL;
+		struct track *t = track_by_mid(u, mid_of(theirs));
 		struct sdp_agreed a;
 
 		sdp_agree(&a, ours, theirs);
@@ -150,7 +156,10 @@ static void drop_unmentioned(struct user *u, const struct sdp *offer)
 {
 	list_each_safe (i, &u->tracks) {
 		struct track *t = container_of(i, struct track, link);
-		if (!sdp_by_mid(offer, t->mid))
+		bool mentioned = false;
+		for (unsigned k = 0; k < offer->n_media && !mentioned; k++)
+			mentioned = !strcmp(mid_of(&offer->media[k]), t->mid);
+		if (!mentioned)
 			track_free(t);
 	}
 }

@@ -37,7 +37,7 @@ struct links;
 #define TRACKS_MAX	32	       /* that one user publishes */
 #define OFFER_KEEP_US	10000000       /* an unanswered offer is not replaced earlier */
 #define CONNECTED_GRACE 30000000       /* µs a user stays after its last connection ended */
-#define TRACK_ID_SIZE	(ID_SIZE + 24) /* "user/mid" */
+#define TRACK_ID_SIZE	(ID_SIZE + 1 + SDP_MID_MAX) /* "user/mid" */
 
 struct viewer;
 
@@ -136,7 +136,7 @@ struct track {
 	struct list link; /* in user.tracks */
 	struct user *user;
 	char id[TRACK_ID_SIZE];
-	char mid[32];
+	char mid[SDP_MID_MAX + 1]; /* "": its m-section has none */
 	enum sdp_kind kind;
 	enum frame_source source;
 	struct sdp_agreed agreed; /* codec lent by user.pub_answer */

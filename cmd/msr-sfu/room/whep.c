@@ -22,7 +22,7 @@ struct view {
 	char codec[16];
 	struct track *track; /* NULL while there is none */
 	struct link_out *out;
-	char mid[32];
+	char mid[SDP_MID_MAX + 1]; /* "": its m-section has none */
 	uint32_t ssrc, rtx_ssrc; /* as answered: they outlive the publisher's tracks */
 };
 
@@ -205,7 +205,7 @@ static void start_views(struct viewer *v, const struct plan *p, const struct sdp
 		struct view *w = &v->views[v->n_views++];
 		w->kind = t->kind;
 		snprintf(w->codec, sizeof(w->codec), "%s", track_codec(t));
-		snprintf(w->mid, sizeof(w->mid), "%s", ours->mid);
+		snprintf(w->mid, sizeof(w->mid), "%s", ours->mid ? ours->mid : "");
 		w->ssrc = t->ssrc;
 		w->rtx_ssrc = t->rtx_ssrc;
 		w->opts = (struct link_out_opts){
