@@ -86,6 +86,11 @@ fds_at_most() {
 	client mids
 }
 
+@test "what a receiver refuses later is not sent any more" {
+	serve
+	client refuse
+}
+
 @test "every mistake has its code" {
 	serve
 	client errors

@@ -572,6 +572,41 @@ async def mids():
     assert "offer" in await call("POST", bob, want=201)
 
 
+async def refuse():
+    """A receiver that answers a section as inactive, or refuses it, gets nothing of it."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    sections = []
+
+    async def publish(mid, kind):
+        sections.append((mid, kind, "a=sendonly"))
+        out = await call("POST", ann + "/produce", {"offer": description(*sections)})
+        return out["outbound"]
+
+    async def answer(*directions):
+        """Of bob, to the offer that waits."""
+        kinds = [s[1] for s in sections]
+        answered = [(str(i), kinds[i], f"a={d}") for i, d in enumerate(directions)]
+        body = {"answer": description(*answered, setup="active")}
+        await call("POST", bob + "/consume", body)
+
+    await publish("0", "video")
+    await call("POST", bob, want=201)
+    ears = Ears(bob)
+    await ears.open.wait()
+    await answer("recvonly")
+    assert await publish("1", "video")
+    await answer("inactive", "recvonly")
+    told = await ears.wait("layer")
+    assert told["track"] == "ann/0" and told["layer"] == "off", told
+    assert await publish("2", "video")
+    await answer("inactive", "inactive", "recvonly")
+    told = await ears.wait("layer")
+    assert told["track"] == "ann/1" and told["layer"] == "off", told
+    await call("DELETE", f"/rooms/{room}")
+
+
 async def ports(n):
     """With a small port range the next connection gets 503, and a place that is freed is used."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

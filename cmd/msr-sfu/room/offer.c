@@ -139,15 +139,30 @@ static int give_extensions(struct user *u, struct fail *f)
 	return link_extensions(u->sub, &map, f);
 }
 
-/* Starts what the answer accepted and does not flow yet. */
-static int start_outs(struct user *u, struct fail *f)
+enum media_level offer_wants(const struct user *u, const struct slot *s)
+{
+	return s->refused ? MEDIA_OFF : want_of(u, s->track);
+}
+
+/*
+ * Starts what the answer accepted and does not flow yet. What it refuses after having accepted it
+ * only pauses: under its SSRC the numbers must go on when it is taken again.
+ */
+static int follow_answer(struct user *u, struct fail *f)
 {
 	for (unsigned i = 0; i < sections_count(u->sections); i++) {
 		struct slot *s = &u->slots[i];
 		struct section_view v;
 
-		if (!s->track || s->out || sections_get(u->sections, i, &v) < 0 ||
-		    v.state != SECTION_ACCEPTED)
+		if (!s->track || sections_get(u->sections, i, &v) < 0)
+			continue;
+		bool refused = v.state == SECTION_REJECTED;
+		if (s->out && refused != s->refused) {
+			s->refused = refused;
+			if (link_out_want(s->out, offer_wants(u, s), f) < 0)
+				return -1;
+		}
+		if (s->out || v.state != SECTION_ACCEPTED)
 			continue;
 		struct link_out_opts o = {
 		    .mid = v.mid,
@@ -200,7 +215,7 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 		u->offer.unanswered = false;
 		loop_timer_stop(&u->offer_timer);
 		metric_add(&sfu->n_answers, 1);
-		ret = start_outs(u, f);
+		ret = follow_answer(u, f);
 	}
 	sdp_free(answer);
 	return ret;

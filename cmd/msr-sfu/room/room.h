@@ -129,7 +129,8 @@ struct want {
 /* A section of a user's offers. */
 struct slot {
 	struct track *track;  /* what it offers; NULL when free */
-	struct link_out *out; /* while media flows */
+	struct link_out *out; /* once it was accepted */
+	bool refused;	      /* by a later answer: `out` is paused */
 };
 
 struct track {
@@ -201,6 +202,8 @@ void offer_refresh_room(struct room *r, const struct user *except,
 			void (*made)(void *arg, const struct user *u), void *arg);
 /* The offer that waits for an answer, or NULL. */
 const struct offer *offer_pending(const struct user *u);
+/* What the user wants of a slot's track, by its wishes and its last answer. */
+enum media_level offer_wants(const struct user *u, const struct slot *s);
 void offer_done(struct user *u);
 
 /* ---- what a user wants to receive (want.c) ---- */
