@@ -76,7 +76,6 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t *out, unsigned max,
 		     bool *gave_up)
 {
-	uint64_t before = n->given_up;
 	int64_t retry_us = rtt_us > RETRY_MIN_US ? rtt_us : RETRY_MIN_US;
 	unsigned count = 0;
 
@@ -95,7 +94,8 @@ unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t
 		out[count++] = (uint16_t)e->seq;
 	}
 	if (gave_up)
-		*gave_up = n->given_up != before;
+		*gave_up = n->given_up != n->told;
+	n->told = n->given_up;
 	return count;
 }
 
