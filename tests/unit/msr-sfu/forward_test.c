@@ -478,6 +478,24 @@ TEST(an_ended_track_takes_its_subscriptions_along)
 	box_free(from);
 }
 
+/* A publisher that is muted for hours sends no reports. */
+TEST(clocks_go_on_for_days_behind_a_report)
+{
+	static struct stream s;
+	const struct rtcp_sr sr = {.ntp = 7ull << 32 | 1u << 31, .ts = 100};
+	uint64_t ntp;
+	uint32_t ts;
+
+	CHECK_INT(stream_init(&s, RTP_CODEC_VP8), 0);
+	stream_sender_report(&s, &sr, 1000000);
+	for (uint64_t hours = 0; hours < 100; hours++) {
+		CHECK(stream_clocks(&s, (int64_t)(hours * 3600 + 1) * 1000000 + 500000, &ntp, &ts));
+		CHECK_INT(ntp, (hours * 3600 + 8) << 32);
+		CHECK_INT(ts, (uint32_t)(100 + hours * 3600 * 90000 + 45000));
+	}
+	stream_done(&s);
+}
+
 /* A WHEP player's SSRCs stand in its answer; whoever it plays may go and come back. */
 TEST(the_numbers_of_a_lasting_ssrc_go_on_with_the_next_track)
 {
