@@ -555,10 +555,12 @@ async def mids():
     room = (await call("POST", "/rooms", want=201))["room_id"]
     ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
     await call("POST", ann, want=201)
+    origins = set()
 
     async def published(want, sources=None, **kw):
         body = {"offer": description(*want, **kw), "sources": sources or {}}
-        await call("POST", ann + "/produce", body)
+        out = await call("POST", ann + "/produce", body)
+        origins.add(out["answer"].split("o=")[1].split()[1])
         return [t["source"] for t in (await call("GET", ann))["tracks"]]
 
     assert await published([(None, "video", "a=sendonly")], {"0": "screen"}, bundle=False) == ["camera"]
@@ -567,6 +569,7 @@ async def mids():
     sections = [(mid, "video", "a=sendonly") for mid in long]
     assert await published(sections, {long[1]: "screen"}) == ["camera", "screen"]
     assert len({t["id"] for t in (await call("GET", ann))["tracks"]}) == 2
+    assert len(origins) == 1, "a session keeps its id (RFC 3264 section 8)"
     await call("POST", ann + "/produce",
                {"offer": description(("a" * 19 + "\u00e9", "audio", "a=sendonly"))}, want=400)
     assert "offer" in await call("POST", bob, want=201)

@@ -177,7 +177,7 @@ static int make_answer(struct user *u, const struct sdp *offer, struct sdp **ans
 	for (unsigned i = 0; i < offer->n_media; i++)
 		sdp_wish_receive(&wish[i], &offer->media[i]);
 	link_local(u->pub, &local);
-	local.session_id = s->session_seq;
+	local.session_id = (uint64_t)u->room->created_us; /* stays: RFC 3264 section 8 */
 	local.version = ++s->session_seq;
 	int ret = sdp_answer(answer, offer, wish, &local, &err);
 	free(wish);
