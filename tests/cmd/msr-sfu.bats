@@ -91,6 +91,11 @@ fds_at_most() {
 	client refuse
 }
 
+@test "WHIP and WHEP restart ICE with a fragment of their section" {
+	serve
+	client whip_restart
+}
+
 @test "every mistake has its code" {
 	serve
 	client errors

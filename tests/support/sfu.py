@@ -483,6 +483,25 @@ async def whip_again():
     await play.close()
 
 
+async def whip_restart():
+    """New credentials restart ICE; the answer is a fragment that says which section it is of."""
+    offer = description(("v1", "video", "a=sendonly"))
+    _, head, _ = await asyncio.to_thread(http, "POST", "/whip/studio/feed", offer, "application/sdp")
+    play = description(("p1", "video", "a=recvonly"))
+    _, played, _ = await asyncio.to_thread(http, "POST", "/whep/studio", play, "application/sdp")
+    frag = "a=ice-ufrag:efgh\r\na=ice-pwd:9876543210987654321098\r\n"
+    for session, mid in [(head, "v1"), (played, "p1")]:
+        status, again, out = await asyncio.to_thread(
+            http, "PATCH", session["Location"], frag, "application/trickle-ice-sdpfrag",
+            {"If-Match": "*"})
+        assert status == 200 and again["ETag"] != session["ETag"], (status, out)
+        lines = out.split("\r\n")
+        assert lines[0].startswith("m=video 9 ") and lines[1] == f"a=mid:{mid}", out
+        assert lines[2].startswith("a=ice-ufrag:") and any("candidate:" in x for x in lines), out
+    for session in (head, played):
+        await call("DELETE", session["Location"])
+
+
 async def vanish():
     """A user that never connects is removed after --user-timeout."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

@@ -33,6 +33,8 @@ struct viewer {
 	char user[ID_SIZE]; /* whom it plays */
 	struct link *link;
 	struct session *session;
+	char mid[SDP_MID_MAX + 1]; /* of the section that carries the transport; "": none */
+	enum sdp_kind kind;	   /* of that */
 	struct view views[VIEW_SECTIONS];
 	size_t n_views;
 };
@@ -40,6 +42,12 @@ struct viewer {
 struct link *viewer_link(const struct viewer *v)
 {
 	return v->link;
+}
+
+const char *viewer_mid(const struct viewer *v, enum sdp_kind *kind)
+{
+	*kind = v->kind;
+	return v->mid;
 }
 
 void viewer_free(struct viewer *v)
@@ -255,6 +263,11 @@ static int answer_offer(struct viewer *v, const struct user *u, const struct sdp
 	if (link_remote(v->link, sdp_transport_media(offer), f) < 0 ||
 	    link_extensions(v->link, &map, f) < 0)
 		goto out;
+	const struct sdp_media *carrier = sdp_transport_media(answer);
+	if (carrier) {
+		snprintf(v->mid, sizeof(v->mid), "%s", carrier->mid ? carrier->mid : "");
+		v->kind = carrier->kind;
+	}
 	start_views(v, &p, offer, answer);
 	ret = sdp_write(answer, out) < 0 ? fail_set(f, FAIL_NO_MEMORY, NULL) : 0;
 out:
