@@ -96,6 +96,11 @@ fds_at_most() {
 	client whip_restart
 }
 
+@test "a room that WHIP made ends when it is empty" {
+	serve --user-timeout 1s
+	client whip_room
+}
+
 @test "every mistake has its code" {
 	serve
 	client errors

@@ -502,6 +502,31 @@ async def whip_restart():
         await call("DELETE", session["Location"])
 
 
+async def whip_room():
+    """A room that WHIP made ends by itself when it is empty; one that was asked for stays."""
+    await call("POST", "/rooms", {"room_id": "asked"}, want=201)
+    offer = description(("0", "video", "a=sendonly"))
+    locations = {}
+    for room in ("asked", "made"):
+        status, head, _ = await asyncio.to_thread(
+            http, "POST", f"/whip/{room}/feed", offer, "application/sdp")
+        assert status == 201
+        locations[room] = head["Location"]
+    play = description(("0", "video", "a=recvonly"))
+    _, head, _ = await asyncio.to_thread(http, "POST", "/whep/made", play, "application/sdp")
+    for location in locations.values():
+        await call("DELETE", location)
+    await asyncio.sleep(1.5)
+    await call("GET", "/rooms/made")  # has a viewer
+    await call("DELETE", head["Location"])
+    for _ in range(100):
+        rooms = [r["room_id"] for r in (await call("GET", "/rooms"))["rooms"]]
+        if rooms == ["asked"]:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"there are {rooms}")
+
+
 async def vanish():
     """A user that never connects is removed after --user-timeout."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

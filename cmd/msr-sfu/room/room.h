@@ -37,6 +37,7 @@ struct links;
 #define TRACKS_MAX	32	       /* that one user publishes */
 #define OFFER_KEEP_US	10000000       /* an unanswered offer is not replaced earlier */
 #define CONNECTED_GRACE 30000000       /* µs a user stays after its last connection ended */
+#define ROOM_IDLE_US	30000000       /* between looks whether such a room is empty */
 #define TRACK_ID_SIZE	(ID_SIZE + 1 + SDP_MID_MAX) /* "user/mid" */
 
 struct viewer;
@@ -71,6 +72,7 @@ struct room {
 	struct list listeners;
 	struct list viewers; /* WHEP */
 	unsigned thread;     /* media thread that it lives on */
+	struct loop_timer idle; /* of a room that nobody asked for: ends it when it is empty */
 	bool ending;
 };
 
@@ -153,6 +155,8 @@ void sfu_done(struct sfu *s);
 void room_draw_id(char out[static 17]);
 /* `id` NULL draws one. Returns 0, or -1 with *f. */
 int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f);
+/* Nobody asked for this room by name only, so nobody will end it: it ends once nobody is in it. */
+void room_end_when_empty(struct room *r);
 struct room *room_get(const struct sfu *s, const char *id);
 struct room *room_by_number(const struct sfu *s, uint64_t number);
 /* Ends it for everybody; `reason` goes into the `closed` event. */
