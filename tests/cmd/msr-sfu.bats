@@ -101,6 +101,11 @@ fds_at_most() {
 	client whip_room
 }
 
+@test "what an offer over the limit has changed is offered to others" {
+	serve
+	client too_many
+}
+
 @test "every mistake has its code" {
 	serve
 	client errors

@@ -654,6 +654,21 @@ async def refuse():
     await call("DELETE", f"/rooms/{room}")
 
 
+async def too_many():
+    """An offer that goes over the limit fails; the others learn what it has changed all the same."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    await call("POST", bob, want=201)
+    body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    await call("POST", bob + "/consume", body)
+    sections = [(str(i), "video", "a=sendonly") for i in range(33)]
+    out = await call("POST", ann + "/produce", {"offer": description(*sections)}, want=503)
+    assert out["error"] == "limit", out
+    tracks = (await call("GET", ann))["tracks"]
+    assert (await call("GET", bob))["offer"].count("m=video") == len(tracks) == 32
+
+
 async def ports(n):
     """With a small port range the next connection gets 503, and a place that is freed is used."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
