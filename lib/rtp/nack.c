@@ -45,10 +45,11 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 		n->highest = seq;
 		return NACK_NEW;
 	}
-	if (seq > n->highest + RESET_JUMP || seq < n->highest - RESET_JUMP) {
+	if (n->renewed || seq > n->highest + RESET_JUMP || seq < n->highest - RESET_JUMP) {
+		n->renewed = false;
 		give_up(n, 0, n->n);
 		/* Go on upwards: unwrapped numbers never come back. */
-		if (seq < n->highest)
+		if (seq <= n->highest)
 			seq += 65536;
 		if (seq64)
 			*seq64 = seq;
@@ -71,6 +72,11 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 		n->missing[n->n++] = (struct nack_entry){.seq = s, .since_us = now_us};
 	n->highest = seq;
 	return NACK_NEW;
+}
+
+void nack_rx_renew(struct nack_rx *n)
+{
+	n->renewed = n->unwrap.started;
 }
 
 unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t *out, unsigned max,

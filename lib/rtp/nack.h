@@ -30,7 +30,8 @@ struct nack_entry {
 struct nack_rx {
 	struct rtp_unwrap unwrap;
 	int64_t highest;
-	unsigned n; /* entries in `missing`, ascending by seq */
+	bool renewed; /* the next packet resets, whatever its number is */
+	unsigned n;   /* entries in `missing`, ascending by seq */
 	struct nack_entry missing[NACK_MISSING_MAX];
 	uint64_t lost;	   /* packets found missing */
 	uint64_t repaired; /* of them, came in later */
@@ -48,6 +49,9 @@ enum nack_verdict {
 /* Tells of a packet that came in, directly or by RTX. *seq64, if not NULL, gets its unwrapped
  * number. */
 enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64);
+
+/* The next packet begins the stream anew, as after a jump: its source is another one. */
+void nack_rx_renew(struct nack_rx *n);
 
 /*
  * Collects up to `max` numbers to ask for now, ascending: those never asked for, and those asked

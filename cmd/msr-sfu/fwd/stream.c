@@ -60,6 +60,13 @@ bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, i
 	return true;
 }
 
+void stream_renew(struct stream *s)
+{
+	nack_rx_renew(&s->nack);
+	s->ssrc = s->rtx_ssrc = 0;
+	s->sr_at_us = 0; /* the report was of the old one's clock */
+}
+
 void stream_measure(struct stream *s, int64_t now_us)
 {
 	int64_t since_us = now_us - s->rate_us;

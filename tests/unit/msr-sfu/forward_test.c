@@ -478,6 +478,45 @@ TEST(an_ended_track_takes_its_subscriptions_along)
 	box_free(from);
 }
 
+static void feed_from(struct box *b, uint32_t ssrc, uint16_t seq, bool key)
+{
+	static uint8_t p[64][1500];
+	static unsigned i;
+	uint8_t *at = p[i++ % 64];
+	size_t n = vp8(at, seq, true, key, 100);
+	put_be32(at + 8, ssrc);
+	endpoint_rtp(&b->e, at, n, now);
+	flush(b);
+}
+
+TEST(a_publisher_may_change_its_ssrc_but_not_send_two)
+{
+	struct media_track_config c = video;
+
+	now = 1000000;
+	c.ssrc = c.rtx_ssrc = 0; /* Firefox signals none */
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &c), to, true);
+	for (uint16_t seq = 1000; seq < 1010; seq++)
+		feed_from(from, 1000, seq, seq == 1000);
+	CHECK_INT(to->n_rtp, 10);
+	feed_from(from, 2000, 500, true); /* beside the other */
+	CHECK_INT(to->n_rtp, 10);
+	now += STREAM_SILENT_US;
+	for (uint16_t seq = 500; seq < 510; seq++)
+		feed_from(from, 2000, seq, seq == 500);
+	CHECK_INT(to->n_rtp, 20);
+	CHECK_INT(mark(to, 10), 500);
+	CHECK_INT(number(to, 19), (uint16_t)(number(to, 0) + 19));
+	feed_from(from, 1000, 1010, true); /* late */
+	CHECK_INT(to->n_rtp, 20);
+	now += FWD_TICK_US;
+	endpoint_tick(&from->e, now);
+	CHECK_INT(count(from, RTCP_RTPFB, RTCP_NACK), 0);
+	box_free(to);
+	box_free(from);
+}
+
 /* A publisher that is muted for hours sends no reports. */
 TEST(clocks_go_on_for_days_behind_a_report)
 {
