@@ -135,8 +135,8 @@ static struct binding *bind(struct bindings *b, uint32_t ssrc, struct track *t, 
 }
 
 /*
- * Whether a stream may have another SSRC from now on, as after a collision (RFC 3550 section 8.2) or
- * an encoder's new start: its numbers begin anew then. While the old one lives the other is
+ * Whether a stream may have another SSRC from now on, as after a collision (RFC 3550 section 8.2)
+ * or an encoder's new start: its numbers begin anew then. While the old one lives the other is
  * something that was not agreed; both together would be a muddle.
  */
 static bool take_over(struct bindings *b, struct stream *s, uint32_t ssrc, int64_t now_us)

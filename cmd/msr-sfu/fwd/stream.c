@@ -123,7 +123,8 @@ bool stream_clocks(const struct stream *s, int64_t now_us, uint64_t *ntp, uint32
 		return false;
 	int64_t since_us = now_us - s->sr_at_us;
 	/* In two parts: microseconds of more than an hour do not fit beside 32 bits of fraction. */
-	*ntp = s->sr.ntp + ((uint64_t)(since_us / US) << 32) + ((uint64_t)(since_us % US) << 32) / US;
+	*ntp =
+	    s->sr.ntp + ((uint64_t)(since_us / US) << 32) + ((uint64_t)(since_us % US) << 32) / US;
 	*ts = s->sr.ts + (uint32_t)(since_us * (int64_t)s->clock / US);
 	return true;
 }

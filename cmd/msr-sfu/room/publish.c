@@ -231,7 +231,8 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 	if (!ret && sdp_write(u->pub_answer, out) < 0)
 		ret = fail_set(f, FAIL_NO_MEMORY, NULL);
 	notify_tracks(u);
-	if (ret < 0) /* what changed before it failed; the caller only does this where nothing did */
+	if (ret <
+	    0) /* what changed before it failed; the caller only does this where nothing did */
 		offer_refresh_room(u->room, u, NULL, NULL);
 out:
 	sdp_free(answer);

@@ -34,10 +34,10 @@ struct link_out;
 struct link_layer;
 struct links;
 
-#define TRACKS_MAX	32	       /* that one user publishes */
-#define OFFER_KEEP_US	10000000       /* an unanswered offer is not replaced earlier */
-#define CONNECTED_GRACE 30000000       /* µs a user stays after its last connection ended */
-#define ROOM_IDLE_US	30000000       /* between looks whether such a room is empty */
+#define TRACKS_MAX	32	 /* that one user publishes */
+#define OFFER_KEEP_US	10000000 /* an unanswered offer is not replaced earlier */
+#define CONNECTED_GRACE 30000000 /* µs a user stays after its last connection ended */
+#define ROOM_IDLE_US	30000000 /* between looks whether such a room is empty */
 #define TRACK_ID_SIZE	(ID_SIZE + 1 + SDP_MID_MAX) /* "user/mid" */
 
 struct viewer;
@@ -70,8 +70,8 @@ struct room {
 	int64_t created_us; /* wall clock */
 	struct map users;   /* by id */
 	struct list listeners;
-	struct list viewers; /* WHEP */
-	unsigned thread;     /* media thread that it lives on */
+	struct list viewers;	/* WHEP */
+	unsigned thread;	/* media thread that it lives on */
 	struct loop_timer idle; /* of a room that nobody asked for: ends it when it is empty */
 	bool ending;
 };

@@ -138,8 +138,8 @@ static int write_frag(const struct session *ss, struct buf *b, struct fail *f)
 		mid = viewer_mid(ss->viewer, &kind);
 	}
 	link_local(link_of(ss), &local);
-	ret = buf_printf(b, "m=%s 9 UDP/TLS/RTP/SAVPF 0\r\n",
-			 kind == SDP_VIDEO ? "video" : "audio");
+	ret =
+	    buf_printf(b, "m=%s 9 UDP/TLS/RTP/SAVPF 0\r\n", kind == SDP_VIDEO ? "video" : "audio");
 	if (!ret && *mid)
 		ret = buf_printf(b, "a=mid:%s\r\n", mid);
 	if (!ret)

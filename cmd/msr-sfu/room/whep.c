@@ -23,7 +23,7 @@ struct view {
 	struct track *track; /* NULL while there is none */
 	struct link_out *out;
 	char mid[SDP_MID_MAX + 1]; /* "": its m-section has none */
-	uint32_t ssrc, rtx_ssrc; /* as answered: they outlive the publisher's tracks */
+	uint32_t ssrc, rtx_ssrc;   /* as answered: they outlive the publisher's tracks */
 };
 
 struct viewer {
