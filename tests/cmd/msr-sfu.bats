@@ -106,6 +106,11 @@ fds_at_most() {
 	client too_many
 }
 
+@test "tracks that found no section are offered once there is one" {
+	serve
+	client full
+}
+
 @test "every mistake has its code" {
 	serve
 	client errors

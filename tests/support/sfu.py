@@ -669,6 +669,32 @@ async def too_many():
     assert (await call("GET", bob))["offer"].count("m=video") == len(tracks) == 32
 
 
+async def full():
+    """Of more tracks than sections a receiver gets the rest as soon as others have gone."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    base, bob = f"/rooms/{room}/users/", f"/rooms/{room}/users/bob"
+    sections = [(str(i), "video", "a=sendonly") for i in range(32)]
+    for i in range(9):
+        await call("POST", f"{base}u{i}", want=201)
+        await call("POST", f"{base}u{i}/produce", {"offer": description(*sections)})
+
+    async def answer(offer):
+        assert offer["offer"].count("m=video") == 256
+        n = [line for line in offer["offer"].split("\r\n") if line in ("a=sendonly", "a=inactive")]
+        flip = {"a=sendonly": "a=recvonly", "a=inactive": "a=inactive"}
+        answered = [(str(i), "video", flip[x]) for i, x in enumerate(n)]
+        body = {"answer": description(*answered, setup="active")}
+        return n.count("a=sendonly"), await call("POST", bob + "/consume", body)
+
+    n, out = await answer(await call("POST", bob, want=201))
+    assert n == 256 and out == {}, n
+    await call("DELETE", f"{base}u0")
+    n, more = await answer(await call("GET", bob))
+    assert n < 256
+    n, out = await answer(more)
+    assert n == 256 and out == {}, n
+
+
 async def ports(n):
     """With a small port range the next connection gets 503, and a place that is freed is used."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

@@ -110,6 +110,7 @@ struct user {
 	struct sections *sections; /* of sub */
 	struct slot *slots;	   /* SECTIONS_MAX of them */
 	struct offer offer;
+	bool lacks;		       /* tracks for which there was no section */
 	struct loop_timer offer_timer; /* replaces an offer that stays unanswered */
 	struct map wants;	       /* of whom it wants something special, by id */
 	uint64_t max_kbps;	       /* that it wants to receive in all; 0: no limit */
