@@ -111,6 +111,11 @@ fds_at_most() {
 	client full
 }
 
+@test "a camera that becomes a screen within one offer is another track" {
+	serve
+	client switch
+}
+
 @test "every mistake has its code" {
 	serve
 	client errors

@@ -619,6 +619,26 @@ async def mids():
     assert "offer" in await call("POST", bob, want=201)
 
 
+async def switch():
+    """A camera that becomes a screen within one offer is another track, whose stream says so."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+
+    async def source(**body):
+        out = await call("POST", ann + "/produce",
+                         {"offer": description(("0", "video", "a=sendonly")), **body})
+        return out, (await call("GET", ann))["tracks"][0]["source"]
+
+    assert (await source())[1] == "camera"
+    await call("POST", bob, want=201)
+    body = {"answer": description(("0", "video", "a=recvonly"), setup="active")}
+    await call("POST", bob + "/consume", body)
+    out, now = await source(sources={"0": "screen"})
+    assert now == "screen" and "a=msid:ann~screen " in out["outbound"][0]["offer"], out
+    assert (await source())[1] == "screen"  # nothing said, nothing changed
+
+
 async def refuse():
     """A receiver that answers a section as inactive, or refuses it, gets nothing of it."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

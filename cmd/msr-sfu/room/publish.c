@@ -62,13 +62,14 @@ static struct track *track_by_mid(const struct user *u, const char *mid)
 	return NULL;
 }
 
+/* `otherwise`: where the client says nothing. */
 static enum frame_source source_of(const struct sdp_media *m, const struct source_hint *hints,
-				   size_t n)
+				   size_t n, enum frame_source otherwise)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(hints[i].mid, mid_of(m)))
 			return hints[i].source;
-	return m->kind == SDP_AUDIO ? SOURCE_MICROPHONE : SOURCE_CAMERA;
+	return otherwise;
 }
 
 static int track_new(struct user *u, const struct sdp_media *offered,
@@ -107,10 +108,10 @@ static int track_new(struct user *u, const struct sdp_media *offered,
 	return 0;
 }
 
-/* Another codec or other layers under the same mid are another track to receivers. */
-static bool same_media(const struct track *t, const struct sdp_agreed *a)
+/* Another codec, source or other layers under the same mid are another track to receivers. */
+static bool same_media(const struct track *t, const struct sdp_agreed *a, enum frame_source source)
 {
-	bool same = a->codec && t->agreed.codec &&
+	bool same = t->source == source && a->codec && t->agreed.codec &&
 		    !strcasecmp(t->agreed.codec->name, a->codec->name) &&
 		    t->agreed.n_rids == a->n_rids;
 
@@ -132,15 +133,18 @@ static int update_tracks(struct user *u, const struct sdp *offer, const struct s
 		struct sdp_agreed a;
 
 		sdp_agree(&a, ours, theirs);
+		enum frame_source usual =
+		    theirs->kind == SDP_AUDIO ? SOURCE_MICROPHONE : SOURCE_CAMERA;
+		enum frame_source source = source_of(theirs, hints, n_hints, t ? t->source : usual);
 		bool flows = a.alive && a.codec && (a.direction & SDP_RECVONLY);
-		if (t && (!flows || !same_media(t, &a))) {
+		if (t && (!flows || !same_media(t, &a, source))) {
 			track_free(t);
 			t = NULL;
 		}
 		if (!flows)
 			continue;
 		if (!t) {
-			if (track_new(u, theirs, &a, source_of(theirs, hints, n_hints), f) < 0)
+			if (track_new(u, theirs, &a, source, f) < 0)
 				return -1;
 			continue;
 		}
