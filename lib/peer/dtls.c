@@ -24,7 +24,11 @@
 /* Bytes of a record: sizes the buffer of each association; nothing of ours is longer. */
 #define FRAGMENT_MAX 2048
 #define EXPORTER     "EXTRACTOR-dtls_srtp"
-#define CONTENT_LAST 23 /* content types of DTLS 1.2 end with application data */
+/* Between retransmissions: the first and the longest. OpenSSL's own second is long for somebody who
+ * waits for a call; twelve are sent, more than DTLS_TIMEOUT_US takes. */
+#define RETRY_FIRST_US 100000
+#define RETRY_MAX_US   4000000
+#define CONTENT_LAST   23 /* content types of DTLS 1.2 end with application data */
 
 struct dtls_identity {
 	SSL_CTX *ctx;
@@ -326,6 +330,14 @@ static void on_timer(void *arg)
 
 /* ---- one association ---- */
 
+static unsigned retry_us(SSL *ssl, unsigned last_us)
+{
+	(void)ssl;
+	if (!last_us)
+		return RETRY_FIRST_US;
+	return last_us < RETRY_MAX_US / 2 ? last_us * 2 : RETRY_MAX_US;
+}
+
 static bool attach(struct dtls *d, const struct dtls_identity *id, bool client)
 {
 	BIO *b = BIO_new(id->method);
@@ -338,6 +350,7 @@ static bool attach(struct dtls *d, const struct dtls_identity *id, bool client)
 	BIO_set_data(b, d);
 	SSL_set_bio(d->ssl, b, b);
 	SSL_set_mtu(d->ssl, DTLS_MTU);
+	DTLS_set_timer_cb(d->ssl, retry_us);
 	if (client)
 		SSL_set_connect_state(d->ssl);
 	else

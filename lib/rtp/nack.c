@@ -45,10 +45,11 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 		n->highest = seq;
 		return NACK_NEW;
 	}
-	if (seq > n->highest + RESET_JUMP || seq < n->highest - RESET_JUMP) {
+	if (n->renewed || seq > n->highest + RESET_JUMP || seq < n->highest - RESET_JUMP) {
+		n->renewed = false;
 		give_up(n, 0, n->n);
 		/* Go on upwards: unwrapped numbers never come back. */
-		if (seq < n->highest)
+		if (seq <= n->highest)
 			seq += 65536;
 		if (seq64)
 			*seq64 = seq;
@@ -73,10 +74,14 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 	return NACK_NEW;
 }
 
+void nack_rx_renew(struct nack_rx *n)
+{
+	n->renewed = n->unwrap.started;
+}
+
 unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t *out, unsigned max,
 		     bool *gave_up)
 {
-	uint64_t before = n->given_up;
 	int64_t retry_us = rtt_us > RETRY_MIN_US ? rtt_us : RETRY_MIN_US;
 	unsigned count = 0;
 
@@ -95,7 +100,8 @@ unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t
 		out[count++] = (uint16_t)e->seq;
 	}
 	if (gave_up)
-		*gave_up = n->given_up != before;
+		*gave_up = n->given_up != n->told;
+	n->told = n->given_up;
 	return count;
 }
 

@@ -30,11 +30,13 @@ struct nack_entry {
 struct nack_rx {
 	struct rtp_unwrap unwrap;
 	int64_t highest;
-	unsigned n; /* entries in `missing`, ascending by seq */
+	bool renewed; /* the next packet resets, whatever its number is */
+	unsigned n;   /* entries in `missing`, ascending by seq */
 	struct nack_entry missing[NACK_MISSING_MAX];
 	uint64_t lost;	   /* packets found missing */
 	uint64_t repaired; /* of them, came in later */
 	uint64_t given_up; /* of them, too old, too often asked for, or too many */
+	uint64_t told;	   /* of those, what nack_rx_due has told */
 };
 
 enum nack_verdict {
@@ -48,10 +50,13 @@ enum nack_verdict {
  * number. */
 enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64);
 
+/* The next packet begins the stream anew, as after a jump: its source is another one. */
+void nack_rx_renew(struct nack_rx *n);
+
 /*
  * Collects up to `max` numbers to ask for now, ascending: those never asked for, and those asked
  * for more than a round trip ago. Gives up old ones first; *gave_up, if not NULL, says whether
- * there were any. Returns how many.
+ * any were given up since the last call, here or because there were too many. Returns how many.
  */
 unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t *out, unsigned max,
 		     bool *gave_up);

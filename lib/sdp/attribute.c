@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define MID_MAX	  32  /* characters */
 #define TOKEN_MAX 256 /* characters of ufrag, password, cname and ids */
 
 /* Keeps a copy of a piece that must be there and not longer than `max`. */
@@ -85,8 +84,12 @@ static int on_rtcp_fb(struct parser *p, struct text t)
 
 static int on_mid(struct parser *p, struct text t)
 {
-	int r = keep(p, t, MID_MAX, &p->m->mid);
+	int r = keep(p, t, SDP_MID_MAX, &p->m->mid);
 
+	/* Part of names that others see, in JSON and between blanks. RFC 8866 allows still less. */
+	for (const char *c = t.p; r == 0 && c < t.end; c++)
+		if (*c <= ' ' || *c > '~')
+			r = parse_fail(p, "a mid is visible ASCII");
 	for (unsigned i = 0; r == 0 && i + 1 < p->s->n_media; i++)
 		if (p->s->media[i].mid && !strcmp(p->s->media[i].mid, p->m->mid))
 			r = parse_fail(p, "two sections have the same mid");
@@ -104,7 +107,7 @@ static int on_group(struct parser *p, struct text t)
 		struct text word = text_word(&t);
 		if (!text_len(word))
 			continue;
-		int r = keep(p, word, MID_MAX, &mid);
+		int r = keep(p, word, SDP_MID_MAX, &mid);
 		if (r < 0)
 			return r;
 		if (sdp_add_bundle(p->s, mid) < 0)

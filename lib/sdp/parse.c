@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
+
 /* ---- pieces of text ---- */
 
 struct text text_until(struct text *t, char stop)
@@ -231,6 +233,8 @@ static int parse_lines(struct parser *p, struct text t)
 		for (const char *c = line.p; c < line.end; c++)
 			if ((unsigned char)*c < ' ' && *c != '\t')
 				return parse_fail(p, "control character");
+		if (!utf8_valid(line.p, text_len(line))) /* RFC 8866 section 5 */
+			return parse_fail(p, "not UTF-8");
 		if (text_len(line))
 			r = parse_line(p, line);
 	}

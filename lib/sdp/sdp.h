@@ -29,6 +29,7 @@
 #define SDP_RIDS_MAX	   16
 #define SDP_CANDIDATES_MAX 64
 #define SDP_FEEDBACK_MAX   16	      /* of a codec */
+#define SDP_MID_MAX	   32	      /* characters */
 #define SDP_HASH_MAX	   64	      /* bytes of a fingerprint: SHA-512 */
 #define SDP_ARENA_MAX	   (8u << 20) /* bytes of a whole model */
 
@@ -120,7 +121,7 @@ struct sdp_media {
 	const char *proto;   /* "UDP/TLS/RTP/SAVPF" */
 	uint16_t port;	     /* 0: rejected, or with bundle_only set to be bundled */
 	const char *address; /* of c=, or NULL */
-	const char *mid;
+	const char *mid;     /* visible ASCII, at most SDP_MID_MAX; NULL: has none */
 	enum sdp_direction direction;
 	struct sdp_transport transport;
 	bool rtcp_mux, rtcp_mux_only, rtcp_rsize, bundle_only, end_of_candidates;

@@ -385,9 +385,12 @@ static int add_placeholder(struct sections *s)
 	    .name = "opus", .clock = 48000, .channels = 2, .fmtp = "minptime=10;useinbandfec=1"};
 	const struct payload *payload;
 	int r = find_payload(s, &opus, false, &payload);
+	struct section *c = r == 0 ? add_section(s, SDP_AUDIO) : NULL;
 
-	if (r == 0)
-		add_section(s, SDP_AUDIO)->payload = payload;
+	if (r == 0 && !c)
+		return -ENOMEM;
+	if (c)
+		c->payload = payload;
 	return r;
 }
 

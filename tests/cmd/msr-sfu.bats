@@ -23,7 +23,7 @@ serve() {
 }
 
 client() {
-	$PYTHON "$SUPPORT/sfu.py" "$URL" "$@"
+	timeout -k 5 120 "$PYTHON" "$SUPPORT/sfu.py" "$URL" "$@"
 }
 
 fds_at_most() {
@@ -74,6 +74,46 @@ fds_at_most() {
 @test "WHIP publishes and WHEP plays, with trickle and DELETE" {
 	serve
 	client whip
+}
+
+@test "a WHEP player goes on with a publisher that comes back" {
+	serve
+	client whip_again
+}
+
+@test "a mid may be long, or missing" {
+	serve
+	client mids
+}
+
+@test "what a receiver refuses later is not sent any more" {
+	serve
+	client refuse
+}
+
+@test "WHIP and WHEP restart ICE with a fragment of their section" {
+	serve
+	client whip_restart
+}
+
+@test "a room that WHIP made ends when it is empty" {
+	serve --user-timeout 1s
+	client whip_room
+}
+
+@test "what an offer over the limit has changed is offered to others" {
+	serve
+	client too_many
+}
+
+@test "tracks that found no section are offered once there is one" {
+	serve
+	client full
+}
+
+@test "a camera that becomes a screen within one offer is another track" {
+	serve
+	client switch
 }
 
 @test "every mistake has its code" {

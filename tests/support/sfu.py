@@ -444,6 +444,89 @@ async def whip():
     await play.close()
 
 
+async def whip_again():
+    """A publisher goes and comes back; who plays it goes on without a new connection."""
+    async def feed(hz):
+        pc = RTCPeerConnection()
+        pc.addTrack(Tone(hz))
+        await pc.setLocalDescription(await pc.createOffer())
+        status, head, answer = await asyncio.to_thread(
+            http, "POST", "/whip/studio/feed", pc.localDescription.sdp, "application/sdp")
+        assert status == 201, (status, answer)
+        await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        return pc, head["Location"]
+
+    first, session = await feed(440)
+    play, tracks = RTCPeerConnection(), asyncio.Queue()
+    play.on("track", tracks.put_nowait)
+    play.addTransceiver("audio", "recvonly")
+    await play.setLocalDescription(await play.createOffer())
+    status, _, answer = await asyncio.to_thread(
+        http, "POST", "/whep/studio", play.localDescription.sdp, "application/sdp")
+    assert status == 201, (status, answer)
+    await play.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    track = await asyncio.wait_for(tracks.get(), 10)
+    for _ in range(400):
+        await asyncio.wait_for(track.recv(), 10)
+    await call("DELETE", session)
+    await first.close()
+
+    async def heard(hz):
+        while abs(pitch([await track.recv() for _ in range(20)]) - hz) > 60:
+            pass
+
+    # Numbers that were there would be replays to the player, for as long as the first life was.
+    second, session = await feed(2500)
+    await asyncio.wait_for(heard(2500), 5)
+    await call("DELETE", session)
+    await second.close()
+    await play.close()
+
+
+async def whip_restart():
+    """New credentials restart ICE; the answer is a fragment that says which section it is of."""
+    offer = description(("v1", "video", "a=sendonly"))
+    _, head, _ = await asyncio.to_thread(http, "POST", "/whip/studio/feed", offer, "application/sdp")
+    play = description(("p1", "video", "a=recvonly"))
+    _, played, _ = await asyncio.to_thread(http, "POST", "/whep/studio", play, "application/sdp")
+    frag = "a=ice-ufrag:efgh\r\na=ice-pwd:9876543210987654321098\r\n"
+    for session, mid in [(head, "v1"), (played, "p1")]:
+        status, again, out = await asyncio.to_thread(
+            http, "PATCH", session["Location"], frag, "application/trickle-ice-sdpfrag",
+            {"If-Match": "*"})
+        assert status == 200 and again["ETag"] != session["ETag"], (status, out)
+        lines = out.split("\r\n")
+        assert lines[0].startswith("m=video 9 ") and lines[1] == f"a=mid:{mid}", out
+        assert lines[2].startswith("a=ice-ufrag:") and any("candidate:" in x for x in lines), out
+    for session in (head, played):
+        await call("DELETE", session["Location"])
+
+
+async def whip_room():
+    """A room that WHIP made ends by itself when it is empty; one that was asked for stays."""
+    await call("POST", "/rooms", {"room_id": "asked"}, want=201)
+    offer = description(("0", "video", "a=sendonly"))
+    locations = {}
+    for room in ("asked", "made"):
+        status, head, _ = await asyncio.to_thread(
+            http, "POST", f"/whip/{room}/feed", offer, "application/sdp")
+        assert status == 201
+        locations[room] = head["Location"]
+    play = description(("0", "video", "a=recvonly"))
+    _, head, _ = await asyncio.to_thread(http, "POST", "/whep/made", play, "application/sdp")
+    for location in locations.values():
+        await call("DELETE", location)
+    await asyncio.sleep(1.5)
+    await call("GET", "/rooms/made")  # has a viewer
+    await call("DELETE", head["Location"])
+    for _ in range(100):
+        rooms = [r["room_id"] for r in (await call("GET", "/rooms"))["rooms"]]
+        if rooms == ["asked"]:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"there are {rooms}")
+
+
 async def vanish():
     """A user that never connects is removed after --user-timeout."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
@@ -493,6 +576,143 @@ async def errors():
     assert out["error"], out
     await call("GET", "/nothing", want=404)
     assert (await call("GET", "/rooms"))["rooms"][0]["users"] == 1
+
+
+def description(*sections, setup="actpass", bundle=True):
+    """A description without a client behind it, of (mid, kind, more lines), e.g. ("0", "audio")."""
+    out = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
+    if bundle:
+        out += "a=group:BUNDLE " + " ".join(s[0] for s in sections) + "\r\n"
+    for mid, kind, *more in sections:
+        codec = {"audio": "opus/48000/2", "video": "VP8/90000"}[kind]
+        lines = [f"m={kind} 9 UDP/TLS/RTP/SAVPF 96", "c=IN IP4 0.0.0.0", f"a=rtpmap:96 {codec}",
+                 "a=rtcp-mux", "a=ice-ufrag:abcd", "a=ice-pwd:0123456789012345678901",
+                 "a=fingerprint:sha-256 " + ":".join(["AB"] * 32), f"a=setup:{setup}", *more]
+        if mid is not None:
+            lines.append(f"a=mid:{mid}")
+        out += "\r\n".join(lines) + "\r\n"
+    return out
+
+
+async def mids():
+    """A mid may be long, or missing where there is one section, and not spoil what others get."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    origins = set()
+
+    async def published(want, sources=None, **kw):
+        body = {"offer": description(*want, **kw), "sources": sources or {}}
+        out = await call("POST", ann + "/produce", body)
+        origins.add(out["answer"].split("o=")[1].split()[1])
+        return [t["source"] for t in (await call("GET", ann))["tracks"]]
+
+    assert await published([(None, "video", "a=sendonly")], {"0": "screen"}, bundle=False) == ["camera"]
+    assert await published([(None, "video", "a=sendonly")], bundle=False) == ["camera"]
+    long = ["0123456789abcdef0123456789abcde" + c for c in "xy"]
+    sections = [(mid, "video", "a=sendonly") for mid in long]
+    assert await published(sections, {long[1]: "screen"}) == ["camera", "screen"]
+    assert len({t["id"] for t in (await call("GET", ann))["tracks"]}) == 2
+    assert len(origins) == 1, "a session keeps its id (RFC 3264 section 8)"
+    await call("POST", ann + "/produce",
+               {"offer": description(("a" * 19 + "\u00e9", "audio", "a=sendonly"))}, want=400)
+    assert "offer" in await call("POST", bob, want=201)
+
+
+async def switch():
+    """A camera that becomes a screen within one offer is another track, whose stream says so."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+
+    async def source(**body):
+        out = await call("POST", ann + "/produce",
+                         {"offer": description(("0", "video", "a=sendonly")), **body})
+        return out, (await call("GET", ann))["tracks"][0]["source"]
+
+    assert (await source())[1] == "camera"
+    await call("POST", bob, want=201)
+    body = {"answer": description(("0", "video", "a=recvonly"), setup="active")}
+    await call("POST", bob + "/consume", body)
+    out, now = await source(sources={"0": "screen"})
+    assert now == "screen" and "a=msid:ann~screen " in out["outbound"][0]["offer"], out
+    assert (await source())[1] == "screen"  # nothing said, nothing changed
+
+
+async def refuse():
+    """A receiver that answers a section as inactive, or refuses it, gets nothing of it."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    sections = []
+
+    async def publish(mid, kind):
+        sections.append((mid, kind, "a=sendonly"))
+        out = await call("POST", ann + "/produce", {"offer": description(*sections)})
+        return out["outbound"]
+
+    async def answer(*directions):
+        """Of bob, to the offer that waits."""
+        kinds = [s[1] for s in sections]
+        answered = [(str(i), kinds[i], f"a={d}") for i, d in enumerate(directions)]
+        body = {"answer": description(*answered, setup="active")}
+        await call("POST", bob + "/consume", body)
+
+    await publish("0", "video")
+    await call("POST", bob, want=201)
+    ears = Ears(bob)
+    await ears.open.wait()
+    await answer("recvonly")
+    assert await publish("1", "video")
+    await answer("inactive", "recvonly")
+    told = await ears.wait("layer")
+    assert told["track"] == "ann/0" and told["layer"] == "off", told
+    assert await publish("2", "video")
+    await answer("inactive", "inactive", "recvonly")
+    told = await ears.wait("layer")
+    assert told["track"] == "ann/1" and told["layer"] == "off", told
+    await call("DELETE", f"/rooms/{room}")
+
+
+async def too_many():
+    """An offer that goes over the limit fails; the others learn what it has changed all the same."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    await call("POST", bob, want=201)
+    body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    await call("POST", bob + "/consume", body)
+    sections = [(str(i), "video", "a=sendonly") for i in range(33)]
+    out = await call("POST", ann + "/produce", {"offer": description(*sections)}, want=503)
+    assert out["error"] == "limit", out
+    tracks = (await call("GET", ann))["tracks"]
+    assert (await call("GET", bob))["offer"].count("m=video") == len(tracks) == 32
+
+
+async def full():
+    """Of more tracks than sections a receiver gets the rest as soon as others have gone."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    base, bob = f"/rooms/{room}/users/", f"/rooms/{room}/users/bob"
+    sections = [(str(i), "video", "a=sendonly") for i in range(32)]
+    for i in range(9):
+        await call("POST", f"{base}u{i}", want=201)
+        await call("POST", f"{base}u{i}/produce", {"offer": description(*sections)})
+
+    async def answer(offer):
+        assert offer["offer"].count("m=video") == 256
+        n = [line for line in offer["offer"].split("\r\n") if line in ("a=sendonly", "a=inactive")]
+        flip = {"a=sendonly": "a=recvonly", "a=inactive": "a=inactive"}
+        answered = [(str(i), "video", flip[x]) for i, x in enumerate(n)]
+        body = {"answer": description(*answered, setup="active")}
+        return n.count("a=sendonly"), await call("POST", bob + "/consume", body)
+
+    n, out = await answer(await call("POST", bob, want=201))
+    assert n == 256 and out == {}, n
+    await call("DELETE", f"{base}u0")
+    n, more = await answer(await call("GET", bob))
+    assert n < 256
+    n, out = await answer(more)
+    assert n == 256 and out == {}, n
 
 
 async def ports(n):

@@ -85,6 +85,8 @@ static void post_whip(void *arg, struct web_req *req)
 	buf_init(&answer, 0);
 	if (publish(r, req, &u, &answer, &f) == 0) {
 		offer_refresh_room(r, u, NULL, NULL);
+		if (made)
+			room_end_when_empty(r);
 		reply_session(req, u->session, &answer);
 	} else {
 		reply_fail(req, &f);

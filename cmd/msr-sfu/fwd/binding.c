@@ -149,8 +149,28 @@ static struct binding *bind(struct bindings *b, uint32_t ssrc, struct track *t, 
 	return one;
 }
 
+/*
+ * Whether a stream may have another SSRC from now on, as after a collision (RFC 3550 section 8.2)
+ * or an encoder's new start: its numbers begin anew then. While the old one lives the other is
+ * something that was not agreed; both together would be a muddle.
+ */
+static bool take_over(struct bindings *b, struct stream *s, uint32_t ssrc, int64_t now_us)
+{
+	if (!s || !s->started || s->ssrc == ssrc)
+		return true;
+	if (now_us - s->media_us < STREAM_SILENT_US)
+		return false;
+	for (unsigned i = 0; i < b->n;)
+		if (b->b[i].stream == s)
+			b->b[i] = b->b[--b->n];
+		else
+			i++;
+	stream_renew(s);
+	return true;
+}
+
 static struct binding *resolve(struct bindings *b, const struct list *tracks,
-			       const struct rtp_packet *p)
+			       const struct rtp_packet *p, int64_t now_us)
 {
 	char mid[RTP_MID_MAX + 1], rid[RTP_MID_MAX + 1] = "";
 	const struct past *past = past_of(b, p->ssrc);
@@ -166,7 +186,10 @@ static struct binding *resolve(struct bindings *b, const struct list *tracks,
 	if (!rtp_ext_text(p, rtx ? RTP_EXT_RRID : RTP_EXT_RID, rid, sizeof(rid)) && past &&
 	    past->rtx == rtx)
 		memcpy(rid, past->rid, sizeof(rid));
-	return bind(b, p->ssrc, t, by_rid(t, rid), rtx);
+	struct stream *s = by_rid(t, rid);
+	if (!rtx && !take_over(b, s, p->ssrc, now_us))
+		return NULL;
+	return bind(b, p->ssrc, t, s, rtx);
 }
 
 struct binding *bindings_of(struct bindings *b, uint32_t ssrc)
@@ -180,12 +203,12 @@ struct binding *bindings_of(struct bindings *b, uint32_t ssrc)
 }
 
 struct binding *bindings_find(struct bindings *b, const struct list *tracks,
-			      const struct rtp_packet *p)
+			      const struct rtp_packet *p, int64_t now_us)
 {
 	struct binding *one = bindings_of(b, p->ssrc);
 
 	if (!one)
-		return resolve(b, tracks, p);
+		return resolve(b, tracks, p, now_us);
 	b->last = (unsigned)(one - b->b);
 	return one;
 }

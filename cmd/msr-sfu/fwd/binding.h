@@ -40,7 +40,7 @@ void bindings_done(struct bindings *b);
 
 /* The binding of a packet to one of `tracks`, made when it can be; NULL when it is not known. */
 struct binding *bindings_find(struct bindings *b, const struct list *tracks,
-			      const struct rtp_packet *p);
+			      const struct rtp_packet *p, int64_t now_us);
 /* The binding of a stream's own SSRC, as sender reports name it; NULL when there is none. */
 struct binding *bindings_of(struct bindings *b, uint32_t ssrc);
 /* The track ends, or its config may mean other SSRCs: they are to be found anew. */

@@ -54,6 +54,7 @@ void endpoint_done(struct endpoint *e)
 	list_each_safe (i, &e->tracks)
 		endpoint_drop_track(e, container_of(i, struct track, link));
 	bindings_done(&e->bindings);
+	free(e->past);
 	free(e->twcc);
 	congest_done(&e->congest);
 }
@@ -160,7 +161,7 @@ void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
 		return;
 	}
 	note_transport(e, &p, now_us);
-	struct binding *b = bindings_find(&e->bindings, &e->tracks, &p);
+	struct binding *b = bindings_find(&e->bindings, &e->tracks, &p, now_us);
 	if (!b) {
 		e->stats->rx_unknown++;
 		return;

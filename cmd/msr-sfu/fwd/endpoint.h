@@ -29,6 +29,7 @@
 
 struct stream;
 struct sub;
+struct sub_past;
 struct track;
 
 /* Counters of a thread. */
@@ -56,6 +57,9 @@ struct endpoint {
 	struct rtp_extmap extmap;
 	struct list tracks, subs;
 	uint64_t max_bps; /* that it wants to be sent in all; 0: no limit */
+
+	struct sub_past *past; /* owned: n_past, of lasting subs, from their beginning */
+	unsigned n_past;
 
 	struct bindings bindings;
 	struct track *dirty[MEDIA_TRACKS_MAX]; /* with packets in their bursts */

@@ -127,6 +127,33 @@ static void note_single(struct layer *l, const struct track *t)
 	l->pictured = true;
 }
 
+void layer_leave(struct layer *l, const struct track *t, struct layer_past *p)
+{
+	if (!l->rewrite.started)
+		return;
+	if (l->current != LAYER_NONE)
+		note_single(l, t);
+	*p = (struct layer_past){.highest = l->rewrite.highest,
+				 .last_us = l->last_us,
+				 .last_ts = l->rewrite.last_ts,
+				 .picture = l->picture,
+				 .tl0 = l->tl0,
+				 .pictured = l->pictured};
+}
+
+void layer_resume(struct layer *l, const struct layer_past *p)
+{
+	if (!p->highest)
+		return;
+	l->rewrite.started = true;
+	l->rewrite.highest = p->highest;
+	l->rewrite.last_ts = p->last_ts;
+	l->last_us = p->last_us;
+	l->picture = p->picture;
+	l->tl0 = p->tl0;
+	l->pictured = p->pictured;
+}
+
 bool layer_aim(struct layer *l, struct track *t, enum media_reason reason)
 {
 	int layer = cap(l, t), target = LAYER_NONE;
@@ -215,11 +242,12 @@ static uint32_t follow(struct layer *l, const struct track *t, const struct burs
 	const struct rewrite_cut *last = &l->rewrite.cut[0];
 	const struct stream *from = &t->stream[last->stream];
 	uint32_t distance = last->ts_distance - l->shift, last_ts = l->rewrite.last_ts;
+	bool other_track = !l->rewrite.n_cuts; /* layer_resume */
 
-	if (last->stream != b->index || b->reset) {
+	if (last->stream != b->index || b->reset || other_track) {
 		struct layer_clock a = clock_of(from), z = clock_of(b->stream);
 		uint32_t since = (uint32_t)((now_us - l->last_us) * b->stream->clock / US);
-		if (b->reset) /* its report is of before */
+		if (b->reset || other_track) /* the reports have nothing to do with each other */
 			z.ntp = 0;
 		distance =
 		    layer_ts_distance(&a, distance, &z, b->p.ts, last_ts + since, b->stream->clock);

@@ -53,6 +53,16 @@ int layers_best(const struct layers *l, int layer);
 /* The layer that a stream is. */
 int layers_of(const struct layers *l, int stream);
 
+/* Where a receiver's stream stood when its track ended. */
+struct layer_past {
+	int64_t highest; /* number; 0: nothing was sent */
+	int64_t last_us;
+	uint32_t last_ts;
+	uint16_t picture;
+	uint8_t tl0;
+	bool pictured;
+};
+
 /* What one receiver gets of a track. */
 struct layer {
 	int8_t current; /* stream that is sent; LAYER_NONE: waits for a key frame, or is paused */
@@ -73,6 +83,9 @@ struct layer {
 
 /* `first` is 1 to 32767. Granted everything; nothing is sent before layer_aim. */
 void layer_init(struct layer *l, enum media_level level, uint16_t first);
+/* Notes where it stands, and goes on from there with another track. */
+void layer_leave(struct layer *l, const struct track *t, struct layer_past *p);
+void layer_resume(struct layer *l, const struct layer_past *p);
 /* Finds the target anew, for that reason; pauses at once. True when it is another. */
 bool layer_aim(struct layer *l, struct track *t, enum media_reason reason);
 /* Sends nothing more until the target begins: the network does not carry what is sent now. */

@@ -157,6 +157,10 @@ struct media_sub_config {
 	char cname[MEDIA_CNAME_SIZE]; /* one for all tracks of a publisher: lip sync */
 	bool nack, pli, fir, twcc, remb;
 	enum media_level want;
+	/* The SSRC outlives its track: the peer's next sub with it goes on with the numbers,
+	 * because SRTP must not use one twice, and receivers take no number for new that was there.
+	 */
+	bool lasting;
 };
 
 /*

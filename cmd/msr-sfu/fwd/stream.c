@@ -60,6 +60,13 @@ bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, i
 	return true;
 }
 
+void stream_renew(struct stream *s)
+{
+	nack_rx_renew(&s->nack);
+	s->ssrc = s->rtx_ssrc = 0;
+	s->sr_at_us = 0; /* the report was of the old one's clock */
+}
+
 void stream_measure(struct stream *s, int64_t now_us)
 {
 	int64_t since_us = now_us - s->rate_us;
@@ -115,7 +122,9 @@ bool stream_clocks(const struct stream *s, int64_t now_us, uint64_t *ntp, uint32
 	if (!s->sr_at_us)
 		return false;
 	int64_t since_us = now_us - s->sr_at_us;
-	*ntp = s->sr.ntp + (((uint64_t)since_us << 32) / US);
+	/* In two parts: microseconds of more than an hour do not fit beside 32 bits of fraction. */
+	*ntp =
+	    s->sr.ntp + ((uint64_t)(since_us / US) << 32) + ((uint64_t)(since_us % US) << 32) / US;
 	*ts = s->sr.ts + (uint32_t)(since_us * (int64_t)s->clock / US);
 	return true;
 }

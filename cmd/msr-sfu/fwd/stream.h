@@ -70,6 +70,9 @@ void stream_done(struct stream *s);
 bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, int64_t *seq,
 		 bool *reset);
 
+/* Its next packet is of another SSRC: it begins anew. */
+void stream_renew(struct stream *s);
+
 /* Measures its rate, when it is time; once a tick. */
 void stream_measure(struct stream *s, int64_t now_us);
 /* Its rate in bit/s, smoothed over about a second; 0 when it does not live. */

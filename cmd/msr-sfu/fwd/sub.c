@@ -44,10 +44,45 @@ void sub_change(struct sub *s, const struct media_sub_config *c)
 	shape(&s->rtx_shape, s, c->rtx_ssrc, c->rtx_pt);
 }
 
+/* Made at the beginning, so that it cannot be missing at the end. NULL without memory. */
+static struct sub_past *past_of(struct endpoint *e, uint32_t ssrc)
+{
+	for (unsigned i = 0; i < e->n_past; i++)
+		if (e->past[i].ssrc == ssrc)
+			return &e->past[i];
+	struct sub_past *p = realloc(e->past, (e->n_past + 1) * sizeof(*p));
+	if (!p)
+		return NULL;
+	e->past = p;
+	p += e->n_past++;
+	*p = (struct sub_past){.ssrc = ssrc};
+	return p;
+}
+
+static void resume(struct sub *s, const struct sub_past *p)
+{
+	layer_resume(&s->layer, &p->layer);
+	if (p->rtx_next)
+		s->rtx_next = p->rtx_next;
+	s->packets = p->packets;
+	s->bytes = p->bytes;
+}
+
+static void leave(struct sub *s)
+{
+	struct sub_past *p = past_of(s->to, s->config.ssrc);
+
+	layer_leave(&s->layer, s->track, &p->layer);
+	p->rtx_next = s->rtx_next;
+	p->packets = s->packets;
+	p->bytes = s->bytes;
+}
+
 int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
 	    const struct media_sub_config *c)
 {
-	struct sub *s = calloc(1, sizeof(*s));
+	const struct sub_past *past = c->lasting ? past_of(to, c->ssrc) : NULL;
+	struct sub *s = c->lasting && !past ? NULL : calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
@@ -67,6 +102,8 @@ int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
 	layer_aim(&s->layer, t, MEDIA_WANTED);
 	s->told = s->layer.target == LAYER_NONE ? LAYER_NONE : SUB_TOLD_NOTHING;
 	s->rtx_next = 1 + (c->rtx_ssrc & 0x3fff);
+	if (past)
+		resume(s, past);
 	list_init(&s->link);
 	list_push(&to->subs, &s->link);
 	sub_change(s, c);
@@ -78,6 +115,8 @@ void sub_free(struct sub *s)
 {
 	if (!s)
 		return;
+	if (s->config.lasting)
+		leave(s);
 	track_remove_sub(s->track, s);
 	if (s->to->sub_map)
 		map_remove(s->to->sub_map, &s->node);

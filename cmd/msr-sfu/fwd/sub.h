@@ -28,6 +28,14 @@ struct endpoint;
 struct stream;
 struct track;
 
+/* What a lasting sub leaves to the next one with its SSRC. */
+struct sub_past {
+	uint32_t ssrc;
+	struct layer_past layer;
+	int64_t rtx_next;
+	uint32_t packets, bytes;
+};
+
 struct sub {
 	struct endpoint *to;
 	struct list link;     /* in to->subs */

@@ -435,9 +435,12 @@ void link_candidate(struct link *l, const struct sdp_candidate *c)
 
 /* ---- tracks ---- */
 
-static void copy_text(char out[static RTP_MID_MAX + 1], const char *text)
+/* A mid or rid as packets carry it. One that is too long for them they do not carry. */
+static void copy_name(char out[static RTP_MID_MAX + 1], const char *name)
 {
-	snprintf(out, RTP_MID_MAX + 1, "%s", text ? text : "");
+	bool fits = name && strlen(name) <= RTP_MID_MAX;
+
+	snprintf(out, RTP_MID_MAX + 1, "%s", fits ? name : "");
 }
 
 /* SSRCs as the publisher signalled them; simulcast and Firefox signal none. */
@@ -472,9 +475,9 @@ static int track_config(struct media_track_config *c, const struct sdp_media *m,
 	    .twcc = a->twcc,
 	    .remb = a->remb,
 	};
-	copy_text(c->mid, m->mid);
+	copy_name(c->mid, m->mid);
 	for (unsigned i = 0; i < a->n_rids && i < MEDIA_LAYERS_MAX; i++)
-		copy_text(c->rid[c->n_rids++], a->rid[i]);
+		copy_name(c->rid[c->n_rids++], a->rid[i]);
 	/* Layers are told apart by their rids alone (RFC 8853 section 5.5). */
 	if (!c->n_rids)
 		signalled_ssrcs(c, m);
@@ -562,11 +565,12 @@ int link_send(struct link *l, const struct link_in *in, struct link_out **outp,
 	    .twcc = o->twcc,
 	    .remb = o->remb,
 	    .want = o->want,
+	    .lasting = o->lasting,
 	};
 
 	if (!out)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
-	copy_text(c.mid, o->mid);
+	copy_name(c.mid, o->mid);
 	snprintf(c.cname, sizeof(c.cname), "%s", o->cname);
 	out->all = ls;
 	out->id = media_new_id(ls->media);

@@ -107,6 +107,7 @@ struct link_out_opts {
 	uint32_t ssrc, rtx_ssrc; /* ours */
 	bool nack, pli, fir, twcc, remb;
 	enum media_level want;
+	bool lasting; /* the next track under this ssrc goes on with its numbers */
 };
 int link_send(struct link *l, const struct link_in *in, struct link_out **out,
 	      const struct link_out_opts *opts, struct fail *f);

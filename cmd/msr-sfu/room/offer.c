@@ -38,7 +38,10 @@ void offer_track(struct user *u, struct track *t)
 	st.stream = stream;
 	int i = sections_add(u->sections, &st);
 	if (i < 0) {
-		log_warn("room %s: %s gets no %s: %s", u->room->id, u->id, t->id, strerror(-i));
+		if (!u->lacks)
+			log_warn("room %s: %s gets no %s: %s", u->room->id, u->id, t->id,
+				 strerror(-i));
+		u->lacks = true;
 		return;
 	}
 	u->slots[i] = (struct slot){.track = t};
@@ -56,6 +59,34 @@ void offer_untrack(struct user *u, struct track *t)
 		*s = (struct slot){0};
 		sections_remove(u->sections, i);
 	}
+}
+
+static bool has_slot(const struct user *u, const struct track *t)
+{
+	for (unsigned i = 0; i < sections_count(u->sections); i++)
+		if (u->slots[i].track == t)
+			return true;
+	return false;
+}
+
+/* What found no section; some may have become free. */
+static void offer_lacking(struct user *u)
+{
+	bool still = false;
+
+	map_each (n, &u->room->users) {
+		struct user *other = container_of(n, struct user, node);
+		if (other == u)
+			continue;
+		list_each (i, &other->tracks) {
+			struct track *t = container_of(i, struct track, link);
+			if (has_slot(u, t))
+				continue;
+			offer_track(u, t);
+			still |= !has_slot(u, t);
+		}
+	}
+	u->lacks = still;
 }
 
 const struct offer *offer_pending(const struct user *u)
@@ -139,15 +170,30 @@ static int give_extensions(struct user *u, struct fail *f)
 	return link_extensions(u->sub, &map, f);
 }
 
-/* Starts what the answer accepted and does not flow yet. */
-static int start_outs(struct user *u, struct fail *f)
+enum media_level offer_wants(const struct user *u, const struct slot *s)
+{
+	return s->refused ? MEDIA_OFF : want_of(u, s->track);
+}
+
+/*
+ * Starts what the answer accepted and does not flow yet. What it refuses after having accepted it
+ * only pauses: under its SSRC the numbers must go on when it is taken again.
+ */
+static int follow_answer(struct user *u, struct fail *f)
 {
 	for (unsigned i = 0; i < sections_count(u->sections); i++) {
 		struct slot *s = &u->slots[i];
 		struct section_view v;
 
-		if (!s->track || s->out || sections_get(u->sections, i, &v) < 0 ||
-		    v.state != SECTION_ACCEPTED)
+		if (!s->track || sections_get(u->sections, i, &v) < 0)
+			continue;
+		bool refused = v.state == SECTION_REJECTED;
+		if (s->out && refused != s->refused) {
+			s->refused = refused;
+			if (link_out_want(s->out, offer_wants(u, s), f) < 0)
+				return -1;
+		}
+		if (s->out || v.state != SECTION_ACCEPTED)
 			continue;
 		struct link_out_opts o = {
 		    .mid = v.mid,
@@ -200,7 +246,9 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 		u->offer.unanswered = false;
 		loop_timer_stop(&u->offer_timer);
 		metric_add(&sfu->n_answers, 1);
-		ret = start_outs(u, f);
+		ret = follow_answer(u, f);
+		if (u->lacks)
+			offer_lacking(u);
 	}
 	sdp_free(answer);
 	return ret;

@@ -46,6 +46,12 @@ void tracks_free(struct user *u)
 		track_free(container_of(i, struct track, link));
 }
 
+/* The only section of an offer may do without. */
+static const char *mid_of(const struct sdp_media *m)
+{
+	return m->mid ? m->mid : "";
+}
+
 static struct track *track_by_mid(const struct user *u, const char *mid)
 {
 	list_each (i, &u->tracks) {
@@ -56,13 +62,14 @@ static struct track *track_by_mid(const struct user *u, const char *mid)
 	return NULL;
 }
 
+/* `otherwise`: where the client says nothing. */
 static enum frame_source source_of(const struct sdp_media *m, const struct source_hint *hints,
-				   size_t n)
+				   size_t n, enum frame_source otherwise)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(hints[i].mid, m->mid))
+		if (!strcmp(hints[i].mid, mid_of(m)))
 			return hints[i].source;
-	return m->kind == SDP_AUDIO ? SOURCE_MICROPHONE : SOURCE_CAMERA;
+	return otherwise;
 }
 
 static int track_new(struct user *u, const struct sdp_media *offered,
@@ -80,8 +87,8 @@ static int track_new(struct user *u, const struct sdp_media *offered,
 	t->kind = offered->kind;
 	t->source = source;
 	t->agreed = *agreed;
-	snprintf(t->mid, sizeof(t->mid), "%s", offered->mid);
-	snprintf(t->id, sizeof(t->id), "%s/%.*s", u->id, 20, offered->mid);
+	snprintf(t->mid, sizeof(t->mid), "%s", mid_of(offered));
+	snprintf(t->id, sizeof(t->id), "%s/%s", u->id, t->mid);
 	t->ssrc = link_ssrc(links);
 	t->rtx_ssrc = t->kind == SDP_VIDEO ? link_ssrc(links) : 0;
 	if (link_receive(u->pub, &t->in, t, offered, agreed, f) < 0) {
@@ -101,10 +108,10 @@ static int track_new(struct user *u, const struct sdp_media *offered,
 	return 0;
 }
 
-/* Another codec or other layers under the same mid are another track to receivers. */
-static bool same_media(const struct track *t, const struct sdp_agreed *a)
+/* Another codec, source or other layers under the same mid are another track to receivers. */
+static bool same_media(const struct track *t, const struct sdp_agreed *a, enum frame_source source)
 {
-	bool same = a->codec && t->agreed.codec &&
+	bool same = t->source == source && a->codec && t->agreed.codec &&
 		    !strcasecmp(t->agreed.codec->name, a->codec->name) &&
 		    t->agreed.n_rids == a->n_rids;
 
@@ -122,19 +129,22 @@ static int update_tracks(struct user *u, const struct sdp *offer, const struct s
 {
 	for (unsigned i = 0; i < offer->n_media; i++) {
 		const struct sdp_media *theirs = &offer->media[i], *ours = &answer->media[i];
-		struct track *t = theirs->mid ? track_by_mid(u, theirs->mid) : NULL;
+		struct track *t = track_by_mid(u, mid_of(theirs));
 		struct sdp_agreed a;
 
 		sdp_agree(&a, ours, theirs);
+		enum frame_source usual =
+		    theirs->kind == SDP_AUDIO ? SOURCE_MICROPHONE : SOURCE_CAMERA;
+		enum frame_source source = source_of(theirs, hints, n_hints, t ? t->source : usual);
 		bool flows = a.alive && a.codec && (a.direction & SDP_RECVONLY);
-		if (t && (!flows || !same_media(t, &a))) {
+		if (t && (!flows || !same_media(t, &a, source))) {
 			track_free(t);
 			t = NULL;
 		}
 		if (!flows)
 			continue;
 		if (!t) {
-			if (track_new(u, theirs, &a, source_of(theirs, hints, n_hints), f) < 0)
+			if (track_new(u, theirs, &a, source, f) < 0)
 				return -1;
 			continue;
 		}
@@ -150,7 +160,10 @@ static void drop_unmentioned(struct user *u, const struct sdp *offer)
 {
 	list_each_safe (i, &u->tracks) {
 		struct track *t = container_of(i, struct track, link);
-		if (!sdp_by_mid(offer, t->mid))
+		bool mentioned = false;
+		for (unsigned k = 0; k < offer->n_media && !mentioned; k++)
+			mentioned = !strcmp(mid_of(&offer->media[k]), t->mid);
+		if (!mentioned)
 			track_free(t);
 	}
 }
@@ -168,7 +181,7 @@ static int make_answer(struct user *u, const struct sdp *offer, struct sdp **ans
 	for (unsigned i = 0; i < offer->n_media; i++)
 		sdp_wish_receive(&wish[i], &offer->media[i]);
 	link_local(u->pub, &local);
-	local.session_id = s->session_seq;
+	local.session_id = (uint64_t)u->room->created_us; /* stays: RFC 3264 section 8 */
 	local.version = ++s->session_seq;
 	int ret = sdp_answer(answer, offer, wish, &local, &err);
 	free(wish);
@@ -222,6 +235,9 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 	if (!ret && sdp_write(u->pub_answer, out) < 0)
 		ret = fail_set(f, FAIL_NO_MEMORY, NULL);
 	notify_tracks(u);
+	if (ret <
+	    0) /* what changed before it failed; the caller only does this where nothing did */
+		offer_refresh_room(u->room, u, NULL, NULL);
 out:
 	sdp_free(answer);
 	sdp_free(offer);

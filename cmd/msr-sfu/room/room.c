@@ -55,6 +55,23 @@ struct room *room_by_number(const struct sfu *s, uint64_t number)
 	return n ? container_of(n, struct room, by_number) : NULL;
 }
 
+static void on_idle(void *arg)
+{
+	struct room *r = arg;
+
+	if (!r->users.n && list_empty(&r->viewers) && list_empty(&r->listeners))
+		room_free(r, "empty");
+	else
+		room_end_when_empty(r);
+}
+
+void room_end_when_empty(struct room *r)
+{
+	int64_t timeout_us = r->sfu->opts.user_timeout_us;
+
+	loop_timer_in_us(&r->idle, timeout_us < ROOM_IDLE_US ? timeout_us : ROOM_IDLE_US);
+}
+
 int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f)
 {
 	char drawn[17];
@@ -79,6 +96,7 @@ int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f)
 	map_init(&r->users);
 	list_init(&r->listeners);
 	list_init(&r->viewers);
+	loop_timer_init(&r->idle, s->opts.loop, on_idle, r);
 	r->thread = links_place(s->opts.links);
 	r->number = ++s->last_number;
 	if (map_put(&s->rooms, &r->node, r->id, strlen(r->id)) < 0) {
@@ -102,6 +120,7 @@ void room_free(struct room *r, const char *reason)
 	struct sfu *s = r->sfu;
 	struct event ev;
 
+	loop_timer_stop(&r->idle);
 	r->ending = true; /* nobody needs new offers any more */
 	map_each (n, &r->users)
 		user_free(container_of(n, struct user, node), reason);

@@ -34,10 +34,11 @@ struct link_out;
 struct link_layer;
 struct links;
 
-#define TRACKS_MAX	32	       /* that one user publishes */
-#define OFFER_KEEP_US	10000000       /* an unanswered offer is not replaced earlier */
-#define CONNECTED_GRACE 30000000       /* µs a user stays after its last connection ended */
-#define TRACK_ID_SIZE	(ID_SIZE + 24) /* "user/mid" */
+#define TRACKS_MAX	32	 /* that one user publishes */
+#define OFFER_KEEP_US	10000000 /* an unanswered offer is not replaced earlier */
+#define CONNECTED_GRACE 30000000 /* µs a user stays after its last connection ended */
+#define ROOM_IDLE_US	30000000 /* between looks whether such a room is empty */
+#define TRACK_ID_SIZE	(ID_SIZE + 1 + SDP_MID_MAX) /* "user/mid" */
 
 struct viewer;
 
@@ -69,8 +70,9 @@ struct room {
 	int64_t created_us; /* wall clock */
 	struct map users;   /* by id */
 	struct list listeners;
-	struct list viewers; /* WHEP */
-	unsigned thread;     /* media thread that it lives on */
+	struct list viewers;	/* WHEP */
+	unsigned thread;	/* media thread that it lives on */
+	struct loop_timer idle; /* of a room that nobody asked for: ends it when it is empty */
 	bool ending;
 };
 
@@ -108,6 +110,7 @@ struct user {
 	struct sections *sections; /* of sub */
 	struct slot *slots;	   /* SECTIONS_MAX of them */
 	struct offer offer;
+	bool lacks;		       /* tracks for which there was no section */
 	struct loop_timer offer_timer; /* replaces an offer that stays unanswered */
 	struct map wants;	       /* of whom it wants something special, by id */
 	uint64_t max_kbps;	       /* that it wants to receive in all; 0: no limit */
@@ -129,14 +132,15 @@ struct want {
 /* A section of a user's offers. */
 struct slot {
 	struct track *track;  /* what it offers; NULL when free */
-	struct link_out *out; /* while media flows */
+	struct link_out *out; /* once it was accepted */
+	bool refused;	      /* by a later answer: `out` is paused */
 };
 
 struct track {
 	struct list link; /* in user.tracks */
 	struct user *user;
 	char id[TRACK_ID_SIZE];
-	char mid[32];
+	char mid[SDP_MID_MAX + 1]; /* "": its m-section has none */
 	enum sdp_kind kind;
 	enum frame_source source;
 	struct sdp_agreed agreed; /* codec lent by user.pub_answer */
@@ -152,6 +156,8 @@ void sfu_done(struct sfu *s);
 void room_draw_id(char out[static 17]);
 /* `id` NULL draws one. Returns 0, or -1 with *f. */
 int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f);
+/* Nobody asked for this room by name only, so nobody will end it: it ends once nobody is in it. */
+void room_end_when_empty(struct room *r);
 struct room *room_get(const struct sfu *s, const char *id);
 struct room *room_by_number(const struct sfu *s, uint64_t number);
 /* Ends it for everybody; `reason` goes into the `closed` event. */
@@ -201,6 +207,8 @@ void offer_refresh_room(struct room *r, const struct user *except,
 			void (*made)(void *arg, const struct user *u), void *arg);
 /* The offer that waits for an answer, or NULL. */
 const struct offer *offer_pending(const struct user *u);
+/* What the user wants of a slot's track, by its wishes and its last answer. */
+enum media_level offer_wants(const struct user *u, const struct slot *s);
 void offer_done(struct user *u);
 
 /* ---- what a user wants to receive (want.c) ---- */

@@ -121,13 +121,29 @@ static int add_candidates(struct link *l, const struct frag *fr, struct fail *f)
 	return ret;
 }
 
-static int write_frag(const struct link *l, struct buf *b, struct fail *f)
+/* Candidates stand below an m-line, as if in a description, with the mid they are of (RFC 8840,
+ * section 9). */
+static int write_frag(const struct session *ss, struct buf *b, struct fail *f)
 {
+	const char *mid;
+	enum sdp_kind kind = SDP_AUDIO;
 	struct sdp_local local;
 	int ret;
 
-	link_local(l, &local);
-	ret = buf_printf(b, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", local.ufrag, local.pwd);
+	if (ss->user) {
+		const struct sdp_media *m = sdp_transport_media(ss->user->pub_answer);
+		mid = m && m->mid ? m->mid : "";
+		kind = m ? m->kind : kind;
+	} else {
+		mid = viewer_mid(ss->viewer, &kind);
+	}
+	link_local(link_of(ss), &local);
+	ret =
+	    buf_printf(b, "m=%s 9 UDP/TLS/RTP/SAVPF 0\r\n", kind == SDP_VIDEO ? "video" : "audio");
+	if (!ret && *mid)
+		ret = buf_printf(b, "a=mid:%s\r\n", mid);
+	if (!ret)
+		ret = buf_printf(b, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", local.ufrag, local.pwd);
 	for (unsigned i = 0; i < local.n_candidates && !ret; i++) {
 		ret = buf_append(b, "a=", 2);
 		if (!ret)
@@ -161,7 +177,7 @@ int session_patch(struct session *ss, const char *text, size_t len, struct buf *
 	}
 	if (add_candidates(l, &fr, f) < 0)
 		return -1;
-	if (restarted && write_frag(l, reply, f) < 0)
+	if (restarted && write_frag(ss, reply, f) < 0)
 		return -1;
 	return restarted;
 }

@@ -22,8 +22,8 @@ struct view {
 	char codec[16];
 	struct track *track; /* NULL while there is none */
 	struct link_out *out;
-	char mid[32];
-	uint32_t ssrc, rtx_ssrc; /* as answered: they outlive the publisher's tracks */
+	char mid[SDP_MID_MAX + 1]; /* "": its m-section has none */
+	uint32_t ssrc, rtx_ssrc;   /* as answered: they outlive the publisher's tracks */
 };
 
 struct viewer {
@@ -33,6 +33,8 @@ struct viewer {
 	char user[ID_SIZE]; /* whom it plays */
 	struct link *link;
 	struct session *session;
+	char mid[SDP_MID_MAX + 1]; /* of the section that carries the transport; "": none */
+	enum sdp_kind kind;	   /* of that */
 	struct view views[VIEW_SECTIONS];
 	size_t n_views;
 };
@@ -40,6 +42,12 @@ struct viewer {
 struct link *viewer_link(const struct viewer *v)
 {
 	return v->link;
+}
+
+const char *viewer_mid(const struct viewer *v, enum sdp_kind *kind)
+{
+	*kind = v->kind;
+	return v->mid;
 }
 
 void viewer_free(struct viewer *v)
@@ -205,7 +213,7 @@ static void start_views(struct viewer *v, const struct plan *p, const struct sdp
 		struct view *w = &v->views[v->n_views++];
 		w->kind = t->kind;
 		snprintf(w->codec, sizeof(w->codec), "%s", track_codec(t));
-		snprintf(w->mid, sizeof(w->mid), "%s", ours->mid);
+		snprintf(w->mid, sizeof(w->mid), "%s", ours->mid ? ours->mid : "");
 		w->ssrc = t->ssrc;
 		w->rtx_ssrc = t->rtx_ssrc;
 		w->opts = (struct link_out_opts){
@@ -216,6 +224,7 @@ static void start_views(struct viewer *v, const struct plan *p, const struct sdp
 		    .fir = a.fir,
 		    .twcc = a.twcc,
 		    .remb = a.remb,
+		    .lasting = true,
 		};
 		view_start(v, w, t);
 	}
@@ -254,6 +263,11 @@ static int answer_offer(struct viewer *v, const struct user *u, const struct sdp
 	if (link_remote(v->link, sdp_transport_media(offer), f) < 0 ||
 	    link_extensions(v->link, &map, f) < 0)
 		goto out;
+	const struct sdp_media *carrier = sdp_transport_media(answer);
+	if (carrier) {
+		snprintf(v->mid, sizeof(v->mid), "%s", carrier->mid ? carrier->mid : "");
+		v->kind = carrier->kind;
+	}
 	start_views(v, &p, offer, answer);
 	ret = sdp_write(answer, out) < 0 ? fail_set(f, FAIL_NO_MEMORY, NULL) : 0;
 out:

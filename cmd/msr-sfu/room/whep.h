@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#include "sdp/sdp.h"
+
 struct buf;
 struct fail;
 struct link;
@@ -24,6 +26,8 @@ int viewer_new(struct room *r, const char *user, const char *offer, size_t len, 
 	       struct session **session, struct fail *f);
 void viewer_free(struct viewer *v);
 struct link *viewer_link(const struct viewer *v);
+/* The mid that its candidates are of, as answered, and the section's kind. "": none. Lent. */
+const char *viewer_mid(const struct viewer *v, enum sdp_kind *kind);
 
 /* For the room: a track came or went, a link failed, all is over. */
 void viewers_track(struct room *r, struct track *t);

@@ -52,7 +52,7 @@ static struct binding *find(uint32_t ssrc, uint8_t pt, const char *mid, const ch
 	int len = rtp_header_write(p, sizeof(p), &h, item, n);
 	CHECK(len > 0);
 	CHECK_INT(rtp_parse(&packet, p, (size_t)len + 50, &e.extmap), 0);
-	return bindings_find(&e.bindings, &e.tracks, &packet);
+	return bindings_find(&e.bindings, &e.tracks, &packet, 0);
 }
 
 TEST(what_a_packet_names_holds_for_its_ssrc)

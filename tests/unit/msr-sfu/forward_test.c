@@ -478,6 +478,101 @@ TEST(an_ended_track_takes_its_subscriptions_along)
 	box_free(from);
 }
 
+static void feed_from(struct box *b, uint32_t ssrc, uint16_t seq, bool key)
+{
+	static uint8_t p[64][1500];
+	static unsigned i;
+	uint8_t *at = p[i++ % 64];
+	size_t n = vp8(at, seq, true, key, 100);
+	put_be32(at + 8, ssrc);
+	endpoint_rtp(&b->e, at, n, now);
+	flush(b);
+}
+
+TEST(a_publisher_may_change_its_ssrc_but_not_send_two)
+{
+	struct media_track_config c = video;
+
+	now = 1000000;
+	c.ssrc = c.rtx_ssrc = 0; /* Firefox signals none */
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &c), to, true);
+	for (uint16_t seq = 1000; seq < 1010; seq++)
+		feed_from(from, 1000, seq, seq == 1000);
+	CHECK_INT(to->n_rtp, 10);
+	feed_from(from, 2000, 500, true); /* beside the other */
+	CHECK_INT(to->n_rtp, 10);
+	now += STREAM_SILENT_US;
+	for (uint16_t seq = 500; seq < 510; seq++)
+		feed_from(from, 2000, seq, seq == 500);
+	CHECK_INT(to->n_rtp, 20);
+	CHECK_INT(mark(to, 10), 500);
+	CHECK_INT(number(to, 19), (uint16_t)(number(to, 0) + 19));
+	feed_from(from, 1000, 1010, true); /* late */
+	CHECK_INT(to->n_rtp, 20);
+	now += FWD_TICK_US;
+	endpoint_tick(&from->e, now);
+	CHECK_INT(count(from, RTCP_RTPFB, RTCP_NACK), 0);
+	box_free(to);
+	box_free(from);
+}
+
+/* A publisher that is muted for hours sends no reports. */
+TEST(clocks_go_on_for_days_behind_a_report)
+{
+	static struct stream s;
+	const struct rtcp_sr sr = {.ntp = 7ull << 32 | 1u << 31, .ts = 100};
+	uint64_t ntp;
+	uint32_t ts;
+
+	CHECK_INT(stream_init(&s, RTP_CODEC_VP8), 0);
+	stream_sender_report(&s, &sr, 1000000);
+	for (uint64_t hours = 0; hours < 100; hours++) {
+		CHECK(stream_clocks(&s, (int64_t)(hours * 3600 + 1) * 1000000 + 500000, &ntp, &ts));
+		CHECK_INT(ntp, (hours * 3600 + 8) << 32);
+		CHECK_INT(ts, (uint32_t)(100 + hours * 3600 * 90000 + 45000));
+	}
+	stream_done(&s);
+}
+
+/* A WHEP player's SSRCs stand in its answer; whoever it plays may go and come back. */
+TEST(the_numbers_of_a_lasting_ssrc_go_on_with_the_next_track)
+{
+	struct media_sub_config c = {.pt = 100,
+				     .rtx_pt = 101,
+				     .ssrc = 5000,
+				     .rtx_ssrc = 5001,
+				     .nack = true,
+				     .lasting = true};
+	struct sub *s;
+
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	for (unsigned life = 0; life < 3; life++) {
+		struct track *t = publish(from, &video);
+		CHECK_INT(sub_new(&s, t, &to->e, 9, &c), 0);
+		for (uint16_t i = 0; i < 4; i++, now += 33000)
+			feed(from, (uint16_t)(1000 - 300 * life + i), i == 0);
+		flush(from);
+		CHECK_INT(to->n_rtp, 5 * life + 4);
+		nack(to, number(to, 5 * life + 1));
+		CHECK_INT(to->n_rtp, 5 * life + 5);
+		if (life)
+			nack(to, number(to, 5 * life - 2)); /* is not kept any more */
+		CHECK_INT(to->n_rtp, 5 * life + 5);
+		endpoint_drop_track(&from->e, t);
+		now += 2000000;
+	}
+	/* Of each life four packets, and one of RTX. */
+	for (unsigned i = 5; i < to->n_rtp; i++) {
+		uint32_t ahead = get_be32(to->rtp[i].p + 4) - get_be32(to->rtp[i - 5].p + 4);
+		CHECK_INT(to->rtp[i].index, to->rtp[i - 5].index + (i % 5 == 4 ? 1 : 4));
+		CHECK(ahead > 90000 && ahead < 4 * 90000);
+	}
+	box_free(to);
+	box_free(from);
+}
+
 static uint64_t look(struct speaker *s, int a, int b, int64_t at_ms)
 {
 	speaker_begin(s);

@@ -229,3 +229,28 @@ TEST(both_roles_derive_the_same_keys)
 	dtls_free(passive.dtls);
 	stop();
 }
+
+static void on_second(void *arg)
+{
+	(void)arg;
+	loop_stop(loop, 0);
+}
+
+TEST(a_lost_hello_is_soon_sent_again)
+{
+	static struct side s;
+	static const uint8_t nobody[32];
+	struct loop_timer second;
+
+	start();
+	side_new(&s, true, nobody);
+	dtls_start(s.dtls);
+	CHECK_INT(s.out.n, 1);
+	loop_timer_init(&second, loop, on_second, NULL);
+	loop_timer_in_us(&second, 1000000);
+	CHECK_INT(loop_run(loop), 0);
+	CHECK(s.out.n >= 3);
+	CHECK(!s.ended);
+	dtls_free(s.dtls);
+	stop();
+}

@@ -206,6 +206,32 @@ TEST(format_parameters)
 	CHECK(!fmtp_get("apt=123456789", "apt", value, sizeof(value)));
 }
 
+static int parse_with(const char *attribute)
+{
+	char text[256];
+	struct sdp *s = NULL;
+
+	snprintf(text, sizeof(text),
+		 "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=\xc3\xa4\r\nt=0 0\r\n"
+		 "m=audio 9 UDP/TLS/RTP/SAVPF 96\r\n%s\r\n",
+		 attribute);
+	int r = sdp_parse(&s, text, strlen(text), NULL);
+	sdp_free(s);
+	return r;
+}
+
+/* What others are shown has to be text to them: half a character in a mid spoilt their offers. */
+TEST(a_mid_is_visible_ascii_and_all_is_utf8)
+{
+	CHECK_INT(parse_with("a=mid:{0-audio}"), 0);
+	CHECK_INT(parse_with("a=mid:0123456789abcdef0123456789abcdef"), 0);
+	CHECK_INT(parse_with("a=mid:0123456789abcdef0123456789abcdef0"), -EBADMSG);
+	CHECK_INT(parse_with("a=mid:\xc3\xa4"), -EBADMSG);
+	CHECK_INT(parse_with("a=mid:a b"), -EBADMSG);
+	CHECK_INT(parse_with("a=x:\xc3\xa4"), 0);
+	CHECK_INT(parse_with("a=x:\xc3"), -EBADMSG);
+}
+
 /* RFC 6184 section 8.1, table 5. */
 TEST(h264_profiles_have_several_names)
 {
