@@ -6,6 +6,7 @@ import fractions
 import json
 import logging
 import os
+import re
 import sys
 import time
 import urllib.request
@@ -706,9 +707,11 @@ async def full():
         body = {"answer": description(*answered, setup="active")}
         return n.count("a=sendonly"), await call("POST", bob + "/consume", body)
 
-    n, out = await answer(await call("POST", bob, want=201))
+    joined = await call("POST", bob, want=201)
+    n, out = await answer(joined)
     assert n == 256 and out == {}, n
-    await call("DELETE", f"{base}u0")
+    shown = re.search(r"a=msid:(u\d)", joined["offer"]).group(1)  # not those that found none
+    await call("DELETE", base + shown)
     n, more = await answer(await call("GET", bob))
     assert n < 256
     n, out = await answer(more)
