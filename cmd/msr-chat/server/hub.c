@@ -1,6 +1,7 @@
 /* Membership, encoding, and the ways of a message: feed, insert, or large parcel. */
 #include "hub.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,7 @@ static enum chat_error post_small(struct server *s, struct post *p, struct conn 
 	const char *prefix = prefix_of(p, buf, &prefix_len);
 	size_t n = encode(whole, s, p, prefix, prefix_len, p->size);
 
+	assert(p->size <= SMALL_MAX);
 	memcpy(whole + n, p->data, p->size);
 	n += p->size;
 	if (to) {
