@@ -107,6 +107,17 @@ bridge() {
 	kill -0 "$SERVER"
 }
 
+@test "files are kept where the spool is on a file system of another kind" {
+	SPOOL=/dev/shm
+	[ "$(stat -f -c %T $SPOOL)" != "$(stat -f -c %T .)" ] || skip 'all is one kind here'
+	bridge
+	person eve
+	head -c 3000000 /dev/urandom >big
+	printf '/file big\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 grep -q '"text":"big"' eve.log
+	cmp big storage/chat/*-big
+}
+
 @test "without a descriptor for it a file is not kept, rather than something else" {
 	bridge prlimit --nofile=64:64
 	"$PYTHON" - "$PORT" <<-'EOF'
