@@ -131,6 +131,11 @@ events() {
 	original history
 }
 
+@test "a history larger than the bound of a receiver keeps nobody out" {
+	server --history 100 --max-queue 256K
+	original long_history
+}
+
 @test "a client that ends its side still gets its answers" {
 	server
 	original half_closed

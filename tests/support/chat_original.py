@@ -398,6 +398,19 @@ def history(address):
     assert b.quiet()
 
 
+def long_history(address):
+    """The test sets --history 100 --max-queue 256K: of 40 texts of 16 KiB the last 7 fit in half."""
+    a = Client(address, "ann")
+    for i in range(40):
+        a.send(UTF8, "", "%02d" % i + "x" * 16382)
+    a.send(UTF8, json.dumps({"to": "ann"}), "done")
+    a.message()
+    b = Client(address, "bob")
+    for i in range(33, 40):
+        assert b.message()[2][:2] == b"%02d" % i
+    assert b.quiet()
+
+
 def half_closed(address):
     """Who ends its side still gets the answers to what it sent."""
     a = Client(address, "ann")
