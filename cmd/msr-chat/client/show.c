@@ -1,6 +1,7 @@
 /* Formatting and the three forms of output. */
 #include "show.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,8 +30,11 @@ static void print(struct client *c, const char *line)
 		terminal_print(c->term, line);
 		return;
 	}
-	puts(line);
-	fflush(stdout);
+	/* Whoever read is gone: nobody would hear us out. */
+	if ((puts(line) == EOF || fflush(stdout) == EOF) && !c->done) {
+		fprintf(stderr, "msr-chat: cannot write: %s\n", strerror(errno));
+		c->failed = c->done = true;
+	}
 }
 
 static void complain(struct client *c, const char *line)
