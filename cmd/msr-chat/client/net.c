@@ -215,6 +215,7 @@ static void disconnect(struct net *n)
 	n->io = NULL;
 	wire_done(&n->wire);
 	proto_parser_done(&n->in);
+	show_no_progress(n->client);
 	inbox_reset(n->client->inbox);
 	n->state = NET_IDLE;
 	/* What was sent in part begins anew. A login belongs to one connection. */

@@ -379,6 +379,12 @@ void show_progress(struct client *c, const char *what, const char *name, uint64_
 	line_end(c, &l);
 }
 
+void show_no_progress(struct client *c)
+{
+	if (c->term)
+		terminal_progress(c->term, "", "", 0, 0);
+}
+
 void show_sent(struct client *c, const char *name, uint64_t bytes)
 {
 	char size[32];
