@@ -420,13 +420,25 @@ def half_closed(address):
     assert a.closed()
 
 
+def listens(address):
+    try:
+        Client(address).close()
+    except OSError:
+        return False
+    return True
+
+
 def upload_then_stop(address, pid):
     """SIGTERM in the middle of an upload: it is finished, delivered, and the server ends."""
-    a, b = Client(address, "ann"), Client(address, "bob")
+    a, b, late = Client(address, "ann"), Client(address, "bob"), Client(address)
     a.send(FILE, "f", b"x" * 50000, size=200000)
     eventually(lambda: any("(deleted)" in os.readlink("/proc/%s/fd/%s" % (pid, fd))
                            for fd in os.listdir("/proc/%s/fd" % pid)))
     os.kill(int(pid), 15)
+    # Nobody is let in meanwhile.
+    eventually(lambda: not listens(address))
+    late.send(LOGIN, "late")
+    assert late.error() == "shutting_down" and late.closed()
     a.sock.sendall(b"x" * 150000)
     while True:
         kind, header, content = b.recv()
