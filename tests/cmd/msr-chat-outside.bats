@@ -64,8 +64,11 @@ bridge() {
 	wait_for 10 grep -q 'only you' eve.log
 	[ "$(jq -r 'select(.text == "from the terminal") | .from' eve.log)" = ann ]
 	[ "$(jq -r 'select(.text == "only you") | .to' eve.log)" = eve ]
+	person zoe
+	echo '@eve between us of the room' >zoe.in
 	echo '@nobody hi' >eve.in
 	wait_for 10 grep -q 'nobody in the chat has the name nobody' eve.log
+	run ! grep -q 'the name eve' zoe.log
 	run msr-chat client -a "$ADDRESS" -u ann <<<'/msg unheard@web hi'
 	[ "$status" -eq 1 ]
 	run msr-chat client -a "$ADDRESS" -u eve@web <<<'I am eve'

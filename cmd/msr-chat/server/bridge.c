@@ -236,6 +236,15 @@ static void answer(struct bridge *b, const char *person, const char *text, const
 	push(b, &b->to_room, n);
 }
 
+/* A "@name" that is meant for another person of the room, not for the chat. */
+static bool is_in_room(const struct bridge *b, const char *name)
+{
+	char there[NAME_SIZE + sizeof(SUFFIX)];
+
+	snprintf(there, sizeof(there), "%s" SUFFIX, name);
+	return bridge_knows(b, there);
+}
+
 void bridge_deliver(struct bridge *b)
 {
 	if (!b)
@@ -249,7 +258,7 @@ void bridge_deliver(struct bridge *b)
 				 .size = n->size};
 		remember(b, n->from);
 		enum chat_error e = hub_post(b->server, &p);
-		if (e == CHAT_USER_NOT_FOUND)
+		if (e == CHAT_USER_NOT_FOUND && !is_in_room(b, n->to))
 			answer(b, n->from, "nobody in the chat has the name ", n->to);
 		else if (e == CHAT_BUSY)
 			answer(b, n->from, "has not taken earlier messages yet: ", n->to);
