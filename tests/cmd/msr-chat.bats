@@ -189,6 +189,19 @@ events() {
 	msr-chat client -a "$ADDRESS" -u bob --password-from good </dev/null
 }
 
+@test "guests cannot look like somebody who has a password" {
+	echo geheim | msr-chat password ann >users
+	echo geheim >password
+	server --password-file users --guests
+	msr-chat client -a "$ADDRESS" -u guest </dev/null
+	for name in ann $'\u0430nn'; do
+		run msr-chat client -a "$ADDRESS" -u "$name" </dev/null
+		[ "$status" -eq 1 ]
+		[[ $output == *refused* ]]
+	done
+	msr-chat client -a "$ADDRESS" -u ann --password-from password </dev/null
+}
+
 @test "TLS: messages and large files, and a certificate nobody vouches for" {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=chat \
 		-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null
