@@ -37,6 +37,10 @@ hostile() {
 	hostile cut_off
 }
 
+@test "progress of files in both directions" {
+	hostile both_ways
+}
+
 @test "headers of all kinds leave the stream in step" {
 	hostile headers
 }

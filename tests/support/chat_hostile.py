@@ -241,6 +241,23 @@ def cut_off():
     s.leave_terminal()
 
 
+def both_ways():
+    """A file in each direction at once: each tells its progress 20 times at most."""
+    with open("big", "wb") as f:
+        f.truncate(8 << 20)
+    s = Server("--json")
+    s.client.stdin.write(b"/file big\n")
+    s.end_of_input()
+    s.exactly(1000)
+    s.send(message(FILE, size=8 << 20, filename="other"))
+    for _ in range(128):
+        s.send(b"x" * 65536)
+        s.exactly(65000)
+    status, out, _ = s.end()
+    told = [e["state"] for e in map(json.loads, out.splitlines()) if e["ev"] == "progress"]
+    assert status == 0 and 5 < told.count("sending") <= 20 and 5 < told.count("receiving") <= 20, told
+
+
 def headers():
     """Headers that are too long, no JSON, of the wrong kind, and one that never ends."""
     s = Server()

@@ -359,7 +359,8 @@ void show_state(struct client *c, const char *ev, const char *key, const char *t
 
 void show_progress(struct client *c, const char *what, const char *name, uint64_t done, uint64_t of)
 {
-	static uint64_t last; /* twentieths of the transfer that were told last */
+	static uint64_t told[2]; /* twentieths of the transfers out and in that were told last */
+	uint64_t *last = &told[!strcmp(what, "receiving")];
 	uint64_t step = of ? done / (of / PROGRESS_STEP + 1) : 0;
 	struct line l;
 
@@ -367,9 +368,9 @@ void show_progress(struct client *c, const char *what, const char *name, uint64_
 		terminal_progress(c->term, what, name, done, of);
 		return;
 	}
-	if (!c->set.json || step == last)
+	if (!c->set.json || step == *last)
 		return;
-	last = step;
+	*last = step;
 	if (done >= of || !line_start(&l, "progress", FILENAME_SIZE))
 		return;
 	json_str(&l.json, "state", what);
