@@ -3,6 +3,7 @@
 
 # shellcheck disable=SC2030,SC2031 # each test is a shell of its own
 
+bats_require_minimum_version 1.5.0
 load ../support/common
 
 setup() {
@@ -24,13 +25,14 @@ person() {
 	wait_for 10 grep -q ready "$1.log"
 }
 
+# bridge [COMMAND ...]: msr-ws, and the server in a room of it, started by that command if given.
 bridge() {
 	mkdir -p storage
 	start ws msr-ws -p "$WS" -o /dev/null --storage storage
 	WS_PID=$PID
 	wait_for 10 is_healthy "$WS"
-	start server msr-chat server --address="$ADDRESS" --room "ws://127.0.0.1:$WS/lobby/chat" \
-		--storage storage --spool .
+	start server "$@" msr-chat server --address="$ADDRESS" --room "ws://127.0.0.1:$WS/lobby/chat" \
+		--storage storage --spool "${SPOOL:-.}"
 	SERVER=$PID
 	wait_for 10 grep -q 'in the room' server.log
 }
@@ -62,8 +64,11 @@ bridge() {
 	wait_for 10 grep -q 'only you' eve.log
 	[ "$(jq -r 'select(.text == "from the terminal") | .from' eve.log)" = ann ]
 	[ "$(jq -r 'select(.text == "only you") | .to' eve.log)" = eve ]
+	person zoe
+	echo '@eve between us of the room' >zoe.in
 	echo '@nobody hi' >eve.in
 	wait_for 10 grep -q 'nobody in the chat has the name nobody' eve.log
+	run ! grep -q 'the name eve' zoe.log
 	run msr-chat client -a "$ADDRESS" -u ann <<<'/msg unheard@web hi'
 	[ "$status" -eq 1 ]
 	run msr-chat client -a "$ADDRESS" -u eve@web <<<'I am eve'
@@ -89,6 +94,57 @@ bridge() {
 		url=$(jq -r "select(.text == \"$file\") | .url" eve.log)
 		curl -sf "http://127.0.0.1:$WS$url" | cmp - $file
 	done
+}
+
+@test "a text of the room that is too long for the chat is refused, and hurts nobody" {
+	bridge
+	person eve
+	start bob sh -c "exec msr-chat client -a $ADDRESS -u bob --wait 60s </dev/null"
+	wait_for 10 grep -q '"user":"bob"' server.log
+	printf '%250000s\n' x >eve.in
+	wait_for 10 grep -q 'too long for the chat' eve.log
+	[ "$(jq -r 'select(.from == "msr-chat") | .to' eve.log)" = eve ]
+	printf '%16384s\n' just-fits >eve.in
+	wait_for 10 grep -q 'just-fits$' bob.log
+	run ! grep -q 'x$' bob.log
+	kill -0 "$SERVER"
+}
+
+@test "files are kept where the spool is on a file system of another kind" {
+	SPOOL=/dev/shm
+	[ "$(stat -f -c %T $SPOOL)" != "$(stat -f -c %T .)" ] || skip 'all is one kind here'
+	bridge
+	person eve
+	head -c 3000000 /dev/urandom >big
+	printf '/file big\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 grep -q '"text":"big"' eve.log
+	cmp big storage/chat/*-big
+}
+
+@test "without a descriptor for it a file is not kept, rather than something else" {
+	bridge prlimit --nofile=64:64
+	"$PYTHON" - "$PORT" <<-'EOF'
+		import select, socket, struct, sys
+		def connect():
+		    return socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+		def pack(kind, header, size):
+		    return struct.pack(">HHIQ", kind, len(header), 0, size) + header
+		ann, others = connect(), []
+		ann.sendall(pack(1, b"ann", 0))
+		assert ann.recv(16)
+		# Until one is turned away: the server has no descriptor left.
+		while not others or not select.select([others[-1]], [], [], 0.05)[0]:
+		    others.append(connect())
+		others.pop()
+		others.pop().close()  # one, for the spool
+		ann.sendall(pack(8, b"big", 300000) + b"x" * 300000 + pack(7, b"", 2) + b"hi")
+		# An answer comes in order: all of that was seen.
+		ann.sendall(pack(99, b"", 0))
+		assert ann.recv(16)[1] == 10
+	EOF
+	wait_for 10 grep -q 'cannot keep a file.*: Too many open files' server.log
+	[ -z "$(ls storage/chat)" ]
+	kill -0 "$SERVER"
 }
 
 @test "the room may go and come back" {

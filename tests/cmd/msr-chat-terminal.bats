@@ -96,6 +96,31 @@ say() {
 	wait_for 5 shows '2 here: ann bobby'
 }
 
+@test "Tab puts names with blanks in quotes, and goes on with paths that have some" {
+	start bob sh -c "exec msr-chat client -a $ADDRESS -u 'bobby blue' --wait 60s </dev/null"
+	start rob sh -c "exec msr-chat client -a $ADDRESS -u bobby --wait 60s </dev/null"
+	wait_for 5 shows 'bobby blue joined'
+	wait_for 5 shows 'bobby joined'
+	type_keys '/msg bo' Tab
+	wait_for 5 shows '^ann> /msg bobby *$'
+	type_keys C-u '/msg "bobby b' Tab 'secret' Enter
+	wait_for 5 grep -q '\[ann > bobby blue\] secret' bob.log
+	start zoe sh -c "exec msr-chat client -a $ADDRESS -u 'zoe blue' --wait 60s </dev/null"
+	wait_for 5 shows 'zoe blue joined'
+	mkdir 'a folder'
+	echo content >'a folder/[1] file.txt'
+	type_keys '/file @zo' Tab 'a fo' Tab '[1' Tab
+	wait_for 5 shows '^ann> /file @"zoe blue" a folder/\[1\] file.txt'
+	type_keys Enter
+	wait_for 5 shows 'sent \[1\] file.txt, 8 B'
+	echo content >home.txt
+	type_keys '/file ~/ho' Tab
+	wait_for 5 shows '^ann> /file ~/home.txt'
+	type_keys C-u 'so bo' Tab
+	wait_for 5 shows '^ann> so bobby *$'
+	run ! grep -q secret rob.log
+}
+
 @test "files show their kind, size and place; pictures their dimensions" {
 	printf '\211PNG\r\n\032\n\0\0\0\rIHDR\0\0\1\100\0\0\0\310' >p.png
 	printf '/image p.png\n' | say -u bob
@@ -124,11 +149,20 @@ say() {
 }
 
 @test "voice is recorded by the user's command until the next /voice" {
+	record 'sh -c "cat tone.wav; exec sleep 60"'
+}
+
+@test "voice is recorded by a pipeline too" {
+	record 'sleep 60 | cat tone.wav -'
+}
+
+# record COMMAND: it writes tone.wav until it is ended.
+record() {
 	type_keys '/quit' Enter
 	wait_for 5 shows '^status 0'
 	tmux -S "$SOCKET" kill-server
 	sox -n -r 8000 tone.wav synth 0.5 sine 440
-	screen "msr-chat client -a $ADDRESS -u eve --voice-command 'sh -c \"cat tone.wav; exec sleep 60\"'"
+	screen "msr-chat client -a $ADDRESS -u eve --voice-command '$1'"
 	wait_for 5 shows 'login: eve'
 	start bob sh -c "exec msr-chat client -a $ADDRESS -u bob --wait 60s -d got </dev/null"
 	wait_for 5 shows 'bob joined'

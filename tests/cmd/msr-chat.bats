@@ -131,6 +131,11 @@ events() {
 	original history
 }
 
+@test "a history larger than the bound of a receiver keeps nobody out" {
+	server --history 100 --max-queue 256K
+	original long_history
+}
+
 @test "a client that ends its side still gets its answers" {
 	server
 	original half_closed
@@ -169,7 +174,7 @@ events() {
 	echo geheim | msr-chat password ann >users
 	[[ $(cat users) == 'ann:$'* ]]
 	server --password-file users
-	echo geheim >good
+	{ echo geheim; head -c 1000 /dev/zero | tr '\0' x; } >good
 	echo falsch >bad
 	msr-chat client -a "$ADDRESS" -u ann --password-from good </dev/null
 	run msr-chat client -a "$ADDRESS" -u ann --password-from bad </dev/null
@@ -182,6 +187,19 @@ events() {
 	wait_for 5 grep -q '2 users' server.log
 	echo neu >good
 	msr-chat client -a "$ADDRESS" -u bob --password-from good </dev/null
+}
+
+@test "guests cannot look like somebody who has a password" {
+	echo geheim | msr-chat password ann >users
+	echo geheim >password
+	server --password-file users --guests
+	msr-chat client -a "$ADDRESS" -u guest </dev/null
+	for name in ann $'\u0430nn'; do
+		run msr-chat client -a "$ADDRESS" -u "$name" </dev/null
+		[ "$status" -eq 1 ]
+		[[ $output == *refused* ]]
+	done
+	msr-chat client -a "$ADDRESS" -u ann --password-from password </dev/null
 }
 
 @test "TLS: messages and large files, and a certificate nobody vouches for" {
@@ -231,6 +249,51 @@ events() {
 	run msr-chat client -a "$ADDRESS" -u ' x' <<<'hi'
 	[ "$status" -eq 2 ]
 	msr-chat client -a "$ADDRESS" -u ann <<<'hi'
+}
+
+@test "client in a pipe: many lines, and one that is too long" {
+	server
+	start bob msr-chat client -a "$ADDRESS" -u bob --wait 60s </dev/null
+	wait_for 10 grep -q '"user":"bob"' server.log
+	seq -f '%0100.0f' 1 20000 | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 30 sh -c 'grep -c "<ann>" bob.log | grep -qx 20000'
+	{ head -c 1500000 /dev/zero | tr '\0' x; printf '\nafter it\n'; } >lines
+	run msr-chat client -a "$ADDRESS" -u eve <lines
+	[ "$status" -eq 1 ]
+	[[ $output == *'too long'* ]]
+	wait_for 10 grep -q '<eve> after it$' bob.log
+	[ "$(grep -c '<eve>' bob.log)" -eq 1 ]
+}
+
+@test "client in a pipe: it ends when nobody reads its output" {
+	server
+	start bob sh -c "msr-chat client -a $ADDRESS -u bob --wait 60s </dev/null | head -n 1"
+	wait_for 10 grep -q '"user":"bob"' server.log
+	msr-chat client -a "$ADDRESS" -u ann <<<'one'
+	wait_for 10 grep -q one bob.log
+	msr-chat client -a "$ADDRESS" -u ann <<<'two'
+	wait_for 10 grep -q '"ev":"leave".*"user":"bob"' server.log
+	wait_for 10 grep -q 'cannot write: Broken pipe' bob.log
+}
+
+@test "client in a pipe: every address of a name is tried" {
+	# A name with two addresses, for one process.
+	printf '127.0.0.1 twice\n::1 twice\n' >hosts
+	twice='mount --bind hosts /etc/hosts && exec msr-chat client -u ann -a "twice:$0"'
+	unshare -r -m mount --bind hosts /etc/hosts || skip 'no namespaces'
+	for address in "127.0.0.1:$PORT" "[::1]:$PORT"; do
+		start server msr-chat server --address="$address"
+		wait_for 10 grep -qs '"ev":"listening"' server.log
+		unshare -r -m sh -c "$twice" "$PORT" <<<'hi'
+		kill "$PID"
+		wait_gone "$PID"
+	done
+	run unshare -r -m sh -c "$twice" "$PORT" <<<'hi'
+	[ "$status" -eq 1 ]
+	[[ $output == *refused* ]]
+	run msr-chat client -u ann -a "no.such.invalid:$PORT" <<<'hi'
+	[ "$status" -eq 1 ]
+	[[ $output != *'No route'* ]]
 }
 
 @test "client in a pipe: escape sequences of others do not come out raw" {

@@ -398,6 +398,19 @@ def history(address):
     assert b.quiet()
 
 
+def long_history(address):
+    """The test sets --history 100 --max-queue 256K: of 40 texts of 16 KiB the last 7 fit in half."""
+    a = Client(address, "ann")
+    for i in range(40):
+        a.send(UTF8, "", "%02d" % i + "x" * 16382)
+    a.send(UTF8, json.dumps({"to": "ann"}), "done")
+    a.message()
+    b = Client(address, "bob")
+    for i in range(33, 40):
+        assert b.message()[2][:2] == b"%02d" % i
+    assert b.quiet()
+
+
 def half_closed(address):
     """Who ends its side still gets the answers to what it sent."""
     a = Client(address, "ann")
@@ -407,13 +420,25 @@ def half_closed(address):
     assert a.closed()
 
 
+def listens(address):
+    try:
+        Client(address).close()
+    except OSError:
+        return False
+    return True
+
+
 def upload_then_stop(address, pid):
     """SIGTERM in the middle of an upload: it is finished, delivered, and the server ends."""
-    a, b = Client(address, "ann"), Client(address, "bob")
+    a, b, late = Client(address, "ann"), Client(address, "bob"), Client(address)
     a.send(FILE, "f", b"x" * 50000, size=200000)
     eventually(lambda: any("(deleted)" in os.readlink("/proc/%s/fd/%s" % (pid, fd))
                            for fd in os.listdir("/proc/%s/fd" % pid)))
     os.kill(int(pid), 15)
+    # Nobody is let in meanwhile.
+    eventually(lambda: not listens(address))
+    late.send(LOGIN, "late")
+    assert late.error() == "shutting_down" and late.closed()
     a.sock.sendall(b"x" * 150000)
     while True:
         kind, header, content = b.recv()

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../proto.h"
@@ -71,12 +72,14 @@ static void run_msg(struct client *c, const char *args)
 
 void command_send(struct client *c, unsigned type, const char *to, const char *name, int fd)
 {
+	char visible[FILENAME_SIZE];
 	int ret = net_file(c->net, type, to, name, fd);
 
+	text_visible(name, strlen(name), false, visible, sizeof(visible));
 	if (ret < 0)
 		show_error(c, ret == -EINVAL ? "not a regular file" : strerror(-ret), name);
 	else
-		show_info(c, "sending %s%s%s", name, to && *to ? " to " : "", to ? to : "");
+		show_info(c, "sending %s%s%s", visible, to && *to ? " to " : "", to ? to : "");
 }
 
 /* A picture is a picture and sound is sound, or nobody could show or hear it. */
@@ -85,33 +88,42 @@ static const char *unfit(unsigned type, const char *path, int fd)
 	uint8_t head[MEDIA_HEAD];
 	struct picture picture;
 	struct sound sound;
+	struct stat st;
 
 	if (type == PROTO_IMAGE) {
 		ssize_t n = pread(fd, head, sizeof(head), 0);
 		if (n < 0 || !media_picture(head, (size_t)n, &picture))
 			return "not a picture that others can see; send it with /file";
 	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return "not a regular file"; /* libsndfile would wait for a pipe */
 	if (type == PROTO_VOICE && media_sound(path, &sound) < 0)
 		return "not a sound file that libsndfile knows; send it with /file";
 	return NULL;
 }
 
+/* The path that a user typed: "~/" is the home folder, and completion leaves a blank behind it. */
+static void take_path(const char *args, char path[static PATH_MAX])
+{
+	const char *home = getenv("HOME");
+
+	if (args[0] == '~' && args[1] == '/' && home)
+		snprintf(path, PATH_MAX, "%s%s", home, args + 1);
+	else
+		snprintf(path, PATH_MAX, "%s", args);
+	for (size_t n = strlen(path); n && path[n - 1] == ' '; n--)
+		path[n - 1] = '\0';
+}
+
 static void send_path(struct client *c, unsigned type, const char *args, const char *command)
 {
 	char to[NAME_SIZE], path[PATH_MAX];
-	const char *home = getenv("HOME");
 
 	if (take_receiver(&args, to) < 0 || !*args) {
 		show_error(c, "say which file, after @NAME if it is for one person", command);
 		return;
 	}
-	if (args[0] == '~' && args[1] == '/' && home)
-		snprintf(path, sizeof(path), "%s%s", home, args + 1);
-	else
-		snprintf(path, sizeof(path), "%s", args);
-	/* Completion leaves a blank behind the path. */
-	for (size_t n = strlen(path); n && path[n - 1] == ' '; n--)
-		path[n - 1] = '\0';
+	take_path(args, path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		show_error(c, strerror(errno), path);
@@ -142,7 +154,7 @@ static void run_voice(struct client *c, const char *args)
 	char to[NAME_SIZE];
 	const char *rest = args;
 
-	if (voice_recording(c->voice) && !*skip_blanks(args)) {
+	if (c->voice && !*args) {
 		voice_stop(c->voice);
 		return;
 	}
@@ -177,7 +189,7 @@ static void run_save(struct client *c, const char *args)
 
 	args = skip_blanks(args);
 	if (*args) {
-		snprintf(dir, sizeof(dir), "%s", args);
+		take_path(args, dir);
 		c->set.save_dir = dir;
 	}
 	show_info(c, "received files go to %s", c->set.save_dir);

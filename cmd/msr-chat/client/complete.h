@@ -8,11 +8,13 @@ struct client;
 
 enum { COMPLETE_SIZE = 512, COMPLETE_LIST = 4096 };
 
-/*
- * For the first `len` bytes of `line`: what to put in at the cursor, and, when that is nothing
- * because several fit, a list of these for the user. Either may be "".
- */
-void complete(struct client *c, const char *line, size_t len, char insert[static COMPLETE_SIZE],
-	      char list[static COMPLETE_LIST]);
+struct completion {
+	size_t erase;			/* characters in front of the cursor, to be replaced by */
+	char insert[COMPLETE_SIZE + 8]; /* "": nothing fits, or several with no more in common */
+	char list[COMPLETE_LIST];	/* these, for the user; else "" */
+};
+
+/* For the first `len` bytes of `line`, up to the cursor. */
+void complete(struct client *c, const char *line, size_t len, struct completion *out);
 
 #endif

@@ -86,12 +86,12 @@ static void file_begin(struct inbox *i, const struct proto_desc *d)
 	struct client *c = i->client;
 
 	i->n_first = 0;
+	if (!*i->head.filename)
+		default_name(i, d->type);
 	if (d->content > (uint64_t)c->set.max_file) {
 		show_error(c, "too large to be saved; see --max-file", i->head.filename);
 		return;
 	}
-	if (!*i->head.filename)
-		default_name(i, d->type);
 	int ret = save_open(&i->save, c->set.save_dir, i->head.filename);
 	if (ret < 0)
 		show_error(c, strerror(-ret), c->set.save_dir);
@@ -111,6 +111,7 @@ static void file_data(struct inbox *i, const struct proto_parser *p)
 		save_abort(i->save);
 		i->save = NULL;
 		i->sink = SINK_NONE;
+		show_no_progress(c);
 		return;
 	}
 	show_progress(c, "receiving", i->head.filename, i->got, p->desc.content);
@@ -128,6 +129,7 @@ static void file_done(struct inbox *i, const struct proto_desc *d)
 	int ret = save_finish(i->save, is_picture ? picture.kind : NULL, path, sizeof(path));
 	i->save = NULL;
 	if (ret < 0) {
+		show_no_progress(c);
 		show_error(c, strerror(-ret), i->head.filename);
 		return;
 	}

@@ -32,8 +32,10 @@ enum {
 	GOODBYE_US = 10000000, /* for the server to take leave */
 	WAITING_MAX = 64,      /* messages queued before the input is not read on */
 	READ_SIZE = 64 * 1024,
+	LAST_READS = 64, /* of a connection that takes nothing any more */
 	SEND_TURN = 1024 * 1024, /* bytes of a file a turn, so that input stays responsive */
 	HEAD_MAX = 4096,
+	PASSWORD_FILE_MAX = 64 * 1024, /* bytes; only the first line counts */
 };
 
 enum net_state { NET_IDLE, NET_CONNECTING, NET_LOGIN, NET_READY, NET_GOODBYE };
@@ -54,6 +56,8 @@ struct outgoing {
 struct net {
 	struct client *client;
 	enum net_state state;
+	struct addrinfo *found;	/* owned: the addresses of the host, or NULL */
+	struct addrinfo *untried; /* the rest of them */
 	struct wire wire;
 	struct wire_tls *tls; /* or NULL */
 	struct loop_io *io;
@@ -68,6 +72,8 @@ struct net {
 };
 
 static void connect_now(struct net *n);
+static void connect_next(struct net *n, int err);
+static void hear_out(struct net *n);
 static void on_io(void *arg, int events);
 
 /* ---- the queue ---- */
@@ -209,6 +215,7 @@ static void disconnect(struct net *n)
 	n->io = NULL;
 	wire_done(&n->wire);
 	proto_parser_done(&n->in);
+	show_no_progress(n->client);
 	inbox_reset(n->client->inbox);
 	n->state = NET_IDLE;
 	/* What was sent in part begins anew. A login belongs to one connection. */
@@ -250,39 +257,39 @@ static void on_timer(void *arg)
 
 	if (n->state == NET_IDLE)
 		connect_now(n);
+	else if (n->state == NET_CONNECTING && n->untried)
+		connect_next(n, -ETIMEDOUT);
 	else
 		lost(n, n->state == NET_GOODBYE ? "" : "the server does not answer", false);
 }
 
-static int open_socket(struct net *n)
+static int open_socket(const struct addrinfo *ai)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *ai = NULL;
-	int one = 1, err = 0;
-	int gai = getaddrinfo(n->host, n->port, &hints, &ai);
+	int one = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (gai)
-		return -EHOSTUNREACH;
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		err = -errno;
-	else if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0 && errno != EINPROGRESS)
-		err = -errno;
-	freeaddrinfo(ai);
-	if (err && fd >= 0)
+		return -errno;
+	if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0 && errno != EINPROGRESS) {
+		int err = -errno;
 		close(fd);
-	if (err)
 		return err;
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	return fd;
 }
 
-static void connect_now(struct net *n)
+/* The next address of the host; `err` is why the last one did not do. */
+static void connect_next(struct net *n, int err)
 {
-	int fd = open_socket(n);
+	int fd = err;
 
+	disconnect(n);
+	while (n->untried && fd < 0) {
+		fd = open_socket(n->untried);
+		n->untried = n->untried->ai_next;
+	}
 	if (fd < 0) {
-		n->state = NET_IDLE;
 		lost(n, strerror(-fd), false);
 		return;
 	}
@@ -299,6 +306,28 @@ static void connect_now(struct net *n)
 	}
 	n->state = NET_CONNECTING;
 	loop_timer_in_us(&n->timer, CONNECT_US);
+}
+
+static void forget_addresses(struct net *n)
+{
+	if (n->found)
+		freeaddrinfo(n->found);
+	n->found = n->untried = NULL;
+}
+
+static void connect_now(struct net *n)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+
+	forget_addresses(n);
+	int gai = getaddrinfo(n->host, n->port, &hints, &n->found);
+	if (gai) {
+		n->found = NULL;
+		lost(n, gai == EAI_SYSTEM ? strerror(errno) : gai_strerror(gai), false);
+		return;
+	}
+	n->untried = n->found;
+	connect_next(n, -EHOSTUNREACH);
 }
 
 static void send_login(struct net *n)
@@ -388,8 +417,11 @@ static void send_more(struct net *n)
 				show_error(n->client, "the file changed while it was sent",
 					   o->name);
 				drop(n, o);
+			} else {
+				hear_out(n);
 			}
-			lost(n, ret == -EIO ? "connecting anew" : why(ret), ret == -EPROTO);
+			if (n->state != NET_IDLE)
+				lost(n, ret == -EIO ? "connecting anew" : why(ret), ret == -EPROTO);
 			return;
 		}
 		if (ret)
@@ -443,12 +475,29 @@ static void on_bytes(struct net *n, const uint8_t *data, size_t len)
 	}
 }
 
-static void on_readable(struct net *n)
+/* What wire_recv returned; the bytes are dealt with. */
+static ssize_t receive(struct net *n)
 {
 	static uint8_t bytes[READ_SIZE];
+	ssize_t got = wire_recv(&n->wire, bytes, sizeof(bytes));
 
+	if (got > 0)
+		on_bytes(n, bytes, (size_t)got);
+	return got;
+}
+
+/* The connection is broken: what the server said before tells more than the error. */
+static void hear_out(struct net *n)
+{
+	for (int i = 0; i < LAST_READS && n->state != NET_IDLE; i++)
+		if (receive(n) <= 0)
+			return;
+}
+
+static void on_readable(struct net *n)
+{
 	do {
-		ssize_t got = wire_recv(&n->wire, bytes, sizeof(bytes));
+		ssize_t got = receive(n);
 		if (got == -EAGAIN)
 			break;
 		if (got <= 0) {
@@ -457,7 +506,6 @@ static void on_readable(struct net *n)
 			lost(n, got ? why(got) : closed, got == -EPROTO);
 			return;
 		}
-		on_bytes(n, bytes, (size_t)got);
 	} while (n->state != NET_IDLE && wire_pending(&n->wire));
 }
 
@@ -470,7 +518,9 @@ static void on_io(void *arg, int events)
 		socklen_t len = sizeof(err);
 		getsockopt(n->wire.fd, SOL_SOCKET, SO_ERROR, &err, &len);
 		if (err) {
-			lost(n, strerror(err), false);
+			hear_out(n);
+			if (n->state != NET_IDLE)
+				connect_next(n, -err);
 			return;
 		}
 		send_login(n);
@@ -491,7 +541,7 @@ static int read_password(struct net *n, const char *path)
 	struct buf b;
 
 	buf_init(&b, 0);
-	int ret = file_read(AT_FDCWD, path, PASSWORD_SIZE + 1, &b);
+	int ret = file_read(AT_FDCWD, path, PASSWORD_FILE_MAX, &b);
 	const char *p = (const char *)buf_data(&b);
 	size_t len = buf_len(&b);
 	if (!ret) {
@@ -543,6 +593,7 @@ void net_close(struct net *n)
 		return;
 	disconnect(n);
 	loop_timer_stop(&n->timer);
+	forget_addresses(n);
 	list_each_safe (i, &n->out)
 		outgoing_free(container_of(i, struct outgoing, link));
 	wire_tls_free(n->tls);

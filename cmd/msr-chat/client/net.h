@@ -19,10 +19,10 @@ int net_open(struct net **np, struct client *c);
 void net_close(struct net *n);
 
 bool net_ready(const struct net *n);
-/* Bytes of text and files that wait to be sent are bounded; false: wait before reading more. */
+/* Messages that wait to be sent are bounded; false: wait before reading more input. */
 bool net_takes(const struct net *n);
 
-/* `to` NULL or "": everybody. 0, -EMSGSIZE or -ENOMEM. */
+/* `to` NULL or "": everybody. 0 or -ENOMEM. */
 int net_text(struct net *n, const char *to, const char *text, size_t len);
 /* Takes `fd`, a regular file, also on failure. `name` is what the others see. */
 int net_file(struct net *n, unsigned type, const char *to, const char *name, int fd);

@@ -23,19 +23,31 @@ struct pipe_input {
 	struct loop_io *io; /* NULL for a plain file, which is always readable */
 	struct loop_timer timer;
 	struct buf in; /* what is read and not yet a line */
+	bool skipping; /* what comes up to the next line feed is of a line that was refused */
 	bool eof, started;
 };
+
+/* Drops the rest of a line that was refused, as far as it is there. */
+static void skip_rest(struct pipe_input *p)
+{
+	size_t n = buf_len(&p->in);
+	const char *at = (const char *)buf_data(&p->in), *end = n ? memchr(at, '\n', n) : NULL;
+
+	buf_consume(&p->in, end ? (size_t)(end - at) + 1 : n);
+	p->skipping = !end;
+}
 
 /* Takes lines from the buffer while they can be sent. */
 static void take_lines(struct pipe_input *p)
 {
 	struct client *c = p->client;
-	const char *end;
 
+	if (p->skipping)
+		skip_rest(p);
 	while (!c->done && net_takes(c->net)) {
 		char *at = (char *)buf_data(&p->in);
 		size_t n = buf_len(&p->in);
-		end = n ? memchr(at, '\n', n) : NULL;
+		const char *end = n ? memchr(at, '\n', n) : NULL;
 		if (!end && !(p->eof && n))
 			break;
 		size_t len = end ? (size_t)(end - at) : n;
@@ -52,22 +64,33 @@ static void take_lines(struct pipe_input *p)
 		client_quit(c);
 }
 
-static void read_more(struct pipe_input *p)
+/* Only when what is in the buffer is less than a line. */
+static void read_some(struct pipe_input *p)
+{
+	uint8_t *room = buf_reserve(&p->in, READ_SIZE);
+
+	if (!room) {
+		show_error(p->client, "a line is too long", "input");
+		skip_rest(p);
+		room = buf_reserve(&p->in, READ_SIZE);
+	}
+	ssize_t n = room ? read(STDIN_FILENO, room, READ_SIZE) : 0;
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n > 0)
+		buf_commit(&p->in, (size_t)n);
+	p->eof = n <= 0;
+}
+
+static void go_on(struct pipe_input *p)
 {
 	struct client *c = p->client;
 
-	if (!p->eof && net_takes(c->net)) {
-		uint8_t *room = buf_reserve(&p->in, READ_SIZE);
-		ssize_t n = room ? read(STDIN_FILENO, room, READ_SIZE) : 0;
-		if (!room)
-			show_error(c, "a line is too long", "input");
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			return;
-		if (n > 0)
-			buf_commit(&p->in, (size_t)n);
-		p->eof = n <= 0;
-	}
 	take_lines(p);
+	if (!p->eof && !c->done && net_takes(c->net)) {
+		read_some(p);
+		take_lines(p);
+	}
 	if (c->done)
 		return;
 	bool wait = !net_takes(c->net);
@@ -80,12 +103,12 @@ static void read_more(struct pipe_input *p)
 static void on_input(void *arg, int events)
 {
 	(void)events;
-	read_more(arg);
+	go_on(arg);
 }
 
 static void on_timer(void *arg)
 {
-	read_more(arg);
+	go_on(arg);
 }
 
 int pipe_open(struct pipe_input **pp, struct client *c)

@@ -1,4 +1,4 @@
-/* Saving under names that are free. */
+/* Saving under names that are free: written, synced, then renamed. */
 #include "save.h"
 
 #include <errno.h>
@@ -89,34 +89,52 @@ int save_write(struct save *s, const void *data, size_t n)
 	return file_write_all(s->fd, data, n);
 }
 
-void save_abort(struct save *s)
+static void save_free(struct save *s)
 {
-	if (!s)
-		return;
-	unlinkat(s->dirfd, s->part, 0);
 	close(s->fd);
 	close(s->dirfd);
 	free(s);
 }
 
+void save_abort(struct save *s)
+{
+	if (!s)
+		return;
+	unlinkat(s->dirfd, s->part, 0);
+	save_free(s);
+}
+
+/* Gives the part a name that is free. 0 or -errno. */
+static int rename_part(const struct save *s, const char *name)
+{
+	if (renameat2(s->dirfd, s->part, s->dirfd, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	/* File systems without it: link(2) refuses an existing name, too. */
+	if (linkat(s->dirfd, s->part, s->dirfd, name, 0) < 0)
+		return -errno;
+	unlinkat(s->dirfd, s->part, 0);
+	return 0;
+}
+
 int save_finish(struct save *s, const char *extension, char *path, size_t size)
 {
 	char name[FILENAME_SIZE + 32] = "";
-	int ret = -EEXIST;
+	int ret = fsync(s->fd) < 0 ? -errno : -EEXIST;
 
 	if (!*s->ext && extension)
 		snprintf(s->ext, sizeof(s->ext), ".%s", extension);
 	for (int i = 1; i < TRIES && ret == -EEXIST; i++) {
 		name_of(s, i, "", name, sizeof(name));
-		ret =
-		    renameat2(s->dirfd, s->part, s->dirfd, name, RENAME_NOREPLACE) < 0 ? -errno : 0;
-		/* File systems without it: link(2) refuses an existing name, too. */
-		if (ret == -EINVAL || ret == -ENOSYS)
-			ret = linkat(s->dirfd, s->part, s->dirfd, name, 0) < 0 ? -errno : 0;
+		ret = rename_part(s, name);
 	}
-	if (!ret && fsync(s->fd) < 0)
-		ret = -errno;
+	if (ret < 0) {
+		save_abort(s);
+		return ret;
+	}
 	snprintf(path, size, "%s/%s", s->dir, name);
-	save_abort(s); /* after the rename there is no part */
-	return ret;
+	/* Another client may have begun a file of the part's name by now: it is not ours. */
+	save_free(s);
+	return 0;
 }

@@ -1,6 +1,7 @@
 /* Formatting and the three forms of output. */
 #include "show.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,8 +30,11 @@ static void print(struct client *c, const char *line)
 		terminal_print(c->term, line);
 		return;
 	}
-	puts(line);
-	fflush(stdout);
+	/* Whoever read is gone: nobody would hear us out. */
+	if ((puts(line) == EOF || fflush(stdout) == EOF) && !c->done) {
+		fprintf(stderr, "msr-chat: cannot write: %s\n", strerror(errno));
+		c->failed = c->done = true;
+	}
 }
 
 static void complain(struct client *c, const char *line)
@@ -355,7 +359,8 @@ void show_state(struct client *c, const char *ev, const char *key, const char *t
 
 void show_progress(struct client *c, const char *what, const char *name, uint64_t done, uint64_t of)
 {
-	static uint64_t last; /* twentieths of the transfer that were told last */
+	static uint64_t told[2]; /* twentieths of the transfers out and in that were told last */
+	uint64_t *last = &told[!strcmp(what, "receiving")];
 	uint64_t step = of ? done / (of / PROGRESS_STEP + 1) : 0;
 	struct line l;
 
@@ -363,9 +368,9 @@ void show_progress(struct client *c, const char *what, const char *name, uint64_
 		terminal_progress(c->term, what, name, done, of);
 		return;
 	}
-	if (!c->set.json || step == last)
+	if (!c->set.json || step == *last)
 		return;
-	last = step;
+	*last = step;
 	if (done >= of || !line_start(&l, "progress", FILENAME_SIZE))
 		return;
 	json_str(&l.json, "state", what);
@@ -373,6 +378,12 @@ void show_progress(struct client *c, const char *what, const char *name, uint64_
 	json_uint(&l.json, "bytes", done);
 	json_uint(&l.json, "of", of);
 	line_end(c, &l);
+}
+
+void show_no_progress(struct client *c)
+{
+	if (c->term)
+		terminal_progress(c->term, "", "", 0, 0);
 }
 
 void show_sent(struct client *c, const char *name, uint64_t bytes)

@@ -40,6 +40,8 @@ void show_own(struct client *c, const char *to, const char *text);
 /* "sending" or "receiving": how far a file is. At its end the bar goes away. */
 void show_progress(struct client *c, const char *what, const char *name, uint64_t done,
 		   uint64_t of);
+/* A transfer ended before its end: the bar goes away. */
+void show_no_progress(struct client *c);
 void show_sent(struct client *c, const char *name, uint64_t bytes);
 void show_users(struct client *c);
 

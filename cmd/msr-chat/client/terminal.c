@@ -248,17 +248,19 @@ static unsigned char on_tab(EditLine *el, int ch)
 {
 	struct terminal *t = of(el);
 	const LineInfo *li = el_line(el);
-	char insert[COMPLETE_SIZE], list[COMPLETE_LIST];
+	struct completion found;
 
 	(void)ch;
-	complete(t->client, li->buffer, (size_t)(li->cursor - li->buffer), insert, list);
-	if (*insert)
-		el_insertstr(el, insert);
-	if (*list) {
-		terminal_print(t, list);
+	complete(t->client, li->buffer, (size_t)(li->cursor - li->buffer), &found);
+	if (*found.insert) {
+		el_deletestr(el, (int)found.erase);
+		el_insertstr(el, found.insert);
+	}
+	if (*found.list) {
+		terminal_print(t, found.list);
 		return CC_NORM;
 	}
-	return *insert ? CC_REFRESH : CC_REFRESH_BEEP;
+	return *found.insert ? CC_REFRESH : CC_REFRESH_BEEP;
 }
 
 /* ---- life ---- */

@@ -76,15 +76,9 @@ static void on_end(void *arg, pid_t pid, int status)
 	voice_free(v);
 }
 
-bool voice_recording(const struct voice *v)
-{
-	return v && !v->stopping;
-}
-
 int voice_start(struct voice **vp, struct client *c, const char *to)
 {
-	char command[4096];
-	const char *const argv[] = {"sh", "-c", command, NULL};
+	const char *const argv[] = {"sh", "-c", c->set.voice_command, NULL};
 	struct voice *v = calloc(1, sizeof(*v));
 	int ret;
 
@@ -92,11 +86,11 @@ int voice_start(struct voice **vp, struct client *c, const char *to)
 		return -ENOMEM;
 	v->client = c;
 	snprintf(v->to, sizeof(v->to), "%s", to ? to : "");
-	/* With exec, so that the signal reaches the command itself. */
-	snprintf(command, sizeof(command), "exec %s", c->set.voice_command);
 	v->fd = ret = open_nameless();
 	if (ret >= 0) {
-		struct proc_opts o = {.in = -1, .out = v->fd, .err = -1, .die_with_parent = 1};
+		/* A group of its own, so that signals reach all of a pipeline. */
+		struct proc_opts o = {
+		    .in = -1, .out = v->fd, .err = -1, .own_group = 1, .die_with_parent = 1};
 		ret = proc_spawn(argv, &o, &v->pid);
 	}
 	if (!ret)
@@ -111,8 +105,8 @@ int voice_start(struct voice **vp, struct client *c, const char *to)
 
 void voice_stop(struct voice *v)
 {
+	kill(-v->pid, v->stopping ? SIGKILL : SIGINT);
 	v->stopping = true;
-	kill(v->pid, SIGINT);
 }
 
 void voice_free(struct voice *v)
@@ -121,7 +115,7 @@ void voice_free(struct voice *v)
 		return;
 	if (v->pid > 0) {
 		loop_child_forget(v->child);
-		kill(v->pid, SIGKILL);
+		kill(-v->pid, SIGKILL);
 		waitpid(v->pid, NULL, 0);
 	}
 	if (v->fd >= 0)

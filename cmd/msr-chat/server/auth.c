@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "look.h"
 
 enum {
 	FILE_MAX = 16 * 1024 * 1024, /* bytes of the password file */
@@ -24,9 +25,16 @@ enum {
 };
 
 struct entry {
-	struct map_node node;
+	struct map_node node, by_look;
+	char *look; /* owned; NULL when an earlier name looks the same */
 	char name[NAME_SIZE];
 	char hash[CRYPT_OUTPUT_SIZE];
+};
+
+/* What the file says. */
+struct accounts {
+	struct map users; /* by name */
+	struct map looks; /* the same by what their names look like, see look.h */
 };
 
 struct check {
@@ -39,13 +47,14 @@ struct check {
 
 struct auth {
 	const char *path; /* lent */
+	const struct look *look; /* lent */
 	bool guests;
 	void (*wake)(void *arg);
 	void *arg;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of everything below */
 	pthread_cond_t more;
-	struct map users;
+	struct accounts accounts;
 	struct list waiting, results;
 	size_t n_waiting;
 	bool stop;
@@ -55,16 +64,35 @@ struct auth {
 
 /* ---- the file ---- */
 
-static void free_users(struct map *users)
+static void free_accounts(struct accounts *all)
 {
-	map_each (i, users) {
-		map_remove(users, i);
-		free(container_of(i, struct entry, node));
+	map_each (i, &all->users) {
+		struct entry *e = container_of(i, struct entry, node);
+		map_remove(&all->users, i);
+		if (e->look)
+			map_remove(&all->looks, &e->by_look);
+		free(e->look);
+		free(e);
 	}
-	map_done(users);
+	map_done(&all->users);
+	map_done(&all->looks);
 }
 
-static int add_line(struct map *users, const char *line, size_t n)
+/* 0 or -ENOMEM. */
+static int add_look(struct accounts *all, struct entry *e, const struct look *look)
+{
+	e->look = look_of(look, e->name);
+	if (!e->look)
+		return -ENOMEM;
+	int ret = map_put(&all->looks, &e->by_look, e->look, strlen(e->look));
+	if (!ret)
+		return 0;
+	free(e->look);
+	e->look = NULL;
+	return ret == -EEXIST ? 0 : ret;
+}
+
+static int add_line(struct accounts *all, const struct look *look, const char *line, size_t n)
 {
 	const char *colon = memrchr(line, ':', n);
 	struct entry *e;
@@ -81,18 +109,21 @@ static int add_line(struct map *users, const char *line, size_t n)
 	if (!ret && crypt_checksalt(e->hash) == CRYPT_SALT_INVALID)
 		ret = -EINVAL;
 	if (!ret)
-		ret = map_put(users, &e->node, e->name, strlen(e->name));
-	if (ret)
+		ret = map_put(&all->users, &e->node, e->name, strlen(e->name));
+	if (ret) {
 		free(e);
-	return ret;
+		return ret;
+	}
+	return add_look(all, e, look);
 }
 
-static int load(struct auth *a, struct map *users)
+static int load(struct auth *a, struct accounts *all)
 {
 	struct buf b;
 	int line = 1;
 
-	map_init(users);
+	map_init(&all->users);
+	map_init(&all->looks);
 	buf_init(&b, 0);
 	int ret = file_read(AT_FDCWD, a->path, FILE_MAX, &b);
 	if (ret < 0)
@@ -101,7 +132,7 @@ static int load(struct auth *a, struct map *users)
 	for (size_t left = buf_len(&b); left && !ret; line++) {
 		const char *end = memchr(p, '\n', left);
 		size_t n = end ? (size_t)(end - p) : left;
-		ret = add_line(users, p, n);
+		ret = add_line(all, a->look, p, n);
 		if (ret)
 			log_error("%s:%d: %s", a->path, line,
 				  ret == -EEXIST
@@ -114,22 +145,22 @@ static int load(struct auth *a, struct map *users)
 		explicit_bzero(b.mem, b.cap);
 	buf_done(&b);
 	if (ret)
-		free_users(users);
+		free_accounts(all);
 	return ret;
 }
 
 void auth_reload(struct auth *a)
 {
-	struct map users, old;
+	struct accounts all, old;
 
-	if (load(a, &users) < 0)
+	if (load(a, &all) < 0)
 		return;
 	pthread_mutex_lock(&a->lock);
-	old = a->users;
-	a->users = users;
+	old = a->accounts;
+	a->accounts = all;
 	pthread_mutex_unlock(&a->lock);
-	log_info("read the password file again: %zu users", users.n);
-	free_users(&old);
+	log_info("read the password file again: %zu users", all.users.n);
+	free_accounts(&old);
 }
 
 /* ---- the thread ---- */
@@ -148,14 +179,17 @@ static bool matches(const char *password, const char *hash)
 
 static void check(struct auth *a, struct check *c)
 {
-	char hash[CRYPT_OUTPUT_SIZE];
+	char hash[CRYPT_OUTPUT_SIZE], *look = look_of(a->look, c->name);
 
 	pthread_mutex_lock(&a->lock);
-	struct map_node *node = map_get(&a->users, c->name, strlen(c->name));
+	struct map_node *node = map_get(&a->accounts.users, c->name, strlen(c->name));
+	/* A guest cannot pass for somebody with a password, even while that one is away. */
+	bool alike = !look || map_get(&a->accounts.looks, look, strlen(look));
 	strcpy(hash, node ? container_of(node, struct entry, node)->hash : a->nobody);
 	pthread_mutex_unlock(&a->lock);
+	free(look);
 	if (!node && a->guests)
-		c->ok = true;
+		c->ok = !alike;
 	else
 		c->ok = matches(c->password, hash) && node;
 	explicit_bzero(c->password, sizeof(c->password));
@@ -184,7 +218,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int auth_open(struct auth **ap, const char *path, bool guests, void (*wake)(void *arg), void *arg)
+int auth_open(struct auth **ap, const char *path, bool guests, const struct look *look,
+	      void (*wake)(void *arg), void *arg)
 {
 	struct auth *a = calloc(1, sizeof(*a));
 	char *salt = crypt_gensalt_ra(NULL, 0, NULL, 0);
@@ -192,7 +227,8 @@ int auth_open(struct auth **ap, const char *path, bool guests, void (*wake)(void
 
 	if (!a || !salt)
 		goto out;
-	*a = (struct auth){.path = path, .guests = guests, .wake = wake, .arg = arg};
+	*a = (struct auth){
+	    .path = path, .look = look, .guests = guests, .wake = wake, .arg = arg};
 	list_init(&a->waiting);
 	list_init(&a->results);
 	struct crypt_data data = {0};
@@ -200,7 +236,7 @@ int auth_open(struct auth **ap, const char *path, bool guests, void (*wake)(void
 	if (!nobody)
 		goto out;
 	strcpy(a->nobody, nobody);
-	ret = load(a, &a->users);
+	ret = load(a, &a->accounts);
 	if (ret)
 		goto out;
 	pthread_mutex_init(&a->lock, NULL);
@@ -212,7 +248,7 @@ int auth_open(struct auth **ap, const char *path, bool guests, void (*wake)(void
 	}
 out:
 	if (a)
-		free_users(&a->users);
+		free_accounts(&a->accounts);
 	free(a);
 	free(salt);
 	return ret;
@@ -237,7 +273,7 @@ void auth_close(struct auth *a)
 	pthread_cond_destroy(&a->more);
 	free_checks(&a->waiting);
 	free_checks(&a->results);
-	free_users(&a->users);
+	free_accounts(&a->accounts);
 	free(a);
 }
 

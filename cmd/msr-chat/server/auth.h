@@ -9,13 +9,16 @@
 #include <stdint.h>
 
 struct auth;
+struct look;
 
 /*
  * Reads `path`, which is lent, and starts the thread; `wake` is called from it when results are
- * there. `guests`: names that are not in the file need no password. 0 or -errno (-EINVAL after
- * logging the line that is wrong).
+ * there. `guests`: names that are not in the file need no password, unless by `look`, which is
+ * lent, they could be taken for one that is. 0 or -errno (-EINVAL after logging the line that is
+ * wrong).
  */
-int auth_open(struct auth **ap, const char *path, bool guests, void (*wake)(void *arg), void *arg);
+int auth_open(struct auth **ap, const char *path, bool guests, const struct look *look,
+	      void (*wake)(void *arg), void *arg);
 /* Accepts NULL. */
 void auth_close(struct auth *a);
 

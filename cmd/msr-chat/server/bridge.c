@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "conn.h"
 #include "hub.h"
 #include "keep.h"
 #include "loop/loop.h"
@@ -168,8 +170,14 @@ bool bridge_takes(struct bridge *b, const struct post *p)
 	if (!n)
 		return false;
 	if (p->file) {
-		n->fd = dup(p->file->fd);
+		n->fd = fcntl(p->file->fd, F_DUPFD_CLOEXEC, 0);
 		n->size = p->file->size;
+		if (n->fd < 0) {
+			log_warn("cannot keep a file for the room: %s", strerror(errno));
+			metric_add(&b->server->n.bridge_dropped, 1);
+			note_free(n);
+			return false;
+		}
 	} else {
 		memcpy(n->data, p->data, p->size);
 	}
@@ -212,19 +220,29 @@ static void remember(struct bridge *b, const char *name)
 		list_push(&b->people_heard, &p->link);
 }
 
-/* Why a private message did not go there: its sender in the room is told, by the chat. */
-static void answer(struct bridge *b, const struct note *asked, const char *text)
+/* Why a message was not said here: `person`, its sender in the room, is told by the chat. Either
+ * thread's. */
+static void answer(struct bridge *b, const char *person, const char *text, const char *name)
 {
-	struct note *n = note_new(PROTO_UTF8, strlen(text) + strlen(asked->to));
+	struct note *n = note_new(PROTO_UTF8, strlen(text) + strlen(name));
 
 	if (!n)
 		return;
-	n->size = (size_t)sprintf(n->data, "%s%s", text, asked->to);
+	n->size = (size_t)sprintf(n->data, "%s%s", text, name);
 	strcpy(n->from, "msr-chat");
-	strcpy(n->to, asked->from);
+	strcpy(n->to, person);
 	n->to[strlen(n->to) - strlen(SUFFIX)] = '\0';
-	strcpy(n->timestamp, b->server->timestamp);
+	clock_rfc3339(clock_wall_us(), n->timestamp);
 	push(b, &b->to_room, n);
+}
+
+/* A "@name" that is meant for another person of the room, not for the chat. */
+static bool is_in_room(const struct bridge *b, const char *name)
+{
+	char there[NAME_SIZE + sizeof(SUFFIX)];
+
+	snprintf(there, sizeof(there), "%s" SUFFIX, name);
+	return bridge_knows(b, there);
 }
 
 void bridge_deliver(struct bridge *b)
@@ -240,10 +258,10 @@ void bridge_deliver(struct bridge *b)
 				 .size = n->size};
 		remember(b, n->from);
 		enum chat_error e = hub_post(b->server, &p);
-		if (e == CHAT_USER_NOT_FOUND)
-			answer(b, n, "nobody in the chat has the name ");
+		if (e == CHAT_USER_NOT_FOUND && !is_in_room(b, n->to))
+			answer(b, n->from, "nobody in the chat has the name ", n->to);
 		else if (e == CHAT_BUSY)
-			answer(b, n, "has not taken earlier messages yet: ");
+			answer(b, n->from, "has not taken earlier messages yet: ", n->to);
 	}
 }
 
@@ -332,7 +350,7 @@ static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t 
 	const char *from = json_string_value(json_object_get(o, "from"));
 	const char *to = json_string_value(json_object_get(o, "to"));
 	const char *url = json_string_value(json_object_get(o, "url"));
-	char receiver[NAME_SIZE];
+	char receiver[NAME_SIZE], sender[NAME_SIZE];
 
 	(void)ws;
 	if (!kind || strcmp(kind, "text") != 0 || !text || !from)
@@ -341,13 +359,18 @@ static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t 
 		goto out; /* for nobody who could be here */
 	if (!to)
 		text = take_receiver(text, receiver);
-	size_t text_len = strlen(text), cap = text_len + (url ? strlen(url) + 1 : 0);
-	struct note *n =
-	    cap <= (size_t)b->server->set.max_content ? note_new(PROTO_UTF8, cap) : NULL;
+	name_here(from, sender);
+	size_t n_text = strlen(text) + (url ? strlen(url) + 1 : 0);
+	if (n_text > SMALL_MAX) {
+		metric_add(&b->server->n.bridge_dropped, 1);
+		answer(b, sender, "too long for the chat: texts of up to 16 KiB pass", "");
+		goto out;
+	}
+	struct note *n = note_new(PROTO_UTF8, n_text);
 	if (!n)
 		goto out;
 	n->size = (size_t)sprintf(n->data, "%s%s%s", text, url ? " " : "", url ? url : "");
-	name_here(from, n->from);
+	strcpy(n->from, sender);
 	strcpy(n->to, receiver);
 	push(b, &b->to_chat, n);
 out:

@@ -320,7 +320,9 @@ void conn_authenticated(struct conn *c, bool ok)
 	if (c->state != CONN_AUTH)
 		return;
 	set_state(c, CONN_LOGIN);
-	if (ok) {
+	if (c->server->draining) {
+		conn_fail(c, CHAT_SHUTTING_DOWN);
+	} else if (ok) {
 		hub_login(c);
 		struct buf held = c->held;
 		buf_init(&c->held, READ_SIZE);

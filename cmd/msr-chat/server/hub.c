@@ -1,6 +1,7 @@
 /* Membership, encoding, and the ways of a message: feed, insert, or large parcel. */
 #include "hub.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,12 @@
 /* A header: two names and a file name, every byte of them escaped, and the timestamp. */
 enum { HEAD_SIZE = 2 * (2 * NAME_SIZE + FILENAME_SIZE) + 128 };
 _Static_assert(PROTO_DESC + HEAD_SIZE + SMALL_MAX <= FEED_CHUNK, "a message fits a chunk");
+
+/* The place of the message with that number. */
+static struct parcel **history_at(const struct server *s, uint64_t i)
+{
+	return &s->history[i % (uint64_t)s->set.history];
+}
 
 int hub_init(struct server *s)
 {
@@ -37,9 +44,8 @@ int hub_init(struct server *s)
 
 void hub_done(struct server *s)
 {
-	for (int64_t i = 0; s->history && i < s->set.history; i++)
-		if (s->history[i])
-			parcel_unref(s->history[i]);
+	for (uint64_t i = s->history_first; i < s->history_end; i++)
+		parcel_unref(*history_at(s, i));
 	free(s->history);
 	for (int i = 0; i < FEEDS; i++)
 		feed_done(&s->feeds[i].feed);
@@ -98,6 +104,8 @@ static size_t encode(uint8_t *out, const struct server *s, const struct post *p,
 
 /* ---- the ways of a message ---- */
 
+/* Keeps the last messages: so many, and so many bytes that a new user can be sent all of them
+ * without being far behind at once. */
 static void remember(struct server *s, const uint8_t *data, size_t n)
 {
 	if (!s->history)
@@ -106,10 +114,14 @@ static void remember(struct server *s, const uint8_t *data, size_t n)
 	if (!p)
 		return; /* a history with a gap is better than no message */
 	memcpy(p->data, data, n);
-	struct parcel **at = &s->history[s->n_history++ % (uint64_t)s->set.history];
-	if (*at)
-		parcel_unref(*at);
-	*at = p;
+	s->history_bytes += n;
+	while (s->history_end - s->history_first == (uint64_t)s->set.history ||
+	       s->history_bytes > (uint64_t)s->set.max_queue / 2) {
+		struct parcel **oldest = history_at(s, s->history_first++);
+		s->history_bytes -= (*oldest)->len;
+		parcel_unref(*oldest);
+	}
+	*history_at(s, s->history_end++) = p;
 }
 
 /* To everybody in the feed except `but`. 0 or -ENOMEM. */
@@ -145,6 +157,7 @@ static enum chat_error post_small(struct server *s, struct post *p, struct conn 
 	const char *prefix = prefix_of(p, buf, &prefix_len);
 	size_t n = encode(whole, s, p, prefix, prefix_len, p->size);
 
+	assert(p->size <= SMALL_MAX);
 	memcpy(whole + n, p->data, p->size);
 	n += p->size;
 	if (to) {
@@ -264,11 +277,10 @@ static void send_users(struct conn *c)
 
 static void send_history(struct conn *c)
 {
-	struct server *s = c->server;
-	uint64_t keep = (uint64_t)s->set.history;
+	const struct server *s = c->server;
 
-	for (uint64_t i = s->n_history > keep ? s->n_history - keep : 0; i < s->n_history; i++)
-		conn_insert(c, s->history[i % keep]);
+	for (uint64_t i = s->history_first; i < s->history_end; i++)
+		conn_insert(c, *history_at(s, i));
 }
 
 /* 0, -EEXIST when somebody has this name or one that looks like it, or -ENOMEM. */

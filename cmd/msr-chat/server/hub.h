@@ -34,7 +34,7 @@ struct post {
 	const char *to;		 /* name, or "" for everybody */
 	const char *filename;	 /* or "" */
 	const uint8_t *data;	 /* small content; NULL with a file */
-	size_t size;		 /* of data */
+	size_t size;		 /* of data, up to SMALL_MAX */
 	struct spool_file *file; /* taken; NULL with data */
 };
 /* Passes it on. CHAT_OK, CHAT_USER_NOT_FOUND, CHAT_BUSY, or CHAT_NO_SPACE when memory is out. */

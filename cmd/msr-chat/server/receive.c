@@ -157,7 +157,10 @@ static void on_head(struct conn *c)
 {
 	c->content = CONTENT_DISCARD;
 	if (c->state == CONN_LOGIN) {
-		login(c);
+		if (c->server->draining)
+			conn_fail(c, CHAT_SHUTTING_DOWN);
+		else
+			login(c);
 		return;
 	}
 	enum chat_error e = c->server->draining ? CHAT_SHUTTING_DOWN : begin(c);

@@ -327,7 +327,7 @@ static int start(struct server *s)
 	if (s->set.tls_cert && (ret = wire_tls_server(&s->tls, s->set.tls_cert, s->set.tls_key)))
 		return ret;
 	if (s->set.password_file &&
-	    (ret = auth_open(&s->auth, s->set.password_file, s->set.guests, wake, s)))
+	    (ret = auth_open(&s->auth, s->set.password_file, s->set.guests, s->look, wake, s)))
 		return ret;
 	ret = listener_open(&s->listener, s);
 	return ret ? ret : outside_open(&s->outside, s);

@@ -90,7 +90,8 @@ struct server {
 	struct look *look;
 	struct room_feed feeds[FEEDS];
 	struct parcel **history; /* ring of set.history, or NULL */
-	uint64_t n_history;	 /* ever put in */
+	uint64_t history_first, history_end; /* its messages, counted from the first ever */
+	size_t history_bytes;		     /* of them */
 	bool pressure;		 /* most receivers are behind: senders wait */
 	bool draining;		 /* the server stops: no new messages */
 	struct mono drain_until; /* then it ends whatever is left */
