@@ -176,6 +176,8 @@ static int change_stream(struct rtp_track *t, uint32_t ssrc, rtp_track_sink sink
 {
 	int r = t->started ? rtp_track_drain(t, sink, arg) : 0;
 
+	/* Its sequence numbers have nothing to do with those of the last one. */
+	jitter_begin(t->jitter);
 	t->started = true;
 	t->ssrc = ssrc;
 	t->decodable = false;

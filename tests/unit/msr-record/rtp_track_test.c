@@ -1,0 +1,75 @@
+/* Packets of a track to frames with their time: other streams in its place, rests, lost packets. */
+#include "../../../cmd/msr-record/rtp_track.h"
+
+#include "../../support/test.h"
+#include "rtp/depack.h"
+#include "rtp/packet.h"
+
+#define MS     1000
+#define ORIGIN 1750000000000000LL
+#define OPUS   "\xf8\xff\xfe" /* 20 ms */
+#define KEY    "\x10\x10\x02\x00\x9d\x01\x2a\x80\x02\xe0\x01" /* the whole of a VP8 key frame */
+#define DELTA  "\x10\x01one"
+
+static struct rtp_track t;
+static unsigned n_frames, n_bytes;
+static int64_t last_us;
+
+static int take(void *arg, int64_t time_us, const struct depack_frame *f)
+{
+	(void)arg;
+	n_frames++;
+	n_bytes = (unsigned)f->len;
+	last_us = time_us;
+	return 0;
+}
+
+static void begin(enum rtp_codec codec)
+{
+	n_frames = 0;
+	CHECK_INT(rtp_track_init(&t, codec, ORIGIN), 0);
+}
+
+struct sent {
+	uint32_t ssrc, ts;
+	uint16_t seq;
+	bool marker;
+};
+
+static void put(struct sent s, const char *payload, size_t len, int64_t at_us)
+{
+	uint8_t packet[RTP_HEADER + 64] = {0x80};
+
+	rtp_set_seq(packet, s.seq);
+	rtp_set_ts(packet, s.ts);
+	rtp_set_ssrc(packet, s.ssrc);
+	rtp_set_marker(packet, s.marker);
+	memcpy(packet + RTP_HEADER, payload, len);
+	CHECK_INT(rtp_track_put(&t, packet, RTP_HEADER + len, ORIGIN + at_us, take, NULL), 0);
+}
+
+#define PUT(sent, payload, at_us) put(sent, payload, sizeof(payload) - 1, at_us)
+
+/* `n` packets of sound, from this number on, 20 ms apart. */
+static void sound(uint32_t ssrc, uint16_t seq, unsigned n, int64_t at_us)
+{
+	for (unsigned i = 0; i < n; i++)
+		PUT(((struct sent){.ssrc = ssrc, .ts = i * 960, .seq = (uint16_t)(seq + i)}), OPUS,
+		    at_us + i * 20 * MS);
+}
+
+TEST(another_stream_may_have_any_sequence_numbers)
+{
+	static const uint16_t others[] = {1, 900, 1000, 1050, 1099, 1100, 2500, 4000, 40000};
+
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		begin(RTP_CODEC_OPUS);
+		sound(1, 1000, 100, 0);
+		sound(2, others[i], 100, 2000 * MS);
+		rtp_track_drain(&t, take, NULL);
+		CHECK_INT(n_frames, 200);
+		CHECK_INT(t.lost, 0);
+		CHECK_INT(last_us, 3980 * MS);
+		rtp_track_done(&t);
+	}
+}
