@@ -178,6 +178,7 @@ static int change_stream(struct rtp_track *t, uint32_t ssrc, rtp_track_sink sink
 
 	/* Its sequence numbers have nothing to do with those of the last one. */
 	jitter_begin(t->jitter);
+	depack_begin(t->depack);
 	t->started = true;
 	t->ssrc = ssrc;
 	t->decodable = false;
@@ -217,9 +218,6 @@ int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg)
 		failed = take_packet(t, &jp, sink, arg);
 		r = r ? r : failed;
 	}
-	depack_flush(t->depack);
-	failed = take_frames(t, t->now_us - t->origin_us, sink, arg);
-	r = r ? r : failed;
 	failed = anchor_held(t, sink, arg);
 	return r ? r : failed;
 }

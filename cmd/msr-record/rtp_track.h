@@ -51,7 +51,10 @@ void rtp_track_done(struct rtp_track *t);
  */
 int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
 		  rtp_track_sink sink, void *arg);
-/* Nothing more comes, for now or for good: gives out all that waits. */
+/*
+ * Nothing more comes, for now or for good: gives out all that waits, but for a frame of which some
+ * packets have not come: half of it is no picture, and they may still come.
+ */
 int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg);
 
 #endif

@@ -7,7 +7,7 @@
 
 #define MS     1000
 #define ORIGIN 1750000000000000LL
-#define OPUS   "\xf8\xff\xfe" /* 20 ms */
+#define OPUS   "\xf8\xff\xfe"				      /* 20 ms */
 #define KEY    "\x10\x10\x02\x00\x9d\x01\x2a\x80\x02\xe0\x01" /* the whole of a VP8 key frame */
 #define DELTA  "\x10\x01one"
 
@@ -72,4 +72,24 @@ TEST(another_stream_may_have_any_sequence_numbers)
 		CHECK_INT(last_us, 3980 * MS);
 		rtp_track_done(&t);
 	}
+}
+
+TEST(a_picture_that_a_rest_finds_half_there_is_whole_or_not_there)
+{
+	begin(RTP_CODEC_VP8);
+	PUT(((struct sent){.ts = 0, .seq = 1, .marker = true}), KEY, 0);
+	PUT(((struct sent){.ts = 3000, .seq = 2}), DELTA, 200 * MS);
+	rtp_track_drain(&t, take, NULL); /* the network stands still between two packets of it */
+	CHECK_INT(n_frames, 1);
+	PUT(((struct sent){.ts = 3000, .seq = 3, .marker = true}),
+	    "\x00"
+	    "two",
+	    1500 * MS);
+	rtp_track_drain(&t, take, NULL);
+	CHECK_INT(n_frames, 2);
+	CHECK_INT(n_bytes, 7);
+	PUT(((struct sent){.ts = 6000, .seq = 4}), DELTA, 1600 * MS);
+	rtp_track_drain(&t, take, NULL); /* its rest never comes */
+	CHECK_INT(n_frames, 2);
+	rtp_track_done(&t);
 }
