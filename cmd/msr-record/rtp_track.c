@@ -14,6 +14,7 @@
 #define START_US	100000
 #define HOLD_US		500000
 #define HOLD_MAX	(4u << 20) /* bytes */
+#define SILENT_US	2000000	   /* of the stream under way: one of before may come back */
 
 struct held {
 	struct held *next;
@@ -171,11 +172,21 @@ static int take_packet(struct rtp_track *t, const struct jitter_packet *jp, rtp_
 	return take_frames(t, jp->arrival_us - t->origin_us, sink, arg);
 }
 
+static bool is_past(const struct rtp_track *t, uint32_t ssrc)
+{
+	for (unsigned i = 0; i < t->n_past && i < RTP_TRACK_PAST; i++)
+		if (t->past[i] == ssrc)
+			return true;
+	return false;
+}
+
 /* Another stream takes the track's place: a camera that was replaced, a page that was reloaded. */
 static int change_stream(struct rtp_track *t, uint32_t ssrc, rtp_track_sink sink, void *arg)
 {
 	int r = t->started ? rtp_track_drain(t, sink, arg) : 0;
 
+	if (t->started && !is_past(t, t->ssrc))
+		t->past[t->n_past++ % RTP_TRACK_PAST] = t->ssrc;
 	/* Its sequence numbers have nothing to do with those of the last one. */
 	jitter_begin(t->jitter);
 	depack_begin(t->depack);
@@ -197,8 +208,12 @@ int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_
 		return r;
 	if (arrival_us > t->now_us)
 		t->now_us = arrival_us;
-	if (!t->started || p.ssrc != t->ssrc)
+	if (!t->started || p.ssrc != t->ssrc) {
+		if (is_past(t, p.ssrc) && t->now_us - t->heard_us < SILENT_US)
+			return 0;
 		r = change_stream(t, p.ssrc, sink, arg);
+	}
+	t->heard_us = t->now_us;
 	/* Late packets and duplicates are nobody's fault. */
 	if (jitter_put(t->jitter, p.seq, packet, len, t->now_us) == -ENOMEM)
 		return -ENOMEM;
