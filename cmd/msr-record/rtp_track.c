@@ -197,10 +197,35 @@ static int change_stream(struct rtp_track *t, uint32_t ssrc, rtp_track_sink sink
 	return r;
 }
 
+/* What is in order, and what has waited long enough. */
+static int take_ripe(struct rtp_track *t, rtp_track_sink sink, void *arg)
+{
+	struct jitter_packet jp;
+	int r = 0, failed;
+
+	while (jitter_get(t->jitter, t->now_us, &jp)) {
+		failed = take_packet(t, &jp, sink, arg);
+		r = r ? r : failed;
+	}
+	return r;
+}
+
+int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, void *arg)
+{
+	if (now_us > t->now_us)
+		t->now_us = now_us;
+	int r = take_ripe(t, sink, arg);
+
+	if (t->held && t->now_us - t->origin_us - t->held_since_us >= HOLD_US) {
+		int failed = anchor_held(t, sink, arg);
+		r = r ? r : failed;
+	}
+	return r == -EBADMSG ? 0 : r;
+}
+
 int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
 		  rtp_track_sink sink, void *arg)
 {
-	struct jitter_packet jp;
 	struct rtp_packet p;
 	int r = rtp_parse(&p, packet, len, NULL), failed;
 
@@ -217,10 +242,8 @@ int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_
 	/* Late packets and duplicates are nobody's fault. */
 	if (jitter_put(t->jitter, p.seq, packet, len, t->now_us) == -ENOMEM)
 		return -ENOMEM;
-	while (jitter_get(t->jitter, t->now_us, &jp)) {
-		failed = take_packet(t, &jp, sink, arg);
-		r = r ? r : failed;
-	}
+	failed = take_ripe(t, sink, arg);
+	r = r ? r : failed;
 	return r == -EBADMSG ? 0 : r;
 }
 

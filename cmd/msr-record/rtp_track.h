@@ -60,6 +60,9 @@ void rtp_track_done(struct rtp_track *t);
  */
 int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
 		  rtp_track_sink sink, void *arg);
+/* It is `now_us`, and nothing has come: what has waited long enough for something lost is given
+ * out. */
+int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, void *arg);
 /*
  * Nothing more comes, for now or for good: gives out all that waits, but for a frame of which some
  * packets have not come: half of it is no picture, and they may still come.

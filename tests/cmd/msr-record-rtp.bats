@@ -129,6 +129,18 @@ holds() {
 	[ ! -e storage/anna~2.webm ]
 }
 
+@test "a packet missing at the very end is counted" {
+	call --seconds 2 --only video --no-reports >all
+	n=$(msr-frames json <all | wc -l)
+	msr-frames filter -n $((n - 3)) <all >before
+	msr-frames filter -n $((n - 2)) <all >with
+	{
+		cat before
+		tail -c +$(($(stat -c %s with) + 1)) all
+	} | record
+	jq -e '.missing == 1' storage/anna.json
+}
+
 merged() { $PYTHON "$SUPPORT/call.py" merge "$@"; }
 
 @test "of two cameras at once one is recorded, whole" {
