@@ -118,8 +118,7 @@ static int place(struct rtp_track *t, const struct depack_frame *f, int64_t arri
 		if (timeline_judge(&t->time, f->ts, arrival_us) == TIMELINE_OFF)
 			timeline_anchor(&t->time, f->ts, arrival_us);
 	} else if (v == TIMELINE_LATE || t->held) {
-		bool near = arrival_us - timeline_at(&t->time, f->ts) <= TIMELINE_NEAR_US;
-		if (!near) {
+		if (timeline_late_us(&t->time, f->ts, arrival_us) > TIMELINE_NEAR_US) {
 			r = hold(t, f, arrival_us);
 			if (arrival_us - t->held_since_us >= HOLD_US || t->held_bytes > HOLD_MAX)
 				r = r ? r : anchor_held(t, sink, arg);
@@ -127,6 +126,7 @@ static int place(struct rtp_track *t, const struct depack_frame *f, int64_t arri
 		}
 		r = release(t, sink, arg); /* it was the network */
 	}
+	timeline_learn(&t->time, f->ts, arrival_us);
 	int failed = give(t, f, sink, arg);
 	return r ? r : failed;
 }

@@ -348,7 +348,8 @@ static int rtp_rest(struct writer *w, bool ended)
 	count_missing(rw);
 	/* Muted up to the end: that was time as well. */
 	struct rtp_stream *sound = &rw->streams[AUDIO];
-	int64_t last_us = w->state->last_us - rw->mkv.start_wall_us;
+	int64_t last_us =
+	    timeline_arrival(&sound->track.time, w->state->last_us - rw->mkv.start_wall_us);
 	if (ended && sound->number && last_us - sound->track.time.end_us > MUTED_US)
 		fill_silence(rw, sound, last_us);
 	rw->head_stale |= rw->begun; /* for the duration */

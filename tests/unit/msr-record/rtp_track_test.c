@@ -108,3 +108,69 @@ TEST(what_waits_for_a_lost_packet_does_not_wait_for_the_next_one)
 	CHECK_INT(last_us, 100 * MS);
 	rtp_track_done(&t);
 }
+
+/* ---- clocks that drift ---- */
+
+#define SENDER	   3900000000000000LL
+#define REPORT_US  5000000
+#define PICTURE_US 40000
+
+static int remember(void *arg, int64_t time_us, const struct depack_frame *f)
+{
+	CHECK(f->len > 0);
+	*(int64_t *)arg = time_us;
+	return 0;
+}
+
+/*
+ * An hour whose sound card's clock is off by so much, and whose camera's is right. By how much the
+ * picture came to lie before the sound that was sent with it, at its end; the gaps in *gaps_us.
+ */
+static int64_t skew_of_an_hour(int ppm, int64_t *gaps_us)
+{
+	uint8_t sound[RTP_HEADER + 3] = {0x80}, picture[RTP_HEADER + sizeof(KEY)] = {0x80, 0x80};
+	int64_t sound_us = 0, picture_us = 0, at_us = 0, reported_us = 0;
+	struct rtp_track a, v;
+	uint32_t n_pictures = 0;
+
+	CHECK_INT(rtp_track_init(&a, RTP_CODEC_OPUS, ORIGIN), 0);
+	CHECK_INT(rtp_track_init(&v, RTP_CODEC_VP8, ORIGIN), 0);
+	memcpy(sound + RTP_HEADER, OPUS, 3);
+	memcpy(picture + RTP_HEADER, KEY, sizeof(KEY));
+	*gaps_us = 0;
+	for (uint32_t i = 0; at_us < 3600 * 1000000LL; i++) {
+		int64_t before_us = sound_us;
+		at_us = (int64_t)i * 20000 * (1000000 - ppm) / 1000000;
+		rtp_set_seq(sound, (uint16_t)i);
+		rtp_set_ts(sound, i * 960);
+		rtp_track_put(&a, sound, sizeof(sound), ORIGIN + at_us, remember, &sound_us);
+		*gaps_us += sound_us > before_us + 20 * MS ? sound_us - before_us - 20 * MS : 0;
+		for (; n_pictures * (int64_t)PICTURE_US <= at_us; n_pictures++) {
+			rtp_set_seq(picture, (uint16_t)n_pictures);
+			rtp_set_ts(picture, n_pictures * PICTURE_US / 1000 * 90);
+			rtp_track_put(&v, picture, sizeof(picture), ORIGIN + at_us, remember,
+				      &picture_us);
+		}
+		if (at_us - reported_us < REPORT_US)
+			continue;
+		reported_us = at_us;
+		timeline_report(&a.time, i * 960, SENDER + at_us);
+		timeline_report(&v.time, (uint32_t)(at_us / 1000 * 90), SENDER + at_us);
+		timeline_follow(&v.time, &a.time);
+	}
+	rtp_track_done(&a);
+	rtp_track_done(&v);
+	int64_t ahead_us = (n_pictures - 1) * (int64_t)PICTURE_US - at_us;
+	return sound_us - (picture_us - ahead_us);
+}
+
+TEST(sound_and_picture_stay_together_whatever_their_clocks)
+{
+	static const int ppm[] = {0, 50, -50, 300, -300, 500, -500};
+
+	for (unsigned i = 0; i < sizeof(ppm) / sizeof(ppm[0]); i++) {
+		int64_t gaps_us, skew_us = skew_of_an_hour(ppm[i], &gaps_us);
+		CHECK(skew_us > -10 * MS && skew_us < 10 * MS);
+		CHECK(gaps_us < 200 * MS); /* its first packets come at once */
+	}
+}
