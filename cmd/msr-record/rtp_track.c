@@ -14,6 +14,7 @@
 #define START_US	100000
 #define HOLD_US		500000
 #define HOLD_MAX	(4u << 20) /* bytes */
+#define SILENT_US	2000000	   /* of the stream under way: one of before may come back */
 
 struct held {
 	struct held *next;
@@ -117,8 +118,7 @@ static int place(struct rtp_track *t, const struct depack_frame *f, int64_t arri
 		if (timeline_judge(&t->time, f->ts, arrival_us) == TIMELINE_OFF)
 			timeline_anchor(&t->time, f->ts, arrival_us);
 	} else if (v == TIMELINE_LATE || t->held) {
-		bool near = arrival_us - timeline_at(&t->time, f->ts) <= TIMELINE_NEAR_US;
-		if (!near) {
+		if (timeline_late_us(&t->time, f->ts, arrival_us) > TIMELINE_NEAR_US) {
 			r = hold(t, f, arrival_us);
 			if (arrival_us - t->held_since_us >= HOLD_US || t->held_bytes > HOLD_MAX)
 				r = r ? r : anchor_held(t, sink, arg);
@@ -126,6 +126,7 @@ static int place(struct rtp_track *t, const struct depack_frame *f, int64_t arri
 		}
 		r = release(t, sink, arg); /* it was the network */
 	}
+	timeline_learn(&t->time, f->ts, arrival_us);
 	int failed = give(t, f, sink, arg);
 	return r ? r : failed;
 }
@@ -171,11 +172,24 @@ static int take_packet(struct rtp_track *t, const struct jitter_packet *jp, rtp_
 	return take_frames(t, jp->arrival_us - t->origin_us, sink, arg);
 }
 
+static bool is_past(const struct rtp_track *t, uint32_t ssrc)
+{
+	for (unsigned i = 0; i < t->n_past && i < RTP_TRACK_PAST; i++)
+		if (t->past[i] == ssrc)
+			return true;
+	return false;
+}
+
 /* Another stream takes the track's place: a camera that was replaced, a page that was reloaded. */
 static int change_stream(struct rtp_track *t, uint32_t ssrc, rtp_track_sink sink, void *arg)
 {
 	int r = t->started ? rtp_track_drain(t, sink, arg) : 0;
 
+	if (t->started && !is_past(t, t->ssrc))
+		t->past[t->n_past++ % RTP_TRACK_PAST] = t->ssrc;
+	/* Its sequence numbers have nothing to do with those of the last one. */
+	jitter_begin(t->jitter);
+	depack_begin(t->depack);
 	t->started = true;
 	t->ssrc = ssrc;
 	t->decodable = false;
@@ -183,10 +197,35 @@ static int change_stream(struct rtp_track *t, uint32_t ssrc, rtp_track_sink sink
 	return r;
 }
 
+/* What is in order, and what has waited long enough. */
+static int take_ripe(struct rtp_track *t, rtp_track_sink sink, void *arg)
+{
+	struct jitter_packet jp;
+	int r = 0, failed;
+
+	while (jitter_get(t->jitter, t->now_us, &jp)) {
+		failed = take_packet(t, &jp, sink, arg);
+		r = r ? r : failed;
+	}
+	return r;
+}
+
+int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, void *arg)
+{
+	if (now_us > t->now_us)
+		t->now_us = now_us;
+	int r = take_ripe(t, sink, arg);
+
+	if (t->held && t->now_us - t->origin_us - t->held_since_us >= HOLD_US) {
+		int failed = anchor_held(t, sink, arg);
+		r = r ? r : failed;
+	}
+	return r == -EBADMSG ? 0 : r;
+}
+
 int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
 		  rtp_track_sink sink, void *arg)
 {
-	struct jitter_packet jp;
 	struct rtp_packet p;
 	int r = rtp_parse(&p, packet, len, NULL), failed;
 
@@ -194,15 +233,17 @@ int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_
 		return r;
 	if (arrival_us > t->now_us)
 		t->now_us = arrival_us;
-	if (!t->started || p.ssrc != t->ssrc)
+	if (!t->started || p.ssrc != t->ssrc) {
+		if (is_past(t, p.ssrc) && t->now_us - t->heard_us < SILENT_US)
+			return 0;
 		r = change_stream(t, p.ssrc, sink, arg);
+	}
+	t->heard_us = t->now_us;
 	/* Late packets and duplicates are nobody's fault. */
 	if (jitter_put(t->jitter, p.seq, packet, len, t->now_us) == -ENOMEM)
 		return -ENOMEM;
-	while (jitter_get(t->jitter, t->now_us, &jp)) {
-		failed = take_packet(t, &jp, sink, arg);
-		r = r ? r : failed;
-	}
+	failed = take_ripe(t, sink, arg);
+	r = r ? r : failed;
 	return r == -EBADMSG ? 0 : r;
 }
 
@@ -215,9 +256,6 @@ int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg)
 		failed = take_packet(t, &jp, sink, arg);
 		r = r ? r : failed;
 	}
-	depack_flush(t->depack);
-	failed = take_frames(t, t->now_us - t->origin_us, sink, arg);
-	r = r ? r : failed;
 	failed = anchor_held(t, sink, arg);
 	return r ? r : failed;
 }

@@ -16,6 +16,8 @@
 #include "rtp/codec.h"
 #include "timeline.h"
 
+#define RTP_TRACK_PAST 8 /* streams remembered */
+
 struct depack;
 struct depack_frame;
 struct jitter;
@@ -26,8 +28,11 @@ typedef int (*rtp_track_sink)(void *arg, int64_t time_us, const struct depack_fr
 
 struct rtp_track {
 	enum rtp_codec codec;
-	bool started;  /* `ssrc` is known */
-	uint32_t ssrc; /* of the stream under way */
+	bool started;		       /* `ssrc` is known */
+	uint32_t ssrc;		       /* of the stream under way */
+	int64_t heard_us;	       /* arrival of its latest packet, since 1970 */
+	uint32_t past[RTP_TRACK_PAST]; /* streams whose place another one took */
+	unsigned n_past;	       /* of all time */
 	struct timeline time;
 	struct jitter *jitter; /* owned */
 	struct depack *depack; /* owned */
@@ -46,12 +51,22 @@ int rtp_track_init(struct rtp_track *t, enum rtp_codec codec, int64_t origin_us)
 void rtp_track_done(struct rtp_track *t);
 
 /*
+ * A stream with another SSRC takes the track over: a camera that was replaced. What still comes of
+ * the one before is left out, or two that are sent at once would interrupt each other with every
+ * packet; it may come back when the new one has fallen silent.
+ *
  * Takes an RTP packet that arrived at `arrival_us` (since 1970); frames that are ready go to
  * `sink`. 0, -EBADMSG for what is no RTP, -ENOMEM, or what the sink returned.
  */
 int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
 		  rtp_track_sink sink, void *arg);
-/* Nothing more comes, for now or for good: gives out all that waits. */
+/* It is `now_us`, and nothing has come: what has waited long enough for something lost is given
+ * out. */
+int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, void *arg);
+/*
+ * Nothing more comes, for now or for good: gives out all that waits, but for a frame of which some
+ * packets have not come: half of it is no picture, and they may still come.
+ */
 int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg);
 
 #endif

@@ -17,6 +17,7 @@
 #define TARGETS_MAX 64 /* storage ids of one session: peers choose them */
 #define REST_US	    1000000
 #define KEY_SIZE    (2 * ID_SIZE)
+#define SILENT_US   2000000 /* of a picture's codec in a call: one of before may come back */
 
 struct target {
 	struct list link; /* in session.targets */
@@ -26,6 +27,9 @@ struct target {
 	struct recording *recs[STREAMS]; /* current ones; the same may stand there several times */
 	struct journal_source seen[JOURNAL_SOURCES]; /* frames up to there are in recordings */
 	bool refused;				     /* drop its media until the session ends */
+	uint8_t codec;				     /* of the latest picture's packet in a call */
+	int64_t heard_us;			     /* when that came, by its own time */
+	uint64_t replaced; /* set of codecs whose place another one took */
 };
 
 struct session {
@@ -274,6 +278,39 @@ static enum stream stream_of(const struct frame *f)
 					: STREAM_RTP;
 }
 
+/* ---- codecs of a call ---- */
+
+static bool is_picture(const struct frame *f)
+{
+	return f->kind == FRAME_RTP && f->codec != CODEC_OPUS;
+}
+
+static uint64_t codec_bit(uint8_t codec)
+{
+	return codec < 64 ? 1ull << codec : 0;
+}
+
+static void note_codec(struct target *t, const struct frame *f)
+{
+	if (!is_picture(f))
+		return;
+	t->replaced &= ~codec_bit(f->codec);
+	if (t->codec && t->codec != f->codec)
+		t->replaced |= codec_bit(t->codec);
+	t->codec = f->codec;
+	t->heard_us = f->time_us;
+}
+
+/*
+ * Whether this is of a codec that another one has replaced and that is still sent. Two pictures
+ * with different codecs would otherwise begin a recording with every packet.
+ */
+static bool is_replaced(const struct target *t, const struct frame *f)
+{
+	return is_picture(f) && t->replaced & codec_bit(f->codec) &&
+	       f->time_us - t->heard_us < SILENT_US;
+}
+
 /*
  * The file may not become larger. Samples and packets go on in another recording; the middle of a
  * container cannot, and one that is empty would not help. As try_put.
@@ -309,7 +346,7 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 
 	if (ret)
 		return ret;
-	if (t->refused) { /* just now, or before */
+	if (t->refused || is_replaced(t, f)) { /* just now, or before */
 		metric_add(&r->n.dropped, 1);
 		return 0;
 	}
@@ -317,6 +354,7 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 	ret = recording_put(rec, stream, f);
 	switch (ret) {
 	case PUT_STORED:
+		note_codec(t, f);
 		journal_set_position(&rec->state, from->ring_id, from->pos);
 		return 0;
 	case PUT_NEW:

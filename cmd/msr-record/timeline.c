@@ -3,6 +3,10 @@
 
 #include <stdlib.h>
 
+/* Drift is learned from packets so far apart; a pause tells no more than its last second. */
+#define LEARN_MIN_US 1000
+#define LEARN_MAX_US 1000000
+
 static int64_t us_of(const struct timeline *t, int64_t ticks)
 {
 	/* Ticks are differences of 64-bit unwrapped values from 32 bits: far from overflow. */
@@ -14,6 +18,8 @@ void timeline_anchor(struct timeline *t, uint32_t ts, int64_t at_us)
 	t->unwrap = (struct rtp_unwrap){0};
 	t->ts = rtp_unwrap32(&t->unwrap, ts);
 	t->at_us = at_us > t->end_us ? at_us : t->end_us;
+	t->drift_us = at_us - t->at_us;
+	t->learned_us = at_us;
 	t->anchored = true;
 	t->reported = false;
 	t->anchors++;
@@ -24,11 +30,34 @@ int64_t timeline_at(struct timeline *t, uint32_t ts)
 	return t->at_us + us_of(t, rtp_unwrap32(&t->unwrap, ts) - t->ts);
 }
 
+int64_t timeline_late_us(struct timeline *t, uint32_t ts, int64_t arrival_us)
+{
+	return timeline_arrival(t, arrival_us) - timeline_at(t, ts);
+}
+
+int64_t timeline_arrival(const struct timeline *t, int64_t arrival_us)
+{
+	return arrival_us - t->drift_us;
+}
+
+void timeline_learn(struct timeline *t, uint32_t ts, int64_t arrival_us)
+{
+	int64_t late_us = timeline_late_us(t, ts, arrival_us);
+	int64_t since_us = arrival_us - t->learned_us;
+
+	if (since_us < LEARN_MIN_US)
+		return;
+	int64_t most_us =
+	    (since_us < LEARN_MAX_US ? since_us : LEARN_MAX_US) * TIMELINE_DRIFT_PPM / 1000000;
+	t->drift_us += late_us > most_us ? most_us : late_us < -most_us ? -most_us : late_us;
+	t->learned_us = arrival_us;
+}
+
 enum timeline_verdict timeline_judge(struct timeline *t, uint32_t ts, int64_t arrival_us)
 {
 	/* Of a wild jump the unwrapped value is not kept, or what follows would jump as well. */
 	struct rtp_unwrap kept = t->unwrap;
-	int64_t late_us = arrival_us - timeline_at(t, ts);
+	int64_t late_us = timeline_late_us(t, ts, arrival_us);
 
 	if (late_us < -TIMELINE_OFF_US) {
 		t->unwrap = kept;
@@ -61,5 +90,6 @@ int64_t timeline_follow(struct timeline *t, struct timeline *master)
 	if (llabs(shift) > TIMELINE_SYNC_MAX_US)
 		return 0;
 	t->at_us += shift;
+	t->drift_us -= shift;
 	return shift;
 }

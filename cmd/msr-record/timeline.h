@@ -2,7 +2,8 @@
  * Where the RTP time of a track lies in its file.
  *
  * A timeline is anchored at its first packet to the time of arrival, and from there on follows the
- * sender's own clock. When both part for good (a mute during which RTP time stood still, a sender
+ * sender's own clock. That clock and ours drift apart slowly, which is learned. When they part at
+ * once and for good (a mute during which RTP time stood still, a sender
  * that began anew) it is anchored again, so that time goes on in the file as it did in the call;
  * when packets only came late, it is not. Sender reports tell how the timelines of one sender lie
  * to each other (RFC 3550 section 6.4.1).
@@ -19,6 +20,8 @@
 #define TIMELINE_OFF_US 500000
 /* A suspicion has passed when media is no longer behind by more than this. */
 #define TIMELINE_NEAR_US 300000
+/* So much may a sender's clock differ from ours. */
+#define TIMELINE_DRIFT_PPM 1000
 /* Sender reports that disagree by more are not believed. */
 #define TIMELINE_SYNC_MAX_US 2000000
 
@@ -28,6 +31,8 @@ struct timeline {
 	bool anchored;
 	struct rtp_unwrap unwrap;
 	int64_t ts, at_us;	      /* the anchor: this RTP time is at that time */
+	int64_t drift_us;	      /* how far arrivals have come to lie behind it, or before */
+	int64_t learned_us;	      /* the arrival that it is of */
 	int64_t end_us;		      /* end of what is in the file: nothing goes before */
 	bool reported;		      /* a sender report has come since the last anchor */
 	int64_t report_ts, report_us; /* RTP time, and the sender's wall clock */
@@ -44,8 +49,14 @@ enum timeline_verdict {
 void timeline_anchor(struct timeline *t, uint32_t ts, int64_t at_us);
 /* Where `ts` lies; anchored timelines only. */
 int64_t timeline_at(struct timeline *t, uint32_t ts);
+/* How late a packet with RTP time `ts` is that arrived at `arrival_us`; drift is not lateness. */
+int64_t timeline_late_us(struct timeline *t, uint32_t ts, int64_t arrival_us);
+/* Such a packet was neither late nor wild: its clock may have drifted a little. */
+void timeline_learn(struct timeline *t, uint32_t ts, int64_t arrival_us);
 /* What to think of a packet with RTP time `ts` that arrived at `arrival_us`. */
 enum timeline_verdict timeline_judge(struct timeline *t, uint32_t ts, int64_t arrival_us);
+/* Where what arrives at `arrival_us` lies. */
+int64_t timeline_arrival(const struct timeline *t, int64_t arrival_us);
 
 /* A sender report: at `wall_us` of the sender's clock RTP time was `ts`. */
 void timeline_report(struct timeline *t, uint32_t ts, int64_t wall_us);

@@ -35,8 +35,9 @@ struct rtp_writer;
 struct rtp_stream {
 	struct rtp_writer *w;
 	struct rtp_track track;
-	bool open;	 /* track is there */
-	unsigned number; /* of the file's track; 0: not yet */
+	bool open;	  /* track is there */
+	unsigned number;  /* of the file's track; 0: not yet */
+	uint64_t missing; /* of track.lost, so many are counted in the journal */
 };
 
 struct rtp_writer {
@@ -131,7 +132,7 @@ static void note_size(struct rtp_writer *rw, unsigned number, const struct depac
 {
 	struct mkv_track *t = &rw->mkv.tracks[number - 1];
 
-	if (f->width * f->height <= t->width * t->height)
+	if ((uint32_t)f->width * f->height <= (uint32_t)t->width * t->height)
 		return;
 	t->width = f->width;
 	t->height = f->height;
@@ -283,10 +284,25 @@ static int take_packet(struct rtp_writer *rw, const struct frame *f)
 			return r;
 		s->open = true;
 	}
-	uint64_t lost = s->track.lost;
-	r = rtp_track_put(&s->track, f->body, f->body_len, f->time_us, sink_of(kind), s);
-	rw->w.state->missing += s->track.lost - lost;
-	return r;
+	return rtp_track_put(&s->track, f->body, f->body_len, f->time_us, sink_of(kind), s);
+}
+
+/* The other track waits no longer for what was lost, though nothing comes there any more. */
+static int tick_other(struct rtp_writer *rw, const struct frame *f)
+{
+	int kind = kind_of(f) == AUDIO ? VIDEO : AUDIO;
+	struct rtp_stream *s = &rw->streams[kind];
+
+	return s->open ? rtp_track_tick(&s->track, f->time_us, sink_of(kind), s) : 0;
+}
+
+static void count_missing(struct rtp_writer *rw)
+{
+	for (int i = 0; i < KINDS; i++) {
+		struct rtp_stream *s = &rw->streams[i];
+		rw->w.state->missing += s->track.lost - s->missing;
+		s->missing = s->track.lost;
+	}
 }
 
 static int rtp_put(struct writer *w, const struct frame *f)
@@ -301,6 +317,9 @@ static int rtp_put(struct writer *w, const struct frame *f)
 		return 0;
 	}
 	r = take_packet(rw, f);
+	int other = tick_other(rw, f);
+	r = r ? r : other;
+	count_missing(rw);
 	spill(rw); /* what does not fit now is tried again with the next frame */
 	/* Packets are hostile: a bad one is skipped, only memory stops the recording. */
 	return r == -ENOMEM ? r : 0;
@@ -326,9 +345,11 @@ static int rtp_rest(struct writer *w, bool ended)
 	for (int i = 0; i < KINDS; i++)
 		if (rw->streams[i].open)
 			rtp_track_drain(&rw->streams[i].track, sink_of(i), &rw->streams[i]);
+	count_missing(rw);
 	/* Muted up to the end: that was time as well. */
 	struct rtp_stream *sound = &rw->streams[AUDIO];
-	int64_t last_us = w->state->last_us - rw->mkv.start_wall_us;
+	int64_t last_us =
+	    timeline_arrival(&sound->track.time, w->state->last_us - rw->mkv.start_wall_us);
 	if (ended && sound->number && last_us - sound->track.time.end_us > MUTED_US)
 		fill_silence(rw, sound, last_us);
 	rw->head_stale |= rw->begun; /* for the duration */

@@ -139,10 +139,13 @@ int depack_push(struct depack *d, const struct rtp_packet *p, bool lost)
 	return r;
 }
 
-void depack_flush(struct depack *d)
+void depack_begin(struct depack *d)
 {
 	d->n_done = d->n_taken = 0;
-	finish(d);
+	d->stats.dropped += d->now->active;
+	d->now->active = false;
+	d->damaged = false;
+	d->params = (struct depack_params){0};
 }
 
 int depack_next(struct depack *d, struct depack_frame *f)

@@ -50,8 +50,8 @@ void depack_free(struct depack *d);
 int depack_push(struct depack *d, const struct rtp_packet *p, bool lost);
 /* 1 and the next whole frame, 0 when there is none. Call until 0 after each push. */
 int depack_next(struct depack *d, struct depack_frame *f);
-/* Ends the frame under way, as if its marker had come; then depack_next. */
-void depack_flush(struct depack *d);
+/* Another stream comes: the frame under way will not be completed, and is dropped. */
+void depack_begin(struct depack *d);
 
 /*
  * What a container wants to know beforehand, from the last parameter sets seen: avcC for H.264,

@@ -239,6 +239,18 @@ int jitter_drain(struct jitter *j, struct jitter_packet *out)
 	return j->held ? take(j, out) : 0;
 }
 
+void jitter_begin(struct jitter *j)
+{
+	for (unsigned i = 0; i < j->n; i++)
+		free(j->slot[i].data);
+	memset(j->slot, 0, j->n * sizeof(*j->slot));
+	free(j->again.data);
+	j->again = (struct slot){0};
+	j->unwrap = (struct rtp_unwrap){0};
+	j->held = j->lost = 0;
+	j->begun = j->reset = j->restart = false;
+}
+
 int64_t jitter_deadline(const struct jitter *j)
 {
 	if (j->restart)

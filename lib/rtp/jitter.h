@@ -52,6 +52,9 @@ int jitter_get(struct jitter *j, int64_t now_us, struct jitter_packet *out);
 /* The same without waiting for holes: at the end of a stream. */
 int jitter_drain(struct jitter *j, struct jitter_packet *out);
 
+/* Another stream comes, with numbers of its own: forgets what waits and where the last one was. */
+void jitter_begin(struct jitter *j);
+
 /* When jitter_get may have something without another packet: a time, or INT64_MAX. */
 int64_t jitter_deadline(const struct jitter *j);
 

@@ -129,6 +129,38 @@ holds() {
 	[ ! -e storage/anna~2.webm ]
 }
 
+@test "a packet missing at the very end is counted" {
+	call --seconds 2 --only video --no-reports >all
+	n=$(msr-frames json <all | wc -l)
+	msr-frames filter -n $((n - 3)) <all >before
+	msr-frames filter -n $((n - 2)) <all >with
+	{
+		cat before
+		tail -c +$(($(stat -c %s with) + 1)) all
+	} | record
+	jq -e '.missing == 1' storage/anna.json
+}
+
+merged() { $PYTHON "$SUPPORT/call.py" merge "$@"; }
+
+@test "of two cameras at once one is recorded, whole" {
+	call --seconds 4 >first
+	call --seconds 4 --only video --colour navy >second
+	merged first second | record
+	measured storage/anna.webm
+	holds "m['streams'] == ['vp8', 'opus'] and m['errors'] == '' and m['frames'] >= 120"
+	holds "len(m['flashes']) == 4 and m['worst_ms'] <= 40"
+}
+
+@test "two cameras at once with different codecs do not make a file of each packet" {
+	call --seconds 4 >first
+	call --seconds 4 --only video --video h264 >second
+	merged first second | record
+	measured storage/anna~2.mkv
+	holds "m['streams'] == ['h264', 'opus'] and m['errors'] == '' and m['frames'] == 120"
+	[ ! -e storage/anna~3.json ]
+}
+
 # Where its beeps are in raw sound of 48 kHz, in tenths of a second.
 beeps_of() {
 	$PYTHON -c "

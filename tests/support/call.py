@@ -3,6 +3,7 @@
 
 call.py make [options] > frames	  RTP and RTCP records (msr-frame(5)) of a user who sends a picture that
 				  flashes white and a tone that beeps in the first 100 ms of each second
+call.py merge FILE...		  the records of several calls in order of their times
 call.py measure FILE		  JSON: duration, times of flashes and beeps, their largest distance
 
 FFmpeg encodes and packetises as fast as it can; arrival times are computed from RTP time, so that a
@@ -210,6 +211,22 @@ def sessions(args):
     return [args.session] if args.copies == 1 else [f'{args.session}{i}' for i in range(args.copies)]
 
 
+def records(data):
+    """(time in us, record) of each record."""
+    at = 0
+    while at < len(data):
+        body, *ids, time_us = struct.unpack_from('<8xIBBBxq', data, at)
+        size = (48 + sum(ids) + body + 7) // 8 * 8
+        yield time_us, data[at:at + size]
+        at += size
+
+
+def merge(args):
+    found = [record for name in args.files for record in records(open(name, 'rb').read())]
+    for _, record in sorted(found, key=lambda item: item[0]):
+        sys.stdout.buffer.write(record)
+
+
 def starts(times, levels, threshold):
     """Times at which a level goes above a threshold."""
     return [t for t, level, before in zip(times, levels, [0] + levels) if level > threshold >= before]
@@ -274,9 +291,10 @@ def main():
     m.add_argument('--copies', type=int, default=1, help='so many sessions at once, numbered')
     m.add_argument('--room', default='r')
     m.add_argument('--session', default='anna')
+    sub.add_parser('merge').add_argument('files', nargs='+')
     sub.add_parser('measure').add_argument('file')
     args = parser.parse_args()
-    make(args) if args.what == 'make' else measure(args)
+    {'make': make, 'merge': merge, 'measure': measure}[args.what](args)
 
 
 if __name__ == '__main__':

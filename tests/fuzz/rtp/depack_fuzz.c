@@ -1,6 +1,7 @@
 /*
  * Depacketisers: the first byte chooses the codec; then come packets of | flags | length 8 or 16 |
- * payload |. Flags: 1 marker, 2 lost before, 4 next timestamp, 8 length has 16 bits.
+ * payload |. Flags: 1 marker, 2 lost before, 4 next timestamp, 8 length has 16 bits, 16 another
+ * stream.
  */
 #include <assert.h>
 #include <string.h>
@@ -48,6 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!payload || len > sizeof(packet) - RTP_HEADER)
 			break;
 		ts += flags & 4 ? 3000 : 0;
+		if (flags & 16)
+			depack_begin(d);
 		memcpy(packet + RTP_HEADER, payload, len);
 		rtp_set_marker(packet, flags & 1);
 		rtp_set_ts(packet, ts);
@@ -55,8 +58,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		depack_push(d, &p, flags & 2);
 		sum ^= take_frames(d);
 	}
-	depack_flush(d);
-	sum ^= take_frames(d);
 	depack_free(d);
 	(void)sum;
 	return 0;
