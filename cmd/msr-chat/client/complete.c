@@ -15,9 +15,9 @@
 struct fit {
 	const char *word; /* what stands before the cursor */
 	size_t len;
-	bool argument; /* a name that ends at a blank unless it is in quotes */
-	bool quoted;   /* it is: the quote stands in front of `word` */
-	size_t n;      /* candidates that begin with it */
+	bool argument;		    /* a name that ends at a blank unless it is in quotes */
+	bool quoted;		    /* it is: the quote stands in front of `word` */
+	size_t n;		    /* candidates that begin with it */
 	char common[COMPLETE_SIZE]; /* what all of them begin with */
 	char *list;
 	size_t used;

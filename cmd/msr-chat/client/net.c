@@ -32,7 +32,7 @@ enum {
 	GOODBYE_US = 10000000, /* for the server to take leave */
 	WAITING_MAX = 64,      /* messages queued before the input is not read on */
 	READ_SIZE = 64 * 1024,
-	LAST_READS = 64, /* of a connection that takes nothing any more */
+	LAST_READS = 64,	 /* of a connection that takes nothing any more */
 	SEND_TURN = 1024 * 1024, /* bytes of a file a turn, so that input stays responsive */
 	HEAD_MAX = 4096,
 	PASSWORD_FILE_MAX = 64 * 1024, /* bytes; only the first line counts */
@@ -56,7 +56,7 @@ struct outgoing {
 struct net {
 	struct client *client;
 	enum net_state state;
-	struct addrinfo *found;	/* owned: the addresses of the host, or NULL */
+	struct addrinfo *found;	  /* owned: the addresses of the host, or NULL */
 	struct addrinfo *untried; /* the rest of them */
 	struct wire wire;
 	struct wire_tls *tls; /* or NULL */

@@ -46,7 +46,7 @@ struct check {
 };
 
 struct auth {
-	const char *path; /* lent */
+	const char *path;	 /* lent */
 	const struct look *look; /* lent */
 	bool guests;
 	void (*wake)(void *arg);
@@ -227,8 +227,7 @@ int auth_open(struct auth **ap, const char *path, bool guests, const struct look
 
 	if (!a || !salt)
 		goto out;
-	*a = (struct auth){
-	    .path = path, .look = look, .guests = guests, .wake = wake, .arg = arg};
+	*a = (struct auth){.path = path, .look = look, .guests = guests, .wake = wake, .arg = arg};
 	list_init(&a->waiting);
 	list_init(&a->results);
 	struct crypt_data data = {0};

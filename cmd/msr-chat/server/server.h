@@ -89,13 +89,13 @@ struct server {
 	struct map looks; /* the same by what their names look like */
 	struct look *look;
 	struct room_feed feeds[FEEDS];
-	struct parcel **history; /* ring of set.history, or NULL */
+	struct parcel **history;	     /* ring of set.history, or NULL */
 	uint64_t history_first, history_end; /* its messages, counted from the first ever */
 	size_t history_bytes;		     /* of them */
-	bool pressure;		 /* most receivers are behind: senders wait */
-	bool draining;		 /* the server stops: no new messages */
-	struct mono drain_until; /* then it ends whatever is left */
-	bool message_events;	 /* write them: a path was given */
+	bool pressure;			     /* most receivers are behind: senders wait */
+	bool draining;			     /* the server stops: no new messages */
+	struct mono drain_until;	     /* then it ends whatever is left */
+	bool message_events;		     /* write them: a path was given */
 };
 
 /* Takes the time, once a turn; every handler of the loop begins with it. */
