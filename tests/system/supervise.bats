@@ -24,9 +24,12 @@ teardown() {
 }
 
 new_ports() {
-	local key
+	local key port used=' '
 	for key in WS SFU AUDIOD AUDIOD_HEALTH CHAT CHAT_METRICS; do
-		export "MSR_${key}_PORT=$(free_port)"
+		port=$(free_port)
+		while [[ $used == *" $port "* ]]; do port=$(free_port); done
+		used="$used$port "
+		export "MSR_${key}_PORT=$port"
 	done
 }
 
@@ -47,10 +50,14 @@ starts() {
 	wc -l <"fakes/$1.starts"
 }
 
+# Quietly: otherwise grep's exit status is 2, whatever it finds, where that of some process cannot be read.
+no_process_left() {
+	! grep -qsxzF "MSR_SYSTEM=$dir" /proc/[0-9]*/environ
+}
+
 # Nothing of this system is left: processes, rings, FIFOs.
 nothing_left() {
-	! grep -lsxzF "MSR_SYSTEM=$dir" /proc/[0-9]*/environ &&
-		! compgen -G "/dev/shm/msr-$(ring_prefix)-*" && [ -z "$(find "$dir" -type p)" ]
+	no_process_left && ! compgen -G "/dev/shm/msr-$(ring_prefix)-*" && [ -z "$(find "$dir" -type p)" ]
 }
 
 ring_prefix() {
@@ -193,6 +200,20 @@ time.sleep(1000)"
 	supervise stop
 	kill -0 "$PID"
 	nothing_left
+}
+
+@test "killed with kill -9, supervisor and programs leave no process" {
+	supervise start
+	pids=$(supervise status | awk '$3 ~ /^[0-9]+$/ && $1 != "events" { print $3 }')
+	collector=$(pid_of events)
+	kill -9 "$(cut -d' ' -f1 "$dir/run/supervisor")"
+	# As long as there are programs there are events.
+	echo '{"ev":"late"}' >>"$dir/run/events"
+	wait_for 5 grep -q late "$dir/log/events.jsonl"
+	kill -0 "$collector"
+	# shellcheck disable=SC2086
+	kill -9 $pids
+	wait_for 5 no_process_left
 }
 
 @test "stop ends what programs left behind" {
