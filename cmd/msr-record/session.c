@@ -26,6 +26,7 @@ struct target {
 	    begins_at[STREAMS]; /* where the next recording of a stream goes on; 0: it begins */
 	struct recording *recs[STREAMS]; /* current ones; the same may stand there several times */
 	struct journal_source seen[JOURNAL_SOURCES]; /* frames up to there are in recordings */
+	uint32_t source;			     /* of its latest media; 0: an earlier run */
 	bool refused;				     /* drop its media until the session ends */
 	uint8_t codec;				     /* of the latest picture's packet in a call */
 	int64_t heard_us;			     /* when that came, by its own time */
@@ -99,12 +100,17 @@ static struct target *target_get(struct session *s, const char *storage)
 	return t;
 }
 
+static void target_free(struct session *s, struct target *t)
+{
+	list_remove(&t->link);
+	s->n_targets--;
+	free(t);
+}
+
 static void session_free(struct recorder *r, struct session *s)
 {
-	list_each_safe (i, &s->targets) {
-		list_remove(i);
-		free(container_of(i, struct target, link));
-	}
+	list_each_safe (i, &s->targets)
+		target_free(s, container_of(i, struct target, link));
 	map_remove(&r->sessions, &s->node);
 	free(s);
 }
@@ -382,6 +388,7 @@ static int put_media(struct recorder *r, struct session *s, struct target *t,
 {
 	int ret = 1;
 
+	t->source = from->source;
 	if (!see(t, from->ring_id, 0)) {
 		if (!t->refused)
 			refuse(r, s, t, "it comes from more rings than a journal can hold");
@@ -426,7 +433,11 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
 	return put_media(r, s, t, from, f);
 }
 
-/* A close that names a storage ends that recording only; otherwise the whole session. */
+/*
+ * A close that names a storage ends that recording only; otherwise the whole session. What another
+ * source feeds is none of its business: somebody in a call who ends a recording of their own, or who
+ * has come again by another media thread before the end of their first visit was read.
+ */
 static int on_close(struct recorder *r, const struct origin *from, const struct frame *f)
 {
 	char room[ID_SIZE], id[ID_SIZE], storage[ID_SIZE];
@@ -441,6 +452,8 @@ static int on_close(struct recorder *r, const struct origin *from, const struct 
 		struct target *t = container_of(i, struct target, link);
 		if (*storage && strcmp(t->storage, storage) != 0)
 			continue;
+		if (t->source && t->source != from->source)
+			continue;
 		/* Come again after a crash: what it ended has ended, and what is there is younger.
 		 */
 		if (from->ring_id && from->pos <= seen(t, from->ring_id))
@@ -448,9 +461,7 @@ static int on_close(struct recorder *r, const struct origin *from, const struct 
 		int ret = end_target(t, from, "close");
 		if (ret)
 			return ret;
-		list_remove(i);
-		s->n_targets--;
-		free(t);
+		target_free(s, t);
 	}
 	if (list_empty(&s->targets))
 		session_free(r, s);
@@ -565,9 +576,16 @@ int sessions_end_of(struct recorder *r, uint32_t source, const char *reason)
 {
 	map_each (i, &r->sessions) {
 		struct session *s = container_of(i, struct session, node);
-		int ret = s->source == source ? end_session(r, s, NULL, reason) : 0;
-		if (ret)
-			return ret;
+		list_each_safe (k, &s->targets) {
+			struct target *t = container_of(k, struct target, link);
+			int ret = t->source == source ? end_target(t, NULL, reason) : 0;
+			if (ret)
+				return ret;
+			if (t->source == source)
+				target_free(s, t);
+		}
+		if (list_empty(&s->targets))
+			session_free(r, s);
 	}
 	return 0;
 }

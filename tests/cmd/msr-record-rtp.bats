@@ -141,6 +141,24 @@ holds() {
 	jq -e '.missing == 1' storage/anna.json
 }
 
+@test "who ends a recording of their own in a call does not end that of the call" {
+	mkfifo call own
+	call --seconds 4 --storage anna >all
+	msr-frames filter -n "$(($(msr-frames json <all | wc -l) / 2))" <all >first
+	tail -c +"$(($(stat -c %s first) + 1))" all >second
+	start record msr-record -d storage -i call -i own
+	exec 7>call
+	cat first >&7
+	wait_for 10 test -s storage/.anna.rtp.part
+	head -c 96000 /dev/zero | msr-frames make --room r --session anna --codec s16le >own
+	wait_for 10 sh -c 'ls storage/anna*.json'
+	cat second >&7
+	exec 7>&-
+	ended_well "$PID"
+	measured storage/anna.webm
+	holds "m['frames'] == 120 and len(m['beeps']) == 4 and m['errors'] == ''"
+}
+
 merged() { $PYTHON "$SUPPORT/call.py" merge "$@"; }
 
 @test "of two cameras at once one is recorded, whole" {

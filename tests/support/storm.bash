@@ -58,8 +58,8 @@ all_finished() {
 }
 
 nothing_left() {
-	# Not by grep's exit status, which is 2 where that of some process cannot be read.
-	[ -z "$(grep -lsxzF "MSR_SYSTEM=$dir" /proc/[0-9]*/environ)" ] &&
+	# Quietly: otherwise grep's exit status is 2 where that of some process cannot be read.
+	! grep -qsxzF "MSR_SYSTEM=$dir" /proc/[0-9]*/environ &&
 		! compgen -G "/dev/shm/msr-sys$(printf %s "$dir" | cksum | cut -d' ' -f1)-*" &&
 		[ -z "$(find "$dir" -type p)" ]
 }

@@ -50,9 +50,9 @@ starts() {
 	wc -l <"fakes/$1.starts"
 }
 
-# Not by grep's exit status: that of some process cannot be read, and then it is 2 whatever was found.
+# Quietly: otherwise grep's exit status is 2, whatever it finds, where that of some process cannot be read.
 no_process_left() {
-	[ -z "$(grep -lsxzF "MSR_SYSTEM=$dir" /proc/[0-9]*/environ)" ]
+	! grep -qsxzF "MSR_SYSTEM=$dir" /proc/[0-9]*/environ
 }
 
 # Nothing of this system is left: processes, rings, FIFOs.

@@ -14,14 +14,16 @@
 
 #define CLOSE_MS    2000 /* that the reader of a pipe gets at the end */
 #define SCREEN_NAME "screen"
-#define TAP_FIRST   1 /* number of simulcast's first packet */
+#define TAP_FIRST   1	 /* number of simulcast's first packet */
+#define MARK_MAX    1024 /* bytes of a record without a body, and more */
+#define OVER_MAX    1000 /* sessions whose end waits for room */
 
 /* A recording: all tracks of a user but its screen, or the screen. */
 struct tap_session {
 	struct list link; /* in tap_sink.sessions */
 	char room[ID_SIZE], user[ID_SIZE];
 	bool screen;
-	unsigned n_taps;
+	unsigned n_taps; /* 0: it is over, and its end has not fitted yet */
 };
 
 /* ---- frames ---- */
@@ -45,13 +47,11 @@ static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f
 	return ret;
 }
 
-static void put_mark(struct tap_sink *s, const struct tap_session *ss, enum frame_kind kind)
+static int put_mark(struct tap_sink *s, const struct tap_session *ss, enum frame_kind kind)
 {
 	struct frame f = {.kind = (uint8_t)kind};
 
-	/* Lost marks do no harm: a session opens with its first packet and ends by falling silent.
-	 */
-	put(s, ss, &f, mono_now().us);
+	return put(s, ss, &f, mono_now().us);
 }
 
 static void on_lost(void *arg, int err)
@@ -71,6 +71,12 @@ int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop)
 	return spec ? sink_open(&s->sink, spec, &o) : 0;
 }
 
+static void session_free(struct tap_session *ss)
+{
+	list_remove(&ss->link);
+	free(ss);
+}
+
 void tap_sink_close(struct tap_sink *s)
 {
 	if (!s->sink)
@@ -78,12 +84,37 @@ void tap_sink_close(struct tap_sink *s)
 	list_each_safe (i, &s->sessions) {
 		struct tap_session *ss = container_of(i, struct tap_session, link);
 		put_mark(s, ss, FRAME_CLOSE);
-		list_remove(i);
-		free(ss);
+		session_free(ss);
 	}
 	sink_flush(s->sink);
 	sink_close(s->sink, CLOSE_MS);
 	s->sink = NULL;
+}
+
+/*
+ * Ends a session. An end that does not fit waits for room: without it the recording would stay open
+ * until it counts as given up, and its task would come hours late.
+ */
+static void session_end(struct tap_sink *s, struct tap_session *ss)
+{
+	if (put_mark(s, ss, FRAME_CLOSE) != -EAGAIN || s->n_over == OVER_MAX)
+		session_free(ss);
+	else
+		s->n_over++;
+}
+
+/* The ends that wait, as far as there is room now. */
+static void put_ends(struct tap_sink *s)
+{
+	list_each_safe (i, &s->sessions) {
+		struct tap_session *ss = container_of(i, struct tap_session, link);
+		if (!s->n_over || !sink_has_room(s->sink, MARK_MAX))
+			return;
+		if (ss->n_taps)
+			continue;
+		s->n_over--;
+		session_end(s, ss);
+	}
 }
 
 void tap_sink_flush(struct tap_sink *s)
@@ -91,6 +122,7 @@ void tap_sink_flush(struct tap_sink *s)
 	if (!s->sink)
 		return;
 	s->wall_us = clock_wall_us() - mono_now().us;
+	put_ends(s);
 	sink_flush(s->sink);
 }
 
@@ -103,8 +135,10 @@ static struct tap_session *session_for(struct tap_sink *s, const struct tap_conf
 	list_each (i, &s->sessions) {
 		struct tap_session *ss = container_of(i, struct tap_session, link);
 		if (ss->screen == screen && !strcmp(ss->user, c->user) &&
-		    !strcmp(ss->room, c->room))
+		    !strcmp(ss->room, c->room)) {
+			s->n_over -= !ss->n_taps; /* who comes again before that goes on in it */
 			return ss;
+		}
 	}
 	struct tap_session *ss = calloc(1, sizeof(*ss));
 	if (!ss)
@@ -114,7 +148,7 @@ static struct tap_session *session_for(struct tap_sink *s, const struct tap_conf
 	ss->screen = screen;
 	list_init(&ss->link);
 	list_push(&s->sessions, &ss->link);
-	put_mark(s, ss, FRAME_OPEN);
+	put_mark(s, ss, FRAME_OPEN); /* where it does not fit, the first packet opens it */
 	return ss;
 }
 
@@ -150,12 +184,8 @@ void tap_close(struct tap *t)
 {
 	if (!t)
 		return;
-	struct tap_session *ss = t->session;
-	if (--ss->n_taps == 0) {
-		put_mark(t->sink, ss, FRAME_CLOSE);
-		list_remove(&ss->link);
-		free(ss);
-	}
+	if (--t->session->n_taps == 0)
+		session_end(t->sink, t->session);
 	free(t);
 }
 

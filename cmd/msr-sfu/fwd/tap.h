@@ -33,6 +33,7 @@ struct track;
 struct tap_sink {
 	struct sink *sink;    /* NULL: nothing is recorded */
 	struct list sessions; /* struct tap_session */
+	unsigned n_over;      /* of them, those that are over and whose end waits for room */
 	int64_t wall_us;      /* wall clock minus the loop's */
 	uint64_t frames, dropped, gaps;
 };

@@ -10,6 +10,8 @@
 #include "../../support/test.h"
 #include "frame/frame.h"
 #include "frame/ring.h"
+#include "frame/sink.h"
+#include "loop/loop.h"
 #include "rtp/codec/vp8.h"
 
 #define KEPT  4096
@@ -664,6 +666,62 @@ TEST(a_recorder_that_begins_anew_gets_a_key_frame)
 	scene_free(&x);
 	tap_sink_close(&sink);
 	ring_unlink("tap");
+}
+
+/* What lies in the ring is safe and makes room; the kind of the last record, 0: there is none. */
+static int last_kind(struct ring *reader)
+{
+	const uint8_t *data;
+	long len = ring_peek(reader, &data);
+	struct frame f = {0};
+
+	for (long at = 0, n; at < len; at += n) {
+		n = frame_decode(data + at, (size_t)(len - at), &f, NULL);
+		CHECK(n > 0);
+	}
+	ring_advance(reader, (size_t)len);
+	ring_commit(reader, ring_cursor(reader));
+	return f.kind;
+}
+
+TEST(the_end_of_a_recording_waits_for_room)
+{
+	static const struct tap_config who = {.room = "r", .user = "u"};
+	struct frame junk = {
+	    .kind = FRAME_TEXT, .room = "r", .room_len = 1, .session = "u", .session_len = 1};
+	struct scene x = scene_new(MEDIA_OFF);
+	struct tap_sink sink;
+	struct ring *reader;
+	struct loop *loop;
+
+	setenv("MSR_RING_DIR", test_dir(), 1);
+	CHECK_INT(loop_new(&loop), 0);
+	CHECK_INT(ring_open(&reader, "end", RING_CONSUMER, 65536), 0);
+	CHECK_INT(tap_sink_open(&sink, "shm:end", loop), 0);
+	for (unsigned round = 0; round < 2; round++) {
+		CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
+		while (sink_put(sink.sink, &junk, NULL) == 0)
+			;
+		tap_close(x.t->tap);
+		tap_sink_flush(&sink);
+		CHECK_INT(last_kind(reader), FRAME_TEXT);
+		if (round) { /* who comes again before that goes on in it */
+			CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
+			tap_sink_flush(&sink);
+			CHECK_INT(last_kind(reader), 0);
+			tap_close(x.t->tap);
+		}
+		tap_sink_flush(&sink);
+		CHECK_INT(last_kind(reader), FRAME_CLOSE);
+		tap_sink_flush(&sink);
+		CHECK_INT(last_kind(reader), 0);
+	}
+	x.t->tap = NULL;
+	scene_free(&x);
+	tap_sink_close(&sink);
+	ring_close(reader);
+	ring_unlink("end");
+	loop_free(loop);
 }
 
 TEST(rates_are_smoothed_and_end_with_the_stream)
