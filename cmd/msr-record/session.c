@@ -435,8 +435,8 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
 
 /*
  * A close that names a storage ends that recording only; otherwise the whole session. What another
- * source feeds is none of its business: somebody in a call who ends a recording of their own, or who
- * has come again by another media thread before the end of their first visit was read.
+ * source feeds is none of its business: somebody in a call who ends a recording of their own, or
+ * who has come again by another media thread before the end of their first visit was read.
  */
 static int on_close(struct recorder *r, const struct origin *from, const struct frame *f)
 {
