@@ -255,7 +255,7 @@ static void accept_loss(struct bwe *b)
 /*
  * Enough of the lowered rate has come back: has it helped? Where the sender could not go down, for
  * it has nothing smaller to send, nothing is known: then moderate loss without a queue is put up
- * with, and more only where it sends far less than the estimate anyway.
+ * with, and more only of a small sender, or of one that sends far less than the estimate anyway.
  */
 static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 {
@@ -421,15 +421,15 @@ static double probe_bits(const struct bwe *b)
 static void judge_probe(struct bwe *b, int64_t now_us)
 {
 	struct bwe_probe *p = &b->probe;
+	unsigned known = p->n_got + p->n_lost;
 
-	if (!p->waiting ||
-	    (p->n_got + p->n_lost < p->n_sent && now_us < p->end_us + rtt_us(b) + 250000))
+	if (!p->waiting || (known < p->n_sent && now_us < p->end_us + rtt_us(b) + 250000))
 		return;
 	p->waiting = false;
 	b->probed_us = now_us;
 	double expected = 1 - fmin(fmax(b->loss.own, b->loss.now), 0.5);
-	if (p->n_got < PROBE_PACKETS || 3 * (p->n_got + p->n_lost) < p->n_sent ||
-	    p->n_got < 0.7 * expected * (p->n_got + p->n_lost)) {
+	if (p->n_got < PROBE_PACKETS || 3 * known < p->n_sent ||
+	    p->n_got < 0.7 * expected * known) {
 		/* Where queues grew as well, too much is sent. */
 		if (p->over)
 			lower(b, DECREASE * throughput(b), now_us);

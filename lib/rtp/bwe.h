@@ -55,18 +55,18 @@ struct bwe_probe {
 
 /* What loss does, and whether it is the path's own. */
 struct bwe_loss {
-	int lost, got;	     /* in the interval under way; below 0 by late packets */
-	uint64_t bytes;	     /* in it, sent */
-	int64_t begin_us;    /* of the interval */
-	double now;	     /* fraction in the last interval */
-	double own;	     /* that the path has at any rate */
-	bool trial;	     /* the rate was lowered to see whether loss falls */
-	bool settled;	     /* the lowered rate has arrived at the receiver */
-	double before;	     /* loss before the trial */
-	uint64_t before_bps; /* estimate before the trial */
-	double before_sent;  /* bit/s that were sent before the trial */
-	int64_t before_rtt_us;
-	int64_t trial_us; /* when it began */
+	int lost, got;	       /* in the interval under way; below 0 by late packets */
+	uint64_t bytes;	       /* in it, sent */
+	int64_t begin_us;      /* of the interval */
+	double now;	       /* fraction in the last interval */
+	double own;	       /* that the path has at any rate */
+	bool trial;	       /* the rate was lowered to see whether loss falls */
+	bool settled;	       /* the lowered rate has arrived at the receiver */
+	double before;	       /* loss before the trial */
+	uint64_t before_bps;   /* estimate before the trial */
+	double before_sent;    /* bit/s that were sent before the trial */
+	int64_t before_rtt_us; /* response time before the trial */
+	int64_t trial_us;      /* when it began */
 };
 
 struct bwe {

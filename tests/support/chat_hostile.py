@@ -5,15 +5,15 @@ folder. Exit status 0: all was as it should be.
 """
 import json
 import os
-import pty
 import re
-import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
+
+from chat_pty import Terminal
 
 LOGIN_OK, EXISTS, IMAGE, UTF8, FILE, VOICE, ERROR, JOINED, LEFT, USERS = 2, 3, 6, 7, 8, 9, 10, 11, 12, 13
 NOW = "2026-01-01T00:00:00.000000Z"
@@ -39,12 +39,9 @@ class Server:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.command = ["msr-chat", "client", "-a", "127.0.0.1:%d" % self.listener.getsockname()[1],
                         "-u", "me", "-d", "got", *options]
-        self.seen = b""
         if terminal:
-            self.pid, self.fd = pty.fork()
-            if not self.pid:
-                os.environ["TERM"] = "xterm-256color"
-                os.execvp(self.command[0], self.command)
+            self.terminal = Terminal(self.command)
+            self.pid = self.terminal.pid
         else:
             self.client = subprocess.Popen(self.command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.pid = self.client.pid
@@ -90,15 +87,6 @@ class Server:
         out, err = self.client.communicate(timeout=30)
         assert self.client.returncode >= 0, "a signal"
         return self.client.returncode, out.decode(), err.decode()
-
-    def until(self, done, seconds=10):
-        """Reads the terminal until done(what it got)."""
-        end = time.monotonic() + seconds
-        while not done(self.seen):
-            left = end - time.monotonic()
-            assert left > 0, ("waited in vain", self.seen[-600:])
-            if select.select([self.fd], [], [], left)[0]:
-                self.seen += os.read(self.fd, 65536)
 
     def leave_terminal(self):
         os.kill(self.pid, signal.SIGTERM)
@@ -174,12 +162,12 @@ def escapes_in_a_terminal():
     for part in everything_evil():
         s.send(part)
     s.send(message(UTF8, "the end"))
-    s.until(lambda seen: b"the end" in seen)
-    os.write(s.fd, b"/users\r")
-    s.until(lambda seen: b"1 here:" in seen)
-    os.write(s.fd, b"z\t")
-    s.until(lambda seen: b"oe: " in seen)
-    seen = s.seen.decode(errors="replace")
+    s.terminal.read_until(lambda seen: b"the end" in seen)
+    os.write(s.terminal.fd, b"/users\r")
+    s.terminal.read_until(lambda seen: b"1 here:" in seen)
+    os.write(s.terminal.fd, b"z\t")
+    s.terminal.read_until(lambda seen: b"oe: " in seen)
+    seen = s.terminal.seen.decode(errors="replace")
     for evil in "\033]0", "\033[2J", "\u009b", "\u202e", "\u2066":
         assert evil not in seen, evil
     s.leave_terminal()
@@ -211,9 +199,14 @@ def sizes():
 def texts_are_cut():
     s = Server()
     s.send(message(UTF8, "\u00e4" * 1000000) + message(UTF8, "next"))
+    got = b""
+    while not got.endswith(b"next\n"):  # before that the client is not to take leave
+        piece = os.read(s.client.stdout.fileno(), 65536)
+        assert piece, got[-200:]
+        got += piece
     s.end_of_input()
     status, out, _ = s.end()
-    lines = out.splitlines()
+    lines = (got.decode() + out).splitlines()
     assert status == 0 and len(lines) == 2 and lines[1].endswith("<eve> next")
     assert 1000000 < len(lines[0].encode()) < 1100000
 
@@ -227,15 +220,15 @@ def cut_off():
     assert os.listdir("got") == []
     s = Server(terminal=True)
     s.send(message(FILE, b"x" * 500, size=1000, filename="half"))
-    s.until(lambda seen: b"receiving half [" in seen)
+    s.terminal.read_until(lambda seen: b"receiving half [" in seen)
     s.sock.close()
-    s.until(lambda seen: b"disconnect" in seen)
+    s.terminal.read_until(lambda seen: b"disconnect" in seen)
     s.accept()
-    s.until(lambda seen: seen.count(b"login: me") == 2)
+    s.terminal.read_until(lambda seen: seen.count(b"login: me") == 2)
     s.send(message(UTF8, "here again"))
-    s.until(lambda seen: b"here again" in seen)
+    s.terminal.read_until(lambda seen: b"here again" in seen)
     # The bar is gone, before the next line is drawn.
-    after = s.seen[s.seen.rindex(b"not received completely"):]
+    after = s.terminal.seen[s.terminal.seen.rindex(b"not received completely"):]
     assert b"receiving half" not in after, after
     assert os.listdir("got") == []
     s.leave_terminal()
@@ -346,17 +339,17 @@ def refusals():
 def pictures():
     """Bytes that only begin as pictures, for a terminal that shows some."""
     s = Server(terminal=True)
-    s.until(lambda seen: b"\033[c" in seen)
-    os.write(s.fd, b"\033[?62;4c")
+    s.terminal.read_until(lambda seen: b"\033[c" in seen)
+    os.write(s.terminal.fd, b"\033[?62;4c")
     kinds = {"png": b"\x89PNG\r\n\x1a\n", "gif": b"GIF89a", "jpg": b"\xff\xd8\xff", "bmp": b"BM" + b"\xff" * 30,
              "webp": b"RIFF\xff\xff\xff\xffWEBP", "svg": b"<svg width='1e9' height='1e9'><image href='/etc/passwd'/>"}
     for kind, head in kinds.items():
         for rest in b"", b"\xff" * 5000, b"\0" * 5000:
             s.send(message(IMAGE, head + rest, filename="x." + kind))
-        s.until(lambda seen: seen.count(b"%s picture" % kind.encode()) == 3)
+        s.terminal.read_until(lambda seen: seen.count(b"%s picture" % kind.encode()) == 3)
     s.send(message(UTF8, "the end"))
-    s.until(lambda seen: b"the end" in seen)
-    assert b"passwd" not in s.seen
+    s.terminal.read_until(lambda seen: b"the end" in seen)
+    assert b"passwd" not in s.terminal.seen
     s.leave_terminal()
 
 

@@ -25,6 +25,8 @@ KITTY = re.compile(rb"\033_Ga=T[^\033]*\033\\.*?\033_Gm=0[^\033]*\033\\", re.S)
 
 
 class Terminal:
+    """Runs a command in a terminal; `seen` is what it has written there."""
+
     def __init__(self, command):
         self.seen = b""
         self.pid, self.fd = pty.fork()
@@ -67,4 +69,5 @@ def main(address, kind, picture):
     assert os.waitpid(t.pid, 0)[1] == 0
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -407,27 +407,34 @@ async def subscription():
     await bob.close()
 
 
+async def exchange(pc, path):
+    """Connects `pc` by WHIP or WHEP; gives the headers of the answer."""
+    await pc.setLocalDescription(await pc.createOffer())
+    status, head, answer = await asyncio.to_thread(http, "POST", path, pc.localDescription.sdp, "application/sdp")
+    assert status == 201, (status, answer)
+    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    return head
+
+
+async def play_sound(pc, path):
+    """Plays the sound of `path` by WHEP; gives the headers and the track."""
+    tracks = asyncio.Queue()
+    pc.on("track", tracks.put_nowait)
+    pc.addTransceiver("audio", "recvonly")
+    head = await exchange(pc, path)
+    return head, await asyncio.wait_for(tracks.get(), 10)
+
+
 async def whip():
     """Publish and play with one request each; trickle, DELETE."""
     await call("POST", "/whep/studio", "v=0", want=404, kind="application/sdp")
     send, play = RTCPeerConnection(), RTCPeerConnection()
     send.addTrack(Tone(TONE_HZ["feed"]))
-    await send.setLocalDescription(await send.createOffer())
-    status, head, answer = await asyncio.to_thread(
-        http, "POST", "/whip/studio/feed", send.localDescription.sdp, "application/sdp")
-    assert status == 201 and head["ETag"] and head["Location"].startswith("/sessions/"), (status, answer)
-    await send.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    head = await exchange(send, "/whip/studio/feed")
+    assert head["ETag"] and head["Location"].startswith("/sessions/"), dict(head)
     session, etag = head["Location"], head["ETag"]
 
-    tracks = asyncio.Queue()
-    play.on("track", tracks.put_nowait)
-    play.addTransceiver("audio", "recvonly")
-    await play.setLocalDescription(await play.createOffer())
-    status, head, answer = await asyncio.to_thread(
-        http, "POST", "/whep/studio", play.localDescription.sdp, "application/sdp")
-    assert status == 201, (status, answer)
-    await play.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-    track = await asyncio.wait_for(tracks.get(), 10)
+    head, track = await play_sound(play, "/whep/studio")
     frames = [await asyncio.wait_for(track.recv(), 10) for _ in range(40)][15:]
     assert abs(pitch(frames) - TONE_HZ["feed"]) < 60, pitch(frames)
 
@@ -450,23 +457,11 @@ async def whip_again():
     async def feed(hz):
         pc = RTCPeerConnection()
         pc.addTrack(Tone(hz))
-        await pc.setLocalDescription(await pc.createOffer())
-        status, head, answer = await asyncio.to_thread(
-            http, "POST", "/whip/studio/feed", pc.localDescription.sdp, "application/sdp")
-        assert status == 201, (status, answer)
-        await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        return pc, head["Location"]
+        return pc, (await exchange(pc, "/whip/studio/feed"))["Location"]
 
     first, session = await feed(440)
-    play, tracks = RTCPeerConnection(), asyncio.Queue()
-    play.on("track", tracks.put_nowait)
-    play.addTransceiver("audio", "recvonly")
-    await play.setLocalDescription(await play.createOffer())
-    status, _, answer = await asyncio.to_thread(
-        http, "POST", "/whep/studio", play.localDescription.sdp, "application/sdp")
-    assert status == 201, (status, answer)
-    await play.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-    track = await asyncio.wait_for(tracks.get(), 10)
+    play = RTCPeerConnection()
+    _, track = await play_sound(play, "/whep/studio")
     for _ in range(400):
         await asyncio.wait_for(track.recv(), 10)
     await call("DELETE", session)

@@ -251,16 +251,10 @@ void allocate(const struct allocate_item *item, unsigned n, const struct allocat
 	for (unsigned i = 0; i < n; i++)
 		order[i] = (uint16_t)i;
 	qsort_r(order, n, sizeof(order[0]), by_priority, (void *)(uintptr_t)item);
-	struct plan stay = {.item = item,
-			    .n = n,
-			    .order = order,
-			    .left = budget(limits, STAY, 1),
-			    .other = limits->estimate_bps ? (double)limits->other_bps : 0};
-	struct plan take = {
-	    .item = item, .n = n, .order = order, .left = budget(limits, TAKE, UNDER)};
-	stay.most = stay.left;
-	take.most = take.left;
-	take.other = stay.other;
+	double stays = budget(limits, STAY, 1), takes = budget(limits, TAKE, UNDER);
+	double other = limits->estimate_bps ? (double)limits->other_bps : 0;
+	struct plan stay = {item, n, order, .left = stays, .most = stays, .other = other};
+	struct plan take = {item, n, order, .left = takes, .most = takes, .other = other};
 	fill(&stay);
 	fill(&take);
 	go_down(&stay, &take, now_us);

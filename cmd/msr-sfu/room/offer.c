@@ -69,8 +69,7 @@ static bool has_slot(const struct user *u, const struct track *t)
 	return false;
 }
 
-/* What found no section; some may have become free. */
-static void offer_lacking(struct user *u)
+void offer_room(struct user *u)
 {
 	bool still = false;
 
@@ -248,7 +247,7 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 		metric_add(&sfu->n_answers, 1);
 		ret = follow_answer(u, f);
 		if (u->lacks)
-			offer_lacking(u);
+			offer_room(u); /* sections may have become free */
 	}
 	sdp_free(answer);
 	return ret;

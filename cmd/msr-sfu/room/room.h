@@ -197,6 +197,8 @@ int user_consume(struct user *u, const char *answer, size_t len, uint64_t offer_
 /* Offers `t` to `u`, or takes it back. The offers themselves are made by offer_refresh. */
 void offer_track(struct user *u, struct track *t);
 void offer_untrack(struct user *u, struct track *t);
+/* Offers `u` all tracks of the others for which it has no section yet. */
+void offer_room(struct user *u);
 /* Makes a new offer if there is a change and one may be made now; true when it did. */
 bool offer_refresh(struct user *u);
 /*

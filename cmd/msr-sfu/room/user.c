@@ -116,13 +116,7 @@ static int give_sub(struct user *u, struct fail *f)
 	    .thread = r->thread, .room = r->number, .we_offer = true, .owner = &u->owner};
 	if (link_new(&u->sub, r->sfu->opts.links, &lo, f) < 0)
 		return -1;
-	map_each (n, &r->users) {
-		struct user *other = container_of(n, struct user, node);
-		if (other == u)
-			continue;
-		list_each (i, &other->tracks)
-			offer_track(u, container_of(i, struct track, link));
-	}
+	offer_room(u);
 	return offer_refresh(u) ? 0 : fail_set(f, FAIL_NO_MEMORY, NULL);
 }
 

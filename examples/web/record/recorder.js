@@ -40,7 +40,7 @@ export class Recorder extends EventTarget {
 			videoBitsPerSecond: VIDEO_BITS,
 		});
 		this.#recorder.onstart = () => {
-			if (this.#recorder.state === "recording") this.#run(this.#began());
+			if (this.#recorder.state === "recording") this.#since = this.#began();
 			this.#tell("started");
 		};
 		this.#recorder.ondataavailable = ({ data }) => data.size && this.#tell("chunk", data);
@@ -74,17 +74,13 @@ export class Recorder extends EventTarget {
 	resume() {
 		if (this.#recorder.state !== "paused") return;
 		this.#recorder.resume();
-		this.#run(performance.now());
+		this.#since = performance.now();
 	}
 
 	/* What comes from the call on is recorded, unless the browser has yet to wake its devices. */
 	#began() {
 		const now = performance.now();
 		return now - this.#called < EVENT_LATE_MS ? this.#called : now;
-	}
-
-	#run(since) {
-		this.#since = since;
 	}
 
 	#hold() {

@@ -1,7 +1,8 @@
 /*
  * Congestion control in virtual time: a publisher of sound and pictures, viewers behind simulated
  * paths, and between them the real endpoints, tracks and subscriptions. Viewers answer as browsers
- * do: transport feedback, NACK, PLI, receiver reports. Each case prints its figures.
+ * do: transport feedback, NACK, PLI, receiver reports. Each case prints its figures. One file: most
+ * of it is that world, which no other test has a use for.
  */
 #include "../../../cmd/msr-sfu/fwd/endpoint.h"
 
