@@ -1,4 +1,5 @@
-/* Increase, decrease, loss and probes. The delay trend is in trend.c. */
+/* Increase, decrease, loss, and when to probe. The delay trend is in trend.c, a probe in probe.c.
+ */
 #include "bwe.h"
 
 #include <errno.h>
@@ -37,19 +38,12 @@
 #define LOSS_EASED	 0.9   /* of the rate before: it was lowered */
 #define LOSS_QUEUE_US	 60000 /* response time above the shortest: a queue stands */
 
-#define PROBE_MIN_US	 25000
-#define PROBE_BYTES	 10000 /* a probe sends at least so much */
-#define PROBE_MAX_US	 200000
-#define PROBE_NOISES	 9   /* a probe is at least so many times as long as delays scatter, */
-#define PROBE_SPREAD	 2   /* who draw its arrivals apart by so many times that, */
-#define PROBE_SPREAD_MAX 0.2 /* of the time that they took, at most */
-#define PROBE_STEADY	 4.0 /* once they scatter by more ms than bursts of media do */
 #define PROBE_EVERY_US	 3000000
 #define PROBE_AGAIN_US	 1000000 /* one that told nothing, for too few packets came through */
+#define PROBE_STARVED_US 500000	 /* where little is sent; twice as long after each that failed */
 #define PROBE_FACTOR	 2
 #define PROBE_FIRST	 3	/* the first one, which has all to find out */
 #define PROBE_AFTER_US	 150000 /* until its queue has gone */
-#define PROBE_PACKETS	 5
 
 void bwe_init(struct bwe *b, uint64_t start_bps, uint64_t min_bps, uint64_t max_bps)
 {
@@ -62,6 +56,8 @@ void bwe_init(struct bwe *b, uint64_t start_bps, uint64_t min_bps, uint64_t max_
 void bwe_want(struct bwe *b, uint64_t bps)
 {
 	b->wanted_bps = bps;
+	if ((double)b->bps >= 1.2 * (double)bps)
+		b->probes_failed = 0;
 }
 
 static void set_bps(struct bwe *b, double bps)
@@ -159,7 +155,7 @@ static void on_over_use(struct bwe *b, int64_t now_us)
 	double got = throughput(b);
 	int64_t pause_us = rtt_us(b) < 200000 ? rtt_us(b) + 50000 : 250000;
 
-	b->over_us = now_us;
+	b->unsteady_us = now_us;
 	/* A probe may fill a queue for a moment: what it tells is judged with it. */
 	if (b->probe.running || b->probe.waiting || now_us - b->probed_us < PROBE_AFTER_US) {
 		b->probe.over = true;
@@ -193,16 +189,19 @@ static void increase(struct bwe *b, int64_t passed_us)
 /*
  * Delay that is steady again, while as much arrives as before and as was sent: it was not too much,
  * and the delay has grown for other reasons. So who sends little is not taken for a narrow path.
+ * Loss of which nothing is known yet is not held against that.
  */
 static void keep_what_passes(struct bwe *b, int64_t now_us)
 {
 	const struct bwe_loss *l = &b->loss;
-	int64_t since_us = b->over_us > b->lowered_us ? b->over_us : b->lowered_us;
-	double arrived = rate_bps(&b->arrived), most = l->own + pardoned(arrived);
+	int64_t since_us = b->unsteady_us > b->lowered_us ? b->unsteady_us : b->lowered_us;
+	double arrived = rate_bps(&b->arrived), sent = arrived / (1 - fmin(l->now, 0.9));
+	double most = l->own + pardoned(sent);
 
 	if (now_us - since_us < PROOF_US || l->lost > most * (l->lost + l->got))
 		return;
-	double got = arrived / (1 - fmin(fmax(l->now, l->own), fmin(most, 0.5)));
+	double lost = l->own > LOSS_LOW ? l->own : fmin(l->now, most);
+	double got = arrived / (1 - fmin(lost, 0.5));
 	if (got > (double)b->bps)
 		set_bps(b, got);
 }
@@ -249,7 +248,7 @@ static void accept_loss(struct bwe *b)
 
 	l->own = (l->now + l->before) / 2;
 	if (b->trend.state != TREND_OVER && b->lowered_us <= l->trial_us)
-		set_bps(b, fmax((double)l->before_bps, 0.95 * throughput(b)));
+		set_bps(b, fmax((double)b->bps, fmax((double)l->before_bps, 0.95 * throughput(b))));
 }
 
 /*
@@ -260,17 +259,21 @@ static void accept_loss(struct bwe *b)
 static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 {
 	struct bwe_loss *l = &b->loss;
-	/* Loss that has nothing to do with the rate would be as before, give or take chance. */
+	/* Loss that has nothing to do with the rate would be as before, give or take chance; */
 	double same = LOSS_SAME * l->before - sqrt(l->before / n);
+	/* of a path that is full, as much would come through as before. */
+	double full = 1 - (1 - l->before) * l->before_sent / fmax(sent_bps, 1);
+	same = fmax(same, (l->before + fmax(full, l->own)) / 2);
 	bool eased = sent_bps < LOSS_EASED * l->before_sent;
-	bool little = sent_bps < LOSS_LITTLE * (double)b->bps;
+	bool little =
+	    sent_bps < LOSS_LITTLE * (double)(b->bps < l->before_bps ? b->bps : l->before_bps);
 	/* Of a small one's a queue is told by its growth: paths become longer, too. */
 	bool small = sent_bps < SMALL_BPS && l->before_rtt_us > b->rtt_min_us;
 	bool queue = b->rtt_us > (small ? l->before_rtt_us : b->rtt_min_us) + LOSS_QUEUE_US;
 	bool doubt = (little || l->now < pardoned(sent_bps)) && !queue;
 
 	l->trial = false;
-	if (l->now > fmax(same, 0) && (eased || doubt))
+	if (l->now > same && (eased || doubt))
 		accept_loss(b);
 	else if (l->now > l->own + LOSS_LOW) /* somewhat: further down */
 		lower(b, (double)b->bps * (1 - 0.5 * (l->now - l->own)), now_us);
@@ -341,95 +344,55 @@ static void on_loss(struct bwe *b, int64_t now_us)
 
 /* ---- probes ---- */
 
+/*
+ * Who is kept from sending what it wants, and sends little, learns nothing by that: a probe alone
+ * can help, and it comes soon. Where there really is no more, each finds so for twice as long.
+ */
+static int64_t probe_pause_us(const struct bwe *b, bool starved)
+{
+	int64_t us = PROBE_STARVED_US;
+
+	for (unsigned i = 0; i < b->probes_failed && us < PROBE_EVERY_US; i++)
+		us *= 2;
+	return starved && us < PROBE_EVERY_US ? us : PROBE_EVERY_US;
+}
+
 static bool probe_is_due(const struct bwe *b, int64_t now_us)
 {
-	const struct bwe_probe *p = &b->probe;
+	const struct probe *p = &b->probe;
+	double got = throughput(b);
+	bool starved = got > 0 && got < LOSS_LITTLE * (double)b->bps;
 
 	if (p->running || p->waiting || !b->feedback_us || b->bps >= b->max_bps ||
-	    (double)b->bps >= 1.2 * (double)b->wanted_bps || b->loss.trial ||
+	    (double)b->bps >= 1.2 * (double)b->wanted_bps || (b->loss.trial && !starved) ||
 	    b->trend.state == TREND_OVER)
 		return false;
 	if (!b->probes)
 		return true;
 	int64_t since = b->probed_us > b->lowered_us ? b->probed_us : b->lowered_us;
-	return now_us - since >= PROBE_EVERY_US;
+	return now_us - since >= probe_pause_us(b, starved);
 }
 
 static void begin_probe(struct bwe *b, unsigned factor, int64_t now_us)
 {
-	struct bwe_probe *p = &b->probe;
 	double bps = fmin((double)b->bps * factor, 1.2 * (double)b->wanted_bps);
 
-	bps = fmin(bps, (double)b->max_bps);
-	int64_t long_us = (int64_t)(PROBE_BYTES * 8 / bps * 1e6);
-	long_us = (int64_t)fmax((double)long_us, PROBE_NOISES * 1000 * b->trend.noise_ms);
-	if (long_us < PROBE_MIN_US)
-		long_us = PROBE_MIN_US;
-	if (long_us > PROBE_MAX_US)
-		long_us = PROBE_MAX_US;
-	*p = (struct bwe_probe){
-	    .running = true, .begin_us = now_us, .end_us = now_us + long_us, .bps = (uint64_t)bps};
+	probe_begin(&b->probe, fmin(bps, (double)b->max_bps), b->trend.noise_ms, now_us);
 	b->probes++;
-}
-
-static void probe_sent(struct bwe_probe *p, uint16_t seq, unsigned bytes)
-{
-	if (!p->n_sent)
-		p->first = seq;
-	p->last = seq;
-	p->n_sent++;
-	p->sent += bytes;
-}
-
-static bool of_probe(const struct bwe_probe *p, uint16_t seq)
-{
-	return p->n_sent && (uint16_t)(seq - p->first) <= (uint16_t)(p->last - p->first);
-}
-
-static void probe_arrival(struct bwe_probe *p, uint16_t seq, unsigned bytes, int64_t sent_us,
-			  int64_t arrival_us)
-{
-	if (!of_probe(p, seq))
-		return;
-	if (!p->n_got || arrival_us < p->first_arrival_us) {
-		p->first_got = seq;
-		p->first_arrival_us = arrival_us;
-		p->first_sent_us = sent_us;
-		p->first_bytes = bytes;
-	}
-	if (arrival_us > p->last_arrival_us || !p->n_got) {
-		p->last_got = seq;
-		p->last_arrival_us = arrival_us;
-		p->last_sent_us = sent_us;
-	}
-	p->n_got++;
-	p->got += bytes;
-}
-
-/* Bits from the first packet that arrived to the last; those that lost feedback told of count too.
- */
-static double probe_bits(const struct bwe *b)
-{
-	const struct bwe_probe *p = &b->probe;
-	double all = (double)(uint16_t)(p->last_got - p->first_got) + 1,
-	       known = p->n_got + p->n_lost;
-
-	return (double)(p->got - p->first_bytes) * 8 / passing(b) * fmax(all / known, 1);
 }
 
 /* What a probe has found; nothing while it is not over. */
 static void judge_probe(struct bwe *b, int64_t now_us)
 {
-	struct bwe_probe *p = &b->probe;
-	unsigned known = p->n_got + p->n_lost;
+	struct probe *p = &b->probe;
 
-	if (!p->waiting || (known < p->n_sent && now_us < p->end_us + rtt_us(b) + 250000))
+	if (!p->waiting || !probe_is_over(p, rtt_us(b), now_us))
 		return;
 	p->waiting = false;
 	b->probed_us = now_us;
-	double expected = 1 - fmin(fmax(b->loss.own, b->loss.now), 0.5);
-	if (p->n_got < PROBE_PACKETS || 3 * known < p->n_sent ||
-	    p->n_got < 0.7 * expected * known) {
+	b->probes_failed++;
+	double own = b->loss.own > LOSS_LOW ? b->loss.own : fmin(b->loss.now, LOSS_DOUBT_SMALL);
+	if (!probe_tells(p, fmin(own, 0.5))) {
 		/* Where queues grew as well, too much is sent. */
 		if (p->over)
 			lower(b, DECREASE * throughput(b), now_us);
@@ -437,46 +400,28 @@ static void judge_probe(struct bwe *b, int64_t now_us)
 			b->probed_us = now_us - PROBE_EVERY_US + PROBE_AGAIN_US;
 		return;
 	}
-	double arrival_s = fmax(seconds(p->last_arrival_us - p->first_arrival_us), 0.001);
-	double sent_s = fmax(seconds(p->last_sent_us - p->first_sent_us), 0.001);
-	double bits = probe_bits(b);
-	double got = bits / arrival_s, sent = bits / sent_s;
-	/* Jitter alone draws arrivals apart. */
-	double spread_s = fmax(b->trend.noise_ms - PROBE_STEADY, 0) * PROBE_SPREAD / 1000;
-	double kept_s = fmax(arrival_s - spread_s, (1 - PROBE_SPREAD_MAX) * arrival_s);
-	bool through = bits / kept_s >= 0.9 * sent;
-	double found = through ? fmin(bits / kept_s, sent) : 0.9 * got;
-	if (p->over && !through && bits / kept_s < 0.9 * (double)b->bps)
-		lower(b, bits / kept_s, now_us); /* known too well, from better times */
+	struct probe_result r = probe_result(p, 1 - passing(b), b->trend.noise_ms);
+	double found = r.through ? fmin(r.got_bps, r.sent_bps) : 0.9 * r.got_bps;
+	if (p->over && !r.through && r.got_bps < 0.9 * (double)b->bps)
+		lower(b, r.got_bps, now_us); /* known too well, from better times */
 	if (found <= (double)b->bps)
 		return;
 	set_bps(b, found);
+	b->probes_failed = 0;
 	b->capacity_bps = 0;
-	if (through && (double)b->bps < 1.2 * (double)b->wanted_bps)
+	if (r.through && (double)b->bps < 1.2 * (double)b->wanted_bps)
 		begin_probe(b, PROBE_FACTOR, now_us); /* there may be more */
 }
 
 unsigned bwe_padding(struct bwe *b, int64_t now_us)
 {
-	struct bwe_probe *p = &b->probe;
-
 	/* Nothing comes back: the path is blocked, or so slow that this is the same. */
 	if (b->feedback_us && b->sent_us - b->feedback_us > SILENCE_US &&
 	    now_us - b->lowered_us > SILENCE_STEP_US && now_us - b->sent_us < SILENCE_US)
 		lower(b, 0.7 * (double)b->bps, now_us);
 	if (probe_is_due(b, now_us))
 		begin_probe(b, b->probes ? PROBE_FACTOR : PROBE_FIRST, now_us);
-	if (!p->running)
-		return 0;
-	/* The last call is a little late: as long as that the rate goes on. */
-	int64_t until_us = now_us < p->end_us + PROBE_MIN_US ? now_us : p->end_us;
-	uint64_t due = (uint64_t)((double)p->bps / 8 * seconds(until_us - p->begin_us));
-	if (now_us >= p->end_us && p->sent >= due) {
-		p->running = false;
-		p->waiting = true;
-		return 0;
-	}
-	return due > p->sent ? (unsigned)(due - p->sent) : 0;
+	return probe_due(&b->probe, now_us);
 }
 
 /* ---- packets and feedback ---- */
@@ -489,8 +434,7 @@ void bwe_sent(struct bwe *b, uint16_t seq, unsigned bytes, int64_t now_us)
 	    .bytes = bytes < INT16_MAX ? bytes & INT16_MAX : INT16_MAX,
 	};
 	b->sent_us = now_us;
-	if (b->probe.running)
-		probe_sent(&b->probe, seq, bytes);
+	probe_sent(&b->probe, seq, bytes);
 }
 
 /* The receiver's clock wraps after 12 days. */
@@ -521,7 +465,8 @@ static void take_status(struct bwe *b, const struct twcc_status *s, int64_t now_
 	b->loss.bytes += e->lost ? 0 : bytes;
 	if (!s->received) {
 		b->loss.lost += !e->lost;
-		b->probe.n_lost += !e->lost && of_probe(&b->probe, s->seq);
+		if (!e->lost)
+			probe_loss(&b->probe, s->seq);
 		e->lost = true;
 		return;
 	}
@@ -551,6 +496,8 @@ int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us)
 		take_status(b, &s, now_us);
 		over |= b->trend.state == TREND_OVER; /* also when it has passed by the end */
 	}
+	if (b->trend.state == TREND_UNDER)
+		b->unsteady_us = now_us;
 	if (over)
 		on_over_use(b, now_us);
 	else if (b->trend.state == TREND_NORMAL && !b->loss.trial && b->feedback_us)

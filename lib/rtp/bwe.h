@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "rtp/probe.h"
 #include "rtp/rtcp.h"
 #include "rtp/trend.h"
 
@@ -37,20 +38,6 @@ struct bwe_rate {
 	int64_t slice; /* the newest one's number */
 	int64_t first; /* the first one's ever; 0: nothing yet */
 	uint32_t bytes[BWE_SLICES];
-};
-
-/* A burst that measures more than the estimate. */
-struct bwe_probe {
-	bool running, waiting; /* sending; sent, and feedback not complete */
-	bool over;	       /* there was over use meanwhile */
-	int64_t begin_us, end_us;
-	uint64_t bps;
-	uint64_t sent;			/* bytes since begin, media and padding */
-	uint16_t first, last;		/* transport-wide numbers */
-	unsigned n_sent, n_got, n_lost; /* the rest: feedback that did not come */
-	uint16_t first_got, last_got;	/* the first and the last to arrive */
-	int64_t first_arrival_us, last_arrival_us, first_sent_us, last_sent_us;
-	uint64_t got, first_bytes;
 };
 
 /* What loss does, and whether it is the path's own. */
@@ -75,7 +62,7 @@ struct bwe {
 	uint64_t wanted_bps; /* what the caller could use: probes go no higher; 0: none */
 	struct trend trend;
 	struct bwe_rate arrived;
-	struct bwe_probe probe;
+	struct probe probe;
 	struct bwe_loss loss;
 	int64_t rtt_us;	     /* smoothed; 0: unknown */
 	int64_t rtt_min_us;  /* the shortest of late: rises slowly; 0: unknown */
@@ -85,13 +72,14 @@ struct bwe {
 	int64_t sent_us;     /* when the last packet was sent */
 	int64_t change_us;   /* when the estimate was last updated */
 	int64_t lowered_us;  /* when it was last lowered */
-	int64_t over_us;     /* when delay was last seen to grow */
+	int64_t unsteady_us; /* when delay was last seen to grow or to fall */
 	int64_t probed_us;   /* when the last probe ended */
 	double capacity_bps,
 	    capacity_dev;	 /* what arrived at over use, and how it scatters; 0: unknown */
 	int64_t arrival_base_us; /* unwraps the receiver's clock */
 	int64_t arrival_last_us;
 	bool has_arrival;
+	unsigned probes_failed;	  /* in succession */
 	uint64_t probes, lowered; /* counters */
 	struct bwe_sent sent[BWE_SENT];
 };

@@ -142,7 +142,7 @@ static bool lingers(struct plan *stay, const struct allocate_item *i, double flo
 
 static int64_t hold_us(const struct allocate_grant *g)
 {
-	return g->hold_us ? g->hold_us : ALLOCATE_RAISE_US;
+	return g->hold_us ? g->hold_us : g->layer < 0 ? ALLOCATE_RESUME_US : ALLOCATE_RAISE_US;
 }
 
 static void lower(struct allocate_grant *g, int layer, int64_t now_us)

@@ -20,6 +20,7 @@
 #include "media.h"
 
 #define ALLOCATE_RAISE_US  1000000 /* a higher layer must fit for so long */
+#define ALLOCATE_RESUME_US 300000  /* what paused must, for so long */
 #define ALLOCATE_RAISE_MAX 6000000 /* the same after attempts that failed: twice as long each */
 #define ALLOCATE_FAILED_US                                                                      \
 	10000000		   /* a layer that was left that soon after it was taken failed \
