@@ -13,7 +13,8 @@
 #include "mixer.h"
 #include "recorder.h"
 
-#define LIMIT_SPARE (16u << 20) /* bytes: frames held by the tracks of a call, and more */
+#define LOSS_APART_US 1000000	  /* losses that far apart are two gaps */
+#define LIMIT_SPARE   (16u << 20) /* bytes: frames held by the tracks of a call, and more */
 
 static struct recording *recording_new(struct recorder *r)
 {
@@ -144,8 +145,21 @@ static void note_duplicate(struct recording *rec, struct journal_stream *s)
 	metric_add(&rec->recorder->n.duplicates, 1);
 }
 
-static void note_gap(struct recording *rec, enum stream stream, uint64_t part, uint64_t missing,
-		     const struct frame *f)
+/* Numbers are the peer's: sums stay within their types whatever it says. */
+static void add_up(uint64_t *sum, uint64_t n)
+{
+	*sum = *sum + n < *sum ? UINT64_MAX : *sum + n;
+}
+
+static void count_missing(struct recording *rec, enum stream stream, uint64_t missing)
+{
+	add_up(&rec->state.streams[stream].missing, missing);
+	metric_add(&rec->recorder->n.missing, missing < UINT32_MAX ? (int64_t)missing : UINT32_MAX);
+}
+
+/* `kind` tells what is missing; a call has both in one stream, and no part numbers. */
+static void note_gap(struct recording *rec, enum stream kind, uint64_t part, uint64_t missing,
+		     int64_t time_us)
 {
 	struct journal_state *st = &rec->state;
 	struct recorder *r = rec->recorder;
@@ -153,26 +167,54 @@ static void note_gap(struct recording *rec, enum stream stream, uint64_t part, u
 	int64_t at_us;
 
 	/* Times are the peer's as well. */
-	if (__builtin_sub_overflow(f->time_us, recording_start_us(rec), &at_us))
+	if (__builtin_sub_overflow(time_us, recording_start_us(rec), &at_us))
 		at_us = 0;
 	if (st->n_gaps < JOURNAL_GAPS)
 		st->gaps[st->n_gaps] = (struct journal_gap){
-		    .stream = (uint8_t)stream,
+		    .stream = (uint8_t)kind,
 		    .part = part,
 		    .missing = missing,
 		    .at_us = at_us,
 		};
 	st->n_gaps++;
-	/* Numbers are the peer's: sums stay within their types whatever it says. */
-	uint64_t *sum = &st->streams[stream].missing;
-	*sum = *sum + missing < *sum ? UINT64_MAX : *sum + missing;
-	metric_add(&r->n.missing, missing < UINT32_MAX ? (int64_t)missing : UINT32_MAX);
 	event_start(&ev, r->events, "gap", rec->head.room, rec->head.session);
 	json_str(&ev.json, "name", rec->name.stem);
-	json_str(&ev.json, "kind", stream_names[stream]);
-	json_uint(&ev.json, "part", part);
+	json_str(&ev.json, "kind", stream_names[kind]);
+	if (!st->streams[STREAM_RTP].present)
+		json_uint(&ev.json, "part", part);
 	json_uint(&ev.json, "missing", missing);
 	event_send(&ev, r->events);
+}
+
+/* What a call lost: on a bad network that is a packet every now and then, for minutes. */
+static void note_losses(struct recording *rec, enum stream stream)
+{
+	struct journal_state *st = &rec->state;
+	struct writer *w = rec->writers[stream];
+
+	for (int kind = 0; w->type->lost && kind < STREAM_RTP; kind++) {
+		struct recording_loss *l = &rec->loss[kind];
+		int64_t at_us;
+		uint64_t n = w->type->lost(w, (enum stream)kind, &at_us);
+		if (!n)
+			continue;
+		mark_dirty(rec);
+		count_missing(rec, stream, n);
+		if (!l->last_us || at_us - l->last_us > LOSS_APART_US) {
+			l->gap = st->n_gaps;
+			note_gap(rec, (enum stream)kind, 0, n, at_us);
+		} else if (l->gap < JOURNAL_GAPS) {
+			add_up(&st->gaps[l->gap].missing, n);
+		}
+		l->last_us = at_us;
+	}
+}
+
+static void lacks_parts(struct recording *rec, enum stream stream, uint64_t part, uint64_t missing,
+			const struct frame *next)
+{
+	count_missing(rec, stream, missing);
+	note_gap(rec, stream, part, missing, next->time_us);
 }
 
 static int add_stream(struct recording *rec, enum stream stream, const struct frame *f)
@@ -190,7 +232,7 @@ static int add_stream(struct recording *rec, enum stream stream, const struct fr
 	mark_dirty(rec);
 	/* Parts count from 0 or from 1: what begins later lacks a beginning. */
 	if (rec->writers[stream]->type->numbered && f->part > rec->begins_at)
-		note_gap(rec, stream, rec->begins_at, f->part - rec->begins_at, f);
+		lacks_parts(rec, stream, rec->begins_at, f->part - rec->begins_at, f);
 	return 0;
 }
 
@@ -230,7 +272,7 @@ static int take_place(struct recording *rec, enum stream stream, const struct fr
 		uint64_t missing = part - s->next_part;
 		if (w->type->gap && (ret = w->type->gap(w, missing, f)))
 			return ret;
-		note_gap(rec, stream, s->next_part, missing, f);
+		lacks_parts(rec, stream, s->next_part, missing, f);
 	}
 	s->next_part = part; /* a gap is noted once, also when the disk is full now */
 	return 1;
@@ -241,7 +283,6 @@ static int store_frame(struct recording *rec, enum stream stream, const struct f
 	struct journal_stream *s = &rec->state.streams[stream];
 	struct writer *w = rec->writers[stream];
 	int ret = w->type->numbered ? take_place(rec, stream, f) : 1;
-	uint64_t missing = s->missing;
 
 	if (ret <= 0)
 		return ret; /* 0 is PUT_STORED */
@@ -252,7 +293,7 @@ static int store_frame(struct recording *rec, enum stream stream, const struct f
 	s->chunk_bytes = f->body_len;
 	s->last_us = f->time_us;
 	metric_add(&rec->recorder->n.parts, 1);
-	metric_add(&rec->recorder->n.missing, (int64_t)(s->missing - missing));
+	note_losses(rec, stream);
 	return PUT_STORED;
 }
 
@@ -335,9 +376,12 @@ void recording_rest(struct recording *rec)
 	if (rec->rested)
 		return;
 	rec->rested = true;
-	for (int i = 0; i < STREAMS; i++)
-		if (rec->writers[i])
-			rec->writers[i]->type->rest(rec->writers[i], false);
+	for (int i = 0; i < STREAMS; i++) {
+		if (!rec->writers[i])
+			continue;
+		rec->writers[i]->type->rest(rec->writers[i], false);
+		note_losses(rec, (enum stream)i);
+	}
 }
 
 static int end_streams(struct recording *rec)
@@ -345,6 +389,8 @@ static int end_streams(struct recording *rec)
 	for (int i = 0; i < STREAMS; i++) {
 		struct writer *w = rec->writers[i];
 		int ret = w ? w->type->rest(w, true) : 0;
+		if (w)
+			note_losses(rec, (enum stream)i);
 		if (w && (!ret || ret == -EFBIG))
 			ret = flush_stream(rec, w);
 		if (ret)

@@ -17,6 +17,12 @@ struct frame;
 struct mix_room;
 struct recorder;
 
+/* Packets of a call that were given up one soon after the other are one gap. */
+struct recording_loss {
+	int64_t last_us; /* when the last was; 0: none yet */
+	uint32_t gap;	 /* its place in journal_state.gaps, if it is below JOURNAL_GAPS */
+};
+
 struct recording {
 	struct recorder *recorder;
 	struct list dirty; /* in recorder.dirty */
@@ -24,12 +30,13 @@ struct recording {
 	struct store_name name;
 	struct journal_head head;
 	struct journal_state state;
-	struct writer *writers[STREAMS]; /* owned; NULL where there is no such stream */
-	int journal;			 /* owned descriptor */
-	uint64_t begins_at;		 /* parts before this one are elsewhere */
-	bool at_limit;			 /* its file takes no more */
-	struct mix_room *mix;		 /* joined; NULL: its room is not mixed */
-	bool rested;			 /* no need to call recording_rest again */
+	struct writer *writers[STREAMS];	/* owned; NULL where there is no such stream */
+	int journal;				/* owned descriptor */
+	uint64_t begins_at;			/* parts before this one are elsewhere */
+	struct recording_loss loss[STREAM_RTP]; /* in the stream of that kind of a call */
+	bool at_limit;				/* its file takes no more */
+	struct mix_room *mix;			/* joined; NULL: its room is not mixed */
+	bool rested;				/* no need to call recording_rest again */
 };
 
 /* Reserves a name. 0 or -errno. */

@@ -164,6 +164,8 @@ static int take_packet(struct rtp_track *t, const struct jitter_packet *jp, rtp_
 	bool lost = jp->lost || jp->reset;
 
 	t->lost += jp->lost;
+	if (jp->lost)
+		t->lost_us = t->origin_us + t->time.end_us;
 	if (rtp_parse(&p, jp->data, jp->len, NULL) < 0)
 		return -EBADMSG;
 	int r = depack_push(t->depack, &p, lost);

@@ -44,6 +44,7 @@ struct rtp_track {
 	int64_t now_us;		/* the latest arrival, since 1970: never goes back */
 	bool decodable;		/* a key frame has come, and nothing was lost since */
 	uint64_t lost, dropped; /* packets that never came, frames that cannot be decoded */
+	int64_t lost_us;	/* where the latest of those would be, since 1970 */
 };
 
 /* 0 or -ENOMEM. `origin_us` is time 0 of the file, since 1970. */

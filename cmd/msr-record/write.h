@@ -21,7 +21,7 @@ struct writer_type {
 	size_t size; /* of the structure that begins with struct writer */
 	/*
 	 * Frames carry part numbers: repeated ones are left out, and gaps noted, before put.
-	 * Otherwise the writer puts them in order itself and counts journal_stream.missing.
+	 * Otherwise the writer puts them in order itself, and `lost` tells what never came.
 	 */
 	bool numbered;
 	/* Once, when part file and stream state are in place; with an empty file or a continued
@@ -31,6 +31,11 @@ struct writer_type {
 	bool (*continues)(const struct writer *w, const struct frame *f);
 	/* `missing` parts before `next` will never come. NULL: nothing to do about that. */
 	int (*gap)(struct writer *w, uint64_t missing, const struct frame *next);
+	/*
+	 * How much of `kind` was given up since it was last asked, and where in time it would be.
+	 * NULL: parts are numbered.
+	 */
+	uint64_t (*lost)(struct writer *w, enum stream kind, int64_t *time_us);
 	int (*put)(struct writer *w, const struct frame *f);
 	/* Everything put is in the file, and journal_stream.bytes says how much that is. */
 	int (*flush)(struct writer *w);

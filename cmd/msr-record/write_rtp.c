@@ -35,9 +35,9 @@ struct rtp_writer;
 struct rtp_stream {
 	struct rtp_writer *w;
 	struct rtp_track track;
-	bool open;	  /* track is there */
-	unsigned number;  /* of the file's track; 0: not yet */
-	uint64_t missing; /* of track.lost, so many are counted in the journal */
+	bool open;	 /* track is there */
+	unsigned number; /* of the file's track; 0: not yet */
+	uint64_t told;	 /* of track.lost, so many */
 };
 
 struct rtp_writer {
@@ -296,13 +296,14 @@ static int tick_other(struct rtp_writer *rw, const struct frame *f)
 	return s->open ? rtp_track_tick(&s->track, f->time_us, sink_of(kind), s) : 0;
 }
 
-static void count_missing(struct rtp_writer *rw)
+static uint64_t rtp_lost(struct writer *w, enum stream kind, int64_t *time_us)
 {
-	for (int i = 0; i < KINDS; i++) {
-		struct rtp_stream *s = &rw->streams[i];
-		rw->w.state->missing += s->track.lost - s->missing;
-		s->missing = s->track.lost;
-	}
+	struct rtp_stream *s = &writer_of(w)->streams[kind == STREAM_AUDIO ? AUDIO : VIDEO];
+	uint64_t n = s->track.lost - s->told;
+
+	s->told = s->track.lost;
+	*time_us = s->track.lost_us;
+	return n;
 }
 
 static int rtp_put(struct writer *w, const struct frame *f)
@@ -319,7 +320,6 @@ static int rtp_put(struct writer *w, const struct frame *f)
 	r = take_packet(rw, f);
 	int other = tick_other(rw, f);
 	r = r ? r : other;
-	count_missing(rw);
 	spill(rw); /* what does not fit now is tried again with the next frame */
 	/* Packets are hostile: a bad one is skipped, only memory stops the recording. */
 	return r == -ENOMEM ? r : 0;
@@ -345,7 +345,6 @@ static int rtp_rest(struct writer *w, bool ended)
 	for (int i = 0; i < KINDS; i++)
 		if (rw->streams[i].open)
 			rtp_track_drain(&rw->streams[i].track, sink_of(i), &rw->streams[i]);
-	count_missing(rw);
 	/* Muted up to the end: that was time as well. */
 	struct rtp_stream *sound = &rw->streams[AUDIO];
 	int64_t last_us =
@@ -382,6 +381,7 @@ const struct writer_type write_rtp = {
     .size = sizeof(struct rtp_writer),
     .start = rtp_start,
     .continues = rtp_continues,
+    .lost = rtp_lost,
     .put = rtp_put,
     .flush = rtp_flush,
     .rest = rtp_rest,

@@ -79,7 +79,15 @@ holds() {
 	call --seconds 10 --loss 2 --jitter 50 | record
 	measured storage/anna.webm
 	holds "m['errors'] == '' and abs(m['duration'] - 10) <= 0.1 and m['worst_ms'] <= 40"
-	jq -e '.missing > 0' storage/anna.json
+	jq -e '.missing > 0 and (.gaps | length) > 0 and ([.gaps[].missing] | add) <= .missing' storage/anna.json
+	jq -e 'all(.gaps[]; .missing > 0 and .at >= 0 and .at <= 12 and (.kind == "audio" or .kind == "video"))' storage/anna.json
+}
+
+@test "what a call lost within a second is one gap, told once" {
+	call --seconds 8 --only audio --lose 2 2.02 2.1 5 | msr-record -d storage -e events -i - 2>log
+	jq -e '.missing == 4 and [.gaps[] | [.kind, .missing]] == [["audio", 3], ["audio", 1]]' storage/anna.json
+	jq -e '(.gaps[0].at - 2 | fabs) < 0.1 and (.gaps[1].at - 5 | fabs) < 0.1' storage/anna.json
+	[ "$(jq -c 'select(.ev == "gap")' events | wc -l)" -eq 2 ]
 }
 
 @test "sound alone becomes mp3, as long as the call, with its mute" {
@@ -138,7 +146,7 @@ holds() {
 		cat before
 		tail -c +$(($(stat -c %s with) + 1)) all
 	} | record
-	jq -e '.missing == 1' storage/anna.json
+	jq -e '.missing == 1 and .gaps[0].kind == "video" and .gaps[0].missing == 1' storage/anna.json
 }
 
 @test "who ends a recording of their own in a call does not end that of the call" {

@@ -158,7 +158,8 @@ def arrivals(args, kind, packets):
         delay = random.uniform(0, args.jitter) * 1000 + (args.video_delay * 1000 if kind == 'video' else 0)
         if args.stall and args.stall[0] * 1e6 <= media_us < args.stall[1] * 1e6:
             delay += args.stall[1] * 1e6 - media_us
-        if random.random() * 100 >= args.loss:
+        lost = any(us <= media_us < us + 20_000 for us in (at * 1e6 for at in args.lose))
+        if random.random() * 100 >= args.loss and not lost:
             out.append((int(media_us + delay), kind, packet))
     if mute and args.frozen:
         out = renumber(out)
@@ -276,6 +277,7 @@ def main():
     m.add_argument('--size', default='320x240')
     m.add_argument('--only', nargs='+', default=['audio', 'video'])
     m.add_argument('--loss', type=float, default=0, help='percent')
+    m.add_argument('--lose', type=float, nargs='+', default=[], help='seconds: what is sent within 20 ms from then on is lost')
     m.add_argument('--jitter', type=float, default=0, help='ms')
     m.add_argument('--video-delay', type=float, default=0, help='ms that the picture arrives later than the sound')
     m.add_argument('--mute', type=float, nargs=2, help='from and to second: no sound is sent')
