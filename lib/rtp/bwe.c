@@ -30,6 +30,7 @@
 #define LOSS_MUCH	 0.1
 #define LOSS_TRIAL_N	 100  /* packets that a trial measures */
 #define LOSS_LOW	 0.02 /* above the path's own: nothing */
+#define LOSS_OWN_MAX	 0.35 /* no path that is used has more of its own */
 #define LOSS_SAME	 0.7  /* of the loss before: a lower rate has not helped */
 #define LOSS_DOUBT	 0.12 /* up to here, a rate that could not be lowered is not to blame, */
 #define LOSS_DOUBT_SMALL 0.3  /* or up to here, where it is a small one: */
@@ -246,7 +247,7 @@ static void accept_loss(struct bwe *b)
 {
 	struct bwe_loss *l = &b->loss;
 
-	l->own = (l->now + l->before) / 2;
+	l->own = fmin((l->now + l->before) / 2, LOSS_OWN_MAX);
 	if (b->trend.state != TREND_OVER && b->lowered_us <= l->trial_us)
 		set_bps(b, fmax((double)b->bps, fmax((double)l->before_bps, 0.95 * throughput(b))));
 }
@@ -273,7 +274,7 @@ static void end_trial(struct bwe *b, int n, double sent_bps, int64_t now_us)
 	bool doubt = (little || l->now < pardoned(sent_bps)) && !queue;
 
 	l->trial = false;
-	if (l->now > same && (eased || doubt))
+	if (l->now > same && l->now <= LOSS_OWN_MAX && (eased || doubt))
 		accept_loss(b);
 	else if (l->now > l->own + LOSS_LOW) /* somewhat: further down */
 		lower(b, (double)b->bps * (1 - 0.5 * (l->now - l->own)), now_us);
