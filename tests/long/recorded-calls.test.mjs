@@ -123,11 +123,17 @@ const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 /*
  * Flashes a second apart from the first to the last, so no time is missing and none invented; beeps with
  * them at the start and at the end. Medians, as a browser that is kept waiting draws a flash late.
+ * `drift`: pictures follow the sound, whose clock may run that much faster or slower.
  */
-function onTime({ flashes, offsets }, sync) {
-	const off = (time) => Math.abs(time - flashes[0] - Math.round(time - flashes[0]));
-	assert.ok(median(flashes.map(off)) <= 0.04, `flashes off the second: ${flashes}`);
-	assert.ok(median(flashes.slice(-5).map(off)) <= 0.1, `time was lost or invented: ${flashes}`);
+function onTime({ flashes, offsets }, sync, drift) {
+	const steps = flashes.slice(1).map((time, i) => time - flashes[i]);
+	const whole = (step) => Math.max(1, Math.round(step));
+	const late = steps.map((step) => step - whole(step));
+	const since = late.map((_, i) => late.slice(0, i + 1).reduce((sum, one) => sum + one));
+	const off = since.map((time, i) => Math.max(0, Math.abs(time) - drift * (flashes[i + 1] - flashes[0])));
+	assert.ok(median(late.map(Math.abs)) <= 0.04, `flashes off the second: ${flashes}`);
+	assert.ok(median(off) <= 0.04, `flashes off the second: ${flashes}`);
+	assert.ok(median(off.slice(-5)) <= 0.1, `time was lost or invented: ${flashes}`);
 	for (const some of [offsets.slice(0, 7), offsets.slice(-7)]) {
 		assert.ok(Math.abs(median(some)) <= sync, `beeps and flashes apart: ${offsets}`);
 	}
@@ -140,6 +146,8 @@ for (const name of BROWSERS.filter(Boolean)) {
 		const t = { after: (what) => cleanup.unshift(what) };
 		// Firefox makes its beeps by switching a hum, which takes its time.
 		const sync = name === "firefox" ? 0.1 : SYNC_OFF_S;
+		// Its fake microphone has no sound card to keep time: by its own reports it is 1 % slow.
+		const drift = name === "firefox" ? 0.015 : 0;
 
 		before(async () => {
 			[system, browser] = await Promise.all([
@@ -177,7 +185,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 			await accepted(file);
 			const got = await measure(file);
 			console.log(`${name}: ${side.duration} s, offsets ${got.offsets}`);
-			onTime(got, sync);
+			onTime(got, sync, drift);
 			assert.ok(got.flashes.length >= CALL_S - 2 && got.flashes.length <= CALL_S + 5, `${got.flashes.length} flashes`);
 			// No beep in the mute, and both sides of it are there.
 			const silent = got.flashes.filter((flash) => !got.beeps.some((beep) => Math.abs(beep - flash) < 0.3)).length;
@@ -205,7 +213,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 				await accepted(file);
 				const got = await measure(file);
 				console.log(`${name} ${codec}: ${side.duration} s, offsets ${got.offsets}`);
-				onTime(got, sync);
+				onTime(got, sync, drift);
 				assert.ok(got.flashes.length >= CODEC_S - 3);
 				// Matroska is not for every <video>.
 				if (side.file.endsWith(".webm")) assert.ok((await plays(side.file)).videoWidth > 0);
@@ -229,7 +237,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 			for (const stem of ["again", "again~2"]) {
 				const { file } = await finished(stem);
 				await accepted(file);
-				onTime(await measure(file), sync);
+				onTime(await measure(file), sync, drift);
 			}
 		});
 
@@ -248,7 +256,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 				await accepted(file);
 				const got = await measure(file);
 				console.log(`${name}, ${victim} killed: flashes ${got.flashes}`);
-				onTime(got, victim === "msr-record" ? 0.1 : sync);
+				onTime(got, victim === "msr-record" ? 0.1 : sync, drift);
 				assert.ok(got.flashes.length >= (victim === "msr-record" ? 5 : 2));
 			});
 		}
