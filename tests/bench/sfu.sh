@@ -186,8 +186,9 @@ awk -v a="$(of growth msr-sfu 10 us_per_packet)" -v b="$(of growth msr-sfu 500 u
 measure msr idle 1 1000 10 0 100 even gcm
 echo "msr-sfu: $(of idle msr-sfu 1000 cpu_percent) % of a core for 1,000 receivers of nothing"
 
-# Recording: a publisher alone, recorded and not, in turns. The ring is small, so that it soon has been
-# used all round, as one is after the first minute of calls: first touches are no cost of a packet.
+# Recording: a publisher alone, and with one who listens, recorded and not, in turns. The ring is small,
+# so that it soon has been used all round, as one is after the first minute of calls: first touches are
+# no cost of a packet.
 start_recorder() {
 	rm -rf "$tmp/storage"
 	build/bin/msr-record -d "$tmp/storage" -e /dev/null -i "shm:$ring" >/dev/null 2>"$tmp/record.log" &
@@ -198,20 +199,23 @@ stop_recorder() {
 	recorder=
 	build/bin/msr-frames rm --force "shm:$ring" >/dev/null 2>&1
 }
-for pace in even burst; do
-	for i in 1 2 3; do
+recording() {
+	for _ in 1 2 3; do
 		options="--threads 1"
-		measure msr "plain-$pace" 1 0 "$seconds" 1000 1100 $pace gcm
+		measure msr "plain-$1" 1 "$2" "$seconds" 1000 1100 "$1" gcm
 		: | build/bin/msr-frames filter --ring-size 1M -o "shm:$ring" >/dev/null
 		start_recorder
 		options="--threads 1 --record -o shm:$ring"
-		measure msr "recorded-$pace" 1 0 "$seconds" 1000 1100 $pace gcm
+		measure msr "recorded-$1" 1 "$2" "$seconds" 1000 1100 "$1" gcm
 		stop_recorder
 	done
-	awk -v pace=$pace -v a="$(of plain-$pace msr-sfu 0 us_per_packet_in)" \
-		-v b="$(of recorded-$pace msr-sfu 0 us_per_packet_in)" 'BEGIN {
-		printf "msr-sfu: %.2f us for a packet that comes (%s), %.2f recorded: %.0f %% more\n",
-			a, pace, b, (b / a - 1) * 100 }'
+	awk -v pace="$1" -v n="$2" -v a="$(of "plain-$1" msr-sfu "$2" us_per_packet_in)" \
+		-v b="$(of "recorded-$1" msr-sfu "$2" us_per_packet_in)" 'BEGIN {
+		printf "msr-sfu: %.2f us for a packet that comes (%s, for %d), %.2f recorded: %.0f %% more\n",
+			a, pace, n, b, (b / a - 1) * 100 }'
+}
+for pace in even burst; do
+	for listeners in 0 1; do recording $pace $listeners; done
 done
 
 # Fifty calls of two, each of 1.2 Mbit/s both ways, all recorded.

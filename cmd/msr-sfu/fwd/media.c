@@ -16,7 +16,8 @@
 #include "thread.h"
 
 #define THREADS_MAX 64
-#define EVENTS_MAX  8192 /* waiting for the API; beyond: counted and lost */
+#define EVENTS_MAX  16384 /* waiting for the API; beyond: counted and lost */
+#define EVENTS_NEWS 4096  /* the same of those that later ones replace: none is missed for long */
 
 /* Which thread an object is on: the API's own record. */
 struct place {
@@ -46,6 +47,12 @@ struct media {
 
 /* ---- events ---- */
 
+/* A state that is told again as soon as it changes; the others are told once. */
+static bool is_news(enum media_event_kind kind)
+{
+	return kind == MEDIA_SPEAKER || kind == MEDIA_LAYER || kind == MEDIA_ESTIMATE;
+}
+
 /* On a media thread. */
 static void on_event(void *arg, const struct media_event *e)
 {
@@ -53,7 +60,7 @@ static void on_event(void *arg, const struct media_event *e)
 	uint64_t one = 1;
 
 	pthread_mutex_lock(&m->lock);
-	bool full = m->n_events == EVENTS_MAX;
+	bool full = m->n_events >= (is_news(e->kind) ? EVENTS_NEWS : EVENTS_MAX);
 	if (full)
 		m->lost++;
 	else
