@@ -67,10 +67,11 @@ export function throughRelay({ address, offset, only, codec, picture = { width: 
 		}
 		return transceiver;
 	};
-	// A small picture: what is tested is the network, not the encoder.
+	// A small picture and sound as it is: what is tested is the network, not what the browser makes of them.
+	const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 	const media = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 	navigator.mediaDevices.getUserMedia = ({ audio, video }) =>
-		media({ audio, video: video && picture });
+		media({ audio: audio && plain, video: video && picture });
 	globalThis.peers = [];
 	globalThis.RTCPeerConnection = class extends RTCPeerConnection {
 		constructor(...args) {
