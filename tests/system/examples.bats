@@ -87,14 +87,15 @@ there() {
 	command -v nginx >/dev/null || skip "nginx is not installed"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
 		-out cert.pem -subj /CN=rec.example.org -days 2 2>/dev/null
-	tls=$(free_port) plain=$(free_port) sfu=$(free_port)
+	tls=$(free_port) plain=$(free_port) sfu=$(free_port) audiod=$(free_port)
 	{
 		echo "daemon off; pid $PWD/nginx.pid; error_log $PWD/error.log; events {}"
 		echo "http { access_log off; client_body_temp_path $PWD/t1; proxy_temp_path $PWD/t2; fastcgi_temp_path $PWD/t3; uwsgi_temp_path $PWD/t4; scgi_temp_path $PWD/t5;"
 		sed "s|listen 443|listen 127.0.0.1:$tls|; s|listen 80;|listen 127.0.0.1:$plain;|
 			s|/etc/letsencrypt/live/rec.example.org/fullchain.pem|$PWD/cert.pem|
 			s|/etc/letsencrypt/live/rec.example.org/privkey.pem|$PWD/key.pem|
-			s|127.0.0.1:8000|127.0.0.1:$port|; s|127.0.0.1:5000|127.0.0.1:$sfu|" "$EXAMPLES/nginx.conf"
+			s|127.0.0.1:8000|127.0.0.1:$port|; s|127.0.0.1:5000|127.0.0.1:$sfu|
+			s|127.0.0.1:8004|127.0.0.1:$audiod|" "$EXAMPLES/nginx.conf"
 		echo "}"
 	} >nginx.conf
 	mkdir page
@@ -118,6 +119,17 @@ async def main():
         await ws.send('{\"j_type\":\"end\"}')
 asyncio.run(main())"
 	grep -q '"ev":"session-end","room":"room","session":"s1"' ws.log
+	# The page's sound lab, from the page's origin.
+	start audiod msr-audiod -p "$audiod" --health-port "$(free_port)"
+	wait_for 10 is_healthy "$audiod"
+	$PYTHON -c "
+import asyncio, json, ssl, websockets
+async def main():
+    context = ssl._create_unverified_context()
+    async with websockets.connect('wss://rec.example.org/audiod/ws', host='127.0.0.1', port=$tls, ssl=context,
+                                  origin='https://rec.example.org') as ws:
+        assert json.loads(await ws.recv())['status'] == 'connected'
+asyncio.run(main())"
 }
 
 @test "the systemd unit names programs and options that exist" {
