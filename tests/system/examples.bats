@@ -105,7 +105,9 @@ there() {
 	through() { [ "$(curl -sfk "https://127.0.0.1:$tls/health")" = OK ]; }
 	wait_for 10 through
 	[ "$(curl -sk "https://127.0.0.1:$tls/")" = page ]
-	[ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/metrics")" = 403 ]
+	for path in metrics sfu/metrics audiod/metrics; do
+		[ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/$path")" = 403 ]
+	done
 	[ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/sfu/rooms")" = 502 ]
 	[ "$(curl -s -o /dev/null -w '%{redirect_url}' "http://127.0.0.1:$plain/x")" = "https://127.0.0.1/x" ]
 	sound 1 | $PYTHON -c "
