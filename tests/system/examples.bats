@@ -121,6 +121,13 @@ async def main():
         await ws.send('{\"j_type\":\"end\"}')
 asyncio.run(main())"
 	grep -q '"ev":"session-end","room":"room","session":"s1"' ws.log
+	# A session of WHIP is ended where its reply says.
+	start sfu msr-sfu -p "$sfu"
+	wait_for 10 is_healthy "$sfu"
+	session=$(curl -sk -D - -o /dev/null -H 'Content-Type: application/sdp' "https://127.0.0.1:$tls/sfu/whip/room/ann" \
+		--data-binary "@$BATS_TEST_DIRNAME/../fuzz/sdp/sdp.corpus/chromium-publish.sdp" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+	[[ $session == https://127.0.0.1:$tls/sfu/sessions/* ]]
+	[ "$(curl -sk -o /dev/null -w '%{http_code}' -X DELETE "$session")" = 200 ]
 	# The page's sound lab, from the page's origin.
 	start audiod msr-audiod -p "$audiod" --health-port "$(free_port)"
 	wait_for 10 is_healthy "$audiod"
