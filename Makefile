@@ -177,15 +177,20 @@ benches: $(BENCH_BINS)
 
 # ---- what people type ----
 
-.PHONY: help run check check-long bench lint fuzz install clean deps format
+.PHONY: help deps run check check-long bench lint fuzz format install clean
 help:
 	@echo 'make            build into $(BUILD)/bin'
 	@echo 'make run        install what is missing, build, start the whole system (data in ./var)'
 	@echo 'make check      install what the tests need, build, run every test'
 	@echo 'make check-long full loads, soaks, kill storms, ThreadSanitizer'
 	@echo 'make bench      measure; make lint: linters; make fuzz SECONDS=60: all fuzzers'
+	@echo 'make deps       install what building and running need; the others do it themselves'
+	@echo 'make format     clang-format; make clean: remove everything that was built'
 	@echo 'make install PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make SANITIZE=address,undefined | thread   instrumented build in its own folder'
+
+deps:
+	@scripts/deps run
 
 run:
 	@scripts/deps run

@@ -48,3 +48,13 @@ teardown() {
 	[ "$status" -eq 1 ]
 	[[ $output == *"This is not Debian or Ubuntu"* ]]
 }
+
+@test "make deps installs, and fails where it may not" {
+	mkdir bin
+	printf '#!/bin/sh\nexit 1\n' | tee bin/dpkg-query >bin/sudo
+	printf '#!/bin/sh\necho 1000\n' >bin/id
+	chmod +x bin/*
+	run env PATH="$PWD/bin:$PATH" make -s -C "$TOP" deps
+	[ "$status" -ne 0 ]
+	[[ $output == *"libwebsockets-dev"* ]]
+}
