@@ -177,7 +177,7 @@ benches: $(BENCH_BINS)
 
 # ---- what people type ----
 
-.PHONY: help deps run check check-long bench lint fuzz format install clean
+.PHONY: help deps run check check-long bench lint fuzz format install uninstall clean
 help:
 	@echo 'make            build into $(BUILD)/bin'
 	@echo 'make run        install what is missing, build, start the whole system (data in ./var)'
@@ -186,7 +186,7 @@ help:
 	@echo 'make bench      measure; make lint: linters; make fuzz SECONDS=60: all fuzzers'
 	@echo 'make deps       install what building and running need; the others do it themselves'
 	@echo 'make format     clang-format; make clean: remove everything that was built'
-	@echo 'make install PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make install PREFIX=$(PREFIX) DESTDIR=; make uninstall with the same'
 	@echo 'make SANITIZE=address,undefined | thread   instrumented build in its own folder'
 
 deps:
@@ -234,6 +234,12 @@ install: all
 	for page in man/*.[1-8]; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	cp -r examples $(DESTDIR)$(PREFIX)/share/msr/
+
+uninstall:
+	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/bin/%,$(PROGRAMS) $(SCRIPTS))
+	for page in man/*.[1-8]; do \
+		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	rm -rf $(DESTDIR)$(PREFIX)/share/msr
 
 clean:
 	rm -rf build build-*

@@ -25,6 +25,10 @@ teardown() {
 	PATH=/usr/bin:/bin installed/usr/bin/msr-supervise start -d data 3>&-
 	curl -sf "http://127.0.0.1:$MSR_WS_PORT/" | grep -qi '<!doctype html>'
 	installed/usr/bin/msr-supervise stop -d data
+	# Others' files stay.
+	touch installed/usr/bin/other
+	make -s -C "$TOP" uninstall PREFIX=/usr DESTDIR="$PWD/installed" >/dev/null
+	[ "$(find installed -type f)" = installed/usr/bin/other ]
 }
 
 @test "make help names the targets; the version is in every program" {
