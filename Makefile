@@ -184,7 +184,7 @@ help:
 	@echo 'make check      install what the tests need, build, run every test'
 	@echo 'make check-long full loads, soaks, kill storms, ThreadSanitizer'
 	@echo 'make bench      measure; make lint: linters; make fuzz SECONDS=60: all fuzzers'
-	@echo 'make deps       install what building and running need; the others do it themselves'
+	@echo 'make deps       install what building and running need (run, check, lint ... do, too)'
 	@echo 'make format     clang-format; make clean: remove everything that was built'
 	@echo 'make install PREFIX=$(PREFIX) DESTDIR=; make uninstall with the same'
 	@echo 'make SANITIZE=address,undefined | thread   instrumented build in its own folder'
