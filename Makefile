@@ -1,11 +1,11 @@
 # msr: one makefile for everything. `make help` lists the targets.
 #
-# A program or a library room is one line each in the tables below: what it uses and which
+# A program or a library is one line each in the tables below: what it uses and which
 # pkg-config packages it needs. Sources are found by folder.
 
-# ---- rooms of lib/: what each uses (downwards only; `make lint` checks it) and links ----
+# ---- libraries of lib/: what each uses (downwards only; `make lint` checks it) and links ----
 
-ROOMS = base event loop frame web rtp sdp peer media
+LIBS = base event loop frame web rtp sdp peer media
 
 uses_base  =
 uses_event = base
@@ -21,21 +21,21 @@ pkgs_web   = libwebsockets
 pkgs_peer  = nice libssl libcrypto libsrtp2 liburing
 pkgs_media = sndfile
 
-# ---- programs of cmd/: rooms and packages ----
+# ---- programs of cmd/: libraries and packages ----
 
-rooms_msr-frames   = media rtp frame
+libs_msr-frames    = media rtp frame
 pkgs_msr-frames    = jansson
-rooms_msr-ws       = media web
+libs_msr-ws        = media web
 pkgs_msr-ws        = jansson
-rooms_msr-record   = media rtp event frame
+libs_msr-record    = media rtp event frame
 pkgs_msr-record    = jansson
-rooms_msr-taskscan = loop event
+libs_msr-taskscan  = loop event
 pkgs_msr-taskscan  = jansson libcrypto
-rooms_msr-sfu      = peer sdp rtp web
+libs_msr-sfu       = peer sdp rtp web
 pkgs_msr-sfu       = jansson
-rooms_msr-audiod   = web
+libs_msr-audiod    = web
 pkgs_msr-audiod    = jansson speexdsp libebur128
-rooms_msr-chat     = web
+libs_msr-chat      = web
 pkgs_msr-chat      = jansson libutf8proc libedit sndfile libssl libcrypto libcrypt icu-i18n icu-uc
 
 # ---- settings ----
@@ -79,7 +79,7 @@ PROGRAMS := $(sort $(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)))
 SCRIPTS  := $(notdir $(wildcard scripts/msr-*))
 sources   = $(shell find $(1) -name '*.c' 2>/dev/null | sort)
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-# Rooms with all that they use, each once.
+# Libraries with all that they use, each once.
 closure   = $(sort $(1) $(foreach r,$(1),$(call closure,$(uses_$(r)))))
 archives  = $(patsubst %,$(BUILD)/lib/lib%.a,$(foreach r,$(call closure,$(1)),$(if $(sources_$(r)),$(r))))
 packages  = $(sort $(2) $(foreach r,$(call closure,$(1)),$(pkgs_$(r))))
@@ -87,10 +87,10 @@ pkg_libs  = $(if $(1),$(shell pkg-config --libs $(1)))
 link      = $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
 	    -Wl,--end-group $(call pkg_libs,$(1)) -lm
 
-$(foreach r,$(ROOMS),$(eval sources_$(r) := $(call sources,lib/$(r))))
+$(foreach r,$(LIBS),$(eval sources_$(r) := $(call sources,lib/$(r))))
 
 # Headers of libraries outside the default path, for all objects alike.
-PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(foreach r,$(ROOMS),$(if $(sources_$(r)),$(pkgs_$(r)))) \
+PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(foreach r,$(LIBS),$(if $(sources_$(r)),$(pkgs_$(r)))) \
 	      $(foreach p,$(PROGRAMS),$(pkgs_$(p)))) 2>/dev/null)
 
 # What is taken into the program as it is.
@@ -101,20 +101,20 @@ $(BUILD)/obj/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
 
-define room
+define library
 $(BUILD)/lib/lib$(1).a: $$(call objects,$$(sources_$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(call say,AR,$$@)
 	$(Q)$(AR) rcs $$@ $$^
 endef
-$(foreach r,$(ROOMS),$(eval $(call room,$(r))))
+$(foreach r,$(LIBS),$(eval $(call library,$(r))))
 
 define program
-$(BUILD)/bin/$(1): $$(call objects,$$(call sources,cmd/$(1))) $$(call archives,$$(rooms_$(1)))
+$(BUILD)/bin/$(1): $$(call objects,$$(call sources,cmd/$(1))) $$(call archives,$$(libs_$(1)))
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(call link,$$(call packages,$$(rooms_$(1)),$$(pkgs_$(1))))
+	$$(call link,$$(call packages,$$(libs_$(1)),$$(pkgs_$(1))))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
@@ -126,7 +126,7 @@ $(BUILD)/bin/%: scripts/%
 .PHONY: all
 all: $(patsubst %,$(BUILD)/bin/%,$(PROGRAMS) $(SCRIPTS))
 
-# ---- tests: tests/unit/R/*_test.c and tests/fuzz/R/*_fuzz.c belong to room or program R and are
+# ---- tests: tests/unit/R/*_test.c and tests/fuzz/R/*_fuzz.c belong to library or program R and are
 # ---- linked with it (a program's without its main.c) and what it uses
 
 UNIT := $(wildcard tests/unit/*/*_test.c)
@@ -136,15 +136,15 @@ REPLAY_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%_replay,$(FUZZ))
 FUZZ_BINS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ))
 
 owner      = $(notdir $(patsubst %/,%,$(dir $(1))))
-own_rooms  = $(if $(filter $(1),$(ROOMS)),$(1),$(rooms_$(1)))
-own_objs   = $(call objects,$(filter-out %/main.c,$(if $(filter $(1),$(ROOMS)),,$(call sources,cmd/$(1)))))
+own_libs   = $(if $(filter $(1),$(LIBS)),$(1),$(libs_$(1)))
+own_objs   = $(call objects,$(filter-out %/main.c,$(if $(filter $(1),$(LIBS)),,$(call sources,cmd/$(1)))))
 
 define test_program # source, binary, object with main(), further link flags
 $(2): $$(call objects,$(1)) $(3) $$(call own_objs,$$(call owner,$(1))) \
-		$$(call archives,$$(call own_rooms,$$(call owner,$(1))))
+		$$(call archives,$$(call own_libs,$$(call owner,$(1))))
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(call link,$$(call packages,$$(call own_rooms,$$(call owner,$(1))),$$(pkgs_$$(call owner,$(1))))) $(4)
+	$$(call link,$$(call packages,$$(call own_libs,$$(call owner,$(1))),$$(pkgs_$$(call owner,$(1))))) $(4)
 endef
 $(foreach t,$(UNIT),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD)/tests/%,$(t)),\
 	$(BUILD)/obj/tests/support/test.o)))
@@ -154,19 +154,19 @@ $(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD
 	-fsanitize=fuzzer)))
 
 # Programs that only measure: tests/bench/NAME.c and what lies in tests/bench/NAME/, linked with
-# every room that they include from.
+# every library that they include from.
 BENCH := $(wildcard tests/bench/*.c)
 BENCH_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH))
 bench_sources = tests/bench/$(1).c $(wildcard tests/bench/$(1)/*.c)
-bench_rooms = $(filter $(ROOMS),$(shell sed -n 's|^\#include "\([a-z]*\)/.*|\1|p' $(1) | sort -u))
+bench_libs = $(filter $(LIBS),$(shell sed -n 's|^\#include "\([a-z]*\)/.*|\1|p' $(1) | sort -u))
 pkgs_bench_ws_sink = libwebsockets
 pkgs_bench_ws_echo = libwebsockets
 pkgs_bench_sfu_load = jansson
 define bench_program
-$(BUILD)/tests/bench/$(1): $$(call objects,$$(call bench_sources,$(1))) $$(call archives,$$(call bench_rooms,$$(call bench_sources,$(1))))
+$(BUILD)/tests/bench/$(1): $$(call objects,$$(call bench_sources,$(1))) $$(call archives,$$(call bench_libs,$$(call bench_sources,$(1))))
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(call link,$$(call packages,$$(call bench_rooms,$$(call bench_sources,$(1))),$$(pkgs_bench_$(1))))
+	$$(call link,$$(call packages,$$(call bench_libs,$$(call bench_sources,$(1))),$$(pkgs_bench_$(1))))
 endef
 $(foreach b,$(BENCH),$(eval $(call bench_program,$(notdir $(basename $(b))))))
 
@@ -177,15 +177,20 @@ benches: $(BENCH_BINS)
 
 # ---- what people type ----
 
-.PHONY: help run check check-long bench lint fuzz install clean deps format
+.PHONY: help deps run check check-long bench lint fuzz format install uninstall clean
 help:
 	@echo 'make            build into $(BUILD)/bin'
 	@echo 'make run        install what is missing, build, start the whole system (data in ./var)'
 	@echo 'make check      install what the tests need, build, run every test'
 	@echo 'make check-long full loads, soaks, kill storms, ThreadSanitizer'
 	@echo 'make bench      measure; make lint: linters; make fuzz SECONDS=60: all fuzzers'
-	@echo 'make install PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make deps       install what building and running need (run, check, lint ... do, too)'
+	@echo 'make format     clang-format; make clean: remove everything that was built'
+	@echo 'make install PREFIX=$(PREFIX) DESTDIR=; make uninstall with the same'
 	@echo 'make SANITIZE=address,undefined | thread   instrumented build in its own folder'
+
+deps:
+	@scripts/deps run
 
 run:
 	@scripts/deps run
@@ -229,6 +234,12 @@ install: all
 	for page in man/*.[1-8]; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	cp -r examples $(DESTDIR)$(PREFIX)/share/msr/
+
+uninstall:
+	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/bin/%,$(PROGRAMS) $(SCRIPTS))
+	for page in man/*.[1-8]; do \
+		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	rm -rf $(DESTDIR)$(PREFIX)/share/msr
 
 clean:
 	rm -rf build build-*

@@ -269,7 +269,8 @@ static int start(struct daemon *d)
 	int ret = raise_limit(d);
 
 	d->execs = (struct exec_list){allowed_execs.v, allowed_execs.n};
-	d->origins = (struct web_origins){.list = origins.v, .n = origins.n, .localhost = true};
+	d->origins = (struct web_origins){
+	    .list = origins.v, .n = origins.n, .localhost = true, .same = true};
 	if (!ret)
 		ret = loop_new(&d->loop);
 	if (!ret)

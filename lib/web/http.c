@@ -114,6 +114,22 @@ static bool is_last(struct web_req *req)
 	       (strcmp(m, "POST") == 0 || strcmp(m, "PUT") == 0 || strcmp(m, "PATCH") == 0);
 }
 
+/*
+ * A page of a foreign origin that would change something. Browsers let pages send the simplest of
+ * such requests without asking first, and only keep the reply from them. They say "same-origin"
+ * themselves, which no page can forge, also behind a proxy that passes another Host on.
+ */
+static bool is_foreign(struct web_req *req)
+{
+	const struct web_origins *o = req->c->server->opts.cors;
+	const char *origin = web_header(req, "origin"), *site = web_header(req, "sec-fetch-site");
+
+	if (!o || !origin || req->is_head || strcmp(req->method, "GET") == 0)
+		return false;
+	return !(site && strcmp(site, "same-origin") == 0) &&
+	       !web_origin_ok(o, origin, web_header(req, "host"));
+}
+
 /* The body is on its way. 0, or -1 to hang up. */
 static int await_body(struct web_req *req)
 {
@@ -156,6 +172,10 @@ int web_http_request(struct conn *c, const char *uri, size_t len)
 	else if (req->route && (uint64_t)req->expected > req->route->max_body)
 		web_reply_error(req, 413, "too_large", "a body here is at most %zu bytes",
 				req->route->max_body);
+	else if (req->route && is_foreign(req))
+		web_reply_error(req, 403, "forbidden_origin",
+				"pages of this origin may change nothing here; --allow-origin "
+				"names those that may");
 	else if (!req->route || !req->expected)
 		dispatch(req);
 	else

@@ -77,7 +77,11 @@ struct web_listen_opts {
 	int port;			/* 0: a free one, see web_port */
 	const char *tls_cert, *tls_key; /* PEM files; both or neither */
 	size_t max_body;		/* bytes of a request body (else 413), 0: 256 KiB */
-	const struct web_origins *cors; /* lent; NULL: no CORS headers. Preflights are answered */
+	/*
+	 * Lent; NULL: no CORS headers. Preflights are answered, and pages of other origins get 403
+	 * "forbidden_origin" for all but GET and HEAD.
+	 */
+	const struct web_origins *cors;
 	const char *cors_expose; /* Access-Control-Expose-Headers; NULL: Location, ETag, ... */
 	const char *server_name; /* for the log: "api" */
 };

@@ -33,6 +33,12 @@ events() {
 	grep '^{' server.log | jq -c "select(.ev == \"$1\")"
 }
 
+@test "the port may be given alone" {
+	start server msr-chat server -p "$PORT"
+	wait_for 10 grep -qs "\"port\":$PORT" server.log
+	original messages
+}
+
 @test "logins: raw name and JSON, all three refusals, names in NFC" {
 	server
 	original logins

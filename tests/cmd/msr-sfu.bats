@@ -150,6 +150,26 @@ fds_at_most() {
 	[ "$status" -ne 0 ]
 }
 
+# post HEADER ...: makes a room; the status and the body.
+post() {
+	local options=()
+	for header; do options+=(-H "$header"); done
+	curl -s -w '%{http_code}' -X POST "${options[@]}" "$URL/rooms" -d '{}'
+}
+
+@test "pages of other origins change nothing; the page behind a proxy and who is no page may" {
+	serve --allow-origin https://good.example
+	[[ $(post 'Origin: https://evil.example') == *'"forbidden_origin"'*403 ]]
+	[[ $(post 'Origin: null' 'Sec-Fetch-Site: cross-site') == *403 ]]
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -X DELETE -H 'Origin: http://localhost' "$URL/rooms/r")" = 403 ]
+	[ "$(curl -s "$URL/rooms")" = '{"rooms":[]}' ]
+	[[ $(post) == *201 ]]
+	[[ $(post 'Origin: https://good.example') == *201 ]]
+	[[ $(post 'Origin: https://rec.example.org' 'Host: rec.example.org') == *201 ]]
+	[[ $(post 'Origin: https://rec.example.org' 'Sec-Fetch-Site: same-origin') == *201 ]]
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Origin: https://evil.example' "$URL/rooms")" = 200 ]
+}
+
 @test "the description of the interface is served and is the one in examples" {
 	serve
 	curl -sf "$URL/openapi.json" | diff - "$BATS_TEST_DIRNAME/../../examples/msr-sfu.openapi.json"

@@ -87,37 +87,62 @@ there() {
 	command -v nginx >/dev/null || skip "nginx is not installed"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
 		-out cert.pem -subj /CN=rec.example.org -days 2 2>/dev/null
-	tls=$(free_port) plain=$(free_port) sfu=$(free_port)
+	tls=$(free_port) plain=$(free_port) sfu=$(free_port) audiod=$(free_port)
 	{
+		[ "$(id -u)" != 0 ] || echo "user root;"
 		echo "daemon off; pid $PWD/nginx.pid; error_log $PWD/error.log; events {}"
 		echo "http { access_log off; client_body_temp_path $PWD/t1; proxy_temp_path $PWD/t2; fastcgi_temp_path $PWD/t3; uwsgi_temp_path $PWD/t4; scgi_temp_path $PWD/t5;"
 		sed "s|listen 443|listen 127.0.0.1:$tls|; s|listen 80;|listen 127.0.0.1:$plain;|
 			s|/etc/letsencrypt/live/rec.example.org/fullchain.pem|$PWD/cert.pem|
 			s|/etc/letsencrypt/live/rec.example.org/privkey.pem|$PWD/key.pem|
-			s|127.0.0.1:8000|127.0.0.1:$port|; s|127.0.0.1:5000|127.0.0.1:$sfu|" "$EXAMPLES/nginx.conf"
+			s|/etc/nginx/msr.htpasswd|$PWD/htpasswd|
+			s|127.0.0.1:8000|127.0.0.1:$port|; s|127.0.0.1:5000|127.0.0.1:$sfu|
+			s|127.0.0.1:8004|127.0.0.1:$audiod|" "$EXAMPLES/nginx.conf"
 		echo "}"
 	} >nginx.conf
+	printf 'ann:%s\n' "$(openssl passwd -6 secret)" >htpasswd
 	mkdir page
 	echo page >page/index.html
 	start ws msr-ws -p "$port" -o out.frames --page page
 	start nginx /usr/sbin/nginx -c "$PWD/nginx.conf" -e "$PWD/error.log"
-	through() { [ "$(curl -sfk "https://127.0.0.1:$tls/health")" = OK ]; }
+	through() { [ "$(curl -sfk -u ann:secret "https://127.0.0.1:$tls/health")" = OK ]; }
 	wait_for 10 through
-	[ "$(curl -sk "https://127.0.0.1:$tls/")" = page ]
-	[ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/metrics")" = 403 ]
-	[ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/sfu/rooms")" = 502 ]
+	[ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/")" = 401 ]
+	[ "$(curl -sk -u ann:secret "https://127.0.0.1:$tls/")" = page ]
+	for path in metrics sfu/metrics audiod/metrics; do
+		[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/$path")" = 403 ]
+	done
+	[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/sfu/rooms")" = 502 ]
 	[ "$(curl -s -o /dev/null -w '%{redirect_url}' "http://127.0.0.1:$plain/x")" = "https://127.0.0.1/x" ]
 	sound 1 | $PYTHON -c "
 import asyncio, json, ssl, sys, websockets
 async def main():
     context = ssl._create_unverified_context()
-    url = 'wss://127.0.0.1:$tls/room/s1?media=audio&codec=s16le&ack=1'
+    url = 'wss://ann:secret@127.0.0.1:$tls/room/s1?media=audio&codec=s16le&ack=1'
     async with websockets.connect(url, ssl=context, compression=None) as ws:
         await ws.send(sys.stdin.buffer.read())
         assert json.loads(await ws.recv())['j_type'] == 'ack'
         await ws.send('{\"j_type\":\"end\"}')
 asyncio.run(main())"
 	grep -q '"ev":"session-end","room":"room","session":"s1"' ws.log
+	# A session of WHIP is ended where its reply says.
+	start sfu msr-sfu -p "$sfu"
+	wait_for 10 is_healthy "$sfu"
+	session=$(curl -sk -u ann:secret -D - -o /dev/null -H 'Content-Type: application/sdp' "https://127.0.0.1:$tls/sfu/whip/room/ann" \
+		--data-binary "@$BATS_TEST_DIRNAME/../fuzz/sdp/sdp.corpus/chromium-publish.sdp" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+	[[ $session == https://127.0.0.1:$tls/sfu/sessions/* ]]
+	[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' -X DELETE "$session")" = 200 ]
+	# The page's sound lab, from the page's origin.
+	start audiod msr-audiod -p "$audiod" --health-port "$(free_port)"
+	wait_for 10 is_healthy "$audiod"
+	$PYTHON -c "
+import asyncio, json, ssl, websockets
+async def main():
+    context = ssl._create_unverified_context()
+    async with websockets.connect('wss://ann:secret@rec.example.org/audiod/ws', host='127.0.0.1', port=$tls, ssl=context,
+                                  origin='https://rec.example.org') as ws:
+        assert json.loads(await ws.recv())['status'] == 'connected'
+asyncio.run(main())"
 }
 
 @test "the systemd unit names programs and options that exist" {

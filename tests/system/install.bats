@@ -25,6 +25,10 @@ teardown() {
 	PATH=/usr/bin:/bin installed/usr/bin/msr-supervise start -d data 3>&-
 	curl -sf "http://127.0.0.1:$MSR_WS_PORT/" | grep -qi '<!doctype html>'
 	installed/usr/bin/msr-supervise stop -d data
+	# Others' files stay.
+	touch installed/usr/bin/other
+	make -s -C "$TOP" uninstall PREFIX=/usr DESTDIR="$PWD/installed" >/dev/null
+	[ "$(find installed -type f)" = installed/usr/bin/other ]
 }
 
 @test "make help names the targets; the version is in every program" {
@@ -47,4 +51,14 @@ teardown() {
 	run env PATH="$PWD/bin" sh "$TOP/scripts/deps" run
 	[ "$status" -eq 1 ]
 	[[ $output == *"This is not Debian or Ubuntu"* ]]
+}
+
+@test "make deps installs, and fails where it may not" {
+	mkdir bin
+	printf '#!/bin/sh\nexit 1\n' | tee bin/dpkg-query >bin/sudo
+	printf '#!/bin/sh\necho 1000\n' >bin/id
+	chmod +x bin/*
+	run env PATH="$PWD/bin:$PATH" make -s -C "$TOP" deps
+	[ "$status" -ne 0 ]
+	[[ $output == *"libwebsockets-dev"* ]]
 }

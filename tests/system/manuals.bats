@@ -36,9 +36,9 @@ listed() {
 	done
 }
 
-@test "the README names every room of lib/ and every dependency of scripts/deps" {
-	for room in $(basename -a lib/*/); do
-		grep -q "^| \`lib/$room\`" README.md || { echo "README.md does not name lib/$room"; false; }
+@test "the README names every library of lib/ and every dependency of scripts/deps" {
+	for name in $(basename -a lib/*/); do
+		grep -q "^| \`lib/$name\`" README.md || { echo "README.md does not name lib/$name"; false; }
 	done
 	for package in libwebsockets jansson OpenSSL libnice libsrtp2 libsndfile speexdsp libebur128 libutf8proc libedit ffmpeg curl; do
 		grep -q "$package" README.md

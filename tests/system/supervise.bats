@@ -99,6 +99,24 @@ ring_prefix() {
 	nothing_left
 }
 
+@test "further options reach their program, split at blanks only; one with TLS becomes healthy too" {
+	export MSR_WS_OPTIONS='--trust-proxy --allow-origin *' MSR_SFU_OPTIONS='--max-rooms 3' MSR_RECORD_OPTIONS='--finishers 4'
+	export MSR_TASKSCAN_OPTIONS='--tries 5' MSR_AUDIOD_OPTIONS='--workers 1' MSR_CHAT_OPTIONS='--history 20'
+	supervise start
+	grep -q -- ' --trust-proxy --allow-origin \*$' fakes/msr-ws.starts
+	grep -q -- ' --max-rooms 3$' fakes/msr-sfu.starts
+	grep -q -- ' --finishers 4$' fakes/msr-record.starts
+	grep -q -- ' --tries 5$' fakes/msr-taskscan.starts
+	grep -q -- ' --workers 1$' fakes/msr-audiod.starts
+	grep -q -- ' --history 20$' fakes/msr-chat.starts
+	supervise stop
+	cp "$BATS_TEST_DIRNAME/../../build/bin/msr-ws" bin/
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -subj /CN=localhost 2>/dev/null
+	MSR_ONLY=ws MSR_WS_OPTIONS="--tls-cert $PWD/cert.pem --tls-key $PWD/key.pem --page $PWD" supervise start >out
+	grep -q "Open https://127.0.0.1:$MSR_WS_PORT/" out
+	supervise stop
+}
+
 @test "what is not built or not wanted is skipped" {
 	rm bin/msr-chat bin/msr-audiod
 	mkdir empty

@@ -33,7 +33,7 @@ enum {
 };
 
 static struct settings set = {
-    .address = DEFAULT_ADDRESS ":" DEFAULT_PORT,
+    .address = DEFAULT_ADDRESS,
     .spool = "/var/tmp",
     .max_spool = 8LL << 30,
     .max_content = 1LL << 30,

@@ -105,7 +105,7 @@ static void note_transport(struct endpoint *e, const struct rtp_packet *p, int64
 
 	if (e->twcc && rtp_twcc_seq(p, &seq))
 		twcc_rx_packet(e->twcc, seq, now_us);
-	bwe_rx_packet(&e->bwe, p->len);
+	remb_rx_packet(&e->remb, p->len);
 }
 
 static void mark_dirty(struct endpoint *e, struct track *t)
@@ -366,7 +366,7 @@ static void put_report(struct endpoint *e, struct rtcp_writer *w, int64_t now_us
 	if (!n)
 		return;
 	rtcp_put_rr(w, ENDPOINT_SSRC, r, n);
-	uint64_t bps = bwe_rx_step(&e->bwe, worst, now_us);
+	uint64_t bps = remb_rx_step(&e->remb, worst, now_us);
 	if (wants_remb(e))
 		put_remb(e, bps, w);
 }

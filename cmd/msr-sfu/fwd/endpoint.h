@@ -15,9 +15,9 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "binding.h"
-#include "bwe.h"
 #include "congest.h"
 #include "media.h"
+#include "remb.h"
 #include "rtp/twcc.h"
 #include "wire.h"
 
@@ -66,7 +66,7 @@ struct endpoint {
 	unsigned n_dirty;
 
 	struct twcc_rx *twcc;		   /* once a track of theirs has it */
-	struct bwe_rx bwe;		   /* for those without */
+	struct remb_rx remb;		   /* for those without */
 	int64_t twcc_us, report_us, sr_us; /* of the last feedback, or look at it */
 
 	uint16_t twcc_next; /* number of the next packet to them */

@@ -8,7 +8,6 @@
 	X(BAD_ID, "bad_id", 400, "")                                                             \
 	X(BAD_SDP, "bad_sdp", 400, "the session description cannot be used")                     \
 	X(BAD_REQUEST, "bad_request", 400, "a member is missing or has an unknown value")        \
-	X(FORBIDDEN_ORIGIN, "forbidden_origin", 403, "pages of this origin are not allowed")     \
 	X(NO_ROOM, "no_room", 404, "there is no such room")                                      \
 	X(NO_USER, "no_user", 404, "there is no such user in the room")                          \
 	X(NOT_FOUND, "not_found", 404, "there is no such resource")                              \
