@@ -88,7 +88,7 @@ static const struct opt table[] = {
 
 static const struct opt_program program = {
     .name = "msr-record",
-    .usage = "[-d DIR] [-e EVENTS] [--audio FORMAT] [--video FORMAT] -i SOURCE ...\n"
+    .usage = "[-d DIR] [-e EVENTS] [--audio FORMAT] [--video FORMAT] [-i SOURCE ...]\n"
 	     "       msr-record --recover [-d DIR]",
     .summary = "Write media frames into files that play.",
     .footer = "Sources are read until they end; a ring (shm:NAME) has no end. See msr-record(8).",
