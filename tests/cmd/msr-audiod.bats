@@ -112,6 +112,22 @@ speech() {
 	[[ $output == *"too low for 100 workers"* ]]
 }
 
+@test "connection: health is answered while clients have every connection" {
+	serve --max-connections 3
+	local fd fds=()
+	for _ in 1 2 3; do
+		exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+		fds+=("$fd")
+	done
+	taken() { [ "$(metric msr_web_connections)" = 4 ]; }
+	wait_for 5 taken
+	is_healthy "$HEALTH"
+	run ! is_healthy "$PORT"
+	for fd in "${fds[@]}"; do
+		exec {fd}>&-
+	done
+}
+
 @test "connection: broken frames, floods, half-closed and reset connections disturb nobody" {
 	serve
 	run "$PYTHON" "$SUPPORT/audiod_hostile.py" "$URL"
