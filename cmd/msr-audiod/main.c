@@ -35,7 +35,7 @@
 #define ROUND_US     250 /* longest wait for the workers' answers within a turn */
 #define ROUNDS_US    2000	/* and of all such rounds of a turn */
 #define KEEP_BYTES   (32 << 20) /* of freed memory that stay the program's */
-#define FDS_OWN	     64		/* descriptors besides the clients' */
+#define FDS_OWN	     64		/* descriptors besides the clients' and the workers' */
 #define HEALTH_CONNS 16 /* of FDS_OWN: for /health and /metrics when clients have all others */
 #define FDS_A_WORKER 10 /* two rings with their bells, the process, and starting the next */
 
@@ -220,10 +220,16 @@ static int listen_on(struct daemon *d, int on_port, const char *name, size_t res
 	return ret;
 }
 
+/* Descriptors besides the clients'. */
+static size_t own_fds(void)
+{
+	return FDS_OWN + (size_t)workers * FDS_A_WORKER;
+}
+
 /* The first thing: what is started later, workers and their programs, has the same limit. */
 static int raise_limit(struct daemon *d)
 {
-	size_t fds = file_raise_nofile(), own = FDS_OWN + (size_t)workers * FDS_A_WORKER;
+	size_t fds = file_raise_nofile(), own = own_fds();
 
 	d->n_clients = (size_t)max_connections;
 	if (own + FDS_A_SESSION > fds) {
@@ -248,6 +254,7 @@ static int start_web(struct daemon *d)
 	    .loop = d->loop,
 	    .metrics = d->metrics,
 	    .max_connections = d->n_clients,
+	    .other_fds = own_fds(),
 	    .batch_wait_us = BATCH_WAIT_US,
 	    .turn = on_turn,
 	    .arg = d,

@@ -112,6 +112,11 @@ speech() {
 	[[ $output == *"too low for 100 workers"* ]]
 }
 
+@test "connection: a worker that dies is replaced in a full house of many workers" {
+	serve -w 40 --max-connections 64 --session-timeout 60s
+	client crowd "$AUDIOD" 64
+}
+
 @test "connection: health is answered while clients have every connection" {
 	serve --max-connections 3
 	local fd fds=()

@@ -2,6 +2,7 @@
 """Clients of msr-audiod for the shell tests: audiod.py URL SCENARIO [ARG ...]. Prints what went wrong
 and exits with 1, or exits with 0."""
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -221,6 +222,22 @@ def workers(pid):
             if int(stat[1]) == int(pid) and "\0worker\0" in cmd and stat[0] != "Z":
                 out.append(int(p))
     return out
+
+
+async def crowd(pid, n):
+    """Every connection is taken: a worker that dies is replaced all the same."""
+    async with contextlib.AsyncExitStack() as all_close:
+        for _ in range(int(n)):
+            await started(await all_close.enter_async_context(connect()))
+        before = set(workers(pid))
+        victim = before.pop()
+        os.kill(victim, signal.SIGKILL)
+        for _ in range(200):
+            now = set(workers(pid))
+            if victim not in now and len(now) == len(before) + 1:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{len(now)} of {len(before) + 1} workers are left")
 
 
 async def storm(pid, seconds, clients="50", period="0.1"):
