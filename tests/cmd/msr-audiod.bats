@@ -228,6 +228,13 @@ speech() {
 	[ "$output" = bbaaba ]
 }
 
+@test "full cycle: a program that was late is on time again, one that always is stays whole" {
+	serve --allow-exec 'late=until [ -e gate ]; do sleep 0.02; done; cat' \
+		--allow-exec 'collects=dd bs=2400 iflag=fullblock 2>dd.log'
+	client program_late
+	client program_collects
+}
+
 @test "full cycle: the filter says what is wrong, and helps behind its chain, too" {
 	run msr-audiod filter denoise --help
 	[ "$status" -eq 0 ]

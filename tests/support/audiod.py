@@ -458,6 +458,40 @@ async def program(name):
         assert len(heard) > 3000 and sent.startswith(heard), "it is not what was sent"
 
 
+async def program_late():
+    """exec: what comes of a program that is late is late, but only until it has caught up."""
+    async with connect() as ws:
+        delay = (await started(ws, rate=8000, chain=["exec:late"]))["delay"]
+        sent, longest = b"", 0
+        for i in range(750):
+            data = pattern(i, 160)
+            await ws.send(data)
+            sent += data
+            at = sent.find(await sound(ws))
+            now = len(sent) - 160 - at if at >= 0 else 0  # silence, or where something was left out
+            longest = max(longest, now)
+            if longest >= 6400 and now == delay:
+                return
+            if i == 45:
+                open("gate", "w").close()
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"it is late by {now} samples, and was by {longest}")
+
+
+async def program_collects():
+    """exec: a program that gives its sound in bursts, and so is always late, loses no piece of each."""
+    async with connect() as ws:
+        await started(ws, rate=8000, chain=["exec:collects"])
+        silence = bytes([128])
+        out = b""
+        for i in range(250):
+            await ws.send(pattern(i, 160).replace(silence, b"x"))
+            out += await sound(ws)
+            await asyncio.sleep(0.02)
+        silent = out[16000:].count(silence)
+        assert silent < 2400, f"{silent} samples of 24000 are silent"
+
+
 async def program_ends():
     """Its end is an error for a message, and the session goes on with a new one."""
     async with connect() as ws:
