@@ -280,6 +280,21 @@ speech() {
 	jq -se '[.[] | select(.kind == "audio") | .bytes] | add == 17825792' list
 }
 
+@test "full cycle: a message that was lost is a gap in the recording" {
+	local buffer
+	for buffer in 1024 64; do # whole messages, and slices
+		serve -o "frames.$buffer" --buffer "$buffer" --allow-exec "ends=head -c 800"
+		client program_ends # loses two
+		stop_all
+		msr-frames json -i "frames.$buffer" >list
+		cat list
+		jq -se '([.[] | select(.kind == "audio")] | length) + 2 == (.[] | select(.kind == "close")).part' list
+		jq -se 'map(select(.kind == "audio" and (.flags | index("gap")))) | length == 1' list
+		[ "$(grep -c '"ev":"record-gap"' events)" = 2 ]
+		rm events
+	done
+}
+
 # ---- clean-up, recovery, shutdown ----
 
 @test "clean-up: hundreds of connections leave no descriptor behind" {
