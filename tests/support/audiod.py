@@ -90,10 +90,11 @@ async def errors():
             ('{"command":"start_audio_receiver","chain":["exec:rm"]}', "bad_chain"),
             ('{"command":"start_audio_receiver","rate":96000,"chain":["denoise"]}', "bad_chain"),
             ('{"command":"start_audio_receiver","chain":7}', "bad_chain"),
+            ('{"command":"what"}'.ljust(16384), "unknown_command"), ('{"command":"what"}'.ljust(16385), "bad_json"),
         ]:
             await ws.send(message)
             answer = await text(ws)
-            assert answer["status"] == "error" and answer["error"] == code, (message, answer)
+            assert answer["status"] == "error" and answer["error"] == code, (message[:80], answer)
             assert answer["message"], answer
         assert (await say(ws, command="start_audio_receiver", format="s16le", channels=2))["status"] == "receiver_started"
         await ws.send(b"123")
