@@ -7,7 +7,8 @@
 
 #include <jansson.h>
 
-#define VALUES_MAX 8 /* members of a chain's object that are looked at */
+#define VALUES_MAX  8	  /* members of a chain's object that are looked at */
+#define COMMAND_MAX 16384 /* bytes; unlike sound it is parsed while all clients wait */
 
 static int fail(struct command_error *e, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -124,9 +125,12 @@ int command_parse(struct command *out, const char *text, size_t len, const struc
 		  struct command_error *err)
 {
 	json_error_t je;
-	json_t *obj = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
+	json_t *obj;
 	int ret;
 
+	if (len > COMMAND_MAX)
+		return fail(err, "bad_json", "a command has at most %d bytes", COMMAND_MAX);
+	obj = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
 	if (json_is_object(obj))
 		ret = read_command(out, obj, execs, err);
 	else if (obj)

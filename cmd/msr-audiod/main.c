@@ -35,8 +35,9 @@
 #define ROUND_US     250 /* longest wait for the workers' answers within a turn */
 #define ROUNDS_US    2000	/* and of all such rounds of a turn */
 #define KEEP_BYTES   (32 << 20) /* of freed memory that stay the program's */
-#define FDS_OWN	     64		/* descriptors besides the clients' */
-#define FDS_A_WORKER 10		/* two rings with their bells, the process, and starting the next */
+#define FDS_OWN	     64		/* descriptors besides the clients' and the workers' */
+#define HEALTH_CONNS 16 /* of FDS_OWN: for /health and /metrics when clients have all others */
+#define FDS_A_WORKER 10 /* two rings with their bells, the process, and starting the next */
 
 static const char *address = "127.0.0.1", *sink, *room = "audiod", *record = "output", *events_path;
 static const char *tls_cert, *tls_key;
@@ -199,7 +200,8 @@ static int start_pool(struct daemon *d)
 	return ret;
 }
 
-static int listen_on(struct daemon *d, int on_port, const char *name, struct web_server **server)
+static int listen_on(struct daemon *d, int on_port, const char *name, size_t reserve,
+		     struct web_server **server)
 {
 	struct web_listen_opts lo = {
 	    .address = address,
@@ -207,6 +209,7 @@ static int listen_on(struct daemon *d, int on_port, const char *name, struct web
 	    .tls_cert = tls_cert,
 	    .tls_key = tls_key,
 	    .server_name = name,
+	    .reserve = reserve,
 	};
 	int ret = web_listen(server, d->web, &lo);
 
@@ -217,10 +220,16 @@ static int listen_on(struct daemon *d, int on_port, const char *name, struct web
 	return ret;
 }
 
+/* Descriptors besides the clients'. */
+static size_t own_fds(void)
+{
+	return FDS_OWN + (size_t)workers * FDS_A_WORKER;
+}
+
 /* The first thing: what is started later, workers and their programs, has the same limit. */
 static int raise_limit(struct daemon *d)
 {
-	size_t fds = file_raise_nofile(), own = FDS_OWN + (size_t)workers * FDS_A_WORKER;
+	size_t fds = file_raise_nofile(), own = own_fds();
 
 	d->n_clients = (size_t)max_connections;
 	if (own + FDS_A_SESSION > fds) {
@@ -245,15 +254,16 @@ static int start_web(struct daemon *d)
 	    .loop = d->loop,
 	    .metrics = d->metrics,
 	    .max_connections = d->n_clients,
+	    .other_fds = own_fds(),
 	    .batch_wait_us = BATCH_WAIT_US,
 	    .turn = on_turn,
 	    .arg = d,
 	};
 	int ret = web_new(&d->web, &wo);
 	if (!ret)
-		ret = listen_on(d, (int)port, "sound", &ws);
+		ret = listen_on(d, (int)port, "sound", 0, &ws);
 	if (!ret)
-		ret = listen_on(d, (int)health_port, "health", &health);
+		ret = listen_on(d, (int)health_port, "health", HEALTH_CONNS, &health);
 	if (ret < 0)
 		return ret;
 	sessions_route(d->sessions, ws);

@@ -1,6 +1,7 @@
 /*
  * Recording. The sink never delays a client: when it is full, parts are left out, counted, told in
- * one event a gap, and the next part carries FRAME_GAP; its number says how many are missing.
+ * one event a gap, and the next part carries FRAME_GAP; its number says how many are missing. So
+ * are those of a message that was lost on its way.
  */
 #include "recorder.h"
 
@@ -22,7 +23,7 @@
 struct recorder {
 	struct recorder_opts opts;
 	struct sink *sink;
-	metric_t n_frames, n_dropped;
+	metric_t n_frames, n_dropped, n_lost;
 };
 
 struct record {
@@ -59,6 +60,8 @@ int recorder_new(struct recorder **out, const struct recorder_opts *opts)
 			"Frames given to the sink", &r->n_frames);
 	metrics_counter(opts->metrics, "msr_audiod_recorded_dropped_total", NULL,
 			"Frames that a full sink refused", &r->n_dropped);
+	metrics_counter(opts->metrics, "msr_audiod_recorded_lost_total", NULL,
+			"Frames whose sound was lost with a worker or a program", &r->n_lost);
 	*out = r;
 	return 0;
 }
@@ -121,7 +124,9 @@ struct record *record_open(struct recorder *r, const char *session, const struct
 
 static void put_part(struct record *rec, const uint8_t *data, size_t len)
 {
-	if (put(rec, FRAME_AUDIO, data, len) == 0) {
+	if (!data)
+		metric_add(&rec->recorder->n_lost, 1);
+	if (data && put(rec, FRAME_AUDIO, data, len) == 0) {
 		rec->dropped = 0;
 	} else if (rec->dropped++ == 0) {
 		struct event ev;
@@ -137,9 +142,9 @@ void record_put(struct record *rec, enum record_side side, const uint8_t *data, 
 {
 	if (!rec || rec->recorder->opts.side != side)
 		return;
-	for (size_t n; len; data += n, len -= n) {
-		n = len < PART_MAX ? len : PART_MAX;
-		put_part(rec, data, n);
+	for (size_t at = 0, n; at < len; at += n) {
+		n = len - at < PART_MAX ? len - at : PART_MAX;
+		put_part(rec, data ? data + at : NULL, n);
 	}
 }
 

@@ -31,7 +31,8 @@ void recorder_flush(struct recorder *r);
 
 /* NULL: without memory; then the session is just not recorded. */
 struct record *record_open(struct recorder *r, const char *session, const struct chain_spec *chain);
-/* Sound of one side; the other one is ignored. A full sink loses it, counted, and marks the gap. */
+/* Sound of one side; the other one is ignored. A full sink loses it, counted, and marks the gap;
+ * so does sound that was lost before it came here: its `data` is NULL. */
 void record_put(struct record *rec, enum record_side side, const uint8_t *data, size_t len);
 void record_close(struct record *rec);
 

@@ -296,6 +296,8 @@ void session_data(void *owner, const uint8_t *out, size_t len, int status)
 		if (ok) {
 			record_put(s->record, RECORD_OUTPUT, out, len);
 			send_sound(s, out, len);
+		} else {
+			record_put(s->record, RECORD_OUTPUT, NULL, s->job_len);
 		}
 	} else {
 		struct message *m = container_of(list_first(&s->waiting), struct message, link);
@@ -304,6 +306,7 @@ void session_data(void *owner, const uint8_t *out, size_t len, int status)
 			m->off += len;
 		} else {
 			m->failed = true;
+			record_put(s->record, RECORD_OUTPUT, NULL, m->len);
 		}
 	}
 	go_on(s);

@@ -17,6 +17,8 @@ struct conn *web_conn_new(struct web *w, struct web_server *s)
 	list_init(&c->link);
 	list_push(&w->conns, &c->link);
 	w->n_conns++;
+	if (s)
+		s->n_conns++;
 	metric_set(&w->open_conns, (int64_t)w->n_conns);
 	web_awake(w);
 	return c;
@@ -34,6 +36,8 @@ void web_conn_free(struct conn *c)
 	web_peer_release(w, c->peer);
 	list_remove(&c->link);
 	w->n_conns--;
+	if (c->server)
+		c->server->n_conns--;
 	metric_set(&w->open_conns, (int64_t)w->n_conns);
 	free(c);
 	web_conn_gone(w);

@@ -88,7 +88,7 @@ static void take_connection(struct web_server *s, int fd, const struct sockaddr_
 	struct conn *c = NULL;
 	int one = 1, idle = KEEP_ALIVE_IDLE_S, again = KEEP_ALIVE_AGAIN_S;
 
-	if (w->n_conns >= w->opts.max_connections) {
+	if (w->n_conns >= w->opts.max_connections && s->n_conns >= s->opts.reserve) {
 		metric_add(&w->n_refused_total, 1);
 		close(fd);
 		return;

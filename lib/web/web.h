@@ -25,7 +25,8 @@ struct web_server;
 struct web_opts {
 	struct loop *loop;	 /* lent */
 	struct metrics *metrics; /* lent; NULL for none. lib/web lists its own there as msr_web_* */
-	size_t max_connections;	 /* open at once, over all servers; more are closed. 0: 10,000 */
+	size_t max_connections;	 /* open at once, over all servers, and their reserve; more
+				  * are closed. 0: 10,000 */
 	size_t other_fds;	 /* descriptors that the program has besides: media, say */
 	size_t max_per_address;	 /* open at once from one peer address; 0: no bound */
 	bool trust_proxy;	 /* a peer on loopback names its client in X-Forwarded-For */
@@ -77,6 +78,7 @@ struct web_listen_opts {
 	int port;			/* 0: a free one, see web_port */
 	const char *tls_cert, *tls_key; /* PEM files; both or neither */
 	size_t max_body;		/* bytes of a request body (else 413), 0: 256 KiB */
+	size_t reserve; /* connections it may have though max_connections are open, for health */
 	/*
 	 * Lent; NULL: no CORS headers. Preflights are answered, and pages of other origins get 403
 	 * "forbidden_origin" for all but GET and HEAD.

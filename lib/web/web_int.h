@@ -83,6 +83,7 @@ struct web_server {
 	struct folder *folders; /* longest prefix first */
 	int fd;			/* listening */
 	int port;
+	size_t n_conns; /* open */
 	struct loop_io *io;
 	struct loop_timer retry; /* after EMFILE */
 	char name[64];		 /* of the vhost */

@@ -112,6 +112,27 @@ speech() {
 	[[ $output == *"too low for 100 workers"* ]]
 }
 
+@test "connection: a worker that dies is replaced in a full house of many workers" {
+	serve -w 40 --max-connections 64 --session-timeout 60s
+	client crowd "$AUDIOD" 64
+}
+
+@test "connection: health is answered while clients have every connection" {
+	serve --max-connections 3
+	local fd fds=()
+	for _ in 1 2 3; do
+		exec {fd}<>"/dev/tcp/127.0.0.1/$PORT"
+		fds+=("$fd")
+	done
+	taken() { [ "$(metric msr_web_connections)" = 4 ]; }
+	wait_for 5 taken
+	is_healthy "$HEALTH"
+	run ! is_healthy "$PORT"
+	for fd in "${fds[@]}"; do
+		exec {fd}>&-
+	done
+}
+
 @test "connection: broken frames, floods, half-closed and reset connections disturb nobody" {
 	serve
 	run "$PYTHON" "$SUPPORT/audiod_hostile.py" "$URL"
@@ -207,6 +228,13 @@ speech() {
 	[ "$output" = bbaaba ]
 }
 
+@test "full cycle: a program that was late is on time again, one that always is stays whole" {
+	serve --allow-exec 'late=until [ -e gate ]; do sleep 0.02; done; cat' \
+		--allow-exec 'collects=dd bs=2400 iflag=fullblock 2>dd.log'
+	client program_late
+	client program_collects
+}
+
 @test "full cycle: the filter says what is wrong, and helps behind its chain, too" {
 	run msr-audiod filter denoise --help
 	[ "$status" -eq 0 ]
@@ -250,6 +278,21 @@ speech() {
 	stop_all
 	msr-frames json -i frames >list
 	jq -se '[.[] | select(.kind == "audio") | .bytes] | add == 17825792' list
+}
+
+@test "full cycle: a message that was lost is a gap in the recording" {
+	local buffer
+	for buffer in 1024 64; do # whole messages, and slices
+		serve -o "frames.$buffer" --buffer "$buffer" --allow-exec "ends=head -c 800"
+		client program_ends # loses two
+		stop_all
+		msr-frames json -i "frames.$buffer" >list
+		cat list
+		jq -se '([.[] | select(.kind == "audio")] | length) + 2 == (.[] | select(.kind == "close")).part' list
+		jq -se 'map(select(.kind == "audio" and (.flags | index("gap")))) | length == 1' list
+		[ "$(grep -c '"ev":"record-gap"' events)" = 2 ]
+		rm events
+	done
 }
 
 # ---- clean-up, recovery, shutdown ----

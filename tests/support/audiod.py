@@ -2,6 +2,7 @@
 """Clients of msr-audiod for the shell tests: audiod.py URL SCENARIO [ARG ...]. Prints what went wrong
 and exits with 1, or exits with 0."""
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -89,10 +90,11 @@ async def errors():
             ('{"command":"start_audio_receiver","chain":["exec:rm"]}', "bad_chain"),
             ('{"command":"start_audio_receiver","rate":96000,"chain":["denoise"]}', "bad_chain"),
             ('{"command":"start_audio_receiver","chain":7}', "bad_chain"),
+            ('{"command":"what"}'.ljust(16384), "unknown_command"), ('{"command":"what"}'.ljust(16385), "bad_json"),
         ]:
             await ws.send(message)
             answer = await text(ws)
-            assert answer["status"] == "error" and answer["error"] == code, (message, answer)
+            assert answer["status"] == "error" and answer["error"] == code, (message[:80], answer)
             assert answer["message"], answer
         assert (await say(ws, command="start_audio_receiver", format="s16le", channels=2))["status"] == "receiver_started"
         await ws.send(b"123")
@@ -221,6 +223,22 @@ def workers(pid):
             if int(stat[1]) == int(pid) and "\0worker\0" in cmd and stat[0] != "Z":
                 out.append(int(p))
     return out
+
+
+async def crowd(pid, n):
+    """Every connection is taken: a worker that dies is replaced all the same."""
+    async with contextlib.AsyncExitStack() as all_close:
+        for _ in range(int(n)):
+            await started(await all_close.enter_async_context(connect()))
+        before = set(workers(pid))
+        victim = before.pop()
+        os.kill(victim, signal.SIGKILL)
+        for _ in range(200):
+            now = set(workers(pid))
+            if victim not in now and len(now) == len(before) + 1:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{len(now)} of {len(before) + 1} workers are left")
 
 
 async def storm(pid, seconds, clients="50", period="0.1"):
@@ -439,6 +457,40 @@ async def program(name):
         assert out[:delay] == silence * delay, "it begins with something else than silence"
         heard = out.replace(silence, b"")
         assert len(heard) > 3000 and sent.startswith(heard), "it is not what was sent"
+
+
+async def program_late():
+    """exec: what comes of a program that is late is late, but only until it has caught up."""
+    async with connect() as ws:
+        delay = (await started(ws, rate=8000, chain=["exec:late"]))["delay"]
+        sent, longest = b"", 0
+        for i in range(750):
+            data = pattern(i, 160)
+            await ws.send(data)
+            sent += data
+            at = sent.find(await sound(ws))
+            now = len(sent) - 160 - at if at >= 0 else 0  # silence, or where something was left out
+            longest = max(longest, now)
+            if longest >= 6400 and now == delay:
+                return
+            if i == 45:
+                open("gate", "w").close()
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"it is late by {now} samples, and was by {longest}")
+
+
+async def program_collects():
+    """exec: a program that gives its sound in bursts, and so is always late, loses no piece of each."""
+    async with connect() as ws:
+        await started(ws, rate=8000, chain=["exec:collects"])
+        silence = bytes([128])
+        out = b""
+        for i in range(250):
+            await ws.send(pattern(i, 160).replace(silence, b"x"))
+            out += await sound(ws)
+            await asyncio.sleep(0.02)
+        silent = out[16000:].count(silence)
+        assert silent < 2400, f"{silent} samples of 24000 are silent"
 
 
 async def program_ends():

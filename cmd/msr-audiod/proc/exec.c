@@ -7,6 +7,11 @@
  * Live sound waits for nobody: where the program is late there is silence, and where it is so late
  * that a second and a long message are queued for it, or when it has ended, the chain fails and
  * begins anew.
+ *
+ * Sound that comes behind such a silence is late by its length, which is therefore owed: as much is
+ * left out again when the program has caught up, which is seen by what stays queued. One that is
+ * always late, because it collects more than 200 ms, leaves nothing queued at the end of each of
+ * its bursts, and keeps its longer delay instead of losing a piece of each.
  */
 #include "all.h"
 
@@ -27,6 +32,8 @@
 #define QUEUE_S	   1	     /* seconds of sound that may wait for the program, */
 #define QUEUE_MORE (1 << 20) /* and bytes: the longest slice comes at once */
 #define READ_STEP  16384     /* bytes */
+#define WATCH_S	   1	     /* seconds without silence until late sound is left out, */
+#define MARGIN_S   0.05	     /* and what stays queued: no program is punctual */
 #define PATIENT_MS 5000	     /* a program that does nothing for so long has failed */
 
 struct exec {
@@ -34,7 +41,10 @@ struct exec {
 	pid_t pid;
 	int to, from; /* pipes, not blocking; -1 closed */
 	struct buf to_program, from_program;
-	size_t frame; /* bytes of a sample of all channels */
+	size_t frame;	/* bytes of a sample of all channels */
+	size_t owed;	/* bytes of silence in place of what was late */
+	size_t watched; /* bytes of sound since the last silence, or since some was left out */
+	size_t least;	/* bytes that stayed queued all that time */
 };
 
 static unsigned delay(const struct proc_context *c)
@@ -180,6 +190,32 @@ static int wait_for(struct exec *e, size_t want)
 	return 0;
 }
 
+/* `taken` bytes of sound went out, and `missing` of silence behind them. */
+static void catch_up(struct exec *e, size_t taken, size_t missing)
+{
+	size_t left = buf_len(&e->from_program), rate = e->context->format.rate;
+	size_t margin = (size_t)((double)rate * MARGIN_S) * e->frame;
+
+	if (missing) {
+		e->owed += missing;
+		e->watched = 0;
+		return;
+	}
+	if (!e->owed)
+		return;
+	if (!e->watched || left < e->least)
+		e->least = left;
+	e->watched += taken;
+	if (e->watched < WATCH_S * rate * e->frame)
+		return;
+	size_t n = e->least > margin ? (e->least - margin) / e->frame * e->frame : 0;
+	if (n > e->owed)
+		n = e->owed;
+	buf_consume(&e->from_program, n);
+	e->owed -= n;
+	e->watched = 0;
+}
+
 static int process(void *state, float *samples, size_t frames)
 {
 	struct exec *e = state;
@@ -204,6 +240,7 @@ static int process(void *state, float *samples, size_t frames)
 	samples_to_float(samples, buf_data(&e->from_program), got, e->context->samples);
 	memset(samples + got, 0, (n - got) * sizeof(*samples));
 	buf_consume(&e->from_program, have);
+	catch_up(e, have, bytes - have);
 	return 0;
 }
 

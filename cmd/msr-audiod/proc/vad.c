@@ -73,7 +73,7 @@ static void tell(struct vad *v)
 	json_obj(&j, NULL);
 	json_str(&j, "event", "voice");
 	json_str(&j, "state", v->speaking ? "start" : "end");
-	json_num(&j, "at", (double)(v->blocks - v->run) * BLOCK_S, 2);
+	json_num(&j, "at", (double)((v->blocks - v->run) * v->size) / v->context->format.rate, 2);
 	json_obj_end(&j);
 	int len = json_end(&j);
 	if (len > 0 && v->context->event)

@@ -44,12 +44,13 @@ static bool refused(const char *text)
 }
 
 /* Runs float samples through a chain in blocks of changing length, as clients send them. */
-static void run(const char *text, float *samples, size_t n, unsigned channels)
+static void run_at(const char *text, float *samples, size_t n, unsigned channels, uint32_t rate)
 {
 	struct chain_spec s = spec_of(text, SAMPLE_F32LE, channels);
 	struct chain *c;
 	size_t frames = n / channels, at = 0;
 
+	s.rate = rate;
 	events[0] = '\0';
 	CHECK_INT(chain_open(&c, &s, &execs, on_event, NULL), 0);
 	chain_set_patient(c);
@@ -60,6 +61,11 @@ static void run(const char *text, float *samples, size_t n, unsigned channels)
 		at += k;
 	}
 	chain_close(c);
+}
+
+static void run(const char *text, float *samples, size_t n, unsigned channels)
+{
+	run_at(text, samples, n, channels, RATE);
 }
 
 static float *sine(size_t n, double hz, double amplitude)
@@ -276,6 +282,30 @@ TEST(meter_tells_peak_and_rms)
 	for (const char *p = events; (p = strchr(p, '\n')); p++)
 		lines++;
 	CHECK_INT(lines, 2);
+	free(s);
+}
+
+TEST(vad_tells_the_time_where_20_ms_are_no_whole_number_of_samples)
+{
+	enum { ODD_RATE = 11025, AT_S = 200, LENGTH_S = 202 };
+	size_t n = (size_t)LENGTH_S * ODD_RATE;
+	float *s = calloc(n, sizeof(*s));
+	uint32_t seed = 1;
+
+	/* Quiet noise; in the end a vowel: harmonics of 150 Hz. */
+	for (size_t i = 0; i < n; i++) {
+		double t = (double)i / ODD_RATE;
+		s[i] = 0.0005f * noise(&seed);
+		if (t >= AT_S)
+			for (int k = 1; k <= 10; k++)
+				s[i] += (float)(0.3 / k * sin(2 * M_PI * 150 * k * t));
+	}
+	run_at("vad", s, n, 1, ODD_RATE);
+	const char *start = strstr(events, "\"start\",\"at\":");
+	CHECK(start);
+	double at = strtod(start + strlen("\"start\",\"at\":"), NULL);
+	if (at < AT_S - 0.1 || at > AT_S + 0.1)
+		test_fail(__FILE__, __LINE__, "what begins at %d s begins at %g s", AT_S, at);
 	free(s);
 }
 

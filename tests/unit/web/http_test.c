@@ -172,18 +172,24 @@ static void tear_down(void)
 	loop_free(loop);
 }
 
+static int connect_to(const struct web_server *s)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sa.sin_port = htons((uint16_t)web_port(s));
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK_INT(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
 /* Sends the request and runs until `until` has come, or the connection ended. */
 static void ask(const char *request, const char *until)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET};
-
-	sa.sin_port = htons((uint16_t)web_port(server));
-	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	n_got = 0;
 	got[0] = '\0';
 	stop_at = until;
-	sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK_INT(connect(sock, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	sock = connect_to(server);
 	CHECK_INT(write(sock, request, strlen(request)), (long)strlen(request));
 	CHECK_INT(loop_io_new(&io, loop, sock, LOOP_IN, on_readable, NULL), 0);
 	CHECK_INT(web_run(web), 0);
@@ -334,6 +340,32 @@ TEST(only_a_trusted_proxy_names_the_client)
 	ask("GET /echo/r HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6, 7.7.7.7\r\n" LAST, NULL);
 	tear_down();
 	CHECK(strstr(got, "peer=7.7.7.7"));
+}
+
+TEST(a_reserve_is_there_when_all_connections_are_open)
+{
+	struct web_opts one_conn = {.max_connections = 1};
+	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "spare", .reserve = 1};
+	struct web_server *spare;
+
+	set_up(&one_conn);
+	CHECK_INT(web_listen(&spare, web, &lo), 0);
+	ask("GET /health HTTP/1.1\r\n" HOST "\r\n", "OK");
+	int kept = sock;
+	loop_io_free(io);
+	ask("GET /health HTTP/1.1\r\n" LAST, NULL);
+	CHECK_INT(n_got, 0);
+	close(sock);
+	server = spare;
+	ask("GET /health HTTP/1.1\r\n" HOST "\r\n", "OK");
+	CHECK(strstr(got, "200 OK"));
+	int kept_too = sock;
+	loop_io_free(io);
+	ask("GET /health HTTP/1.1\r\n" LAST, NULL);
+	CHECK_INT(n_got, 0);
+	tear_down();
+	close(kept);
+	close(kept_too);
 }
 
 static void on_done(void *arg)
