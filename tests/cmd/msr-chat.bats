@@ -81,6 +81,18 @@ events() {
 	[ "$(events slow | jq -r .user)" = dead ]
 }
 
+@test "who leaves with much to fetch keeps nothing of the room" {
+	server --max-queue 256K
+	original leaver_stays
+	[ "$(events slow | jq -r .user)" = leaver ]
+}
+
+@test "who leaves has to go on fetching" {
+	server --send-timeout 1s
+	original leaver_dawdles
+	[ "$(events slow | jq -r .user)" = leaver ]
+}
+
 @test "private messages cannot have their receiver disconnected" {
 	server
 	original private_flood

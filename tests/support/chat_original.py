@@ -21,12 +21,15 @@ ERROR = 10  # not in the document: an unknown type whose header and content can 
 class Client:
     def __init__(self, address, name=None, as_json=False):
         host, port = address.rsplit(":", 1)
-        self.sock = socket.create_connection((host, int(port)), 10)
+        self.sock = self.connect(host, int(port))
         self.sock.settimeout(20)
         self.name = name
         if name is not None:
             answer = self.login(name, as_json)
             assert answer not in (EXISTS, BAD_NAME, BAD_LOGIN), answer
+
+    def connect(self, host, port):
+        return socket.create_connection((host, port), 10)
 
     def login(self, name, as_json=False):
         header = json.dumps({"to": name, "filename": None}) if as_json else name
@@ -260,6 +263,60 @@ def never_reads(address, size="64"):
         return [a.error()] == ["user_not_found"] and not a.quiet(0.1)
     eventually(gone, 20)
     dead.close()
+
+
+class Narrow(Client):
+    """Small buffers on both sides, so that the server soon notices who does not read."""
+
+    def connect(self, host, port):
+        sock = socket.socket()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        sock.settimeout(10)
+        sock.connect((host, port))
+        return sock
+
+
+def leaver_stays(address):
+    """The test sets --max-queue 256K. Who leaves with much to fetch does not keep the room's texts."""
+    a, c, leaver = Client(address, "ann"), Client(address, "cy"), Narrow(address, "leaver")
+    a.send(FILE, json.dumps({"to": "leaver", "filename": "f"}), b"x" * (4 << 20))
+    leaver.exactly(1000)
+    leaver.sock.shutdown(socket.SHUT_WR)
+
+    def left():
+        a.send(UTF8, json.dumps({"to": "leaver"}), "x")
+        a.send(UTF8, json.dumps({"to": "ann"}), "x")
+        gone = a.recv()[0] == ERROR
+        if gone:
+            a.recv()
+        return gone
+    eventually(left)
+    for i in range(40):
+        a.send(UTF8, "", "y" * 16000)
+        assert c.message()[2] == b"y" * 16000
+    rest = 0
+    try:
+        while got := len(leaver.sock.recv(1 << 16)):
+            rest += got
+    except ConnectionResetError:
+        pass
+    assert rest < 1 << 20, rest
+
+
+def leaver_dawdles(address):
+    """The test sets --send-timeout 1s. Leaving, too, one has to take 1 MiB in that time."""
+    a, leaver = Client(address, "ann"), Narrow(address, "leaver")
+    a.send(FILE, json.dumps({"to": "leaver", "filename": "f"}), b"x" * (4 << 20))
+    leaver.exactly(1000)
+    leaver.sock.shutdown(socket.SHUT_WR)
+    end = time.monotonic() + 6
+    try:
+        while time.monotonic() < end and leaver.sock.recv(1 << 16):
+            time.sleep(0.05)
+    except ConnectionResetError:
+        pass
+    assert time.monotonic() < end, "still there"
 
 
 def private_flood(address):

@@ -368,11 +368,14 @@ static void sweep_input(struct conn *c)
 
 void conn_sweep(struct conn *c)
 {
-	if (c->state == CONN_LINGER || c->state == CONN_LEAVING) {
-		if (older(c, c->since, LINGER_US) && older(c, c->taken_at, LINGER_US))
-			conn_close(c, "closed");
+	if ((c->state == CONN_LINGER || c->state == CONN_LEAVING) &&
+	    older(c, c->since, LINGER_US) && older(c, c->taken_at, LINGER_US)) {
+		conn_close(c, "closed");
 		return;
 	}
+	if (c->state == CONN_LINGER)
+		return;
+	/* Who leaves with much to fetch has to go on fetching it as well. */
 	uint64_t enough = c->out.n_large ? PROGRESS_LARGE : PROGRESS_MIN;
 	if (c->out.taken - c->progress >= enough || outbox_empty(&c->out)) {
 		c->progress = c->out.taken;

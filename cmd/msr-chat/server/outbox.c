@@ -151,6 +151,11 @@ uint64_t outbox_lag(const struct outbox *o)
 	return behind - o->skipped + o->inserted;
 }
 
+uint64_t outbox_held(const struct outbox *o)
+{
+	return o->feed ? o->feed->end - feed_offset(&o->pos) : 0;
+}
+
 bool outbox_empty(const struct outbox *o)
 {
 	return !o->n_large && !outbox_lag(o);

@@ -69,6 +69,8 @@ int outbox_large(struct outbox *o, struct parcel *p);
 
 /* Bytes of small messages not yet sent. */
 uint64_t outbox_lag(const struct outbox *o);
+/* Bytes of the feed that stay in memory for this receiver, whether they are for it or not. */
+uint64_t outbox_held(const struct outbox *o);
 bool outbox_empty(const struct outbox *o);
 
 /*

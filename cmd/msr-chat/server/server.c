@@ -116,12 +116,17 @@ void server_tick(struct server *s)
 
 /* ---- the end of a turn ---- */
 
-/* Disconnects who is too far behind. Only looked for when the feed has grown beyond the bound. */
+/*
+ * Disconnects who is too far behind. Only looked for when the feed has grown beyond the bound.
+ * Also who lacks little but keeps much: one that leaves, or one whose own messages are skipped.
+ */
 static void drop_slow(struct server *s)
 {
+	uint64_t max = (uint64_t)s->set.max_queue;
+
 	list_each_safe (i, &s->conns) {
 		struct conn *c = container_of(i, struct conn, link);
-		if (outbox_lag(&c->out) > (uint64_t)s->set.max_queue)
+		if (outbox_lag(&c->out) > max || outbox_held(&c->out) > max)
 			conn_slow(c);
 	}
 }
