@@ -93,6 +93,17 @@ events() {
 	[ "$(events slow | jq -r .user)" = leaver ]
 }
 
+@test "one slow reader throttles nobody, whether it asked for presence or not" {
+	server
+	original pressed 1 7 50000
+}
+
+@test "where most are slow senders wait, but not for ever" {
+	server --max-queue 32M
+	original pressed 5 3 30000
+	[ "$(events slow | jq -r .user | sort | xargs)" = 'slow0 slow1 slow2 slow3 slow4' ]
+}
+
 @test "private messages cannot have their receiver disconnected" {
 	server
 	original private_flood

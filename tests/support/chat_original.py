@@ -319,6 +319,40 @@ def leaver_dawdles(address):
     assert time.monotonic() < end, "still there"
 
 
+def pressed(address, n_slow, n_fast, sip_size):
+    """A room, slow readers who take something all the time, and a sender with 12 MB for all."""
+    slow = [Narrow(address, "slow%d" % i) for i in range(int(n_slow))]
+    fast = [Client(address) for _ in range(int(n_fast))]
+    for i, f in enumerate(fast):  # the slow ones are alone in not asking for presence
+        f.send(LOGIN, json.dumps({"to": "fast%d" % i, "presence": True}))
+    a = fast[0]
+    poller = select.poll()
+    readers = {s.sock.fileno(): s.sock for s in fast}
+    for sock in readers.values():
+        poller.register(sock, select.POLLIN)
+    todo = memoryview(a.pack(UTF8, "", "y" * 16000) * 750)
+    a.sock.setblocking(False)
+    start = sip = time.monotonic()
+    got = 0
+    while got < 12000000:  # what another one has of it: kernels hold much
+        assert time.monotonic() < start + 15, got
+        try:
+            todo = todo[a.sock.send(todo):]
+        except BlockingIOError:
+            pass
+        for fd, _ in poller.poll(10):
+            n = len(readers[fd].recv(1 << 20))
+            got += n if fd == fast[1].sock.fileno() else 0
+        if time.monotonic() > sip + 0.1:
+            sip = time.monotonic()
+            for s in slow:
+                if select.select([s.sock], [], [], 0)[0]:
+                    try:
+                        s.sock.recv(int(sip_size))
+                    except ConnectionResetError:
+                        pass
+
+
 def private_flood(address):
     """Private messages cannot have somebody disconnected: beyond a bound the sender is told."""
     a, b = Client(address, "ann"), Client(address, "bob")

@@ -41,6 +41,7 @@ void conn_new(struct server *s, int fd, struct address *addr)
 	c->serial = ++s->last_serial;
 	c->address = addr;
 	c->since = c->heard = c->progress_at = c->taken_at = s->now;
+	c->watched_lag = UINT64_MAX; /* nothing is expected before the next time */
 	list_init(&c->link);
 	list_init(&c->dirty);
 	list_init(&c->in_feed);
