@@ -212,6 +212,12 @@ events() {
 	msr-chat client -a "$ADDRESS" -u bob --password-from good </dev/null
 }
 
+@test "too many logins at once: the server is full, no password is wrong" {
+	echo geheim | msr-chat password ann >users
+	server --password-file users
+	original password_storm
+}
+
 @test "guests cannot look like somebody who has a password" {
 	echo geheim | msr-chat password ann >users
 	echo geheim >password

@@ -378,6 +378,23 @@ def private_flood(address):
     assert b.message()[2] == b"again"
 
 
+def password_storm(address):
+    """More logins than can wait to be checked: nobody is told that the password is wrong."""
+    crowd = [Client(address) for _ in range(400)]
+    for c in crowd:
+        c.send(LOGIN, json.dumps({"to": "ann", "password": "geheim"}))
+    eventually(lambda: not crowd[-1].quiet(0))
+    full = 0
+    for c in reversed(crowd):
+        if not c.quiet(0):
+            kind, header, _ = c.recv()
+            assert kind != BAD_LOGIN
+            if kind == ERROR:
+                assert json.loads(header)["error"] == "server_full" and c.closed()
+                full += 1
+    assert full > 50, full
+
+
 def rate(address):
     """The test sets --rate 10 --burst 20 --limit-loopback."""
     a, b = Client(address, "ann"), Client(address, "bob")
