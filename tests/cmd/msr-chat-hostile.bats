@@ -61,6 +61,10 @@ hostile() {
 	hostile refusals
 }
 
+@test "a name that is still there after the connection was lost" {
+	hostile name_still_there
+}
+
 @test "what only begins as a picture" {
 	hostile pictures
 }

@@ -336,6 +336,20 @@ def refusals():
     assert status == 0 and "early" in out and os.listdir("got") == ["early"]
 
 
+def name_still_there():
+    """The connection is lost, and the server has not noticed: the client tries until it is let in."""
+    s = Server("--reconnect", "--json")
+    s.reset()
+    s.accept(answer=False)
+    s.send(raw(EXISTS))
+    s.sock.close()
+    s.accept()
+    s.end_of_input()
+    status, out, err = s.end()
+    told = [json.loads(line)["ev"] for line in out.splitlines()]
+    assert status == 0 and told == ["login", "disconnect", "disconnect", "login"], (status, told, err)
+
+
 def pictures():
     """Bytes that only begin as pictures, for a terminal that shows some."""
     s = Server(terminal=True)

@@ -66,6 +66,7 @@ struct net {
 	struct list out; /* of outgoing.link */
 	size_t n_out;
 	bool finishing;
+	bool was_ready; /* the server has let us in before */
 	int64_t pause_us;
 	char host[HOST_SIZE], port[PORT_SIZE];
 	char password[PASSWORD_SIZE];
@@ -441,12 +442,16 @@ static void on_login_answer(struct net *n)
 	switch (n->in.desc.type) {
 	case PROTO_LOGIN_OK:
 		n->state = NET_READY;
+		n->was_ready = true;
 		n->pause_us = 0;
 		loop_timer_stop(&n->timer);
 		client_ready(n->client);
 		return;
 	case PROTO_USERNAME_EXISTS:
-		lost(n, "somebody has this name already; choose another with --username", true);
+		/* Perhaps we ourselves: a server notices late that a connection is dead. */
+		lost(n, n->was_ready ? "the server has somebody with this name"
+			: "somebody has this name already; choose another with --username",
+		     !n->was_ready);
 		return;
 	case PROTO_BAD_USERNAME:
 		lost(n, "the server does not take this name; choose another with --username", true);
