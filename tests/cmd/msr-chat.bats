@@ -135,6 +135,12 @@ events() {
 	original spool_share
 }
 
+@test "contents leave descriptors for connections" {
+	start server prlimit --nofile=64:64 msr-chat server --address="$ADDRESS"
+	wait_for 10 grep -q listening server.log
+	original spool_files
+}
+
 @test "a full disk gives the sender an error and leaves the server running" {
 	# A limit on file sizes fails the write just as a full file system does, and needs no mount.
 	start server prlimit --fsize=100000 msr-chat server --address="$ADDRESS"

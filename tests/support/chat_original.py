@@ -472,6 +472,23 @@ def spool_share(address):
     eventually(lambda: not refused())
 
 
+def spool_files(address):
+    """The test leaves the server 64 descriptors: contents do not take those of connections."""
+    a, b = Client(address, "ann"), Narrow(address, "bob")
+    for i in range(70):
+        a.send(FILE, json.dumps({"to": "bob", "filename": "f%d" % i}), b"x" * 17000)
+    a.send(UTF8, json.dumps({"to": "ann"}), "done")
+    refused = 0
+    while (got := a.recv())[0] == ERROR:
+        assert json.loads(got[1])["error"] == "no_space"
+        refused += 1
+    assert 0 < refused < 70, refused
+    Client(address, "cy").send(UTF8, json.dumps({"to": "ann"}), "here")
+    assert a.message()[2] == b"here"
+    for i in range(70 - refused):
+        assert len(b.message()[2]) == 17000
+
+
 def presence(address):
     a = Client(address)
     a.send(LOGIN, json.dumps({"to": "ann", "presence": True}))

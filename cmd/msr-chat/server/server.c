@@ -385,8 +385,11 @@ static int start(struct server *s)
 	if (s->set.password_file &&
 	    (ret = auth_open(&s->auth, s->set.password_file, s->set.guests, s->look, wake, s)))
 		return ret;
-	ret = listener_open(&s->listener, s);
-	return ret ? ret : outside_open(&s->outside, s);
+	if ((ret = listener_open(&s->listener, s)) || (ret = outside_open(&s->outside, s)))
+		return ret;
+	/* Half of what lib/web may have lowered the limit to: the rest is for connections. */
+	s->spool.max_files = file_nofile() / 2;
+	return 0;
 }
 
 static void stop(struct server *s)
