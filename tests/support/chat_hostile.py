@@ -35,8 +35,10 @@ def raw(kind, header=b"", content=b"", size=None):
 class Server:
     """Listens, starts a client with these options, and takes its login."""
 
-    def __init__(self, *options, terminal=False, stdin=subprocess.PIPE, answer=True):
+    def __init__(self, *options, terminal=False, stdin=subprocess.PIPE, answer=True, buffer=None):
         self.listener = socket.create_server(("127.0.0.1", 0))
+        if buffer:
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.command = ["msr-chat", "client", "-a", "127.0.0.1:%d" % self.listener.getsockname()[1],
                         "-u", "me", "-d", "got", *options]
         if terminal:
@@ -300,6 +302,26 @@ def silent():
         assert s.client.returncode == status, (s.client.returncode, err)
         assert status == 0 or b"does not answer" in err, err
     assert time.monotonic() - start < 20
+
+
+def slow_uplink():
+    """The end of a file is still in the client's kernel when it takes leave, for longer than that takes."""
+    with open("big", "wb") as f:
+        f.truncate(1 << 20)
+    deaf, slow = [Server(buffer=16384) for _ in range(2)]
+    for s in deaf, slow:
+        s.client.stdin.write(b"/file big\n")
+        s.end_of_input()
+    end, got = time.monotonic() + 13, 0
+    while time.monotonic() < end:  # and the room goes on talking
+        got += len(slow.exactly(5000))
+        slow.send(message(UTF8, "x"))
+        time.sleep(0.5)
+    slow.exactly((1 << 20) - got)
+    status, _, err = slow.end()
+    assert status == 0, (status, err)
+    _, err = deaf.client.communicate(timeout=20)
+    assert deaf.client.returncode == 1 and b"did not take all" in err, err
 
 
 def last_words():
