@@ -388,5 +388,9 @@ events() {
 	start bot "$BATS_TEST_DIRNAME/../../examples/chat-bot" clock "$ADDRESS"
 	wait_for 10 grep -q '"user":"clock"' server.log
 	run msr-chat client -a "$ADDRESS" -u ann --wait 1s <<<'what time is it?'
-	[[ $output == *'<clock> ann: it is '*:* ]]
+	[[ $output == *'<clock> '*'it is '*:* ]]
+	# Whoever asks, it is not told what to do.
+	run msr-chat client -a "$ADDRESS" -u '/quit x' --wait 1s <<<'what time is it?'
+	run msr-chat client -a "$ADDRESS" -u ann --wait 1s <<<'what time is it?'
+	[[ $output == *'<clock> '*'it is '*:* ]]
 }
