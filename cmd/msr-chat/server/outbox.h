@@ -6,8 +6,8 @@
  *	large  ═══▶                             and contents from spool files, one at a time
  *
  * Small messages go ahead of large ones that have not begun. So that a busy room cannot hold a
- * large one up for ever, it begins at the next private message or chunk of the feed once 192 KiB went ahead: what
- * was before it aside, at most 256 KiB do.
+ * large one up for ever, it begins at the next private message or chunk of the feed once 192 KiB
+ *went ahead: what was before it aside, at most 256 KiB do.
  */
 #ifndef MSR_CHAT_OUTBOX_H
 #define MSR_CHAT_OUTBOX_H
@@ -31,7 +31,7 @@ struct cut {
 /* A large message, and how much of small ones is sent when nothing goes ahead of it any more. */
 struct large {
 	struct parcel *parcel; /* a reference */
-	uint64_t limit; /* of outbox.small */
+	uint64_t limit;	       /* of outbox.small */
 };
 
 struct outbox {

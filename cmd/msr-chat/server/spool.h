@@ -1,6 +1,7 @@
 /*
  * Contents too large for memory: files without a name, so that nothing is left of them however
- * the server ends, within budgets of bytes and descriptors for all together, of which one address gets half.
+ * the server ends, within budgets of bytes and descriptors for all together, of which one address
+ * gets half.
  *
  * A content is passed on when it is complete. To begin earlier would be faster, but a message that
  * has begun cannot be put aside: a sender who stops would keep its receivers from everything else.
@@ -34,8 +35,8 @@ struct spool_file {
 
 /*
  * For a content of `size` bytes to come from an address that may have half of the spool
- * (`limited`) or all of it. 0, -ENOSPC when there is no room for it, -EMFILE when there are too many, or
- * another -errno.
+ * (`limited`) or all of it. 0, -ENOSPC when there is no room for it, -EMFILE when there are too
+ * many, or another -errno.
  */
 int spool_open(struct spool *s, struct address *from, bool limited, uint64_t size,
 	       struct spool_file **fp);

@@ -31,8 +31,8 @@ static void receiver_begin(struct receiver *r)
 
 	map_init(&r->all.map);
 	r->from = address_get(&r->all, &peer);
-	r->spool = (struct spool){
-	    .dir = test_dir(), .max = 1 << 20, .max_files = 8, .addresses = &r->all};
+	r->spool =
+	    (struct spool){.dir = test_dir(), .max = 1 << 20, .max_files = 8, .addresses = &r->all};
 	CHECK_INT(feed_init(&r->feed), 0);
 	outbox_init(&r->out);
 	outbox_attach(&r->out, &r->feed);
