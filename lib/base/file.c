@@ -169,6 +169,13 @@ int file_set_nonblock(int fd)
 	return add_flag(fd, F_GETFL, F_SETFL, O_NONBLOCK);
 }
 
+size_t file_nofile(void)
+{
+	struct rlimit rl;
+
+	return getrlimit(RLIMIT_NOFILE, &rl) < 0 ? 1024 : (size_t)rl.rlim_cur;
+}
+
 size_t file_raise_nofile(void)
 {
 	struct rlimit rl;

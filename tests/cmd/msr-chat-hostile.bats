@@ -61,6 +61,14 @@ hostile() {
 	hostile refusals
 }
 
+@test "an upload that takes its time is waited for, and one that is lost is told" {
+	hostile slow_uplink
+}
+
+@test "a name that is still there after the connection was lost" {
+	hostile name_still_there
+}
+
 @test "what only begins as a picture" {
 	hostile pictures
 }

@@ -32,7 +32,7 @@ bridge() {
 	WS_PID=$PID
 	wait_for 10 is_healthy "$WS"
 	start server "$@" msr-chat server --address="$ADDRESS" --room "ws://127.0.0.1:$WS/lobby/chat" \
-		--storage storage --spool "${SPOOL:-.}"
+		--storage storage --spool "${SPOOL:-.}" --max-content 3M
 	SERVER=$PID
 	wait_for 10 grep -q 'in the room' server.log
 }
@@ -145,6 +145,20 @@ bridge() {
 	wait_for 10 grep -q 'cannot keep a file.*: Too many open files' server.log
 	[ -z "$(ls storage/chat)" ]
 	kill -0 "$SERVER"
+}
+
+@test "few large contents wait for a room that is away" {
+	bridge
+	kill -9 "$WS_PID"
+	wait_for 10 grep -q 'not in the room' server.log
+	head -c 1600000 /dev/zero >big
+	head -c 16400 /dev/zero >small
+	printf '/file big
+/file big
+' | msr-chat client -a "$ADDRESS" -u ann
+	[ "$(find "/proc/$SERVER/fd" -lname '*(deleted)' | wc -l)" -eq 1 ]
+	yes /file small | head -n 80 | msr-chat client -a "$ADDRESS" -u ann
+	[ "$(find "/proc/$SERVER/fd" -lname '*(deleted)' | wc -l)" -eq 64 ]
 }
 
 @test "the room may go and come back" {

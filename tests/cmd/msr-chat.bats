@@ -87,6 +87,28 @@ events() {
 	[ "$(events slow | jq -r .user)" = dead ]
 }
 
+@test "who leaves with much to fetch keeps nothing of the room" {
+	server --max-queue 256K
+	original leaver_stays
+	[ "$(events slow | jq -r .user)" = leaver ]
+}
+
+@test "who leaves has to go on fetching" {
+	server --send-timeout 1s
+	original leaver_dawdles
+	[ "$(events slow | jq -r .user)" = leaver ]
+}
+
+@test "one slow reader throttles nobody, whether it asked for presence or not" {
+	server
+	original pressed 1 7 50000
+}
+
+@test "where most are slow senders wait, but not for ever" {
+	server --max-queue 32M
+	original pressed 5 3 30000
+}
+
 @test "private messages cannot have their receiver disconnected" {
 	server
 	original private_flood
@@ -116,6 +138,12 @@ events() {
 @test "one address gets half of the budget" {
 	server --max-spool 4M --limit-loopback --rate 0
 	original spool_share
+}
+
+@test "contents leave descriptors for connections" {
+	start server prlimit --nofile=64:64 msr-chat server --address="$ADDRESS"
+	wait_for 10 grep -q listening server.log
+	original spool_files
 }
 
 @test "a full disk gives the sender an error and leaves the server running" {
@@ -193,6 +221,12 @@ events() {
 	wait_for 5 grep -q '2 users' server.log
 	echo neu >good
 	msr-chat client -a "$ADDRESS" -u bob --password-from good </dev/null
+}
+
+@test "too many logins at once: the server is full, no password is wrong" {
+	echo geheim | msr-chat password ann >users
+	server --password-file users
+	original password_storm
 }
 
 @test "guests cannot look like somebody who has a password" {
@@ -359,5 +393,9 @@ events() {
 	start bot "$BATS_TEST_DIRNAME/../../examples/chat-bot" clock "$ADDRESS"
 	wait_for 10 grep -q '"user":"clock"' server.log
 	run msr-chat client -a "$ADDRESS" -u ann --wait 1s <<<'what time is it?'
-	[[ $output == *'<clock> ann: it is '*:* ]]
+	[[ $output == *'<clock> '*'it is '*:* ]]
+	# Whoever asks, it is not told what to do.
+	run msr-chat client -a "$ADDRESS" -u '/quit x' --wait 1s <<<'what time is it?'
+	run msr-chat client -a "$ADDRESS" -u ann --wait 1s <<<'what time is it?'
+	[[ $output == *'<clock> '*'it is '*:* ]]
 }

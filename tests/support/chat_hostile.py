@@ -35,8 +35,10 @@ def raw(kind, header=b"", content=b"", size=None):
 class Server:
     """Listens, starts a client with these options, and takes its login."""
 
-    def __init__(self, *options, terminal=False, stdin=subprocess.PIPE, answer=True):
+    def __init__(self, *options, terminal=False, stdin=subprocess.PIPE, answer=True, buffer=None):
         self.listener = socket.create_server(("127.0.0.1", 0))
+        if buffer:
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.command = ["msr-chat", "client", "-a", "127.0.0.1:%d" % self.listener.getsockname()[1],
                         "-u", "me", "-d", "got", *options]
         if terminal:
@@ -302,6 +304,26 @@ def silent():
     assert time.monotonic() - start < 20
 
 
+def slow_uplink():
+    """The end of a file is still in the client's kernel when it takes leave, for longer than that takes."""
+    with open("big", "wb") as f:
+        f.truncate(1 << 20)
+    deaf, slow = [Server(buffer=16384) for _ in range(2)]
+    for s in deaf, slow:
+        s.client.stdin.write(b"/file big\n")
+        s.end_of_input()
+    end, got = time.monotonic() + 13, 0
+    while time.monotonic() < end:  # and the room goes on talking
+        got += len(slow.exactly(5000))
+        slow.send(message(UTF8, "x"))
+        time.sleep(0.5)
+    slow.exactly((1 << 20) - got)
+    status, _, err = slow.end()
+    assert status == 0, (status, err)
+    _, err = deaf.client.communicate(timeout=20)
+    assert deaf.client.returncode == 1 and b"did not take all" in err, err
+
+
 def last_words():
     """The server says why and closes while the client is sending: the user reads why."""
     refusal = raw(ERROR, json.dumps({"error": "shutting_down", "message": "the server stops"}).encode())
@@ -334,6 +356,20 @@ def refusals():
     assert s.exactly(21)[16:] == b"hello"
     status, out, _ = s.end()
     assert status == 0 and "early" in out and os.listdir("got") == ["early"]
+
+
+def name_still_there():
+    """The connection is lost, and the server has not noticed: the client tries until it is let in."""
+    s = Server("--reconnect", "--json")
+    s.reset()
+    s.accept(answer=False)
+    s.send(raw(EXISTS))
+    s.sock.close()
+    s.accept()
+    s.end_of_input()
+    status, out, err = s.end()
+    told = [json.loads(line)["ev"] for line in out.splitlines()]
+    assert status == 0 and told == ["login", "disconnect", "disconnect", "login"], (status, told, err)
 
 
 def pictures():

@@ -21,12 +21,15 @@ ERROR = 10  # not in the document: an unknown type whose header and content can 
 class Client:
     def __init__(self, address, name=None, as_json=False):
         host, port = address.rsplit(":", 1)
-        self.sock = socket.create_connection((host, int(port)), 10)
+        self.sock = self.connect(host, int(port))
         self.sock.settimeout(20)
         self.name = name
         if name is not None:
             answer = self.login(name, as_json)
             assert answer not in (EXISTS, BAD_NAME, BAD_LOGIN), answer
+
+    def connect(self, host, port):
+        return socket.create_connection((host, port), 10)
 
     def login(self, name, as_json=False):
         header = json.dumps({"to": name, "filename": None}) if as_json else name
@@ -262,6 +265,94 @@ def never_reads(address, size="64"):
     dead.close()
 
 
+class Narrow(Client):
+    """Small buffers on both sides, so that the server soon notices who does not read."""
+
+    def connect(self, host, port):
+        sock = socket.socket()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        sock.settimeout(10)
+        sock.connect((host, port))
+        return sock
+
+
+def leaver_stays(address):
+    """The test sets --max-queue 256K. Who leaves with much to fetch does not keep the room's texts."""
+    a, c, leaver = Client(address, "ann"), Client(address, "cy"), Narrow(address, "leaver")
+    a.send(FILE, json.dumps({"to": "leaver", "filename": "f"}), b"x" * (4 << 20))
+    leaver.exactly(1000)
+    leaver.sock.shutdown(socket.SHUT_WR)
+
+    def left():
+        a.send(UTF8, json.dumps({"to": "leaver"}), "x")
+        a.send(UTF8, json.dumps({"to": "ann"}), "x")
+        gone = a.recv()[0] == ERROR
+        if gone:
+            a.recv()
+        return gone
+    eventually(left)
+    for i in range(40):
+        a.send(UTF8, "", "y" * 16000)
+        assert c.message()[2] == b"y" * 16000
+    rest = 0
+    try:
+        while got := len(leaver.sock.recv(1 << 16)):
+            rest += got
+    except ConnectionResetError:
+        pass
+    assert rest < 1 << 20, rest
+
+
+def leaver_dawdles(address):
+    """The test sets --send-timeout 1s. Leaving, too, one has to take 1 MiB in that time."""
+    a, leaver = Client(address, "ann"), Narrow(address, "leaver")
+    a.send(FILE, json.dumps({"to": "leaver", "filename": "f"}), b"x" * (4 << 20))
+    leaver.exactly(1000)
+    leaver.sock.shutdown(socket.SHUT_WR)
+    end = time.monotonic() + 6
+    try:
+        while time.monotonic() < end and leaver.sock.recv(1 << 16):
+            time.sleep(0.05)
+    except ConnectionResetError:
+        pass
+    assert time.monotonic() < end, "still there"
+
+
+def pressed(address, n_slow, n_fast, sip_size):
+    """A room, slow readers who take something all the time, and a sender with 12 MB for all."""
+    slow = [Narrow(address, "slow%d" % i) for i in range(int(n_slow))]
+    fast = [Client(address) for _ in range(int(n_fast))]
+    for i, f in enumerate(fast):  # the slow ones are alone in not asking for presence
+        f.send(LOGIN, json.dumps({"to": "fast%d" % i, "presence": True}))
+    a = fast[0]
+    poller = select.poll()
+    readers = {s.sock.fileno(): s.sock for s in fast}
+    for sock in readers.values():
+        poller.register(sock, select.POLLIN)
+    todo = memoryview(a.pack(UTF8, "", "y" * 16000) * 750)
+    a.sock.setblocking(False)
+    start = sip = time.monotonic()
+    got = 0
+    while got < 12000000:  # what another one has of it: kernels hold much
+        assert time.monotonic() < start + 15, got
+        try:
+            todo = todo[a.sock.send(todo):]
+        except BlockingIOError:
+            pass
+        for fd, _ in poller.poll(10):
+            n = len(readers[fd].recv(1 << 20))
+            got += n if fd == fast[1].sock.fileno() else 0
+        if time.monotonic() > sip + 0.1:
+            sip = time.monotonic()
+            for s in slow:
+                if select.select([s.sock], [], [], 0)[0]:
+                    try:
+                        s.sock.recv(int(sip_size))
+                    except ConnectionResetError:
+                        pass
+
+
 def private_flood(address):
     """Private messages cannot have somebody disconnected: beyond a bound the sender is told."""
     a, b = Client(address, "ann"), Client(address, "bob")
@@ -285,6 +376,23 @@ def private_flood(address):
         assert b.message()[2] == text.encode()
     a.send(UTF8, json.dumps({"to": "bob"}), "again")
     assert b.message()[2] == b"again"
+
+
+def password_storm(address):
+    """More logins than can wait to be checked: nobody is told that the password is wrong."""
+    crowd = [Client(address) for _ in range(400)]
+    for c in crowd:
+        c.send(LOGIN, json.dumps({"to": "ann", "password": "geheim"}))
+    eventually(lambda: not crowd[-1].quiet(0))
+    full = 0
+    for c in reversed(crowd):
+        if not c.quiet(0):
+            kind, header, _ = c.recv()
+            assert kind != BAD_LOGIN
+            if kind == ERROR:
+                assert json.loads(header)["error"] == "server_full" and c.closed()
+                full += 1
+    assert full > 50, full
 
 
 def rate(address):
@@ -362,6 +470,23 @@ def spool_share(address):
     assert len(b.message()[2]) == 1500000 and len(c.message()[2]) == 1500000
     # Delivered and gone: there is room again.
     eventually(lambda: not refused())
+
+
+def spool_files(address):
+    """The test leaves the server 64 descriptors: contents do not take those of connections."""
+    a, b = Client(address, "ann"), Narrow(address, "bob")
+    for i in range(70):
+        a.send(FILE, json.dumps({"to": "bob", "filename": "f%d" % i}), b"x" * 17000)
+    a.send(UTF8, json.dumps({"to": "ann"}), "done")
+    refused = 0
+    while (got := a.recv())[0] == ERROR:
+        assert json.loads(got[1])["error"] == "no_space"
+        refused += 1
+    assert 0 < refused < 70, refused
+    Client(address, "cy").send(UTF8, json.dumps({"to": "ann"}), "here")
+    assert a.message()[2] == b"here"
+    for i in range(70 - refused):
+        assert len(b.message()[2]) == 17000
 
 
 def presence(address):

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,7 +31,7 @@ enum {
 	CONNECT_US = 10000000, /* for connection and login */
 	FIRST_PAUSE_US = 1000000,
 	LAST_PAUSE_US = 60000000,
-	GOODBYE_US = 10000000, /* for the server to take leave */
+	GOODBYE_US = 10000000, /* for the server to take leave, or more of what was sent */
 	WAITING_MAX = 64,      /* messages queued before the input is not read on */
 	READ_SIZE = 64 * 1024,
 	LAST_READS = 64,	 /* of a connection that takes nothing any more */
@@ -66,6 +68,8 @@ struct net {
 	struct list out; /* of outgoing.link */
 	size_t n_out;
 	bool finishing;
+	int unsent;	/* after the goodbye: count_unsent() when last looked */
+	bool was_ready; /* the server has let us in before */
 	int64_t pause_us;
 	char host[HOST_SIZE], port[PORT_SIZE];
 	char password[PASSWORD_SIZE];
@@ -251,6 +255,27 @@ static const char *why(ssize_t err)
 			      : strerror((int)-err);
 }
 
+/* Bytes that the kernel still has to send. */
+static int count_unsent(const struct net *n)
+{
+	int left = 0;
+
+	return ioctl(n->wire.fd, SIOCOUTQ, &left) < 0 ? 0 : left;
+}
+
+/* The server has not closed: as long as it takes more of what was sent, it may. */
+static void on_goodbye_timer(struct net *n)
+{
+	int left = count_unsent(n);
+
+	if (left < n->unsent) {
+		n->unsent = left;
+		loop_timer_in_us(&n->timer, GOODBYE_US);
+		return;
+	}
+	lost(n, left ? "the server did not take all that was sent" : "", true);
+}
+
 static void on_timer(void *arg)
 {
 	struct net *n = arg;
@@ -259,8 +284,10 @@ static void on_timer(void *arg)
 		connect_now(n);
 	else if (n->state == NET_CONNECTING && n->untried)
 		connect_next(n, -ETIMEDOUT);
+	else if (n->state == NET_GOODBYE)
+		on_goodbye_timer(n);
 	else
-		lost(n, n->state == NET_GOODBYE ? "" : "the server does not answer", false);
+		lost(n, "the server does not answer", false);
 }
 
 static int open_socket(const struct addrinfo *ai)
@@ -360,6 +387,7 @@ static void maybe_goodbye(struct net *n)
 	if (!n->finishing || n->state != NET_READY || !list_empty(&n->out))
 		return;
 	/* The server reads to the end, answers what it refuses, and closes. */
+	n->unsent = count_unsent(n);
 	wire_shutdown(&n->wire);
 	n->state = NET_GOODBYE;
 	loop_timer_in_us(&n->timer, GOODBYE_US);
@@ -441,12 +469,18 @@ static void on_login_answer(struct net *n)
 	switch (n->in.desc.type) {
 	case PROTO_LOGIN_OK:
 		n->state = NET_READY;
+		n->was_ready = true;
 		n->pause_us = 0;
 		loop_timer_stop(&n->timer);
 		client_ready(n->client);
 		return;
 	case PROTO_USERNAME_EXISTS:
-		lost(n, "somebody has this name already; choose another with --username", true);
+		/* Perhaps we ourselves: a server notices late that a connection is dead. */
+		lost(n,
+		     n->was_ready
+			 ? "the server has somebody with this name"
+			 : "somebody has this name already; choose another with --username",
+		     !n->was_ready);
 		return;
 	case PROTO_BAD_USERNAME:
 		lost(n, "the server does not take this name; choose another with --username", true);

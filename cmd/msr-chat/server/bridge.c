@@ -28,6 +28,7 @@
 
 enum {
 	QUEUE_MAX = 1024,  /* messages in each direction */
+	FILES_MAX = 64,	   /* of these, contents in files: each takes a descriptor, and disk */
 	PEOPLE_MAX = 1024, /* names of the room that are remembered, those heard last */
 	URL_SIZE = 512,
 	FIRST_PAUSE_US = 1000000, /* between tries to reach the room */
@@ -50,6 +51,8 @@ struct queue {
 	pthread_mutex_t lock;
 	struct list notes;
 	size_t n;
+	size_t files;	     /* of these, with a file */
+	uint64_t file_bytes; /* of the files, which the spool no longer counts */
 };
 
 /* A name of the room that was heard. */
@@ -95,14 +98,39 @@ static struct note *note_new(unsigned type, size_t data)
 	return n;
 }
 
+/* All waiting files together take no more than the largest content may. */
+static bool has_room(const struct bridge *b, const struct queue *q, const struct note *n)
+{
+	uint64_t max = (uint64_t)b->server->set.max_content;
+
+	if (q->n >= QUEUE_MAX)
+		return false;
+	return n->fd < 0 || (q->files < FILES_MAX && n->size <= max - q->file_bytes);
+}
+
+static void count(struct queue *q, const struct note *n, bool in)
+{
+	bool file = n->fd >= 0;
+
+	if (in) {
+		q->n++;
+		q->files += file;
+		q->file_bytes += file ? n->size : 0;
+	} else {
+		q->n--;
+		q->files -= file;
+		q->file_bytes -= file ? n->size : 0;
+	}
+}
+
 /* Takes `n`; drops it when the queue is full. */
 static void push(struct bridge *b, struct queue *q, struct note *n)
 {
 	pthread_mutex_lock(&q->lock);
-	bool full = q->n >= QUEUE_MAX;
+	bool full = !has_room(b, q, n);
 	if (!full) {
 		list_push(&q->notes, &n->link);
-		q->n++;
+		count(q, n, true);
 	}
 	pthread_mutex_unlock(&q->lock);
 	if (full) {
@@ -119,7 +147,7 @@ static struct note *pop(struct queue *q)
 	struct list *first = list_first(&q->notes);
 	if (first) {
 		list_remove(first);
-		q->n--;
+		count(q, container_of(first, struct note, link), false);
 	}
 	pthread_mutex_unlock(&q->lock);
 	return first ? container_of(first, struct note, link) : NULL;
@@ -129,7 +157,8 @@ static void queue_init(struct queue *q)
 {
 	pthread_mutex_init(&q->lock, NULL);
 	list_init(&q->notes);
-	q->n = 0;
+	q->n = q->files = 0;
+	q->file_bytes = 0;
 }
 
 static void queue_done(struct queue *q)

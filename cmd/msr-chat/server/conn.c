@@ -41,6 +41,7 @@ void conn_new(struct server *s, int fd, struct address *addr)
 	c->serial = ++s->last_serial;
 	c->address = addr;
 	c->since = c->heard = c->progress_at = c->taken_at = s->now;
+	c->watched_lag = UINT64_MAX; /* nothing is expected before the next time */
 	list_init(&c->link);
 	list_init(&c->dirty);
 	list_init(&c->in_feed);
@@ -368,11 +369,14 @@ static void sweep_input(struct conn *c)
 
 void conn_sweep(struct conn *c)
 {
-	if (c->state == CONN_LINGER || c->state == CONN_LEAVING) {
-		if (older(c, c->since, LINGER_US) && older(c, c->taken_at, LINGER_US))
-			conn_close(c, "closed");
+	if ((c->state == CONN_LINGER || c->state == CONN_LEAVING) &&
+	    older(c, c->since, LINGER_US) && older(c, c->taken_at, LINGER_US)) {
+		conn_close(c, "closed");
 		return;
 	}
+	if (c->state == CONN_LINGER)
+		return;
+	/* Who leaves with much to fetch has to go on fetching it as well. */
 	uint64_t enough = c->out.n_large ? PROGRESS_LARGE : PROGRESS_MIN;
 	if (c->out.taken - c->progress >= enough || outbox_empty(&c->out)) {
 		c->progress = c->out.taken;

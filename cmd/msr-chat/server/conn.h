@@ -53,6 +53,7 @@ struct conn {
 	uint64_t progress;	 /* out.taken when it last was enough */
 	struct mono progress_at; /* when that was */
 	struct mono taken_at;	 /* when the socket last took something */
+	uint64_t watched_lag;	 /* its lag when server.relief_at was set, or UINT64_MAX */
 
 	struct proto_parser in;
 	struct mono since; /* of its state */

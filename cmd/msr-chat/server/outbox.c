@@ -10,8 +10,9 @@
 #include "spool.h"
 
 enum {
-	PIECES = 32,		   /* of one sendmsg(2) */
-	OVERTAKE = 4 * FEED_CHUNK, /* bytes of small messages ahead of a waiting large one */
+	PIECES = 32, /* of one sendmsg(2) */
+	/* Bytes of small messages ahead of a waiting large one: 256 KiB with the chunk begun. */
+	OVERTAKE = 3 * FEED_CHUNK,
 };
 
 void outbox_init(struct outbox *o)
@@ -140,7 +141,7 @@ int outbox_large(struct outbox *o, struct parcel *p)
 		return -ENOMEM;
 	o->large = ring;
 	ring[(o->large_at + o->n_large++) % o->cap_large] =
-	    (struct large){parcel_ref(p), (o->feed ? o->feed->end : 0) + OVERTAKE};
+	    (struct large){parcel_ref(p), o->small + outbox_lag(o) + OVERTAKE};
 	return 0;
 }
 
@@ -149,6 +150,11 @@ uint64_t outbox_lag(const struct outbox *o)
 	uint64_t behind = o->feed ? end_of(o) - feed_offset(&o->pos) : 0;
 
 	return behind - o->skipped + o->inserted;
+}
+
+uint64_t outbox_held(const struct outbox *o)
+{
+	return o->feed ? o->feed->end - feed_offset(&o->pos) : 0;
 }
 
 bool outbox_empty(const struct outbox *o)
@@ -175,11 +181,19 @@ static void view_move(struct view *v, uint64_t n)
 	v->off += (uint32_t)n;
 }
 
-/* The pieces that come next, up to where a large message is due. */
+/* Once so many bytes of small messages are sent, the first large one is not put off further. */
+static bool is_due(const struct outbox *o, uint64_t small)
+{
+	return o->n_large && small >= o->large[o->large_at].limit;
+}
+
+/* The pieces that come next, up to where a large message is due: the beginning of a message that
+ * is put in, or of a chunk. */
 static int gather(const struct outbox *o, struct iovec iov[static PIECES])
 {
 	struct view v = {o->pos.chunk, o->pos.off, offset(o)};
 	size_t sent = o->insert_sent, next = 0;
+	uint64_t small = o->small;
 	int n = 0;
 
 	if (v.chunk)
@@ -188,9 +202,13 @@ static int gather(const struct outbox *o, struct iovec iov[static PIECES])
 		const struct cut *cut =
 		    next < o->n_cuts ? &o->cuts[(o->cuts_at + next) % o->cap_cuts] : NULL;
 		if (cut && cut->at <= v.at) {
-			if (cut->insert)
+			if (cut->insert && !sent && is_due(o, small))
+				break;
+			if (cut->insert) {
 				iov[n++] = (struct iovec){cut->insert->data + sent,
 							  cut->insert->len - sent};
+				small += cut->insert->len - sent;
+			}
 			sent = 0;
 			if (cut->skip)
 				view_move(&v, cut->skip);
@@ -199,7 +217,7 @@ static int gather(const struct outbox *o, struct iovec iov[static PIECES])
 		}
 		if (!v.chunk || v.off == v.chunk->used || v.at >= o->end)
 			break;
-		if (!v.off && o->n_large && v.at >= o->large[o->large_at].limit)
+		if (!v.off && is_due(o, small))
 			break;
 		size_t len = v.chunk->used - v.off;
 		if (o->end - v.at < len)
@@ -207,6 +225,7 @@ static int gather(const struct outbox *o, struct iovec iov[static PIECES])
 		if (cut && cut->at - v.at < len)
 			len = cut->at - v.at;
 		iov[n++] = (struct iovec){(uint8_t *)(uintptr_t)v.chunk->data + v.off, len};
+		small += len;
 		view_move(&v, len);
 	}
 	return n;
@@ -216,6 +235,7 @@ static int gather(const struct outbox *o, struct iovec iov[static PIECES])
 static void consume(struct outbox *o, size_t n)
 {
 	o->taken += n;
+	o->small += n;
 	for (;;) {
 		struct cut *cut = o->n_cuts ? &o->cuts[o->cuts_at] : NULL;
 		uint64_t at = offset(o);

@@ -6,7 +6,8 @@
  *	large  ═══▶                             and contents from spool files, one at a time
  *
  * Small messages go ahead of large ones that have not begun. So that a busy room cannot hold a
- * large one up for ever, it begins at the next chunk of the feed once 256 KiB went ahead.
+ * large one up for ever, it begins at the next private message or chunk of the feed once 192 KiB
+ *went ahead: what was before it aside, at most 256 KiB do.
  */
 #ifndef MSR_CHAT_OUTBOX_H
 #define MSR_CHAT_OUTBOX_H
@@ -27,10 +28,10 @@ struct cut {
 	struct parcel *insert; /* a reference, or NULL */
 };
 
-/* A large message and the feed offset from which on nothing goes ahead of it any more. */
+/* A large message, and how much of small ones is sent when nothing goes ahead of it any more. */
 struct large {
 	struct parcel *parcel; /* a reference */
-	uint64_t limit;
+	uint64_t limit;	       /* of outbox.small */
 };
 
 struct outbox {
@@ -47,6 +48,7 @@ struct outbox {
 	uint64_t large_sent; /* bytes of the first large one that are gone, with its header */
 	bool large_begun;    /* it holds the line until it is through */
 	uint64_t taken;	     /* bytes that the socket took in all */
+	uint64_t small;	     /* of these, bytes of small messages */
 	uint64_t large_done; /* large messages sent completely */
 };
 
@@ -69,6 +71,8 @@ int outbox_large(struct outbox *o, struct parcel *p);
 
 /* Bytes of small messages not yet sent. */
 uint64_t outbox_lag(const struct outbox *o);
+/* Bytes of the feed that stay in memory for this receiver, whether they are for it or not. */
+uint64_t outbox_held(const struct outbox *o);
 bool outbox_empty(const struct outbox *o);
 
 /*

@@ -70,8 +70,12 @@ static void login(struct conn *c)
 	c->state = CONN_AUTH;
 	int ret = auth_check(s->auth, c->serial, c->name, head.password);
 	explicit_bzero(&head, sizeof(head));
-	if (ret < 0)
-		conn_authenticated(c, false);
+	if (ret == 0)
+		return;
+	/* Not the password's fault: one who tries again later gets in. */
+	metric_add(&s->n.refused, 1);
+	c->state = CONN_LOGIN;
+	conn_fail(c, CHAT_SERVER_FULL);
 }
 
 /* ---- messages ---- */

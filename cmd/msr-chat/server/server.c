@@ -29,7 +29,9 @@
 enum {
 	SWEEP_US = 1000000,    /* between two looks at all timeouts */
 	PRESSURE_US = 1000000, /* a receiver that took something within this is reading */
-	PRESSURE_PART = 4,     /* senders wait when the feed holds a quarter of max_queue */
+	PRESSURE_PART = 4,     /* senders wait when a feed holds a quarter of max_queue */
+	RELIEF_US = 5000000,   /* senders wait: within this who is behind catches up by ... */
+	RELIEF_PART = 16,      /* a sixteenth of max_queue, or is disconnected */
 };
 
 static struct settings set = {
@@ -116,14 +118,30 @@ void server_tick(struct server *s)
 
 /* ---- the end of a turn ---- */
 
-/* Disconnects who is too far behind. Only looked for when the feed has grown beyond the bound. */
+/*
+ * Disconnects who is too far behind. Only looked for when the feed has grown beyond the bound.
+ * Also who lacks little but keeps much: one that leaves, or one whose own messages are skipped.
+ */
 static void drop_slow(struct server *s)
 {
+	uint64_t max = (uint64_t)s->set.max_queue;
+
 	list_each_safe (i, &s->conns) {
 		struct conn *c = container_of(i, struct conn, link);
-		if (outbox_lag(&c->out) > (uint64_t)s->set.max_queue)
+		if (outbox_lag(&c->out) > max || outbox_held(&c->out) > max)
 			conn_slow(c);
 	}
+}
+
+/* It took something just now, or there is nothing for it to take. */
+static bool is_reading(const struct conn *c)
+{
+	return !c->blocked || mono_diff_us(c->server->now, c->taken_at) <= PRESSURE_US;
+}
+
+static bool is_behind(const struct conn *c)
+{
+	return outbox_lag(&c->out) > (uint64_t)c->server->set.max_queue / (2 * PRESSURE_PART);
 }
 
 /*
@@ -131,31 +149,70 @@ static void drop_slow(struct server *s)
  * too slow: senders are not read until that is over. Who takes nothing does not count, so that
  * silent connections cannot hold up a room.
  */
-static bool under_pressure(struct server *s, const struct room_feed *r)
+static bool under_pressure(struct server *s)
 {
-	size_t behind = 0, reading = 0;
+	uint64_t much = (uint64_t)s->set.max_queue / PRESSURE_PART;
+	size_t behind = 0, readers = 0;
 
-	if (feed_held(&r->feed) < (uint64_t)s->set.max_queue / PRESSURE_PART)
+	if (feed_held(&s->feeds[FEED_PLAIN].feed) < much &&
+	    feed_held(&s->feeds[FEED_PRESENCE].feed) < much)
 		return false;
-	list_each (i, &r->members) {
-		const struct conn *c = container_of(i, struct conn, in_feed);
-		if (c->blocked && mono_diff_us(s->now, c->taken_at) > PRESSURE_US)
-			continue;
-		reading++;
-		if (outbox_lag(&c->out) > (uint64_t)s->set.max_queue / (2 * PRESSURE_PART))
-			behind++;
-	}
-	return behind * 2 > reading;
+	for (int f = 0; f < FEEDS; f++)
+		list_each (i, &s->feeds[f].members) {
+			const struct conn *c = container_of(i, struct conn, in_feed);
+			if (!is_reading(c))
+				continue;
+			readers++;
+			if (is_behind(c))
+				behind++;
+		}
+	return behind * 2 > readers;
+}
+
+/* From now on it is watched who catches up. */
+static void watch_relief(struct server *s)
+{
+	s->relief_at = mono_add_us(s->now, RELIEF_US);
+	for (int f = 0; f < FEEDS; f++)
+		list_each (i, &s->feeds[f].members) {
+			struct conn *c = container_of(i, struct conn, in_feed);
+			c->watched_lag = outbox_lag(&c->out);
+		}
+}
+
+/* Receivers who pause now and then do not count for that moment: a break is no end. */
+static bool lately_pressed(const struct server *s)
+{
+	return s->pressure || mono_diff_us(s->now, s->pressed_at) <= PRESSURE_US;
+}
+
+/* Those for whom senders wait, but who hardly catch up, would hold up the room for ever. */
+static void relieve(struct server *s)
+{
+	uint64_t step = (uint64_t)s->set.max_queue / RELIEF_PART;
+
+	if (!lately_pressed(s) || mono_diff_us(s->now, s->relief_at) < 0)
+		return;
+	for (int f = 0; f < FEEDS; f++)
+		list_each_safe (i, &s->feeds[f].members) {
+			struct conn *c = container_of(i, struct conn, in_feed);
+			if (is_behind(c) && outbox_lag(&c->out) + step > c->watched_lag)
+				conn_slow(c);
+		}
+	watch_relief(s);
 }
 
 static void set_pressure(struct server *s, bool pressure)
 {
 	if (pressure == s->pressure)
 		return;
+	if (pressure && !lately_pressed(s))
+		watch_relief(s);
 	s->pressure = pressure;
 	log_debug("senders %s", pressure ? "wait for receivers" : "go on");
 	if (pressure)
 		return; /* each is paused when it next has something to say */
+	s->pressed_at = s->now;
 	list_each (i, &s->conns) {
 		struct conn *c = container_of(i, struct conn, link);
 		if (c->paused) {
@@ -178,7 +235,7 @@ static void flush_feed(struct room_feed *r)
 
 void server_flush(struct server *s)
 {
-	bool again, pressure = false;
+	bool again;
 
 	/* Flushing can disconnect somebody, which others are told. */
 	do {
@@ -193,12 +250,10 @@ void server_flush(struct server *s)
 			conn_flush(container_of(first, struct conn, dirty));
 		}
 	} while (again);
-	for (int i = 0; i < FEEDS; i++) {
+	for (int i = 0; i < FEEDS; i++)
 		if (feed_held(&s->feeds[i].feed) > (uint64_t)s->set.max_queue)
 			drop_slow(s);
-		pressure |= under_pressure(s, &s->feeds[i]);
-	}
-	set_pressure(s, pressure);
+	set_pressure(s, under_pressure(s));
 	conn_reap(s);
 }
 
@@ -238,6 +293,7 @@ static void sweep(struct server *s)
 {
 	list_each_safe (i, &s->conns)
 		conn_sweep(container_of(i, struct conn, link));
+	relieve(s);
 	if (s->draining)
 		drain_step(s);
 	metric_set(&s->n.spool_bytes, (int64_t)s->spool.used);
@@ -329,8 +385,11 @@ static int start(struct server *s)
 	if (s->set.password_file &&
 	    (ret = auth_open(&s->auth, s->set.password_file, s->set.guests, s->look, wake, s)))
 		return ret;
-	ret = listener_open(&s->listener, s);
-	return ret ? ret : outside_open(&s->outside, s);
+	if ((ret = listener_open(&s->listener, s)) || (ret = outside_open(&s->outside, s)))
+		return ret;
+	/* Half of what lib/web may have lowered the limit to: the rest is for connections. */
+	s->spool.max_files = file_nofile() / 2;
+	return 0;
 }
 
 static void stop(struct server *s)

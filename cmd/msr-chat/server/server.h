@@ -93,6 +93,8 @@ struct server {
 	uint64_t history_first, history_end; /* its messages, counted from the first ever */
 	size_t history_bytes;		     /* of them */
 	bool pressure;			     /* most receivers are behind: senders wait */
+	struct mono pressed_at;		     /* when that was over last */
+	struct mono relief_at;		     /* then it is looked at who has caught up */
 	bool draining;			     /* the server stops: no new messages */
 	struct mono drain_until;	     /* then it ends whatever is left */
 	bool message_events;		     /* write them: a path was given */

@@ -37,6 +37,8 @@ int spool_open(struct spool *s, struct address *from, bool limited, uint64_t siz
 	uint64_t share = limited ? s->max / 2 : s->max;
 	struct statvfs st;
 
+	if (s->files >= s->max_files || from->files >= (limited ? s->max_files / 2 : s->max_files))
+		return -EMFILE;
 	if (size > s->max || s->used > s->max - size)
 		return -ENOSPC;
 	if (size > share || from->spooled > share - size)

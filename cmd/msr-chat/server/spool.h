@@ -1,6 +1,7 @@
 /*
  * Contents too large for memory: files without a name, so that nothing is left of them however
- * the server ends, within a budget of bytes for all together, of which one address gets half.
+ * the server ends, within budgets of bytes and descriptors for all together, of which one address
+ * gets half.
  *
  * A content is passed on when it is complete. To begin earlier would be faster, but a message that
  * has begun cannot be put aside: a sender who stops would keep its receivers from everything else.
@@ -19,6 +20,7 @@ struct spool {
 	const char *dir;	     /* lent */
 	uint64_t max;		     /* bytes of all files together */
 	uint64_t used;		     /* now */
+	uint64_t max_files;	     /* each takes a descriptor, which connections need too */
 	uint64_t files;		     /* now */
 	struct addresses *addresses; /* lent: those of the files */
 };
@@ -33,7 +35,8 @@ struct spool_file {
 
 /*
  * For a content of `size` bytes to come from an address that may have half of the spool
- * (`limited`) or all of it. 0, -ENOSPC when there is no room for it, or -errno.
+ * (`limited`) or all of it. 0, -ENOSPC when there is no room for it, -EMFILE when there are too
+ * many, or another -errno.
  */
 int spool_open(struct spool *s, struct address *from, bool limited, uint64_t size,
 	       struct spool_file **fp);
