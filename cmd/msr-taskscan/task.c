@@ -203,9 +203,21 @@ static void match_meta(struct task *t)
 		if (t->meta.bytes != f->st.st_size)
 			continue;
 		f->from_meta = true;
-		memcpy(f->sha256, t->meta.sha256, META_SHA256);
+		if (!f->sha256[0])
+			memcpy(f->sha256, t->meta.sha256, META_SHA256);
 		return;
 	}
+}
+
+/* What NAME.json says, or else the file's name. */
+static void use_meta(struct task *t)
+{
+	const char *name = name_in_key(t->key);
+
+	if (!t->meta.session[0])
+		snprintf(t->meta.session, ID_SIZE, "%.*s", (int)name_session(name, strlen(name)),
+			 name);
+	match_meta(t);
 }
 
 int task_look(struct task **tp, const struct task_dirs *d, const char *key, int64_t settle_us,
@@ -229,12 +241,7 @@ int task_look(struct task **tp, const struct task_dirs *d, const char *key, int6
 		task_free(t);
 		return ret;
 	}
-	if (!t->meta.session[0]) {
-		const char *name = name_in_key(key);
-		snprintf(t->meta.session, ID_SIZE, "%.*s", (int)name_session(name, strlen(name)),
-			 name);
-	}
-	match_meta(t);
+	use_meta(t);
 	*tp = t;
 	return 0;
 }
@@ -389,6 +396,11 @@ int task_publish(struct task *t, const struct task_dirs *d, struct ledger *l)
 		return ret;
 	if (ledger_has(l, t->key))
 		goto out;
+	/* It may have come while the digest was computed. */
+	if (!t->has_meta) {
+		read_meta(t, d->storage_fd);
+		use_meta(t);
+	}
 	ret = -ENOMEM;
 	text = describe(t, d);
 	if (!text)
