@@ -196,7 +196,7 @@ TEST(recovery_ends_what_a_crash_cut_off)
 	/* Killed between the ledger and the rename. */
 	put(dirs.tasks_fd, "st/.s2.task", "{}");
 	CHECK_INT(ledger_lock(ledger), 0);
-	CHECK_INT(ledger_add(ledger, LEDGER_MAKE, "st/s2"), 0);
+	CHECK_INT(ledger_add(ledger, LEDGER_MAKE, "st/s2", ""), 0);
 	/* Another process at work. */
 	struct ledger *other;
 	CHECK_INT(ledger_open(&other, dirs.tasks_fd), 0);
@@ -206,6 +206,13 @@ TEST(recovery_ends_what_a_crash_cut_off)
 	CHECK(!there(".s1.task") && !there("s1.task") && !there(".tmp-1-0"));
 	CHECK(!there("st/.s2.task") && there("st/s2.task"));
 	CHECK_INT(task_recover(&dirs, other), 0);
+	/* Killed before the ledger knew of a second recording of that name. */
+	CHECK_INT(ledger_lock(other), 0);
+	CHECK_INT(ledger_add(other, LEDGER_MAKE, "s3", "2026-01-01T00:00:00Z"), 0);
+	ledger_unlock(other);
+	put(dirs.tasks_fd, ".s3.task", "{\"start\":\"2026-01-02T00:00:00Z\"}");
+	CHECK_INT(task_recover(&dirs, other), 0);
+	CHECK(!there(".s3.task") && !there("s3.task"));
 	ledger_close(other);
 	end();
 }
