@@ -246,7 +246,8 @@ time.sleep(1000)"
 	[[ $output == *"shm:$ring stays"*"msr-frames rm --force shm:$ring"* ]]
 	no_process_left
 	# The others are gone, and so they are after a crash.
-	[ -z "$(compgen -G "/dev/shm/msr-$(ring_prefix)-*" | grep -v "$ring")" ]
+	others_gone() { ! compgen -G "/dev/shm/msr-$(ring_prefix)-*" | grep -qv "$ring"; }
+	others_gone
 	run supervise stop
 	[ "$status" -eq 1 ]
 	[[ $output == *"shm:$ring stays"*"it does not run"* ]]
