@@ -182,7 +182,7 @@ static void write_metrics(struct app *a)
 	buf_init(&b, 0);
 	int ret = metrics_render(a->metrics, &b);
 	if (!ret)
-		ret = file_publish(AT_FDCWD, opts.metrics, buf_data(&b), buf_len(&b), 0);
+		ret = file_refresh(AT_FDCWD, opts.metrics, buf_data(&b), buf_len(&b));
 	if (ret)
 		log_warn("cannot write '%s': %s", opts.metrics, strerror(-ret));
 	buf_done(&b);

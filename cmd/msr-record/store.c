@@ -325,6 +325,9 @@ int store_claim(struct store *s, const struct store_name *name, const char *ext,
 				return ret;
 			snprintf(suffix, sizeof(suffix), ".%s", ext);
 			store_visible(final, suffix, to);
+			/* Its digest may have taken minutes. Who sees it before its .json goes by
+			 * its age, as msr-taskscan does. */
+			utimensat(s->dirfd, from, NULL, AT_SYMLINK_NOFOLLOW);
 			ret = move(s, from, to);
 			if (ret != -EEXIST)
 				return ret;

@@ -24,15 +24,18 @@
 #include "base/map.h"
 #include "name.h"
 
-#define LINE_MAX_LEN 512   /* bytes; an entry has at most CLOCK_RFC3339_SIZE + KEY_SIZE + 16 */
-#define READ_STEP    65536 /* bytes a pread(2) */
-#define CRC_DIGITS   8
+#define LINE_MAX_LEN \
+	512 /* bytes; an entry has at most CLOCK_RFC3339_SIZE + KEY_SIZE + LEDGER_START + 16 */
+#define READ_STEP  65536 /* bytes a pread(2) */
+#define CRC_DIGITS 8
 
 static const char *const op_names[] = {[LEDGER_MAKE] = "make", [LEDGER_AGAIN] = "again"};
 
 struct entry {
 	struct map_node node;
-	char key[]; /* NUL-terminated */
+	char start[LEDGER_START];      /* "" where unknown */
+	char seen[CLOCK_RFC3339_SIZE]; /* a NAME.json not changed after it is this recording's */
+	char key[];		       /* NUL-terminated */
 };
 
 struct ledger {
@@ -105,9 +108,20 @@ static bool parse_crc(const char *hex, uint32_t *out)
 	return true;
 }
 
-bool ledger_parse(const char *line, size_t len, enum ledger_op *op, const char **key,
-		  size_t *key_len)
+/* The text up to the next blank, which *at is moved behind. */
+static const char *word(const char **at, const char *end, size_t *len)
 {
+	const char *from = *at;
+	const char *blank = memchr(from, ' ', (size_t)(end - from));
+
+	*len = (size_t)((blank ? blank : end) - from);
+	*at = blank ? blank + 1 : end;
+	return from;
+}
+
+bool ledger_parse(const char *line, size_t len, struct ledger_line *out)
+{
+	struct ledger_line l;
 	uint32_t crc;
 
 	if (len < CRC_DIGITS + 1 || line[len - CRC_DIGITS - 1] != ' ' ||
@@ -116,47 +130,58 @@ bool ledger_parse(const char *line, size_t len, enum ledger_op *op, const char *
 	len -= CRC_DIGITS + 1;
 	if (crc32c(0, line, len) != crc)
 		return false;
-	const char *end = line + len;
-	const char *what = memchr(line, ' ', len);
-	if (!what)
-		return false;
-	what++;
-	const char *k = memchr(what, ' ', (size_t)(end - what));
-	if (!k)
-		return false;
-	size_t what_len = (size_t)(k - what);
-	k++;
-	if (!name_key_valid(k, (size_t)(end - k)))
+	const char *at = line, *end = line + len;
+	size_t op_len;
+	l.time = word(&at, end, &l.time_len);
+	const char *op = word(&at, end, &op_len);
+	l.key = word(&at, end, &l.key_len);
+	l.start = word(&at, end, &l.start_len);
+	if (at != end || l.start_len >= LEDGER_START || !name_key_valid(l.key, l.key_len))
 		return false;
 	for (int i = LEDGER_MAKE; i <= LEDGER_AGAIN; i++)
-		if (strlen(op_names[i]) == what_len && !memcmp(op_names[i], what, what_len)) {
-			*op = (enum ledger_op)i;
-			*key = k;
-			*key_len = (size_t)(end - k);
+		if (strlen(op_names[i]) == op_len && !memcmp(op_names[i], op, op_len)) {
+			l.op = (enum ledger_op)i;
+			*out = l;
 			return true;
 		}
 	return false;
 }
 
-static int apply(struct ledger *l, enum ledger_op op, const char *key, size_t len)
+static struct entry *find(const struct ledger *l, const char *key, size_t len)
 {
-	struct map_node *old = map_get(&l->set, key, len);
+	struct map_node *n = map_get(&l->set, key, len);
 
-	if (op == LEDGER_AGAIN) {
+	return n ? container_of(n, struct entry, node) : NULL;
+}
+
+static void note_line(struct entry *e, const struct ledger_line *line)
+{
+	snprintf(e->start, sizeof(e->start), "%.*s", (int)line->start_len, line->start);
+	snprintf(e->seen, sizeof(e->seen), "%.*s", (int)line->time_len, line->time);
+}
+
+static int apply(struct ledger *l, const struct ledger_line *line)
+{
+	struct entry *old = find(l, line->key, line->key_len);
+
+	if (line->op == LEDGER_AGAIN) {
 		if (old) {
-			map_remove(&l->set, old);
-			free(container_of(old, struct entry, node));
+			map_remove(&l->set, &old->node);
+			free(old);
 		}
 		return 0;
 	}
-	if (old)
+	if (old) {
+		note_line(old, line);
 		return 0;
-	struct entry *e = malloc(sizeof(*e) + len + 1);
+	}
+	struct entry *e = malloc(sizeof(*e) + line->key_len + 1);
 	if (!e)
 		return -ENOMEM;
-	memcpy(e->key, key, len);
-	e->key[len] = '\0';
-	int ret = map_put(&l->set, &e->node, e->key, len);
+	memcpy(e->key, line->key, line->key_len);
+	e->key[line->key_len] = '\0';
+	note_line(e, line);
+	int ret = map_put(&l->set, &e->node, e->key, line->key_len);
 	if (ret < 0)
 		free(e);
 	return ret;
@@ -164,17 +189,15 @@ static int apply(struct ledger *l, enum ledger_op op, const char *key, size_t le
 
 static int take_line(struct ledger *l, const char *line, size_t len)
 {
-	enum ledger_op op;
-	const char *key;
-	size_t key_len;
+	struct ledger_line parsed;
 
 	if (!len)
 		return 0;
-	if (!ledger_parse(line, len, &op, &key, &key_len)) {
+	if (!ledger_parse(line, len, &parsed)) {
 		l->damaged++;
 		return 0;
 	}
-	return apply(l, op, key, key_len);
+	return apply(l, &parsed);
 }
 
 /* ---- reading on from where we were ---- */
@@ -283,17 +306,41 @@ void ledger_unlock(struct ledger *l)
 
 bool ledger_has(const struct ledger *l, const char *key)
 {
-	return map_get(&l->set, key, strlen(key));
+	return find(l, key, strlen(key));
 }
 
-int ledger_add(struct ledger *l, enum ledger_op op, const char *key)
+bool ledger_has_this(const struct ledger *l, const char *key, const char *start)
+{
+	const struct entry *e = find(l, key, strlen(key));
+
+	return e && (!start[0] || !e->start[0] || !strcmp(e->start, start));
+}
+
+bool ledger_has_since(const struct ledger *l, const char *key, const char *changed)
+{
+	const struct entry *e = find(l, key, strlen(key));
+
+	/* Times of this form are in order as text. */
+	return e && (!e->start[0] || strcmp(changed, e->seen) <= 0);
+}
+
+void ledger_seen(struct ledger *l, const char *key, const char *changed)
+{
+	struct entry *e = find(l, key, strlen(key));
+
+	if (e)
+		snprintf(e->seen, sizeof(e->seen), "%s", changed);
+}
+
+int ledger_add(struct ledger *l, enum ledger_op op, const char *key, const char *start)
 {
 	char line[LINE_MAX_LEN], ts[CLOCK_RFC3339_SIZE];
 
 	clock_rfc3339(clock_wall_us(), ts);
 	/* The line end first, after a torn line: it must not swallow this one. */
 	int lead = l->torn ? 1 : 0;
-	int n = snprintf(line, sizeof(line), "%s%s %s %s", lead ? "\n" : "", ts, op_names[op], key);
+	int n = snprintf(line, sizeof(line), "%s%s %s %s%s%s", lead ? "\n" : "", ts, op_names[op],
+			 key, start[0] ? " " : "", start);
 	uint32_t crc = crc32c(0, line + lead, (size_t)(n - lead));
 	n += snprintf(line + n, sizeof(line) - (size_t)n, " %08x\n", crc);
 	int ret = file_write_all(l->fd, line, (size_t)n);

@@ -239,7 +239,7 @@ static bool forget_names(struct ledger *l)
 		if (!ledger_has(l, again.v[i]))
 			log_warn("--again %s: it had no task", again.v[i]);
 		else
-			ret = ledger_add(l, LEDGER_AGAIN, again.v[i]);
+			ret = ledger_add(l, LEDGER_AGAIN, again.v[i], "");
 	}
 	if (ret < 0)
 		log_error("cannot use the ledger '%s/%s': %s", tasks, LEDGER_FILE, strerror(-ret));

@@ -61,7 +61,7 @@ int metrics_write(const char *path, const struct counters *c)
 	buf_init(&text, 0);
 	ret = metrics_render(m, &text);
 	if (!ret)
-		ret = file_publish(AT_FDCWD, path, buf_data(&text), buf_len(&text), 0);
+		ret = file_refresh(AT_FDCWD, path, buf_data(&text), buf_len(&text));
 	buf_done(&text);
 	metrics_free(m);
 	return ret;

@@ -123,7 +123,7 @@ static void push(struct scan *s, const char *key)
 {
 	size_t len = strlen(key);
 
-	if (s->stopped || ledger_has(s->o.ledger, key) || map_get(&s->queued, key, len))
+	if (s->stopped || map_get(&s->queued, key, len) || task_had(s->o.dirs, s->o.ledger, key))
 		return;
 	struct queued *q = s->queued.n < QUEUE_MAX ? calloc(1, sizeof(*q)) : NULL;
 	if (!q) {

@@ -25,6 +25,8 @@
 #define DIGEST_STEP (256 << 10) /* bytes a read(2) */
 #define TASK_EXT    ".task"
 
+_Static_assert(META_START == LEDGER_START, "a start fits into both");
+
 struct media {
 	const struct name_media *type;
 	int fd;		/* owned, open for reading until the digest is known */
@@ -131,17 +133,18 @@ static int read_whole(int fd, struct buf *b)
 	}
 }
 
-static void read_meta(struct task *t, int storage_fd)
+/* Whether `key` has a NAME.json, read into `m`. */
+static bool read_meta(int storage_fd, const char *key, struct meta *m)
 {
 	char path[PATH_ROOM];
 	const char *why = "it cannot be read";
 	struct stat st;
 	struct buf b;
 
-	name_path(path, t->key, "", ".json");
+	name_path(path, key, "", ".json");
 	int fd = open_plain(storage_fd, path, &st);
 	if (fd == -ENOENT)
-		return;
+		return false;
 	buf_init(&b, 0);
 	int ret = fd < 0 ? fd : read_whole(fd, &b);
 	if (ret == -ELOOP)
@@ -149,13 +152,35 @@ static void read_meta(struct task *t, int storage_fd)
 	else if (ret == -EFBIG)
 		why = "it is longer than 1 MiB";
 	else if (!ret)
-		ret = meta_parse(buf_data(&b), buf_len(&b), &t->meta, &why);
-	t->has_meta = ret == 0;
+		ret = meta_parse(buf_data(&b), buf_len(&b), m, &why);
 	if (ret < 0)
 		log_warn("ignoring %s: %s", path, why);
 	buf_done(&b);
 	if (fd >= 0)
 		close(fd);
+	return ret == 0;
+}
+
+bool task_had(const struct task_dirs *d, struct ledger *l, const char *key)
+{
+	char path[PATH_ROOM], changed[CLOCK_RFC3339_SIZE];
+	struct meta m;
+	struct stat st;
+
+	if (!ledger_has(l, key))
+		return false;
+	name_path(path, key, "", ".json");
+	if (fstatat(d->storage_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return true;
+	clock_rfc3339(st.st_ctim.tv_sec * 1000000 + st.st_ctim.tv_nsec / 1000, changed);
+	if (ledger_has_since(l, key, changed))
+		return true;
+	meta_init(&m);
+	read_meta(d->storage_fd, key, &m);
+	if (!ledger_has_this(l, key, m.start))
+		return false;
+	ledger_seen(l, key, changed);
+	return true;
 }
 
 static void find_media(struct task *t, int storage_fd)
@@ -203,9 +228,21 @@ static void match_meta(struct task *t)
 		if (t->meta.bytes != f->st.st_size)
 			continue;
 		f->from_meta = true;
-		memcpy(f->sha256, t->meta.sha256, META_SHA256);
+		if (!f->sha256[0])
+			memcpy(f->sha256, t->meta.sha256, META_SHA256);
 		return;
 	}
+}
+
+/* What NAME.json says, or else the file's name. */
+static void use_meta(struct task *t)
+{
+	const char *name = name_in_key(t->key);
+
+	if (!t->meta.session[0])
+		snprintf(t->meta.session, ID_SIZE, "%.*s", (int)name_session(name, strlen(name)),
+			 name);
+	match_meta(t);
 }
 
 int task_look(struct task **tp, const struct task_dirs *d, const char *key, int64_t settle_us,
@@ -219,7 +256,7 @@ int task_look(struct task **tp, const struct task_dirs *d, const char *key, int6
 	snprintf(t->key, sizeof(t->key), "%s", key);
 	meta_init(&t->meta);
 	/* NAME.json first: it comes last, so whoever sees it sees the whole media file. */
-	read_meta(t, d->storage_fd);
+	t->has_meta = read_meta(d->storage_fd, key, &t->meta);
 	find_media(t, d->storage_fd);
 	if (!t->n_files)
 		ret = -ENOENT;
@@ -229,12 +266,7 @@ int task_look(struct task **tp, const struct task_dirs *d, const char *key, int6
 		task_free(t);
 		return ret;
 	}
-	if (!t->meta.session[0]) {
-		const char *name = name_in_key(key);
-		snprintf(t->meta.session, ID_SIZE, "%.*s", (int)name_session(name, strlen(name)),
-			 name);
-	}
-	match_meta(t);
+	use_meta(t);
 	*tp = t;
 	return 0;
 }
@@ -387,7 +419,12 @@ int task_publish(struct task *t, const struct task_dirs *d, struct ledger *l)
 
 	if (ret < 0)
 		return ret;
-	if (ledger_has(l, t->key))
+	/* It may have come while the digest was computed. */
+	if (!t->has_meta) {
+		t->has_meta = read_meta(d->storage_fd, t->key, &t->meta);
+		use_meta(t);
+	}
+	if (ledger_has_this(l, t->key, t->meta.start))
 		goto out;
 	ret = -ENOMEM;
 	text = describe(t, d);
@@ -399,7 +436,7 @@ int task_publish(struct task *t, const struct task_dirs *d, struct ledger *l)
 	name_path(hidden, t->key, ".", TASK_EXT);
 	ret = file_publish(d->tasks_fd, hidden, text, strlen(text), 0);
 	if (!ret)
-		ret = ledger_add(l, LEDGER_MAKE, t->key);
+		ret = ledger_add(l, LEDGER_MAKE, t->key, t->meta.start);
 	if (!ret)
 		ret = reveal(d->tasks_fd, t->key);
 	if (!ret)
@@ -411,6 +448,14 @@ out:
 }
 
 /* ---- recovery ---- */
+
+static void copy_member(const json_t *o, const char *key, char *out, size_t size)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	if (s && strlen(s) < size)
+		strcpy(out, s);
+}
 
 /* Whether `file` is ".NAME.task"; then its key. */
 static bool is_hidden(const char *folder, const char *file, char key[static KEY_SIZE])
@@ -430,6 +475,21 @@ static bool is_temp(const char *file)
 	return !strncmp(file, ".tmp-", 5);
 }
 
+/* When the recording of the hidden task `file` began; "" where unknown. */
+static void read_start(int dirfd, const char *file, char start[static META_START])
+{
+	struct buf b;
+
+	start[0] = '\0';
+	buf_init(&b, 0);
+	if (file_read(dirfd, file, META_MAX, &b) == 0) {
+		json_t *o = json_loadb((const char *)buf_data(&b), buf_len(&b), 0, NULL);
+		copy_member(o, "start", start, META_START);
+		json_decref(o);
+	}
+	buf_done(&b);
+}
+
 static int recover_folder(int fd, const char *folder, const struct task_dirs *d, struct ledger *l)
 {
 	DIR *dir = fdopendir(fd);
@@ -447,7 +507,9 @@ static int recover_folder(int fd, const char *folder, const struct task_dirs *d,
 			continue;
 		}
 		if (is_hidden(folder, e->d_name, key)) {
-			if (!ledger_has(l, key)) {
+			char start[META_START];
+			read_start(fd, e->d_name, start);
+			if (!ledger_has_this(l, key, start)) {
 				unlinkat(fd, e->d_name, 0);
 				continue;
 			}
@@ -484,14 +546,6 @@ int task_recover(const struct task_dirs *d, struct ledger *l)
 }
 
 /* ---- reading tasks back ---- */
-
-static void copy_member(const json_t *o, const char *key, char *out, size_t size)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	if (s && strlen(s) < size)
-		strcpy(out, s);
-}
 
 int task_read(int fd, struct task_info *info)
 {

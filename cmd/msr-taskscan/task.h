@@ -7,7 +7,7 @@
  *
  *	write .NAME.task ──▶ note NAME in the ledger ──▶ rename to NAME.task
  *
- * A .NAME.task found under the lock is a publication that was cut off: when the ledger has NAME it
+ * A .NAME.task found under the lock is a publication that was cut off: when the ledger has it, it
  * only lacks its rename (task_recover does it), otherwise it is as if it had never begun.
  */
 #ifndef MSR_TASKSCAN_TASK_H
@@ -31,6 +31,13 @@ struct task_dirs {
  */
 int task_look(struct task **tp, const struct task_dirs *d, const char *key, int64_t settle_us,
 	      int64_t *wait_us);
+
+/*
+ * Whether the recording that is there as `key` has had a task, as far as can be told at a glance.
+ * One whose NAME.json tells another start than the ledger is new, under a name used again.
+ */
+bool task_had(const struct task_dirs *d, struct ledger *l, const char *key);
+
 /* Accepts NULL. */
 void task_free(struct task *t);
 

@@ -92,13 +92,12 @@ static int put_part(struct session *s, struct lane *l, struct frame *f)
 }
 
 /* A part that the sink will never take leaves a gap. */
-static void give_up_part(struct session *s, struct lane *l, struct frame *f, int err)
+static void give_up_part(struct session *s, const struct frame *f, int err)
 {
 	client_error(s->client, err == -EMSGSIZE ? "too_large" : "sink_lost",
 		     err == -EMSGSIZE ? "the part is larger than the ring of this server takes"
 				      : "the reader of the frames is gone",
 		     &f->part);
-	l->lost++;
 	metric_add(&s->app->count.lost, 1);
 }
 
@@ -115,10 +114,10 @@ static int drain_lane(struct session *s, struct lane *l)
 		if (ret == -EAGAIN)
 			return ret;
 		if (ret)
-			give_up_part(s, l, &p->frame, ret);
+			give_up_part(s, &p->frame, ret);
 		order_pop(l);
 		if (ret)
-			l->gap = true;
+			order_lost(l);
 		hold_bytes(s, -(int64_t)len);
 	}
 	return 0;
@@ -231,6 +230,14 @@ static void acknowledge_again(struct session *s, const struct frame *f)
 		acks_add(s->app->acks, s, f->kind, f->part, s->last_pos[f->kind == FRAME_VIDEO]);
 }
 
+/* It is in no recording, and will not be: its client must not believe that it is. */
+static void refuse_late(struct session *s, const struct frame *f)
+{
+	metric_add(&s->app->count.repeated, 1);
+	client_error(s->client, "given_up",
+		     "the part came too late; the recording went on without it", &f->part);
+}
+
 int ingest_part(struct session *s, struct frame *f)
 {
 	struct lane *l = &s->lanes[f->kind == FRAME_VIDEO];
@@ -245,6 +252,10 @@ int ingest_part(struct session *s, struct frame *f)
 		acknowledge_again(s, f);
 		return 0;
 	}
+	if (v == ORDER_LATE) {
+		refuse_late(s, f);
+		return 0;
+	}
 	if (v == ORDER_HOLD || !s->opened || s->app->full)
 		return hold(s, l, f);
 	if (l->gap)
@@ -252,11 +263,9 @@ int ingest_part(struct session *s, struct frame *f)
 	int ret = put_part(s, l, f);
 	if (ret == -EAGAIN)
 		return hold(s, l, f);
-	if (ret)
-		l->lost++;
 	order_passed(l);
 	if (ret)
-		l->gap = true;
+		order_lost(l);
 	return ret;
 }
 

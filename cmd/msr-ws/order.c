@@ -9,8 +9,38 @@ void order_start(struct lane *l, uint64_t number)
 {
 	if (!l->started) {
 		l->started = true;
-		l->next = number;
+		l->next = l->known = number;
 	}
+}
+
+/* All from `next` up to the one before `end` are given up. */
+static void lose(struct lane *l, uint64_t first, uint64_t end)
+{
+	struct gap *last = l->n_gaps ? &l->gaps[l->n_gaps - 1] : NULL;
+
+	l->lost += end - first;
+	l->gap = true;
+	if (last && last->end == first) {
+		last->end = end;
+		return;
+	}
+	/* Rather no acknowledgement than a wrong one: what lies so far back is not known any more.
+	 */
+	if (l->n_gaps == ORDER_GAPS) {
+		l->known = l->gaps[0].end;
+		memmove(l->gaps, l->gaps + 1, (ORDER_GAPS - 1) * sizeof(*l->gaps));
+		l->n_gaps--;
+	}
+	l->gaps[l->n_gaps++] = (struct gap){first, end};
+}
+
+static bool is_late(const struct lane *l, uint64_t number)
+{
+	bool late = number < l->known;
+
+	for (size_t i = 0; i < l->n_gaps; i++)
+		late |= number >= l->gaps[i].first && number < l->gaps[i].end;
+	return late;
 }
 
 bool order_waits(const struct lane *l)
@@ -22,12 +52,11 @@ void order_give_up(struct lane *l)
 {
 	if (!order_waits(l))
 		return;
-	if (l->started) {
-		l->lost += l->first->frame.part - l->next;
-		l->gap = true;
-	}
 	/* Before the first part of a session nothing is known to be missing. */
-	l->started = true;
+	if (!l->started)
+		order_start(l, l->first->frame.part);
+	else
+		lose(l, l->next, l->first->frame.part);
 	l->next = l->first->frame.part;
 }
 
@@ -44,14 +73,13 @@ enum order_verdict order_check(struct lane *l, uint64_t number)
 	}
 	if (number < l->next) {
 		l->repeated++;
-		return ORDER_REPEATED;
+		return is_late(l, number) ? ORDER_LATE : ORDER_REPEATED;
 	}
 	/* Far ahead: what is missing will not come. */
 	if (number - l->next >= ORDER_PLACES && order_waits(l))
 		order_give_up(l);
 	if (number - l->next >= ORDER_PLACES && !l->first) {
-		l->lost += number - l->next;
-		l->gap = true;
+		lose(l, l->next, number);
 		l->next = number;
 	}
 	return number == l->next && !l->first ? ORDER_NOW : ORDER_HOLD;
@@ -94,6 +122,11 @@ void order_passed(struct lane *l)
 	l->next++;
 	l->gap = false;
 	l->passed++;
+}
+
+void order_lost(struct lane *l)
+{
+	lose(l, l->next - 1, l->next);
 }
 
 struct part *order_ready(struct lane *l)

@@ -150,6 +150,20 @@ int file_publish(int dirfd, const char *path, const void *data, size_t n, int ex
 	return file_sync_dir(dirfd, folder);
 }
 
+int file_refresh(int dirfd, const char *path, const void *data, size_t n)
+{
+	int ret = file_publish(dirfd, path, data, n, 0);
+
+	if (ret) {
+		int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
+		if (fd >= 0) {
+			futimens(fd, NULL);
+			close(fd);
+		}
+	}
+	return ret;
+}
+
 static int add_flag(int fd, int get, int set, int flag)
 {
 	int flags = fcntl(fd, get);

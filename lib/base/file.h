@@ -29,6 +29,13 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *b);
  */
 int file_publish(int dirfd, const char *path, const void *data, size_t n, int excl);
 
+/*
+ * As file_publish, for a file by whose age somebody tells that we are alive. When it cannot be
+ * replaced, as on a full disk, the old one stays and is marked as of now, which needs no space; an
+ * empty one is made where there is none. The error of publishing all the same.
+ */
+int file_refresh(int dirfd, const char *path, const void *data, size_t n);
+
 /* Makes the entries of the folder durable. 0 or -errno. */
 int file_sync_dir(int dirfd, const char *path);
 

@@ -180,6 +180,23 @@ has_bytes() {
 	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - <(head -c $((20 * 9600)) "$MEDIA/a.s16le")
 }
 
+@test "on a full disk the metrics file still tells that it lives" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	open_fifo
+	mkdir small
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start record unshare -rm sh -c 'exec 9>&-; mount -t tmpfs -o size=100k tmpfs small && exec msr-record -d st -i fifo --metrics small/metrics'
+	small=/proc/$PID/root$PWD/small
+	wait_for 10 grep -q batches_total "$small/metrics"
+	head -c 200000 /dev/zero >"$small/ballast" 2>/dev/null || true
+	touch -d '5 minutes ago' "$small/metrics"
+	is_fresh() { [ "$(find "$small/metrics" -mmin -1)" ]; }
+	wait_for 10 is_fresh
+	grep -q batches_total "$small/metrics"
+	exec 9>&-
+	wait "$PID"
+}
+
 # ---- rings: what is published is stored exactly once, whoever is killed ----
 
 # A ring of this test alone.

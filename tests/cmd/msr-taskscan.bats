@@ -83,6 +83,34 @@ $(digest storage/s1.mp3)" ]
 	[[ $output == *"--again '../x'"* ]]
 }
 
+@test "another recording under a name that was used before has a task of its own" {
+	recording mix/lobby
+	scan
+	rm tasks/mix/lobby.task
+	mkdir archive
+	mv storage/mix/lobby.* archive
+	recording mix/lobby
+	sed -i s/2026-01-01/2026-01-02/ storage/mix/lobby.json
+	scan
+	[ "$(jq -r .start tasks/mix/lobby.task)" = 2026-01-02T00:00:00Z ]
+	rm tasks/mix/lobby.task
+	# Touched, or copied, it is still the same.
+	touch storage/mix/lobby.json
+	cp storage/mix/lobby.json copy
+	mv copy storage/mix/lobby.json
+	scan
+	[ ! -e tasks/mix/lobby.task ]
+	# And so with --watch.
+	start scan msr-taskscan --watch --settle 60s
+	wait_for 3 grep -q watching scan.log
+	mv storage/mix/lobby.* archive
+	recording mix/lobby
+	sed s/2026-01-01/2026-01-03/ storage/mix/lobby.json >json.tmp
+	mv json.tmp storage/mix/lobby.json
+	wait_for 3 there tasks/mix/lobby.task
+	wait_for 3 grep -q 2026-01-03 tasks/mix/lobby.task
+}
+
 @test "many scans side by side make each task once" {
 	for i in $(seq 40); do recording "s$i" 10; done
 	for i in $(seq 8); do scan -e events.jsonl 2>>log & done
@@ -173,6 +201,21 @@ $(digest storage/s1.mp3)" ]
 	ended_well "$PID"
 	jq -e 'select(.ev == "task" and .session == "s4" and .room == "r1")' events.jsonl
 	grep -qx 'msr_taskscan_tasks_total 7' metrics
+}
+
+@test "on a full disk the metrics file still tells that it lives" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	mkdir small
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start scan unshare -rm sh -c 'mount -t tmpfs -o size=100k tmpfs small && exec msr-taskscan --watch --metrics small/metrics'
+	small=/proc/$PID/root$PWD/small
+	wait_for 10 grep -q scans_total "$small/metrics"
+	head -c 200000 /dev/zero >"$small/ballast" 2>/dev/null || true
+	touch -d '5 minutes ago' "$small/metrics"
+	is_fresh() { [ "$(find "$small/metrics" -mmin -1)" ]; }
+	wait_for 10 is_fresh
+	grep -q scans_total "$small/metrics"
+	grep -q 'cannot write.*No space left' scan.log
 }
 
 @test "--watch waits for a file without .json to settle" {

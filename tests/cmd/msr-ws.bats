@@ -65,6 +65,17 @@ event() {
 	[ "$(metric msr_ws_parts_lost_total)" -eq 996 ]
 }
 
+@test "a part that was given up is not acknowledged when it comes after all" {
+	command -v msr-record >/dev/null || skip "msr-record is not built"
+	scenario given_up refused --
+	kill "$WS"
+	ended_well "$WS"
+	ring=bats-$$
+	serve_to "shm:$ring" --ring-size 1M
+	start record msr-record -d "$BATS_TEST_TMPDIR/storage" -i "shm:$ring" -e "$EVENTS"
+	client given_up large
+}
+
 @test "numbering may begin with 1" { scenario from_one --; }
 
 @test "bodies of 16 MiB pass, larger ones are refused" { scenario large --; }

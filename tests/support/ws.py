@@ -194,6 +194,30 @@ async def missing():
         assert got[4].part == 1000 and got[4].flags & GAP
 
 
+async def given_up(why):
+    """A part that was given up is not acknowledged when it comes after all."""
+    async def ask(message, kind, number):
+        if message:
+            await ws.send(message)
+        got = await hear(ws)
+        assert (got["j_type"], got.get("error", got.get("kind")), got["part"]) == (*kind, number), got
+
+    ack, late = ("ack", "audio"), ("error", "given_up")
+    async with connect("/room/s1?ack=1") as ws:
+        await ask(part(0, b"x"), ack, 0)
+        if why == "refused":
+            await ask('{"j_type":"audio","part":1,"body":"?"}', ("error", "bad_body"), 1)
+        else:
+            await ask(part(1, bytes(2 << 20)), ("error", "too_large"), 1)
+        await ask(part(2, b"x"), ack, 2)
+        await ask(part(1, b"again"), late, 1)
+        await ask(part(0, b"x"), ack, 0)  # this one is there
+        # In a row with one that waits: passed on without it.
+        await ws.send(part(4, b"x"))
+        await ask(None, ack, 4)
+        await ask(part(3, b"late"), late, 3)
+
+
 async def from_one():
     """Numbering may begin with 1."""
     async with connect("/room/s1") as ws:

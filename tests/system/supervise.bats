@@ -20,6 +20,7 @@ setup() {
 teardown() {
 	rm -f fakes/*.*
 	msr-supervise stop -d "$dir" >/dev/null 2>&1 || true
+	rm -f "/dev/shm/msr-$(ring_prefix)"-*
 	stop_all
 }
 
@@ -232,6 +233,34 @@ time.sleep(1000)"
 	# shellcheck disable=SC2086
 	kill -9 $pids
 	wait_for 5 no_process_left
+}
+
+@test "a ring with what is not recorded yet outlives the stop, which says so" {
+	supervise start
+	ring=$(ring_prefix)-ws
+	rm "/dev/shm/msr-$ring"
+	echo media >media
+	msr-frames make --room r --session s --codec opus -o "shm:$ring" media
+	run supervise stop
+	[ "$status" -eq 1 ]
+	[[ $output == *"shm:$ring stays"*"msr-frames rm --force shm:$ring"* ]]
+	no_process_left
+	# The others are gone, and so they are after a crash.
+	others_gone() { ! compgen -G "/dev/shm/msr-$(ring_prefix)-*" | grep -qv "$ring"; }
+	others_gone
+	run supervise stop
+	[ "$status" -eq 1 ]
+	[[ $output == *"shm:$ring stays"*"it does not run"* ]]
+	start run supervise run
+	wait_for 15 grep -q "Open " run.log
+	kill -INT "$(cut -d' ' -f1 "$dir/run/supervisor")"
+	status=0
+	wait "$PID" || status=$?
+	[ "$status" -eq 1 ]
+	grep -q "shm:$ring stays" run.log
+	msr-frames dump -i "shm:$ring" --no-wait | grep -q audio
+	supervise stop
+	nothing_left
 }
 
 @test "stop ends what programs left behind" {

@@ -9,12 +9,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *line = (const char *)data, *key;
-	enum ledger_op op;
-	size_t len;
+	const char *line = (const char *)data;
+	struct ledger_line l;
 
-	if (ledger_parse(line, size, &op, &key, &len) &&
-	    (key < line || key + len > line + size || !name_key_valid(key, len)))
+	if (ledger_parse(line, size, &l) &&
+	    (l.key < line || l.key + l.key_len > line + size || !name_key_valid(l.key, l.key_len) ||
+	     l.start < line || l.start + l.start_len > line + size || l.start_len >= LEDGER_START))
 		abort();
 	return 0;
 }

@@ -6,7 +6,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,6 +51,32 @@ TEST(publish_replaces_or_refuses_and_leaves_no_trace)
 	CHECK_INT(entries(dir), 1);
 	buf_done(&b);
 	unlinkat(dir, "x", 0);
+	close(dir);
+}
+
+TEST(what_cannot_be_refreshed_is_marked_as_current)
+{
+	const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	struct rlimit was, none;
+	int dir = folder();
+	struct stat st;
+
+	CHECK_INT(file_refresh(dir, "m", "one", 3), 0);
+	CHECK_INT(utimensat(dir, "m", old, 0), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	none = (struct rlimit){0, was.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &none);
+	int ret = file_refresh(dir, "m", "two", 3);
+	int first = file_refresh(dir, "first", "two", 3);
+	setrlimit(RLIMIT_FSIZE, &was);
+	CHECK_INT(ret, -EFBIG);
+	CHECK_INT(first, -EFBIG);
+	CHECK(fstatat(dir, "m", &st, 0) == 0 && st.st_size == 3 && st.st_mtim.tv_sec > 1000);
+	CHECK(fstatat(dir, "first", &st, 0) == 0 && st.st_size == 0);
+	CHECK_INT(entries(dir), 2);
+	unlinkat(dir, "m", 0);
+	unlinkat(dir, "first", 0);
 	close(dir);
 }
 

@@ -93,14 +93,19 @@ TEST(publishing_reveals_everything_and_leaves_nothing_hidden)
 {
 	struct store s = open_store("publish");
 	struct store_name name = {"", "x"}, final;
+	const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	struct stat st;
 	int fd;
 
 	reserve(&s, "r", "x", "", &fd);
 	make(&s, ".x.audio.part");
 	make(&s, ".x.out.mp3");
 	make(&s, ".x.wave.png");
+	CHECK_INT(utimensat(s.dirfd, ".x.out.mp3", old, 0), 0);
 	CHECK_INT(store_claim(&s, &name, "mp3", describe, &s, &final), 0);
 	CHECK_STR(final.stem, "x");
+	/* As long as it has no .json it is known as new by its age. */
+	CHECK(fstatat(s.dirfd, "x.mp3", &st, 0) == 0 && st.st_mtim.tv_sec > 1000);
 	CHECK(there(&s, "x.mp3") && !there(&s, "x.json"));
 	CHECK_INT(store_publish(&s, &name, &final), 0);
 	CHECK(there(&s, "x.mp3") && there(&s, "x.wave.png") && there(&s, "x.json"));

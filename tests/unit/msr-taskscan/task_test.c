@@ -127,6 +127,32 @@ TEST(without_json_it_must_have_settled)
 	end();
 }
 
+TEST(a_json_that_comes_during_the_digest_is_used)
+{
+	struct task *t = NULL;
+	struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	char text[2000] = {0};
+
+	begin();
+	put(dirs.storage_fd, "s1.mp3", "abc");
+	CHECK_INT(utimensat(dirs.storage_fd, "s1.mp3", old, 0), 0);
+	CHECK_INT(look(&t, "s1"), 0);
+	CHECK_INT(task_digest(t, 1), 0);
+	put(dirs.storage_fd, "s1.json",
+	    "{\"room\":\"r\",\"bytes\":3,\"duration\":2.5,\"codecs\":[\"mp3\"]}");
+	CHECK_INT(task_digest(t, 1 << 20), 1);
+	CHECK_INT(task_publish(t, &dirs, ledger), 1);
+	CHECK_STR(task_room(t), "r");
+	CHECK_STR(task_session(t), "s1");
+	int fd = openat(dirs.tasks_fd, "s1.task", O_RDONLY);
+	CHECK(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	CHECK(strstr(text, "\"duration\": 2.5"));
+	CHECK(strstr(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+	close(fd);
+	task_free(t);
+	end();
+}
+
 TEST(a_file_that_grows_while_it_is_digested_waits)
 {
 	struct task *t = NULL;
@@ -170,7 +196,7 @@ TEST(recovery_ends_what_a_crash_cut_off)
 	/* Killed between the ledger and the rename. */
 	put(dirs.tasks_fd, "st/.s2.task", "{}");
 	CHECK_INT(ledger_lock(ledger), 0);
-	CHECK_INT(ledger_add(ledger, LEDGER_MAKE, "st/s2"), 0);
+	CHECK_INT(ledger_add(ledger, LEDGER_MAKE, "st/s2", ""), 0);
 	/* Another process at work. */
 	struct ledger *other;
 	CHECK_INT(ledger_open(&other, dirs.tasks_fd), 0);
@@ -180,6 +206,13 @@ TEST(recovery_ends_what_a_crash_cut_off)
 	CHECK(!there(".s1.task") && !there("s1.task") && !there(".tmp-1-0"));
 	CHECK(!there("st/.s2.task") && there("st/s2.task"));
 	CHECK_INT(task_recover(&dirs, other), 0);
+	/* Killed before the ledger knew of a second recording of that name. */
+	CHECK_INT(ledger_lock(other), 0);
+	CHECK_INT(ledger_add(other, LEDGER_MAKE, "s3", "2026-01-01T00:00:00Z"), 0);
+	ledger_unlock(other);
+	put(dirs.tasks_fd, ".s3.task", "{\"start\":\"2026-01-02T00:00:00Z\"}");
+	CHECK_INT(task_recover(&dirs, other), 0);
+	CHECK(!there(".s3.task") && !there("s3.task"));
 	ledger_close(other);
 	end();
 }

@@ -41,6 +41,7 @@ static void arrive(struct lane *l, uint64_t part)
 		order_hold(l, &f);
 		break;
 	case ORDER_REPEATED:
+	case ORDER_LATE:
 		break;
 	}
 	drain(l);
@@ -109,6 +110,39 @@ TEST(a_missing_part_is_given_up_with_a_gap)
 	/* Late now. */
 	arrive(&l, 1);
 	CHECK_INT(l.repeated, 1);
+	order_free(&l);
+}
+
+TEST(a_part_that_was_given_up_is_late_not_repeated)
+{
+	struct lane l = {0};
+
+	seen[0] = '\0';
+	order_start(&l, 10);
+	CHECK(order_check(&l, 9) == ORDER_LATE);
+	arrive(&l, 10);
+	arrive(&l, 12);
+	order_give_up(&l);
+	drain(&l);
+	CHECK(order_check(&l, 10) == ORDER_REPEATED);
+	CHECK(order_check(&l, 11) == ORDER_LATE);
+	CHECK(order_check(&l, 12) == ORDER_REPEATED);
+	/* The sink does not take one. */
+	CHECK(order_check(&l, 13) == ORDER_NOW);
+	order_passed(&l);
+	order_lost(&l);
+	CHECK(order_check(&l, 13) == ORDER_LATE);
+	CHECK(l.gap);
+	CHECK_INT(l.lost, 2);
+	/* Gaps that are forgotten take what is before them along. */
+	for (uint64_t i = 0; i < ORDER_GAPS; i++) {
+		CHECK(order_check(&l, 1000 * (i + 1)) == ORDER_NOW);
+		order_passed(&l);
+	}
+	CHECK(order_check(&l, 10) == ORDER_LATE);
+	CHECK(order_check(&l, 13) == ORDER_LATE);
+	CHECK(order_check(&l, 1000) == ORDER_REPEATED);
+	CHECK(order_check(&l, 1001) == ORDER_LATE);
 	order_free(&l);
 }
 
