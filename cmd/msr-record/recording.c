@@ -79,20 +79,36 @@ int recording_open(struct recording **rp, struct recorder *r, const struct journ
 	return 0;
 }
 
-/* Opens the part files as long as the journal says. */
-static void resume_streams(struct recording *rec)
+/* A part that was made, but of which nothing had reached the journal when the end came. */
+static void remove_unknown(struct recording *rec, const char *path)
 {
+	struct store *store = &rec->recorder->store;
+
+	if (unlinkat(store->dirfd, path, 0) == 0)
+		log_info("'%s/%s' had only begun; it is removed", store->path, path);
+}
+
+/*
+ * Opens the part files as long as the journal says. Only one that is gone is done without: of one
+ * that cannot be opened now the next start may know more.
+ */
+static int resume_streams(struct recording *rec)
+{
+	struct store *store = &rec->recorder->store;
 	char path[STORE_PATH_MAX];
 
 	for (int i = 0; i < STREAMS; i++) {
 		struct journal_stream *s = &rec->state.streams[i];
-		if (!s->present)
-			continue;
 		store_part(&rec->name, i, path);
-		int ret =
-		    writer_open(&rec->writers[i], s, i, NULL, rec->recorder->store.dirfd, path);
+		if (!s->present) {
+			remove_unknown(rec, path);
+			continue;
+		}
+		int ret = writer_open(&rec->writers[i], s, i, NULL, store->dirfd, path);
+		if (ret && ret != -ENOENT)
+			return ret;
 		if (ret) {
-			log_error("cannot go on with '%s/%s': %s", rec->recorder->store.path, path,
+			log_error("cannot go on with '%s/%s': %s", store->path, path,
 				  strerror(-ret));
 			s->present = false;
 			continue;
@@ -101,10 +117,11 @@ static void resume_streams(struct recording *rec)
 			log_warn(
 			    "'%s/%s' is shorter than its journal says: the machine must have lost "
 			    "power",
-			    rec->recorder->store.path, path);
+			    store->path, path);
 		recording_rest(rec);
 		rec->rested = false;
 	}
+	return 0;
 }
 
 int recording_resume(struct recording **rp, struct recorder *r, const struct store_name *name)
@@ -122,12 +139,12 @@ int recording_resume(struct recording **rp, struct recorder *r, const struct sto
 		unlinkat(r->store.dirfd, path, 0);
 		ret = -ENODATA;
 	}
+	if (!ret && rec->state.phase == PHASE_OPEN)
+		ret = resume_streams(rec);
 	if (ret) {
 		recording_free(rec);
 		return ret;
 	}
-	if (rec->state.phase == PHASE_OPEN)
-		resume_streams(rec);
 	*rp = rec;
 	return 0;
 }

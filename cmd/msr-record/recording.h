@@ -45,7 +45,7 @@ int recording_open(struct recording **rp, struct recorder *r, const struct journ
 /*
  * Takes over a recording that an interrupted run left: -EBUSY when a live process has it,
  * -EBADMSG when its journal is damaged, -ENODATA when there is nothing in it (it is removed), or
- * -errno. Its phase tells whether it goes on or is to be finished.
+ * -errno, and then all of it is as it was. Its phase tells whether it goes on or is to be finished.
  */
 int recording_resume(struct recording **rp, struct recorder *r, const struct store_name *name);
 

@@ -88,8 +88,11 @@ static void found(void *arg, const struct store_name *name)
 		on_broken(r, name);
 	v->n_busy += ret == -EBUSY;
 	if (ret) {
-		if (ret != -EBADMSG && ret != -EBUSY && ret != -ENODATA && ret != -ENOENT)
-			log_error("cannot recover '%s': %s", name->stem, strerror(-ret));
+		if (ret != -EBADMSG && ret != -EBUSY && ret != -ENODATA && ret != -ENOENT) {
+			log_error("cannot recover '%s': %s; it is left for the next start",
+				  name->stem, strerror(-ret));
+			metric_add(&r->n.failed, 1);
+		}
 		return;
 	}
 	bool ended = rec->state.phase == PHASE_ENDED;

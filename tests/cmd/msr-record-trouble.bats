@@ -62,6 +62,44 @@ has_bytes() {
 	[ "$(jq .duplicates st/s1.json)" = 1 ]
 }
 
+@test "a part that cannot be opened now is left for the next start, with all of its recording" {
+	local kind
+	open_fifo
+	recorder -i fifo
+	give codec=ogg size=2000 @"$MEDIA/a.ogg" kind=video codec=webm part=0 @"$MEDIA/v.webm"
+	wait_for 5 has_bytes s1.audio "$(stat -c %s "$MEDIA/a.ogg")"
+	wait_for 5 has_bytes s1.video "$(stat -c %s "$MEDIA/v.webm")"
+	kill -9 "$PID"
+	wait_gone "$PID"
+	for kind in video audio; do
+		# A folder in its place cannot be opened as a file, whoever tries.
+		mv st/.s1.$kind.part aside
+		mkdir st/.s1.$kind.part
+		run msr-record --recover -d st -e events
+		[ "$status" -eq 1 ]
+		rmdir st/.s1.$kind.part
+		mv aside st/.s1.$kind.part
+		[ -z "$(find st -type f -name '[!.]*')" ]
+	done
+	msr-record --recover -d st -e events
+	[ "$(codecs st/s1.json | tr ' ' '\n' | sort | xargs)" = "opus vp8" ]
+	no_hidden_files
+}
+
+@test "a part of which nothing had reached the journal is begun anew" {
+	open_fifo
+	recorder -i fifo
+	give codec=ogg @"$MEDIA/a.ogg"
+	wait_for 5 has_bytes s1.audio "$(stat -c %s "$MEDIA/a.ogg")"
+	kill -9 "$PID"
+	wait_gone "$PID"
+	echo junk >st/.s1.video.part
+	recorder --follow -i fifo
+	give codec=webm kind=video @"$MEDIA/v.webm" close
+	wait_for 10 test -s st/s1.json
+	[ "$(codecs st/s1.json | tr ' ' '\n' | sort | xargs)" = "opus vp8" ]
+}
+
 @test "a recording that is open in one process is left alone by another" {
 	open_fifo
 	recorder -i fifo
