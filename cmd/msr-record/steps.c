@@ -310,7 +310,7 @@ static int start_mix(struct job *j, struct args *a)
 	{"read the result", start_probe_result, done_probe_result, false}, \
 	    {"make the picture", start_picture, done_picture, true},       \
 	    {"compute the checksum", start_hash, done_hash, false},        \
-	    {"make it safe on disk", start_sync, NULL, true},              \
+	    {"make it safe on disk", start_sync, NULL, false},             \
 	    {"give it its name", start_publish, NULL, false},              \
 	{                                                                  \
 		NULL, NULL, NULL, false                                    \

@@ -159,6 +159,38 @@ has_bytes() {
 	no_hidden_files
 }
 
+@test "a result that cannot be made safe on disk replaces nothing" {
+	mkdir bin
+	printf '#!/bin/sh\necho "error syncing: Input/output error" >&2\nexit 1\n' >bin/sync
+	chmod +x bin/sync
+	PATH=$PWD/bin:$PATH run record -- codec=ogg @"$MEDIA/a.ogg" close
+	[ "$status" -eq 1 ]
+	jq -r 'select(.ev == "finish-failed") | .message' events | grep -q "Input/output error"
+	cmp st/.s1.audio.part "$MEDIA/a.ogg"
+	[ -z "$(find st -type f -name '[!.]*')" ]
+	msr-record --recover -d st -e events
+	good_file s1.mp3 3
+	no_hidden_files
+}
+
+@test "a child that speaks of a full disk is understood in every language" {
+	mkdir bin
+	cat >bin/sync <<-'EOF'
+		#!/bin/sh
+		echo x >>tries
+		[ "$(wc -l <tries)" -gt 1 ] && exit 0
+		case ${LC_ALL:-$LANG} in
+		C) echo "error syncing: No space left on device" >&2 ;;
+		*) echo "Fehler: Auf dem Gerät ist kein Speicherplatz mehr verfügbar" >&2 ;;
+		esac
+		exit 1
+	EOF
+	chmod +x bin/sync
+	LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8 PATH=$PWD/bin:$PATH record -- codec=ogg @"$MEDIA/a.ogg" close
+	[ "$(count_events disk-full)" = 1 ]
+	good_file s1.mp3 3
+}
+
 @test "on SIGTERM a pipe is read to its end and its recordings are finished" {
 	open_fifo
 	recorder --grace 20s -i fifo
