@@ -63,7 +63,7 @@ extern const struct step record_steps[], mix_steps[];
 /* Whether it is the one that makes the media, and tells how far it is (-progress). */
 bool step_converts(const struct step *s);
 
-/* A recording of a call is noted for the mix of its room. 0 or -errno of a write. */
+/* A recording of a call is noted for the mix of its room. 0, or -errno when there is no space. */
 int job_note_in_mix(struct job *j, const struct store_name *final);
 /* The event `finished`, and the log. */
 void job_say_finished(struct job *j, const struct store_name *final, const char *ext);

@@ -215,10 +215,19 @@ void job_say_finished(struct job *j, const struct store_name *final, const char 
 	metric_add(&r->n.finished, 1);
 }
 
-/* Before it appears: what is in the list and is not there after all does no harm. */
+/*
+ * Before it appears: what is in the list and is not there after all does no harm. A mix that cannot
+ * be made keeps no recording from appearing; only for space they wait, as for everything else.
+ */
 int job_note_in_mix(struct job *j, const struct store_name *final)
 {
-	return j->rec->mix ? mixer_note(j->rec->mix, j->rec, final) : 0;
+	int ret = j->rec->mix ? mixer_note(j->rec->mix, j->rec, final) : 0;
+
+	if (!ret || ret == -ENOSPC || ret == -EDQUOT)
+		return ret;
+	log_error("'%s' will not be in the mix of room %s: %s", final->stem, j->rec->head.room,
+		  strerror(-ret));
+	return 0;
 }
 
 static int start_publish(struct job *j, struct args *a)
