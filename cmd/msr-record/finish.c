@@ -87,17 +87,12 @@ static void job_fail(struct job *j, const char *what, const char *why)
 	job_end(j);
 }
 
-static bool resume_publishing(struct job *j);
+static bool publish_again(struct job *j);
 
 static void job_restart(struct job *j)
 {
-	if (j->claimed) {
-		if (resume_publishing(j))
-			job_end(j);
-		else
-			job_fail(j, "give it its name", "its files cannot be renamed");
+	if (publish_again(j))
 		return;
-	}
 	store_remove_results(&j->r->store, &j->rec->name);
 	j->step = 0;
 	j->wave = j->poster = false;
@@ -254,27 +249,55 @@ static void job_run(struct job *j)
 		job_end(j);
 }
 
-/* A run before this one may have got as far as giving names. True when it had, and all is done. */
-static bool resume_publishing(struct job *j)
+/*
+ * A run before this one may have got as far as giving the media its name. 1 when it had and all is
+ * done now, 0 when it had not, or -errno of what cannot be done now.
+ */
+static int resume_publishing(struct job *j)
 {
 	struct store *s = &j->r->store;
 	struct store_name final = j->rec->name;
 	char path[STORE_PATH_MAX], ext[8], suffix[32];
 	struct buf b;
-	bool done = false;
 
 	buf_init(&b, 0);
 	store_hidden(&j->rec->name, ".json", path);
-	if (file_read(s->dirfd, path, META_MAX, &b) == 0 &&
-	    meta_read_name((const char *)buf_data(&b), buf_len(&b), final.stem, ext) == 0) {
-		snprintf(suffix, sizeof(suffix), ".out.%s", ext);
-		done = !store_has(s, &j->rec->name, suffix) && job_note_in_mix(j, &final) == 0 &&
-		       store_publish(s, &j->rec->name, &final) == 0;
-	}
+	int ret = file_read(s->dirfd, path, META_MAX, &b);
+	int named =
+	    ret ? ret : meta_read_name((const char *)buf_data(&b), buf_len(&b), final.stem, ext);
 	buf_done(&b);
-	if (done)
-		job_say_finished(j, &final, ext);
-	return done;
+	if (ret && ret != -ENOENT)
+		return ret;
+	if (named < 0)
+		return 0;
+	snprintf(suffix, sizeof(suffix), ".out.%s", ext);
+	if (store_has(s, &j->rec->name, suffix))
+		return 0;
+	if ((ret = job_note_in_mix(j, &final)) || (ret = store_publish(s, &j->rec->name, &final)))
+		return ret;
+	job_say_finished(j, &final, ext);
+	return 1;
+}
+
+/*
+ * False when the media has no name yet. What has one is not made again under another: while it
+ * cannot be published it waits, for space or for the next start.
+ */
+static bool publish_again(struct job *j)
+{
+	int ret = resume_publishing(j);
+
+	if (!ret && !j->claimed)
+		return false;
+	if (ret > 0) {
+		job_end(j);
+		return true;
+	}
+	j->claimed = true;
+	while (j->steps[j->step + 1].what)
+		j->step++;
+	step_failed(j, ret ? ret : -EBADMSG, "");
+	return true;
 }
 
 static bool has_media(const struct recording *rec)
@@ -306,10 +329,8 @@ static void job_begin(struct finisher *f, struct recording *rec)
 	loop_timer_init(&j->timer, f->r->loop, on_timer, j);
 	f->n_running++;
 	f->n_mixing += is_mix(rec);
-	if (store_has(&f->r->store, &rec->name, ".json") && resume_publishing(j)) {
-		job_end(j);
+	if (publish_again(j))
 		return;
-	}
 	store_remove_results(&f->r->store, &rec->name);
 	if (!has_media(rec)) {
 		store_discard(&f->r->store, &rec->name);
@@ -376,7 +397,8 @@ void finisher_free(struct finisher *f)
 		struct job *j = container_of(i, struct job, link);
 		loop_timer_stop(&j->timer);
 		child_free(j->child);
-		store_remove_results(&f->r->store, &j->rec->name);
+		if (!j->claimed)
+			store_remove_results(&f->r->store, &j->rec->name);
 		recording_free(j->rec);
 		list_remove(i);
 		free(j->mix);

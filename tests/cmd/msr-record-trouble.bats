@@ -191,6 +191,50 @@ has_bytes() {
 	good_file s1.mp3 3
 }
 
+# What an interruption between the media's final name and the metadata leaves: s1.mp3 and, hidden, journal, part
+# and metadata. Somebody's file stands where the metadata is to go, so that it cannot be completed.
+named_but_blocked() {
+	mkdir bin
+	printf '#!/bin/sh\nexit 1\n' >bin/ffmpeg
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH run record --no-pictures -- codec=ogg @"$MEDIA/a.ogg" close
+	mkdir kept
+	cp st/.s1.* kept
+	msr-record --recover --no-pictures -d st -e events
+	mv st/s1.json kept/.s1.json
+	mv kept/.s1.* st
+	echo blocks >st/s1.json
+}
+
+@test "a recording that has its name keeps its metadata until that can be published" {
+	named_but_blocked
+	cp st/.s1.json metadata
+	for _ in 1 2; do
+		run msr-record --recover -d st -e events
+		[ "$status" -eq 1 ]
+		cmp st/.s1.json metadata
+		[ "$(find st -type f -name '[!.]*' | sort | xargs)" = "st/s1.json st/s1.mp3" ]
+	done
+	rm st/s1.json
+	msr-record --recover -d st -e events
+	good_file s1.mp3 3
+	no_hidden_files
+}
+
+@test "a recording that has its name and waits for space keeps its metadata when it is stopped" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	named_but_blocked
+	rm -r kept bin
+	mv st full
+	mkdir st
+	# With less than a mebibyte free a failure is put down to the full disk.
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start record unshare -rm sh -c 'mount -t tmpfs -o size=900k tmpfs st && cp -p full/* full/.s1* st && { msr-record --recover --grace 100ms -d st -e waits & } &&
+		until grep -q disk-full waits; do sleep 0.1; done; kill $! && wait $!; cp st/.s1.json after'
+	wait "$PID" || true
+	cmp after full/.s1.json
+}
+
 @test "on SIGTERM a pipe is read to its end and its recordings are finished" {
 	open_fifo
 	recorder --grace 20s -i fifo
