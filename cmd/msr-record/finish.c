@@ -263,8 +263,9 @@ static int resume_publishing(struct job *j)
 	buf_init(&b, 0);
 	store_hidden(&j->rec->name, ".json", path);
 	int ret = file_read(s->dirfd, path, META_MAX, &b);
-	int named =
-	    ret ? ret : meta_read_name((const char *)buf_data(&b), buf_len(&b), final.stem, ext);
+	int named = ret ? ret
+			: meta_read_name((const char *)buf_data(&b), buf_len(&b), final.stem, ext,
+					 &j->unread);
 	buf_done(&b);
 	if (ret && ret != -ENOENT)
 		return ret;
@@ -273,7 +274,8 @@ static int resume_publishing(struct job *j)
 	snprintf(suffix, sizeof(suffix), ".out.%s", ext);
 	if (store_has(s, &j->rec->name, suffix))
 		return 0;
-	if ((ret = job_note_in_mix(j, &final)) || (ret = store_publish(s, &j->rec->name, &final)))
+	if ((ret = job_note_in_mix(j, &final)) || (ret = job_keep_unread(j, &final)) ||
+	    (ret = store_publish(s, &j->rec->name, &final)))
 		return ret;
 	job_say_finished(j, &final, ext);
 	return 1;

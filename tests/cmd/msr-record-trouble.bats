@@ -235,6 +235,25 @@ named_but_blocked() {
 	cmp after full/.s1.json
 }
 
+@test "what could not be read survives an interruption between the names" {
+	head -c 40000 /dev/urandom >noise
+	mkdir bin kept
+	printf '#!/bin/sh\nexit 1\n' >bin/ffmpeg
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH run record --no-pictures -- session=av kind=video codec=webm @"$MEDIA/v.webm" \
+		kind=audio codec=opus part=0 @noise close
+	cp st/.av.* kept
+	msr-record --recover --no-pictures -d st -e events
+	# Back to where the media alone has its name.
+	rm st/av.audio.part
+	mv st/av.json kept/.av.json
+	mv kept/.av.* st
+	msr-record --recover -d st -e events
+	cmp st/av.audio.part noise
+	[ "$(jq -c .unread st/av.json)" = '["av.audio.part"]' ]
+	no_hidden_files
+}
+
 @test "on SIGTERM a pipe is read to its end and its recordings are finished" {
 	open_fifo
 	recorder --grace 20s -i fifo

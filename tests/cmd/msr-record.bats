@@ -234,3 +234,13 @@ load ../support/record
 	run msr-record file
 	[ "$status" -eq 2 ]
 }
+
+@test "what cannot be read stays beside what could be made of the rest" {
+	head -c 40000 /dev/urandom >noise
+	record -- session=av kind=video codec=webm @"$MEDIA/v.webm" kind=audio codec=opus part=0 @noise close
+	[ "$(codecs st/av.json)" = vp8 ]
+	[ "$(jq -c .unread st/av.json)" = '["av.audio.part"]' ]
+	[ "$(jq -c 'select(.ev == "finished") | .unread' events)" = '["av.audio.part"]' ]
+	cmp st/av.audio.part noise
+	no_hidden_files
+}
