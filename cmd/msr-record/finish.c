@@ -2,6 +2,7 @@
 #include "finish.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,7 @@ static void step_failed(struct job *j, int err, const char *errors)
 	}
 	if (step_converts(s) && !j->plain) {
 		j->plain = true;
+		j->tries = 0;
 		job_run(j);
 		return;
 	}
@@ -184,6 +186,20 @@ static void on_output(void *arg, struct buf *out)
 	event_send(&ev, j->r->events);
 }
 
+/* What it does by itself, and will do again; the other signals are sent, as for want of memory. */
+static bool is_crash(int sig)
+{
+	return sig == SIGSEGV || sig == SIGABRT || sig == SIGILL || sig == SIGFPE ||
+	       sig == SIGBUS || sig == SIGSYS || sig == SIGTRAP;
+}
+
+static bool has_way_round(const struct job *j)
+{
+	const struct step *s = &j->steps[j->step];
+
+	return s->optional || (step_converts(s) && !j->plain);
+}
+
 static void on_child(void *arg, int status, struct buf *out, const char *errors)
 {
 	struct job *j = arg;
@@ -194,10 +210,11 @@ static void on_child(void *arg, int status, struct buf *out, const char *errors)
 	if (WIFSIGNALED(status)) {
 		log_warn("'%s': child that was to %s was ended by signal %d (%s)",
 			 j->rec->name.stem, s->what, WTERMSIG(status), strsignal(WTERMSIG(status)));
-		if (j->tries++ < TRIES)
+		bool at_once = is_crash(WTERMSIG(status)) && has_way_round(j);
+		if (!at_once && j->tries++ < TRIES)
 			job_retry_in(j, RETRY_US);
 		else
-			job_fail(j, s->what, "its child is ended by a signal each time");
+			step_failed(j, -EPROTO, "its child is ended by a signal each time");
 		return;
 	}
 	int ret = WEXITSTATUS(status) ? -EPROTO : s->done ? s->done(j, out) : 0;

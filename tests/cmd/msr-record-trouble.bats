@@ -145,6 +145,33 @@ has_bytes() {
 	no_hidden_files
 }
 
+@test "an ffmpeg that crashes over the picture does not keep the recording from being finished" {
+	mkdir bin
+	cat >bin/ffmpeg <<-'EOF'
+		#!/bin/sh
+		case " $* " in *" mjpeg "*) kill -SEGV $$ ;; esac
+		exec /usr/bin/ffmpeg "$@"
+	EOF
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH record -- kind=video codec=webm @"$MEDIA/av.webm" close
+	good_file s1.webm 3
+	[ "$(jq .poster st/s1.json)" = null ]
+	no_hidden_files
+}
+
+@test "an ffmpeg that is killed each time over the conversion is at last asked for less" {
+	mkdir bin
+	cat >bin/ffmpeg <<-'EOF'
+		#!/bin/sh
+		case " $* " in *" mjpeg "*) kill -9 $$ ;; esac
+		exec /usr/bin/ffmpeg "$@"
+	EOF
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH record -- kind=video codec=webm @"$MEDIA/av.webm" close
+	good_file s1.webm 3
+	[ "$(jq .poster st/s1.json)" = null ]
+}
+
 @test "what cannot be finished is finished by the next start" {
 	mkdir bin
 	printf '#!/bin/sh\necho "no such encoder" >&2\nexit 1\n' >bin/ffmpeg
