@@ -25,6 +25,7 @@
 #define RETRY_US       1000000	  /* until the next try */
 #define SPACE_RETRY_US 5000000	  /* when the disk is full */
 #define STALL_US       600000000  /* a child that gets nowhere for so long is ended */
+#define SLOWEST	       1	  /* byte a microsecond: a child that says nothing meanwhile */
 #define FREE_MIN       (1u << 20) /* bytes; with less, a failure is put down to the full disk */
 #define FULL_PATH_MAX  (PATH_MAX + STORE_PATH_MAX)
 #define SHA256_HEX     64
@@ -226,6 +227,19 @@ static void on_child(void *arg, int status, struct buf *out, const char *errors)
 	job_run(j);
 }
 
+/* What reads a file through and says nothing meanwhile has time for its size. */
+static int64_t stall_us(const struct job *j)
+{
+	struct stat st;
+
+	if (step_converts(&j->steps[j->step]))
+		return STALL_US;
+	int64_t bytes = (int64_t)recording_bytes(j->rec);
+	if (*j->out && stat(j->out, &st) == 0)
+		bytes += st.st_size;
+	return STALL_US + bytes / SLOWEST;
+}
+
 static void on_timer(void *arg)
 {
 	struct job *j = arg;
@@ -234,8 +248,8 @@ static void on_timer(void *arg)
 		j->waiting = false;
 		job_restart(j);
 	} else if (j->child) {
-		log_error("'%s': could not %s: no progress for %d s", j->rec->name.stem,
-			  j->steps[j->step].what, (int)(STALL_US / 1000000));
+		log_error("'%s': could not %s: no progress for %lld s", j->rec->name.stem,
+			  j->steps[j->step].what, (long long)(stall_us(j) / 1000000));
 		j->tries = TRIES; /* it would stall again */
 		child_kill(j->child);
 	}
@@ -255,7 +269,7 @@ static void job_run(struct job *j)
 	if (!ret)
 		ret = child_start(&j->child, a->v, &o);
 	if (!ret)
-		loop_timer_in_us(&j->timer, STALL_US);
+		loop_timer_in_us(&j->timer, stall_us(j));
 	char program[64] = "";
 	if (ret == -ENOENT && j->steps[j->step + 1].what)
 		snprintf(program, sizeof(program), "there is no %.20s here; install it", a->v[0]);
