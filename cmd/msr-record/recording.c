@@ -14,6 +14,7 @@
 #include "recorder.h"
 
 #define LOSS_APART_US 1000000	  /* losses that far apart are two gaps */
+#define RESENT_US     10000000	  /* senders keep some seconds of what is not acknowledged */
 #define LIMIT_SPARE   (16u << 20) /* bytes: frames held by the tracks of a call, and more */
 
 static struct recording *recording_new(struct recorder *r)
@@ -253,10 +254,28 @@ static int add_stream(struct recording *rec, enum stream stream, const struct fr
 	return 0;
 }
 
-/* Whether a part number not above the highest means that the producer counts anew. */
+static bool is_silence(const struct frame *f)
+{
+	return frame_pcm_bytes(f->codec) && !memcmp(f->body, f->body + 1, f->body_len - 1);
+}
+
+/* Whether it came too late to be what its sender has not seen acknowledged. */
+static bool is_late(const struct journal_stream *s, const struct frame *f)
+{
+	int64_t after_us;
+
+	return __builtin_sub_overflow(f->time_us, s->first_us, &after_us) || after_us > RESENT_US;
+}
+
+/*
+ * Whether a part number not above the highest means that the producer counts anew. Only the first
+ * part tells, by its data; where that is silence, which begins every stream of a quiet microphone,
+ * by its time.
+ */
 static bool counts_anew(const struct journal_stream *s, const struct frame *f)
 {
-	return f->part == s->first_part && s->parts > 1 && f->body_len && !same_as_first(s, f);
+	return f->part == s->first_part && s->parts > 1 && f->body_len &&
+	       (!same_as_first(s, f) || (is_silence(f) && is_late(s, f)));
 }
 
 /* The part's number in this recording; false when it is a repetition. */
