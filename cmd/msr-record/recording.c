@@ -114,11 +114,14 @@ static int resume_streams(struct recording *rec)
 			s->present = false;
 			continue;
 		}
-		if (part_length(&rec->writers[i]->part) < s->bytes)
+		if (part_length(&rec->writers[i]->part) < s->bytes) {
 			log_warn(
 			    "'%s/%s' is shorter than its journal says: the machine must have lost "
-			    "power",
+			    "power; it ends there",
 			    store->path, path);
+			/* The journal counts parts as stored that are not; nobody got an ack. */
+			rec->torn = true;
+		}
 		recording_rest(rec);
 		rec->rested = false;
 	}

@@ -35,8 +35,9 @@ struct recording {
 	uint64_t begins_at;			/* parts before this one are elsewhere */
 	struct recording_loss loss[STREAM_RTP]; /* in the stream of that kind of a call */
 	bool at_limit;				/* its file takes no more */
-	struct mix_room *mix;			/* joined; NULL: its room is not mixed */
-	bool rested;				/* no need to call recording_rest again */
+	bool torn; /* a part lacks its end: what is sent again belongs into another recording */
+	struct mix_room *mix; /* joined; NULL: its room is not mixed */
+	bool rested;	      /* no need to call recording_rest again */
 };
 
 /* Reserves a name. 0 or -errno. */

@@ -100,6 +100,26 @@ has_bytes() {
 	[ "$(codecs st/s1.json | tr ' ' '\n' | sort | xargs)" = "opus vp8" ]
 }
 
+@test "a part that lost its end with the machine ends there, and what is sent again is stored" {
+	local size=96000
+	open_fifo
+	recorder -i fifo
+	give codec=s16le rate=48000 channels=2 size=$size step=500000 @"$MEDIA/a.s16le":0,1,2,3
+	wait_for 5 has_bytes s1.audio $((4 * size))
+	kill -9 "$PID"
+	wait_gone "$PID"
+	# The journal reached the disk, and of the sound only the first two parts.
+	truncate -s $((2 * size + $(stat -c %s st/.s1.audio.part) - 4 * size)) st/.s1.audio.part
+	recorder --audio wav --no-pictures --follow -i fifo
+	give codec=s16le rate=48000 channels=2 size=$size step=500000 @"$MEDIA/a.s16le":2,3,4,5 close
+	wait_for 10 test -s st/s1.json
+	wait_for 10 test -s st/s1~2.json
+	for name in s1 s1~2; do
+		ffmpeg -v error -i st/$name.wav -f s16le -
+	done | cmp - "$MEDIA/a.s16le"
+	no_hidden_files
+}
+
 @test "a recording that is open in one process is left alone by another" {
 	open_fifo
 	recorder -i fifo
