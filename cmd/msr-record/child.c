@@ -120,6 +120,26 @@ static int open_pipe(struct child *c, int i, int *theirs)
 	return loop_io_new(&c->io[i], c->o.loop, fds[0], LOOP_IN, i ? on_errors : on_out, c);
 }
 
+/*
+ * Our environment with the language in which finish.c knows what children complain of. Owned by the
+ * caller, who frees the array alone. NULL for want of memory.
+ */
+static const char **plain_env(void)
+{
+	size_t n = 0, k = 0;
+
+	while (environ[n])
+		n++;
+	const char **env = calloc(n + 2, sizeof(*env));
+	if (!env)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], "LC_ALL=", 7) != 0)
+			env[k++] = environ[i];
+	env[k] = "LC_ALL=C";
+	return env;
+}
+
 int child_start(struct child **cp, const char *const argv[], const struct child_opts *o)
 {
 	struct child *c = calloc(1, sizeof(*c));
@@ -130,11 +150,14 @@ int child_start(struct child **cp, const char *const argv[], const struct child_
 	c->o = *o;
 	c->fd[0] = c->fd[1] = -1;
 	buf_init(&c->out, OUT_MAX);
-	int ret = open_pipe(c, 0, &p.out);
+	const char **env = plain_env();
+	int ret = env ? open_pipe(c, 0, &p.out) : -ENOMEM;
+	p.env = env;
 	if (!ret)
 		ret = open_pipe(c, 1, &p.err);
 	if (!ret)
 		ret = proc_spawn(argv, &p, &c->pid);
+	free(env);
 	if (p.out >= 0)
 		close(p.out);
 	if (p.err >= 0)

@@ -25,7 +25,7 @@ struct child_opts {
 	void *arg;
 };
 
-/* 0 or -errno, also when there is no such program. `o` is copied. */
+/* 0 or -errno, also when there is no such program. `o` is copied. It speaks the language of C. */
 int child_start(struct child **cp, const char *const argv[], const struct child_opts *o);
 /* Ends it at once; `done` is still called. */
 void child_kill(struct child *c);

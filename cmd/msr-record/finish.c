@@ -2,6 +2,7 @@
 #include "finish.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define RETRY_US       1000000	  /* until the next try */
 #define SPACE_RETRY_US 5000000	  /* when the disk is full */
 #define STALL_US       600000000  /* a child that gets nowhere for so long is ended */
+#define SLOWEST	       1	  /* byte a microsecond: a child that says nothing meanwhile */
 #define FREE_MIN       (1u << 20) /* bytes; with less, a failure is put down to the full disk */
 #define FULL_PATH_MAX  (PATH_MAX + STORE_PATH_MAX)
 #define SHA256_HEX     64
@@ -87,17 +89,12 @@ static void job_fail(struct job *j, const char *what, const char *why)
 	job_end(j);
 }
 
-static bool resume_publishing(struct job *j);
+static bool publish_again(struct job *j);
 
 static void job_restart(struct job *j)
 {
-	if (j->claimed) {
-		if (resume_publishing(j))
-			job_end(j);
-		else
-			job_fail(j, "give it its name", "its files cannot be renamed");
+	if (publish_again(j))
 		return;
-	}
 	store_remove_results(&j->r->store, &j->rec->name);
 	j->step = 0;
 	j->wave = j->poster = false;
@@ -153,6 +150,7 @@ static void step_failed(struct job *j, int err, const char *errors)
 	}
 	if (step_converts(s) && !j->plain) {
 		j->plain = true;
+		j->tries = 0;
 		job_run(j);
 		return;
 	}
@@ -189,6 +187,20 @@ static void on_output(void *arg, struct buf *out)
 	event_send(&ev, j->r->events);
 }
 
+/* What it does by itself, and will do again; the other signals are sent, as for want of memory. */
+static bool is_crash(int sig)
+{
+	return sig == SIGSEGV || sig == SIGABRT || sig == SIGILL || sig == SIGFPE ||
+	       sig == SIGBUS || sig == SIGSYS || sig == SIGTRAP;
+}
+
+static bool has_way_round(const struct job *j)
+{
+	const struct step *s = &j->steps[j->step];
+
+	return s->optional || (step_converts(s) && !j->plain);
+}
+
 static void on_child(void *arg, int status, struct buf *out, const char *errors)
 {
 	struct job *j = arg;
@@ -199,10 +211,11 @@ static void on_child(void *arg, int status, struct buf *out, const char *errors)
 	if (WIFSIGNALED(status)) {
 		log_warn("'%s': child that was to %s was ended by signal %d (%s)",
 			 j->rec->name.stem, s->what, WTERMSIG(status), strsignal(WTERMSIG(status)));
-		if (j->tries++ < TRIES)
+		bool at_once = is_crash(WTERMSIG(status)) && has_way_round(j);
+		if (!at_once && j->tries++ < TRIES)
 			job_retry_in(j, RETRY_US);
 		else
-			job_fail(j, s->what, "its child is ended by a signal each time");
+			step_failed(j, -EPROTO, "its child is ended by a signal each time");
 		return;
 	}
 	int ret = WEXITSTATUS(status) ? -EPROTO : s->done ? s->done(j, out) : 0;
@@ -214,6 +227,19 @@ static void on_child(void *arg, int status, struct buf *out, const char *errors)
 	job_run(j);
 }
 
+/* What reads a file through and says nothing meanwhile has time for its size. */
+static int64_t stall_us(const struct job *j)
+{
+	struct stat st;
+
+	if (step_converts(&j->steps[j->step]))
+		return STALL_US;
+	int64_t bytes = (int64_t)recording_bytes(j->rec);
+	if (*j->out && stat(j->out, &st) == 0)
+		bytes += st.st_size;
+	return STALL_US + bytes / SLOWEST;
+}
+
 static void on_timer(void *arg)
 {
 	struct job *j = arg;
@@ -222,8 +248,8 @@ static void on_timer(void *arg)
 		j->waiting = false;
 		job_restart(j);
 	} else if (j->child) {
-		log_error("'%s': could not %s: no progress for %d s", j->rec->name.stem,
-			  j->steps[j->step].what, (int)(STALL_US / 1000000));
+		log_error("'%s': could not %s: no progress for %lld s", j->rec->name.stem,
+			  j->steps[j->step].what, (long long)(stall_us(j) / 1000000));
 		j->tries = TRIES; /* it would stall again */
 		child_kill(j->child);
 	}
@@ -243,7 +269,7 @@ static void job_run(struct job *j)
 	if (!ret)
 		ret = child_start(&j->child, a->v, &o);
 	if (!ret)
-		loop_timer_in_us(&j->timer, STALL_US);
+		loop_timer_in_us(&j->timer, stall_us(j));
 	char program[64] = "";
 	if (ret == -ENOENT && j->steps[j->step + 1].what)
 		snprintf(program, sizeof(program), "there is no %.20s here; install it", a->v[0]);
@@ -254,27 +280,57 @@ static void job_run(struct job *j)
 		job_end(j);
 }
 
-/* A run before this one may have got as far as giving names. True when it had, and all is done. */
-static bool resume_publishing(struct job *j)
+/*
+ * A run before this one may have got as far as giving the media its name. 1 when it had and all is
+ * done now, 0 when it had not, or -errno of what cannot be done now.
+ */
+static int resume_publishing(struct job *j)
 {
 	struct store *s = &j->r->store;
 	struct store_name final = j->rec->name;
 	char path[STORE_PATH_MAX], ext[8], suffix[32];
 	struct buf b;
-	bool done = false;
 
 	buf_init(&b, 0);
 	store_hidden(&j->rec->name, ".json", path);
-	if (file_read(s->dirfd, path, META_MAX, &b) == 0 &&
-	    meta_read_name((const char *)buf_data(&b), buf_len(&b), final.stem, ext) == 0) {
-		snprintf(suffix, sizeof(suffix), ".out.%s", ext);
-		done = !store_has(s, &j->rec->name, suffix) && job_note_in_mix(j, &final) == 0 &&
-		       store_publish(s, &j->rec->name, &final) == 0;
-	}
+	int ret = file_read(s->dirfd, path, META_MAX, &b);
+	int named = ret ? ret
+			: meta_read_name((const char *)buf_data(&b), buf_len(&b), final.stem, ext,
+					 &j->unread);
 	buf_done(&b);
-	if (done)
-		job_say_finished(j, &final, ext);
-	return done;
+	if (ret && ret != -ENOENT)
+		return ret;
+	if (named < 0)
+		return 0;
+	snprintf(suffix, sizeof(suffix), ".out.%s", ext);
+	if (store_has(s, &j->rec->name, suffix))
+		return 0;
+	if ((ret = job_note_in_mix(j, &final)) || (ret = job_keep_unread(j, &final)) ||
+	    (ret = store_publish(s, &j->rec->name, &final)))
+		return ret;
+	job_say_finished(j, &final, ext);
+	return 1;
+}
+
+/*
+ * False when the media has no name yet. What has one is not made again under another: while it
+ * cannot be published it waits, for space or for the next start.
+ */
+static bool publish_again(struct job *j)
+{
+	int ret = resume_publishing(j);
+
+	if (!ret && !j->claimed)
+		return false;
+	if (ret > 0) {
+		job_end(j);
+		return true;
+	}
+	j->claimed = true;
+	while (j->steps[j->step + 1].what)
+		j->step++;
+	step_failed(j, ret ? ret : -EBADMSG, "");
+	return true;
 }
 
 static bool has_media(const struct recording *rec)
@@ -306,10 +362,8 @@ static void job_begin(struct finisher *f, struct recording *rec)
 	loop_timer_init(&j->timer, f->r->loop, on_timer, j);
 	f->n_running++;
 	f->n_mixing += is_mix(rec);
-	if (store_has(&f->r->store, &rec->name, ".json") && resume_publishing(j)) {
-		job_end(j);
+	if (publish_again(j))
 		return;
-	}
 	store_remove_results(&f->r->store, &rec->name);
 	if (!has_media(rec)) {
 		store_discard(&f->r->store, &rec->name);
@@ -376,7 +430,8 @@ void finisher_free(struct finisher *f)
 		struct job *j = container_of(i, struct job, link);
 		loop_timer_stop(&j->timer);
 		child_free(j->child);
-		store_remove_results(&f->r->store, &j->rec->name);
+		if (!j->claimed)
+			store_remove_results(&f->r->store, &j->rec->name);
 		recording_free(j->rec);
 		list_remove(i);
 		free(j->mix);

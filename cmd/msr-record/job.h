@@ -44,7 +44,8 @@ struct job {
 	struct probe probe; /* of the result */
 	char sha256[SHA256_HEX + 1];
 	bool wave, poster;
-	bool claimed; /* the media has its final name; only the rest is missing */
+	unsigned unread; /* set of streams, by bit, that could not be read: their parts are kept */
+	bool claimed;	 /* the media has its final name; only the rest is missing */
 };
 
 /*
@@ -63,8 +64,11 @@ extern const struct step record_steps[], mix_steps[];
 /* Whether it is the one that makes the media, and tells how far it is (-progress). */
 bool step_converts(const struct step *s);
 
-/* A recording of a call is noted for the mix of its room. 0 or -errno of a write. */
+/* A recording of a call is noted for the mix of its room. 0, or -errno when there is no space. */
 int job_note_in_mix(struct job *j, const struct store_name *final);
+/* Parts that could not be read go beside the media, before store_publish removes all. 0 or -errno.
+ */
+int job_keep_unread(struct job *j, const struct store_name *final);
 /* The event `finished`, and the log. */
 void job_say_finished(struct job *j, const struct store_name *final, const char *ext);
 

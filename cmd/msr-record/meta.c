@@ -73,6 +73,44 @@ static void write_name(struct json *j, const char *key, const struct store_name 
 	json_str(j, key, text);
 }
 
+static void unread_name(char out[static STORE_PATH_MAX], const char *stem, int stream)
+{
+	snprintf(out, STORE_PATH_MAX, "%s.%s.part", stem, stream_names[stream]);
+}
+
+void meta_put_unread(struct json *j, const struct store_name *final, unsigned unread)
+{
+	char name[STORE_PATH_MAX];
+
+	if (!unread)
+		return;
+	json_arr(j, "unread");
+	for (int i = 0; i < STREAMS; i++)
+		if (unread & 1u << i) {
+			unread_name(name, final->stem, i);
+			json_str(j, NULL, name);
+		}
+	json_arr_end(j);
+}
+
+static unsigned read_unread(const json_t *names, const char *stem)
+{
+	char name[STORE_PATH_MAX];
+	unsigned unread = 0;
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(names, i, v)
+	{
+		for (int k = 0; json_is_string(v) && k < STREAMS; k++) {
+			unread_name(name, stem, k);
+			if (!strcmp(json_string_value(v), name))
+				unread |= 1u << k;
+		}
+	}
+	return unread;
+}
+
 int meta_write(char out[static META_MAX], const struct recording *rec,
 	       const struct store_name *final, const struct meta *m)
 {
@@ -101,6 +139,7 @@ int meta_write(char out[static META_MAX], const struct recording *rec,
 			json_str(&j, NULL, m->mix->in[i].file);
 		json_arr_end(&j);
 	}
+	meta_put_unread(&j, final, m->unread);
 	if (m->wave)
 		write_name(&j, "wave", final, ".wave.png");
 	if (m->poster)
@@ -112,7 +151,8 @@ int meta_write(char out[static META_MAX], const struct recording *rec,
 	return len;
 }
 
-int meta_read_name(const char *text, size_t n, char stem[static STEM_SIZE], char ext[static 8])
+int meta_read_name(const char *text, size_t n, char stem[static STEM_SIZE], char ext[static 8],
+		   unsigned *unread)
 {
 	json_t *root = json_loadb(text, n, 0, NULL);
 	const char *name = json_string_value(json_object_get(root, "name"));
@@ -123,6 +163,7 @@ int meta_read_name(const char *text, size_t n, char stem[static STEM_SIZE], char
 	    !strchr(name, '/') && !strchr(container, '/')) {
 		snprintf(stem, STEM_SIZE, "%s", name);
 		snprintf(ext, 8, "%s", container);
+		*unread = read_unread(json_object_get(root, "unread"), stem);
 		ret = 0;
 	}
 	json_decref(root);

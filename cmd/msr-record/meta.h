@@ -11,6 +11,7 @@
 
 #define META_MAX 65536 /* bytes; two ids, names, sixteen gaps, recordings in a mix */
 
+struct json;
 struct mix;
 
 struct meta {
@@ -19,6 +20,7 @@ struct meta {
 	const char *sha256;
 	const struct probe *probe; /* of the media file */
 	bool wave, poster;
+	unsigned unread;       /* set of streams, by bit, whose parts are kept beside it */
 	const struct mix *mix; /* what it was made of; NULL: it is no mix */
 };
 
@@ -27,9 +29,13 @@ int meta_write(char out[static META_MAX], const struct recording *rec,
 	       const struct store_name *final, const struct meta *m);
 
 /*
- * Takes the final name (its stem) and the extension of the media out of such a text. 0 or
- * -EBADMSG when it is not whole.
+ * Takes the final name (its stem), the extension of the media and the set of streams whose parts
+ * are kept out of such a text. 0 or -EBADMSG when it is not whole.
  */
-int meta_read_name(const char *text, size_t n, char stem[static STEM_SIZE], char ext[static 8]);
+int meta_read_name(const char *text, size_t n, char stem[static STEM_SIZE], char ext[static 8],
+		   unsigned *unread);
+
+/* The array `unread`, where there are such streams: the names of their parts. */
+void meta_put_unread(struct json *j, const struct store_name *final, unsigned unread);
 
 #endif

@@ -18,7 +18,7 @@ void part_init(struct part *p)
 int part_create(struct part *p, int dirfd, const char *path)
 {
 	part_init(p);
-	p->fd = openat(dirfd, path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+	p->fd = openat(dirfd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	return p->fd < 0 ? -errno : 0;
 }
 

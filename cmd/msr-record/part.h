@@ -23,7 +23,7 @@ struct part {
 
 /* For a structure that part_close may be called on. */
 void part_init(struct part *p);
-/* Makes the file anew, with nothing in it. 0 or -errno. */
+/* Makes the file, which must not be there: media is never written over. 0 or -errno. */
 int part_create(struct part *p, int dirfd, const char *path);
 /*
  * Goes on with a file of which the first `length` bytes count; the rest is cut off. A shorter file

@@ -14,6 +14,7 @@
 #include "recorder.h"
 
 #define LOSS_APART_US 1000000	  /* losses that far apart are two gaps */
+#define RESENT_US     10000000	  /* senders keep some seconds of what is not acknowledged */
 #define LIMIT_SPARE   (16u << 20) /* bytes: frames held by the tracks of a call, and more */
 
 static struct recording *recording_new(struct recorder *r)
@@ -79,32 +80,52 @@ int recording_open(struct recording **rp, struct recorder *r, const struct journ
 	return 0;
 }
 
-/* Opens the part files as long as the journal says. */
-static void resume_streams(struct recording *rec)
+/* A part that was made, but of which nothing had reached the journal when the end came. */
+static void remove_unknown(struct recording *rec, const char *path)
 {
+	struct store *store = &rec->recorder->store;
+
+	if (unlinkat(store->dirfd, path, 0) == 0)
+		log_info("'%s/%s' had only begun; it is removed", store->path, path);
+}
+
+/*
+ * Opens the part files as long as the journal says. Only one that is gone is done without: of one
+ * that cannot be opened now the next start may know more.
+ */
+static int resume_streams(struct recording *rec)
+{
+	struct store *store = &rec->recorder->store;
 	char path[STORE_PATH_MAX];
 
 	for (int i = 0; i < STREAMS; i++) {
 		struct journal_stream *s = &rec->state.streams[i];
-		if (!s->present)
-			continue;
 		store_part(&rec->name, i, path);
-		int ret =
-		    writer_open(&rec->writers[i], s, i, NULL, rec->recorder->store.dirfd, path);
+		if (!s->present) {
+			remove_unknown(rec, path);
+			continue;
+		}
+		int ret = writer_open(&rec->writers[i], s, i, NULL, store->dirfd, path);
+		if (ret && ret != -ENOENT)
+			return ret;
 		if (ret) {
-			log_error("cannot go on with '%s/%s': %s", rec->recorder->store.path, path,
+			log_error("cannot go on with '%s/%s': %s", store->path, path,
 				  strerror(-ret));
 			s->present = false;
 			continue;
 		}
-		if (part_length(&rec->writers[i]->part) < s->bytes)
+		if (part_length(&rec->writers[i]->part) < s->bytes) {
 			log_warn(
 			    "'%s/%s' is shorter than its journal says: the machine must have lost "
-			    "power",
-			    rec->recorder->store.path, path);
+			    "power; it ends there",
+			    store->path, path);
+			/* The journal counts parts as stored that are not; nobody got an ack. */
+			rec->torn = true;
+		}
 		recording_rest(rec);
 		rec->rested = false;
 	}
+	return 0;
 }
 
 int recording_resume(struct recording **rp, struct recorder *r, const struct store_name *name)
@@ -122,12 +143,12 @@ int recording_resume(struct recording **rp, struct recorder *r, const struct sto
 		unlinkat(r->store.dirfd, path, 0);
 		ret = -ENODATA;
 	}
+	if (!ret && rec->state.phase == PHASE_OPEN)
+		ret = resume_streams(rec);
 	if (ret) {
 		recording_free(rec);
 		return ret;
 	}
-	if (rec->state.phase == PHASE_OPEN)
-		resume_streams(rec);
 	*rp = rec;
 	return 0;
 }
@@ -236,10 +257,28 @@ static int add_stream(struct recording *rec, enum stream stream, const struct fr
 	return 0;
 }
 
-/* Whether a part number not above the highest means that the producer counts anew. */
+static bool is_silence(const struct frame *f)
+{
+	return frame_pcm_bytes(f->codec) && !memcmp(f->body, f->body + 1, f->body_len - 1);
+}
+
+/* Whether it came too late to be what its sender has not seen acknowledged. */
+static bool is_late(const struct journal_stream *s, const struct frame *f)
+{
+	int64_t after_us;
+
+	return __builtin_sub_overflow(f->time_us, s->first_us, &after_us) || after_us > RESENT_US;
+}
+
+/*
+ * Whether a part number not above the highest means that the producer counts anew. Only the first
+ * part tells, by its data; where that is silence, which begins every stream of a quiet microphone,
+ * by its time.
+ */
 static bool counts_anew(const struct journal_stream *s, const struct frame *f)
 {
-	return f->part == s->first_part && s->parts > 1 && f->body_len && !same_as_first(s, f);
+	return f->part == s->first_part && s->parts > 1 && f->body_len &&
+	       (!same_as_first(s, f) || (is_silence(f) && is_late(s, f)));
 }
 
 /* The part's number in this recording; false when it is a repetition. */

@@ -35,8 +35,9 @@ struct recording {
 	uint64_t begins_at;			/* parts before this one are elsewhere */
 	struct recording_loss loss[STREAM_RTP]; /* in the stream of that kind of a call */
 	bool at_limit;				/* its file takes no more */
-	struct mix_room *mix;			/* joined; NULL: its room is not mixed */
-	bool rested;				/* no need to call recording_rest again */
+	bool torn; /* a part lacks its end: what is sent again belongs into another recording */
+	struct mix_room *mix; /* joined; NULL: its room is not mixed */
+	bool rested;	      /* no need to call recording_rest again */
 };
 
 /* Reserves a name. 0 or -errno. */
@@ -45,7 +46,7 @@ int recording_open(struct recording **rp, struct recorder *r, const struct journ
 /*
  * Takes over a recording that an interrupted run left: -EBUSY when a live process has it,
  * -EBADMSG when its journal is damaged, -ENODATA when there is nothing in it (it is removed), or
- * -errno. Its phase tells whether it goes on or is to be finished.
+ * -errno, and then all of it is as it was. Its phase tells whether it goes on or is to be finished.
  */
 int recording_resume(struct recording **rp, struct recorder *r, const struct store_name *name);
 

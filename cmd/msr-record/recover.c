@@ -88,8 +88,11 @@ static void found(void *arg, const struct store_name *name)
 		on_broken(r, name);
 	v->n_busy += ret == -EBUSY;
 	if (ret) {
-		if (ret != -EBADMSG && ret != -EBUSY && ret != -ENODATA && ret != -ENOENT)
-			log_error("cannot recover '%s': %s", name->stem, strerror(-ret));
+		if (ret != -EBADMSG && ret != -EBUSY && ret != -ENODATA && ret != -ENOENT) {
+			log_error("cannot recover '%s': %s; it is left for the next start",
+				  name->stem, strerror(-ret));
+			metric_add(&r->n.failed, 1);
+		}
 		return;
 	}
 	bool ended = rec->state.phase == PHASE_ENDED;
@@ -97,15 +100,16 @@ static void found(void *arg, const struct store_name *name)
 		found_list(v, rec);
 		return;
 	}
+	bool over = ended || v->finish || rec->torn;
 	rec->mix = mixer_join(r->mixer, rec->head.room);
-	say(r, rec, ended || v->finish ? "finishing" : "open");
-	v->n_ended += ended || v->finish;
-	v->n_open += !ended && !v->finish;
+	say(r, rec, over ? "finishing" : "open");
+	v->n_ended += over;
+	v->n_open += !over;
 	if (ended) {
 		ret = v->finish ? 0 : session_remember(r, rec);
 		list_push(&r->ended, &rec->link);
 	} else {
-		ret = v->finish ? recording_end(rec, "recover") : session_adopt(r, rec);
+		ret = over ? recording_end(rec, "recover") : session_adopt(r, rec);
 	}
 	if (ret)
 		log_error("recovering '%s': %s; it is left for the next start", name->stem,

@@ -1,9 +1,11 @@
 /* The steps of a job. Each starts a child or has nothing to do; the last one publishes. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/file.h"
@@ -71,8 +73,11 @@ static int start_convert(struct job *j, struct args *a)
 	char picture[FULL_PATH_MAX];
 	bool lost = false;
 
-	for (int i = 0; i < STREAMS; i++)
+	j->unread = 0;
+	for (int i = 0; i < STREAMS; i++) {
 		lost |= j->rec->state.streams[i].missing > 0;
+		j->unread |= (unsigned)(j->in[i].path && !j->in[i].probe.n) << i;
+	}
 	if (!ffmpeg_plan(j->in, &j->r->set, lost, &j->plan))
 		return -ENODATA;
 	if (j->plan.seconds <= 0)
@@ -185,7 +190,8 @@ static int describe(void *arg, const struct store_name *final)
 	if (stat(j->out, &st) < 0)
 		return -errno;
 	struct meta m = {
-	    j->plan.ext, (uint64_t)st.st_size, j->sha256, &j->probe, j->wave, j->poster, j->mix};
+	    j->plan.ext, (uint64_t)st.st_size, j->sha256, &j->probe, j->wave, j->poster, j->unread,
+	    j->mix};
 	int len = meta_write(text, j->rec, final, &m);
 	return len < 0 ? len : store_write_json(&j->r->store, &j->rec->name, text, (size_t)len);
 }
@@ -210,15 +216,57 @@ void job_say_finished(struct job *j, const struct store_name *final, const char 
 	}
 	if (fstatat(r->store.dirfd, file, &st, 0) == 0)
 		json_uint(&ev.json, "bytes", (uint64_t)st.st_size);
+	meta_put_unread(&ev.json, final, j->unread);
 	event_send(&ev, r->events);
 	log_info("finished room %s session %s: %s", j->rec->head.room, j->rec->head.session, file);
 	metric_add(&r->n.finished, 1);
 }
 
-/* Before it appears: what is in the list and is not there after all does no harm. */
+/*
+ * Before it appears: what is in the list and is not there after all does no harm. A mix that cannot
+ * be made keeps no recording from appearing; only for space they wait, as for everything else.
+ */
 int job_note_in_mix(struct job *j, const struct store_name *final)
 {
-	return j->rec->mix ? mixer_note(j->rec->mix, j->rec, final) : 0;
+	int ret = j->rec->mix ? mixer_note(j->rec->mix, j->rec, final) : 0;
+
+	if (!ret || ret == -ENOSPC || ret == -EDQUOT)
+		return ret;
+	log_error("'%s' will not be in the mix of room %s: %s", final->stem, j->rec->head.room,
+		  strerror(-ret));
+	return 0;
+}
+
+/* Never over another file. One that has gone there already is no error. */
+static int keep_part(struct job *j, enum stream stream, const struct store_name *final)
+{
+	char suffix[32], from[STORE_PATH_MAX], to[STORE_PATH_MAX];
+	int dirfd = j->r->store.dirfd;
+
+	store_part(&j->rec->name, stream, from);
+	snprintf(suffix, sizeof(suffix), ".%s.part", stream_names[stream]);
+	store_visible(final, suffix, to);
+	int ret = renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE);
+	if (ret < 0 && errno == EINVAL) { /* a file system without that flag */
+		ret = linkat(dirfd, from, dirfd, to, 0);
+		if (!ret)
+			ret = unlinkat(dirfd, from, 0);
+	}
+	if (ret < 0)
+		return errno == ENOENT ? 0 : -errno;
+	log_warn("what could not be read of '%s' stays as '%s/%s'", final->stem, j->r->store.path,
+		 to);
+	return 0;
+}
+
+int job_keep_unread(struct job *j, const struct store_name *final)
+{
+	int ret = 0;
+
+	for (int i = 0; i < STREAMS && !ret; i++)
+		if (j->unread & 1u << i)
+			ret = keep_part(j, (enum stream)i, final);
+	return ret;
 }
 
 static int start_publish(struct job *j, struct args *a)
@@ -232,6 +280,8 @@ static int start_publish(struct job *j, struct args *a)
 		return ret;
 	j->claimed = true;
 	if ((ret = job_note_in_mix(j, &final)))
+		return ret;
+	if ((ret = job_keep_unread(j, &final)))
 		return ret;
 	if ((ret = store_publish(s, &j->rec->name, &final)))
 		return ret;
@@ -310,7 +360,7 @@ static int start_mix(struct job *j, struct args *a)
 	{"read the result", start_probe_result, done_probe_result, false}, \
 	    {"make the picture", start_picture, done_picture, true},       \
 	    {"compute the checksum", start_hash, done_hash, false},        \
-	    {"make it safe on disk", start_sync, NULL, true},              \
+	    {"make it safe on disk", start_sync, NULL, false},             \
 	    {"give it its name", start_publish, NULL, false},              \
 	{                                                                  \
 		NULL, NULL, NULL, false                                    \

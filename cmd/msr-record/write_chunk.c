@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "media/sniff.h"
 
@@ -41,9 +42,13 @@ int writer_open(struct writer **wp, struct journal_stream *state, enum stream st
 	}
 	int ret = f ? part_create(&w->part, dirfd, path)
 		    : part_resume(&w->part, dirfd, path, state->bytes);
+	bool made = f && !ret;
+
 	if (!ret && type->start)
 		ret = type->start(w);
 	if (ret) {
+		if (made) /* or it would be in the way of the next try */
+			unlinkat(dirfd, path, 0);
 		writer_close(w);
 		return ret;
 	}

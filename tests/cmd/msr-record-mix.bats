@@ -163,3 +163,12 @@ no_hidden_files() {
 	jq -e '.recordings == ["bob.webm"]' st/mix/r.json
 	[ "$(jq -r .file st/mix/r.json)" = r.webm ]
 }
+
+@test "where no mix can be made the recordings of the room appear all the same" {
+	mkdir st
+	echo "somebody's" >st/mix
+	record <"$SCENE/bob.frames"
+	jq -e '.file == "bob.webm"' st/bob.json
+	grep -q "not be in the mix" log
+	no_hidden_files
+}

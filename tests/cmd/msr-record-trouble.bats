@@ -62,6 +62,64 @@ has_bytes() {
 	[ "$(jq .duplicates st/s1.json)" = 1 ]
 }
 
+@test "a part that cannot be opened now is left for the next start, with all of its recording" {
+	local kind
+	open_fifo
+	recorder -i fifo
+	give codec=ogg size=2000 @"$MEDIA/a.ogg" kind=video codec=webm part=0 @"$MEDIA/v.webm"
+	wait_for 5 has_bytes s1.audio "$(stat -c %s "$MEDIA/a.ogg")"
+	wait_for 5 has_bytes s1.video "$(stat -c %s "$MEDIA/v.webm")"
+	kill -9 "$PID"
+	wait_gone "$PID"
+	for kind in video audio; do
+		# A folder in its place cannot be opened as a file, whoever tries.
+		mv st/.s1.$kind.part aside
+		mkdir st/.s1.$kind.part
+		run msr-record --recover -d st -e events
+		[ "$status" -eq 1 ]
+		rmdir st/.s1.$kind.part
+		mv aside st/.s1.$kind.part
+		[ -z "$(find st -type f -name '[!.]*')" ]
+	done
+	msr-record --recover -d st -e events
+	[ "$(codecs st/s1.json | tr ' ' '\n' | sort | xargs)" = "opus vp8" ]
+	no_hidden_files
+}
+
+@test "a part of which nothing had reached the journal is begun anew" {
+	open_fifo
+	recorder -i fifo
+	give codec=ogg @"$MEDIA/a.ogg"
+	wait_for 5 has_bytes s1.audio "$(stat -c %s "$MEDIA/a.ogg")"
+	kill -9 "$PID"
+	wait_gone "$PID"
+	echo junk >st/.s1.video.part
+	recorder --follow -i fifo
+	give codec=webm kind=video @"$MEDIA/v.webm" close
+	wait_for 10 test -s st/s1.json
+	[ "$(codecs st/s1.json | tr ' ' '\n' | sort | xargs)" = "opus vp8" ]
+}
+
+@test "a part that lost its end with the machine ends there, and what is sent again is stored" {
+	local size=96000
+	open_fifo
+	recorder -i fifo
+	give codec=s16le rate=48000 channels=2 size=$size step=500000 @"$MEDIA/a.s16le":0,1,2,3
+	wait_for 5 has_bytes s1.audio $((4 * size))
+	kill -9 "$PID"
+	wait_gone "$PID"
+	# The journal reached the disk, and of the sound only the first two parts.
+	truncate -s $((2 * size + $(stat -c %s st/.s1.audio.part) - 4 * size)) st/.s1.audio.part
+	recorder --audio wav --no-pictures --follow -i fifo
+	give codec=s16le rate=48000 channels=2 size=$size step=500000 @"$MEDIA/a.s16le":2,3,4,5 close
+	wait_for 10 test -s st/s1.json
+	wait_for 10 test -s st/s1~2.json
+	for name in s1 s1~2; do
+		ffmpeg -v error -i st/$name.wav -f s16le -
+	done | cmp - "$MEDIA/a.s16le"
+	no_hidden_files
+}
+
 @test "a recording that is open in one process is left alone by another" {
 	open_fifo
 	recorder -i fifo
@@ -107,6 +165,33 @@ has_bytes() {
 	no_hidden_files
 }
 
+@test "an ffmpeg that crashes over the picture does not keep the recording from being finished" {
+	mkdir bin
+	cat >bin/ffmpeg <<-'EOF'
+		#!/bin/sh
+		case " $* " in *" mjpeg "*) kill -SEGV $$ ;; esac
+		exec /usr/bin/ffmpeg "$@"
+	EOF
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH record -- kind=video codec=webm @"$MEDIA/av.webm" close
+	good_file s1.webm 3
+	[ "$(jq .poster st/s1.json)" = null ]
+	no_hidden_files
+}
+
+@test "an ffmpeg that is killed each time over the conversion is at last asked for less" {
+	mkdir bin
+	cat >bin/ffmpeg <<-'EOF'
+		#!/bin/sh
+		case " $* " in *" mjpeg "*) kill -9 $$ ;; esac
+		exec /usr/bin/ffmpeg "$@"
+	EOF
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH record -- kind=video codec=webm @"$MEDIA/av.webm" close
+	good_file s1.webm 3
+	[ "$(jq .poster st/s1.json)" = null ]
+}
+
 @test "what cannot be finished is finished by the next start" {
 	mkdir bin
 	printf '#!/bin/sh\necho "no such encoder" >&2\nexit 1\n' >bin/ffmpeg
@@ -118,6 +203,101 @@ has_bytes() {
 	[ ! -e st/s1.json ]
 	msr-record --recover -d st -e events
 	good_file s1.mp3 3
+	no_hidden_files
+}
+
+@test "a result that cannot be made safe on disk replaces nothing" {
+	mkdir bin
+	printf '#!/bin/sh\necho "error syncing: Input/output error" >&2\nexit 1\n' >bin/sync
+	chmod +x bin/sync
+	PATH=$PWD/bin:$PATH run record -- codec=ogg @"$MEDIA/a.ogg" close
+	[ "$status" -eq 1 ]
+	jq -r 'select(.ev == "finish-failed") | .message' events | grep -q "Input/output error"
+	cmp st/.s1.audio.part "$MEDIA/a.ogg"
+	[ -z "$(find st -type f -name '[!.]*')" ]
+	msr-record --recover -d st -e events
+	good_file s1.mp3 3
+	no_hidden_files
+}
+
+@test "a child that speaks of a full disk is understood in every language" {
+	mkdir bin
+	cat >bin/sync <<-'EOF'
+		#!/bin/sh
+		echo x >>tries
+		[ "$(wc -l <tries)" -gt 1 ] && exit 0
+		case ${LC_ALL:-$LANG} in
+		C) echo "error syncing: No space left on device" >&2 ;;
+		*) echo "Fehler: Auf dem Gerät ist kein Speicherplatz mehr verfügbar" >&2 ;;
+		esac
+		exit 1
+	EOF
+	chmod +x bin/sync
+	LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8 PATH=$PWD/bin:$PATH record -- codec=ogg @"$MEDIA/a.ogg" close
+	[ "$(count_events disk-full)" = 1 ]
+	good_file s1.mp3 3
+}
+
+# What an interruption between the media's final name and the metadata leaves: s1.mp3 and, hidden, journal, part
+# and metadata. Somebody's file stands where the metadata is to go, so that it cannot be completed.
+named_but_blocked() {
+	mkdir bin
+	printf '#!/bin/sh\nexit 1\n' >bin/ffmpeg
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH run record --no-pictures -- codec=ogg @"$MEDIA/a.ogg" close
+	mkdir kept
+	cp st/.s1.* kept
+	msr-record --recover --no-pictures -d st -e events
+	mv st/s1.json kept/.s1.json
+	mv kept/.s1.* st
+	echo blocks >st/s1.json
+}
+
+@test "a recording that has its name keeps its metadata until that can be published" {
+	named_but_blocked
+	cp st/.s1.json metadata
+	for _ in 1 2; do
+		run msr-record --recover -d st -e events
+		[ "$status" -eq 1 ]
+		cmp st/.s1.json metadata
+		[ "$(find st -type f -name '[!.]*' | sort | xargs)" = "st/s1.json st/s1.mp3" ]
+	done
+	rm st/s1.json
+	msr-record --recover -d st -e events
+	good_file s1.mp3 3
+	no_hidden_files
+}
+
+@test "a recording that has its name and waits for space keeps its metadata when it is stopped" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	named_but_blocked
+	rm -r kept bin
+	mv st full
+	mkdir st
+	# With less than a mebibyte free a failure is put down to the full disk.
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start record unshare -rm sh -c 'mount -t tmpfs -o size=900k tmpfs st && cp -p full/* full/.s1* st && { msr-record --recover --grace 100ms -d st -e waits & } &&
+		until grep -q disk-full waits; do sleep 0.1; done; kill $! && wait $!; cp st/.s1.json after'
+	wait "$PID" || true
+	cmp after full/.s1.json
+}
+
+@test "what could not be read survives an interruption between the names" {
+	head -c 40000 /dev/urandom >noise
+	mkdir bin kept
+	printf '#!/bin/sh\nexit 1\n' >bin/ffmpeg
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH run record --no-pictures -- session=av kind=video codec=webm @"$MEDIA/v.webm" \
+		kind=audio codec=opus part=0 @noise close
+	cp st/.av.* kept
+	msr-record --recover --no-pictures -d st -e events
+	# Back to where the media alone has its name.
+	rm st/av.audio.part
+	mv st/av.json kept/.av.json
+	mv kept/.av.* st
+	msr-record --recover -d st -e events
+	cmp st/av.audio.part noise
+	[ "$(jq -c .unread st/av.json)" = '["av.audio.part"]' ]
 	no_hidden_files
 }
 

@@ -234,3 +234,26 @@ load ../support/record
 	run msr-record file
 	[ "$status" -eq 2 ]
 }
+
+@test "what cannot be read stays beside what could be made of the rest" {
+	head -c 40000 /dev/urandom >noise
+	record -- session=av kind=video codec=webm @"$MEDIA/v.webm" kind=audio codec=opus part=0 @noise close
+	[ "$(codecs st/av.json)" = vp8 ]
+	[ "$(jq -c .unread st/av.json)" = '["av.audio.part"]' ]
+	[ "$(jq -c 'select(.ev == "finished") | .unread' events)" = '["av.audio.part"]' ]
+	cmp st/av.audio.part noise
+	no_hidden_files
+}
+
+@test "a stream that begins with silence may be numbered anew as well, or come again at once" {
+	local pcm=(codec=s16le rate=48000 channels=2 size=9600 step=50000)
+	{ head -c 9600 /dev/zero && head -c 96000 "$MEDIA/a.s16le"; } >sound
+	# Its producer was restarted a minute later, and numbers from 0; what it sends then is silence first, too.
+	record --audio wav -- session=anew "${pcm[@]}" time=1000000000 @sound time=1060000000 part=0 @sound close
+	ffmpeg -v error -i st/anew.wav -f s16le - | cmp - <(cat sound sound)
+	[ "$(jq -c '[.parts, .duplicates]' st/anew.json)" = '[22,0]' ]
+	# What was not acknowledged comes again seconds later.
+	record --audio wav -- session=again "${pcm[@]}" time=1000000000 @sound time=1003000000 part=0 @sound close
+	ffmpeg -v error -i st/again.wav -f s16le - | cmp - sound
+	[ "$(jq -c '[.parts, .duplicates]' st/again.json)" = '[11,11]' ]
+}

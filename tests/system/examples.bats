@@ -53,6 +53,50 @@ there() {
 	[[ $output == *"chunks are not safe"* ]]
 }
 
+# stored BYTES: of sound, so many are in the part file and acknowledged.
+stored() {
+	[ "$(stat -c %s storage/.talk.audio.part)" -ge "$1" ] && msr-frames stat -j "shm:$ring" | jq -e '.head == .tail' >/dev/null
+}
+
+# A client has a session.
+connected() {
+	curl -sf "http://127.0.0.1:$port/metrics" | grep -q '^msr_ws_sessions 1'
+}
+
+@test "stream-pcm goes on where it was when msr-ws is started again while nothing is unsafe" {
+	ring=stream-pcm-$$-$BATS_TEST_NUMBER
+	# It begins with silence: by that no first chunk is known from another.
+	{ head -c 96000 /dev/zero && sound 3; } >in.pcm
+	MSR_AUDIO=wav start record msr-record -d storage -i "shm:$ring"
+	local record=$PID
+	start ws msr-ws -p "$port" -o "shm:$ring"
+	wait_for 10 is_healthy "$port"
+	local ws=$PID
+	mkfifo in
+	exec 9<>in
+	start client sh -c 'exec 9>&-; exec "$@" <in' sh "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/room/talk"
+	local client=$PID
+	head -c 192000 in.pcm >&9
+	wait_for 10 stored 192000
+	kill -9 "$ws"
+	wait_gone "$ws"
+	start ws sh -c 'exec 9>&-; exec "$@"' sh msr-ws -p "$port" -o "shm:$ring"
+	ws=$PID
+	wait_for 10 connected
+	tail -c +192001 in.pcm >&9
+	exec 9>&-
+	ended_well "$client"
+	wait_for 20 there storage/talk.json
+	ffmpeg -nostdin -v error -i storage/talk.wav -f s16le out.pcm
+	cmp in.pcm out.pcm
+	# Nothing was taken as not acknowledged and sent once more.
+	[ "$(find storage -name '*~2*' -o -name '.*')" = "" ]
+	kill "$ws" "$record"
+	wait_gone "$ws"
+	wait_gone "$record"
+	msr-frames rm "shm:$ring"
+}
+
 @test "transcribe writes a text beside the recording, and fails for what is none" {
 	mkdir storage
 	ffmpeg -nostdin -v error -f lavfi -i 'sine=440:duration=1,apad=pad_dur=1,volume=0.5' \

@@ -42,6 +42,20 @@ TEST(appends_gather_until_flushed)
 	part_close(&p);
 }
 
+TEST(a_file_that_is_there_is_not_made_anew)
+{
+	struct part p, other;
+	char path[256];
+
+	open_part(&p, path, "there");
+	CHECK_INT(part_append(&p, "abc", 3), 0);
+	CHECK_INT(part_flush(&p), 0);
+	CHECK_INT(part_create(&other, AT_FDCWD, path), -EEXIST);
+	part_close(&other);
+	CHECK_INT(size_of(path), 3);
+	part_close(&p);
+}
+
 TEST(a_large_append_follows_what_gathered)
 {
 	struct part p;
