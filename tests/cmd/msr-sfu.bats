@@ -106,6 +106,11 @@ fds_at_most() {
 	client too_many
 }
 
+@test "an offer that fails at its first section leaves the tracks of the others whole" {
+	serve
+	client reordered
+}
+
 @test "tracks that found no section are offered once there is one" {
 	serve
 	client full

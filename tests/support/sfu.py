@@ -685,6 +685,30 @@ async def too_many():
     assert (await call("GET", bob))["offer"].count("m=video") == len(tracks) == 32
 
 
+async def reordered():
+    """An offer that fails at its first section leaves the tracks of the others whole, in whatever
+    order it names them."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann = f"/rooms/{room}/users/ann"
+    await call("POST", ann, want=201)
+    ears = Ears(f"/rooms/{room}")
+    await ears.open.wait()
+    sections = [(str(i), "audio", "a=sendonly") for i in range(32)]
+    await call("POST", ann + "/produce", {"offer": description(*sections)})
+    whole = (await ears.wait("tracks"))["tracks"]
+    assert [t["codec"] for t in whole] == ["opus"] * 32, whole
+    more = description(("x", "audio", "a=sendonly"), *sections)
+    for _ in range(3):
+        out = await call("POST", ann + "/produce", {"offer": more}, want=503)
+        assert out["error"] == "limit", out
+        assert (await ears.wait("tracks"))["tracks"] == whole
+        assert (await call("GET", ann))["tracks"] == whole
+    await call("POST", ann + "/produce", {"offer": description(*reversed(sections))})
+    assert (await ears.wait("tracks"))["tracks"] == whole
+    await call("DELETE", f"/rooms/{room}")
+    await asyncio.wait_for(ears.ended, 5)
+
+
 async def full():
     """Of more tracks than sections a receiver gets the rest as soon as others have gone."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
