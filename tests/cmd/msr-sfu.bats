@@ -111,6 +111,11 @@ fds_at_most() {
 	client reordered
 }
 
+@test "parameters of a codec as long as a line stop nobody" {
+	serve
+	client long_parameters
+}
+
 @test "tracks that found no section are offered once there is one" {
 	serve
 	client full

@@ -709,6 +709,29 @@ async def reordered():
     await asyncio.wait_for(ears.ended, 5)
 
 
+async def long_parameters():
+    """Parameters of a codec that are as long as a line are refused, and stop nobody in the room."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    await call("POST", bob, want=201)
+    body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    await call("POST", bob + "/consume", body)
+
+    def offer(length):
+        fmtp = "profile-level-id=42e01f;packetization-mode=1;x="
+        fmtp += "x" * (length - len(fmtp))
+        return description(("0", "video", "a=sendonly", "a=fmtp:96 " + fmtp)).replace("VP8/", "H264/")
+
+    out = await call("POST", ann + "/produce", {"offer": offer(4086)}, want=400)
+    assert out["error"] == "bad_sdp", out
+    assert (await call("GET", ann))["tracks"] == []
+    out = await call("POST", ann + "/produce", {"offer": offer(1024)})
+    assert [o["id"] for o in out["outbound"]] == ["bob"], out
+    assert "a=sendonly" in (await call("POST", f"/rooms/{room}/users/eve", want=201))["offer"]
+    await call("DELETE", f"/rooms/{room}")
+
+
 async def full():
     """Of more tracks than sections a receiver gets the rest as soon as others have gone."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
