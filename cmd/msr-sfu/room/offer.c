@@ -93,6 +93,7 @@ const struct offer *offer_pending(const struct user *u)
 	return u->offer.unanswered ? &u->offer : NULL;
 }
 
+/* Where it fails, the last offer stays the one that is answered, and what changed is kept. */
 static int write_offer(struct user *u)
 {
 	struct sfu *s = u->room->sfu;
@@ -117,6 +118,7 @@ static int write_offer(struct user *u)
 		free(u->offer.sdp);
 		u->offer.sdp = text;
 		u->offer.len = buf_len(&b);
+		sections_offered(u->sections);
 	}
 	buf_done(&b);
 	return text ? 0 : -ENOMEM;

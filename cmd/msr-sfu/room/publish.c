@@ -231,14 +231,16 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 		ret = -1;
 		goto out;
 	}
+	if (sdp_write(answer, out) < 0) {
+		ret = fail_set(f, FAIL_NO_MEMORY, NULL);
+		goto out;
+	}
 	ret = update_tracks(u, offer, answer, hints, n_hints, f);
 	drop_unmentioned(u, offer);
 	old = u->pub_answer;
 	u->pub_answer = answer;
 	answer = NULL;
 	sdp_free(old);
-	if (!ret && sdp_write(u->pub_answer, out) < 0)
-		ret = fail_set(f, FAIL_NO_MEMORY, NULL);
 	notify_tracks(u);
 	if (ret <
 	    0) /* what changed before it failed; the caller only does this where nothing did */
