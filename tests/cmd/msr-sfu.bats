@@ -116,6 +116,11 @@ fds_at_most() {
 	client long_parameters
 }
 
+@test "another PeerConnection under the same user is refused" {
+	serve
+	client another
+}
+
 @test "tracks that found no section are offered once there is one" {
 	serve
 	client full

@@ -732,6 +732,38 @@ async def long_parameters():
     await call("DELETE", f"/rooms/{room}")
 
 
+async def another():
+    """A description of another PeerConnection than the one before is refused, and changes nothing."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    await call("POST", bob, want=201)
+
+    def renewed(sdp):
+        return sdp.replace("AB:AB", "CD:CD").replace("ufrag:abcd", "ufrag:efgh")
+
+    one = description(("0", "audio", "a=sendonly"))
+    two = description(("0", "audio", "a=sendonly"), ("1", "video", "a=sendonly"))
+    ufrag = re.search("a=ice-ufrag:.*", (await call("POST", ann + "/produce", {"offer": one}))["answer"])[0]
+    out = await call("POST", ann + "/produce", {"offer": renewed(two)}, want=409)
+    assert out["error"] == "other_connection" and "replace" in out["message"], out
+    assert len((await call("GET", ann))["tracks"]) == 1
+    assert ufrag in (await call("POST", ann + "/produce", {"offer": two}))["answer"]
+    body = {"offer": two.replace("ufrag:abcd", "ufrag:efgh")}  # the same one restarts ICE
+    assert ufrag not in (await call("POST", ann + "/produce", body))["answer"]
+
+    body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    assert "a=sendonly" in (await call("POST", bob + "/consume", body))["offer"]
+    taken = description(("0", "audio", "a=recvonly"), ("1", "video", "a=recvonly"), setup="active")
+    out = await call("POST", bob + "/consume", {"answer": renewed(taken)}, want=409)
+    assert out["error"] == "other_connection", out
+    assert await call("POST", bob + "/consume", {"answer": taken}) == {}
+
+    await call("POST", ann, {"replace": True}, want=201)
+    await call("POST", ann + "/produce", {"offer": renewed(two)})
+    await call("DELETE", f"/rooms/{room}")
+
+
 async def full():
     """Of more tracks than sections a receiver gets the rest as soon as others have gone."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

@@ -210,6 +210,8 @@ static int take_transport(struct user *u, const struct sdp *offer, struct fail *
 		struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &u->owner};
 		return link_new(&u->pub, r->sfu->opts.links, &lo, f);
 	}
+	if (link_check(u->pub, m, f) < 0)
+		return -1;
 	return link_is_restart(u->pub, m->transport.ufrag) ? link_restart(u->pub, f) : 0;
 }
 
