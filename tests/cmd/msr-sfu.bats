@@ -101,6 +101,11 @@ fds_at_most() {
 	client whip_room
 }
 
+@test "a room may be asked for until it is empty" {
+	serve --user-timeout 2s
+	client until_empty
+}
+
 @test "what an offer over the limit has changed is offered to others" {
 	serve
 	client too_many

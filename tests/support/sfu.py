@@ -523,6 +523,36 @@ async def whip_room():
     raise AssertionError(f"there are {rooms}")
 
 
+async def until_empty():
+    """A room may be asked for until it is empty: it waits for the first to come, lasts as long as
+    somebody is in it, and ends by itself. Others stay."""
+    begin = time.monotonic()
+    await call("POST", "/rooms", {"room_id": "kept"}, want=201)
+    await call("POST", "/rooms", {"room_id": "not", "until_empty": False}, want=201)
+    for room in ("used", "unused"):
+        await call("POST", "/rooms", {"room_id": room, "until_empty": True}, want=201)
+    for wrong in (1, "true", None):
+        out = await call("POST", "/rooms", {"until_empty": wrong}, want=400)
+        assert out["error"] == "bad_request", out
+
+    async def there():
+        return {r["room_id"] for r in (await call("GET", "/rooms"))["rooms"]}
+
+    await call("POST", "/rooms/used/users/ann", want=201)
+    ears = Ears("/rooms/used/users/ann")
+    await ears.open.wait()
+    while "unused" in await there():
+        await asyncio.sleep(0.1)
+    assert 2 < time.monotonic() - begin < 10, begin
+    await asyncio.sleep(2.5)
+    assert await there() == {"kept", "not", "used"}
+    await call("DELETE", "/rooms/used/users/ann")
+    await asyncio.wait_for(ears.ended, 5)
+    while "used" in await there():
+        await asyncio.sleep(0.1)
+    assert await there() == {"kept", "not"}
+
+
 async def vanish():
     """A user that never connects is removed after --user-timeout."""
     room = (await call("POST", "/rooms", want=201))["room_id"]

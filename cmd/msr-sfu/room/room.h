@@ -72,7 +72,9 @@ struct room {
 	struct list listeners;
 	struct list viewers;	/* WHEP */
 	unsigned thread;	/* media thread that it lives on */
-	struct loop_timer idle; /* of a room that nobody asked for: ends it when it is empty */
+	struct loop_timer idle; /* of a room that nobody will end: ends it when it is empty */
+	struct mono made;
+	bool visited; /* somebody was in it */
 	bool ending;
 };
 
@@ -156,7 +158,10 @@ void sfu_done(struct sfu *s);
 void room_draw_id(char out[static 17]);
 /* `id` NULL draws one. Returns 0, or -1 with *f. */
 int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f);
-/* Nobody asked for this room by name only, so nobody will end it: it ends once nobody is in it. */
+/*
+ * Nobody will end this room: it ends once nobody is in it any more. Where nobody has come yet, it
+ * waits for the first as long as for a user to connect.
+ */
 void room_end_when_empty(struct room *r);
 struct room *room_get(const struct sfu *s, const char *id);
 struct room *room_by_number(const struct sfu *s, uint64_t number);

@@ -84,6 +84,7 @@ static int user_add(struct room *r, const char *id, struct user **up, struct fai
 		free(u);
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	}
+	r->visited = true;
 	metric_add(&s->n_users, 1);
 	metric_add(&s->n_joins, 1);
 	user_touch(u);
