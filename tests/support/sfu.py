@@ -399,6 +399,18 @@ async def subscription():
     many = {f"u{i}": {"video": "low"} for i in range(1025)}
     out = await call("PATCH", bob.path + "/subscription", {"users": many}, want=503)
     assert out["error"] == "limit", out
+    assert await wants() == {"users": {}, "max_kbps": None}
+    # Those who are not there are forgotten, the oldest first, so that a room may stay open for ever.
+    await wants(users={"ann": {"video": "low"}})
+    await wants(users={f"u{i}": {"video": "low"} for i in range(1023)})
+    await wants(users={"u0": {"audio": "off"}})
+    out = await wants(users={f"v{i}": {"video": "low"} for i in range(100)})
+    assert len(out["users"]) == 1024, len(out["users"])
+    kept = {"ann", "u0", *(f"u{i}" for i in range(101, 1023)), *(f"v{i}" for i in range(100))}
+    assert set(out["users"]) == kept, kept ^ set(out["users"])
+    usual = {"audio": "on", "video": "auto"}
+    out = await wants(users={**{f"w{i}": usual for i in range(2000)}, **{x: usual for x in kept}})
+    assert out["users"] == {}, out
     out = await call("PATCH", f"/rooms/{room}/users/zoe/subscription", {}, want=404)
     assert out["error"] == "no_user", out
     await call("DELETE", f"/rooms/{room}")

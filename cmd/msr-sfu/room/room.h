@@ -115,6 +115,7 @@ struct user {
 	bool lacks;		       /* tracks for which there was no section */
 	struct loop_timer offer_timer; /* replaces an offer that stays unanswered */
 	struct map wants;	       /* of whom it wants something special, by id */
+	struct list wants_by_age;      /* the same, those named longest ago first */
 	uint64_t max_kbps;	       /* that it wants to receive in all; 0: no limit */
 
 	struct session *session; /* WHIP; NULL otherwise */
@@ -126,6 +127,7 @@ struct user {
 /* What a user wants to receive of another, who need not be there yet. */
 struct want {
 	struct map_node node; /* in user.wants */
+	struct list by_age;   /* in user.wants_by_age */
 	char id[ID_SIZE];
 	bool mute;
 	enum media_level video;
@@ -226,7 +228,10 @@ struct wish {
 	const enum media_level *audio; /* MEDIA_OFF or MEDIA_AUTO */
 	const enum media_level *video;
 };
-/* Changes what the user wants, for what it receives now and later; `max_kbps` NULL: as it is. */
+/*
+ * Changes what the user wants, for what it receives now and later; `max_kbps` NULL: as it is. No
+ * publisher is named twice. Of more than 1024, those who are not in the room are forgotten.
+ */
 int user_subscribe(struct user *u, const struct wish *wishes, size_t n, const uint64_t *max_kbps,
 		   struct fail *f);
 enum media_level want_of(const struct user *u, const struct track *t);

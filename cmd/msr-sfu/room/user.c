@@ -78,6 +78,7 @@ static int user_add(struct room *r, const char *id, struct user **up, struct fai
 	list_init(&u->listeners);
 	list_init(&u->tracks);
 	map_init(&u->wants);
+	list_init(&u->wants_by_age);
 	loop_timer_init(&u->expiry, s->opts.loop, on_expiry, u);
 	loop_timer_init(&u->offer_timer, s->opts.loop, on_offer_timer, u);
 	if (map_put(&r->users, &u->node, u->id, strlen(u->id)) < 0) {
