@@ -141,6 +141,14 @@ fds_at_most() {
 	client errors
 }
 
+@test "every error code stands in the manual" {
+	cd "$BATS_TEST_DIRNAME/../.."
+	sed -nE 's/^.*X\([A-Z_]+, "([a-z_]+)", ([0-9]+),.*/\1 \2/p' cmd/msr-sfu/room/fail.h | sort >"$BATS_TEST_TMPDIR/codes"
+	grep -q '^limit 503$' "$BATS_TEST_TMPDIR/codes"
+	sed -nE 's/^\.It ([a-z_]+) Ta ([0-9]+) Ta .*/\1 \2/p' man/msr-sfu.8 | sort >"$BATS_TEST_TMPDIR/manual"
+	[ -z "$(comm -23 "$BATS_TEST_TMPDIR/codes" "$BATS_TEST_TMPDIR/manual")" ]
+}
+
 @test "users that never connect are removed" {
 	serve --user-timeout 1s
 	client vanish

@@ -37,9 +37,27 @@ def http(method, path, body=None, kind="application/json", headers=None):
     return status, head, text
 
 
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+with open(TOP + "/man/msr-sfu.8", encoding="utf-8") as f:
+    CODES = set(re.findall(r"^\.It ([a-z_]+) Ta (\d+) Ta", f.read(), re.M))
+with open(TOP + "/examples/msr-sfu.openapi.json", encoding="utf-8") as f:
+    DESCRIBED = json.load(f)
+
+
+def check_documented(method, path, status, out):
+    """An error has its row in the manual, and the description knows of it for this call."""
+    assert (out["error"], str(status)) in CODES, f"the manual lacks {status} {out}"
+    for pattern, methods in DESCRIBED["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", pattern), path) and method.lower() in methods:
+            known = methods[method.lower()]["responses"]
+            assert str(status) in known, f"the description lacks {status} of {method} {pattern}"
+
+
 async def call(method, path, body=None, want=200, **kw):
     status, _, out = await asyncio.to_thread(http, method, path, body, **kw)
     assert status == want, f"{method} {path}: {status} {out}"
+    if status >= 400:
+        check_documented(method, path, status, out)
     return out
 
 
@@ -606,8 +624,22 @@ async def errors():
     ]:
         out = await call("POST", f"{user}/{action}", body, want=400)
         assert out["error"] == code and out["message"], (action, body, out)
-    out = await call("POST", user + "/produce", {"offer": "x" * 300000}, want=413)
-    assert out["error"] == "too_large", out
+    wish = user + "/subscription"
+    with_body = [("POST", "/rooms"), ("POST", user), ("POST", user + "/produce"),
+                 ("POST", user + "/consume"), ("PATCH", wish), ("POST", "/whip/r/bob"),
+                 ("POST", "/whep/r"), ("POST", "/whep/r/ann"), ("PATCH", "/sessions/x")]
+    for method, path in with_body:
+        out = await call(method, path, "x" * 300000, want=413)
+        assert out["error"] == "too_large", out
+        out = await call(method, path, "{}", want=411, headers={"Transfer-Encoding": "chunked"})
+        assert out["error"] == "length_required", out
+        out = await call(method, path, "{}", want=400, headers={"Content-Length": "many"})
+        assert out["error"] == "bad_length", out
+    for method, path in [("GET", "/rooms/.r"), ("DELETE", "/rooms/.r"), ("GET", "/rooms/.r/events"),
+                         ("GET", "/rooms/r/users/.ann"), ("DELETE", "/rooms/r/users/.ann"),
+                         ("GET", "/rooms/r/users/.ann/events"), ("POST", "/whip/r/.bob")]:
+        out = await call(method, path, None if method != "POST" else "v=0", want=400, kind="application/sdp")
+        assert out["error"] == "bad_id", out
     lines = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + "a=x\r\n" * 10000
     await call("POST", user + "/produce", {"offer": lines}, want=400)
     out = await call("PUT", "/rooms", {}, want=405)
