@@ -55,7 +55,7 @@ static int on_fmtp(struct parser *p, struct text t)
 {
 	struct sdp_codec *c = codec_of(p, &t);
 
-	return c ? keep(p, t, SDP_LINE_MAX, &c->fmtp) : 0;
+	return c ? keep(p, t, SDP_FMTP_MAX, &c->fmtp) : 0;
 }
 
 /* a=rtcp-fb:<pt or *> <value> */

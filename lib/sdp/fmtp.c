@@ -77,6 +77,18 @@ bool h264_profile_level(const char *id, enum h264_profile *profile, uint8_t *lev
 	return true;
 }
 
+bool h264_is_usual(const char *fmtp)
+{
+	char id[8] = H264_DEFAULT;
+	enum h264_profile profile;
+	uint8_t level;
+
+	fmtp_get(fmtp, "profile-level-id", id, sizeof(id));
+	long mode = fmtp_num(fmtp, "packetization-mode", 0);
+	return h264_profile_level(id, &profile, &level) && profile < H264_HIGH444 &&
+	       (mode == 0 || mode == 1);
+}
+
 static bool same_h264(const char *a, const char *b)
 {
 	char id_a[8] = H264_DEFAULT, id_b[8] = H264_DEFAULT;

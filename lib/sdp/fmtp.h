@@ -31,6 +31,12 @@ enum h264_profile {
 bool h264_profile_level(const char *id, enum h264_profile *profile, uint8_t *level_idc);
 
 /*
+ * Whether these are parameters of H.264 that browsers may decode: baseline, main or high, in
+ * packetization mode 0 or 1. There are ten of them; those of all others are without number.
+ */
+bool h264_is_usual(const char *fmtp);
+
+/*
  * Whether a stream of the one may be sent to the other: the same name, clock and channels, and for
  * H.264 the same profile and packetization mode (the level may differ), for VP9 the same
  * profile-id, for AV1 the same profile. RTX and other formats that protect a codec never match

@@ -123,8 +123,11 @@ static int check_offer(const struct sdp *offer, const struct sdp_wish *wish, str
 
 /* ---- codecs ---- */
 
+/* Every variant that is taken costs each receiver payload types, so there may be few of them. */
 static const struct sdp_cap *cap_of(const struct sdp_cap *caps, const struct sdp_codec *c)
 {
+	if (!strcasecmp(c->name, "H264") && !h264_is_usual(c->fmtp))
+		return NULL;
 	for (; caps && caps->name; caps++) {
 		struct sdp_codec ours = {.name = caps->name,
 					 .clock = caps->clock,

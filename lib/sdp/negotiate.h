@@ -22,8 +22,9 @@ struct sdp_cap {
 };
 
 /*
- * What msr-sfu passes on, in order of preference: Opus; VP8, VP9 profile 0, H.264 (baseline,
- * main, high; packetization mode 1 before 0), AV1. NULL name ends them.
+ * What msr-sfu passes on, in order of preference: Opus; VP8, VP9 profile 0, H.264 (constrained
+ * baseline in packetization mode 1 before baseline, main and high in mode 0 or 1), AV1 profile 0.
+ * NULL name ends them.
  */
 extern const struct sdp_cap sdp_caps_audio[];
 extern const struct sdp_cap sdp_caps_video[];

@@ -29,6 +29,7 @@
 #define SDP_RIDS_MAX	   16
 #define SDP_CANDIDATES_MAX 64
 #define SDP_FEEDBACK_MAX   16	      /* of a codec */
+#define SDP_FMTP_MAX	   1024	      /* characters of a codec's parameters */
 #define SDP_MID_MAX	   32	      /* characters */
 #define SDP_HASH_MAX	   64	      /* bytes of a fingerprint: SHA-512 */
 #define SDP_ARENA_MAX	   (8u << 20) /* bytes of a whole model */

@@ -68,8 +68,8 @@ struct sections {
 	struct payload payload[PTS_MAX];
 	unsigned n_payloads, n_pts;
 	bool changed;
-	unsigned offered;	  /* sections in the last offer */
-	struct sdp *pending;	  /* owned: the last offer, until it is answered */
+	struct sdp *made;	  /* owned: the last offer made, until it is sent */
+	struct sdp *pending;	  /* owned: the last offer sent, until it is answered */
 	bool ext_agreed[2][EXTS]; /* by enum sdp_kind */
 };
 
@@ -105,6 +105,7 @@ void sections_free(struct sections *s)
 		forget_track(s->section[i]);
 		free(s->section[i]);
 	}
+	sdp_free(s->made);
 	sdp_free(s->pending);
 	sdp_free(s->store);
 	free(s);
@@ -414,14 +415,22 @@ int sections_offer(struct sections *s, struct sdp **out, const struct sdp_local 
 		sdp_free(kept);
 		return r;
 	}
+	sdp_free(s->made);
+	s->made = kept;
+	*out = o;
+	return 0;
+}
+
+void sections_offered(struct sections *s)
+{
+	if (!s->made)
+		return;
 	sdp_free(s->pending);
-	s->pending = kept;
-	s->offered = s->n;
+	s->pending = s->made;
+	s->made = NULL;
 	for (unsigned k = 0; k < s->n; k++)
 		s->section[k]->shown = s->section[k]->state != SECTION_FREE;
 	s->changed = false;
-	*out = o;
-	return 0;
 }
 
 /* ---- answers ---- */

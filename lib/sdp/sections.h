@@ -4,7 +4,7 @@
  * changes its meaning (RFC 8829 section 5.2.2, RFC 8843 section 9).
  *
  *	sections_add(track) ──┐
- *	sections_remove(i) ───┼─> changed ── sections_offer ──> offer ... answer ── sections_answer
+ *	sections_remove(i) ───┼─> changed ── sections_offer, _offered ──> answer ── sections_answer
  *	                                                                   └─> accepted or rejected,
  *each
  */
@@ -53,7 +53,7 @@ void sections_free(struct sections *s);
 int sections_add(struct sections *s, const struct section_track *t);
 /* Makes a section inactive and free to be reused, once the receiver has answered. */
 void sections_remove(struct sections *s, unsigned index);
-/* Whether something changed since the last sections_offer. */
+/* Whether something changed since the last sections_offered. */
 bool sections_changed(const struct sections *s);
 
 unsigned sections_count(const struct sections *s);
@@ -62,13 +62,16 @@ int sections_get(const struct sections *s, unsigned index, struct section_view *
 
 /*
  * The offer for the present state (with one inactive audio section when there is none at all).
- * Returns owned; local->version is set by the caller and must grow. 0 or -ENOMEM.
+ * Returns owned; local->version is set by the caller and must grow. 0 or -ENOMEM. Nothing is
+ * changed by it: whoever has it as text and is about to send it says so with sections_offered,
+ * before anything else changes; from then on answers are held against it.
  */
 int sections_offer(struct sections *s, struct sdp **out, const struct sdp_local *local);
+void sections_offered(struct sections *s);
 
 /*
- * Takes the answer to the last offer made. 0; -EPROTO with *err filled when it does not belong to
- * it (number, kinds or mids of sections, no transport); then nothing has changed.
+ * Takes the answer to the last offer that was sent. 0; -EPROTO with *err filled when it does not
+ * belong to it (number, kinds or mids of sections, no transport); then nothing has changed.
  */
 int sections_answer(struct sections *s, const struct sdp *answer, struct sdp_error *err);
 

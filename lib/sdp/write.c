@@ -18,7 +18,7 @@ struct out {
 static void put(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void put(struct out *o, const char *fmt, ...)
 {
-	char line[SDP_LINE_MAX];
+	char line[SDP_LINE_MAX + 64]; /* a value as long as its line was, in a line of ours */
 	va_list ap;
 
 	if (o->error)

@@ -101,9 +101,29 @@ fds_at_most() {
 	client whip_room
 }
 
+@test "a room may be asked for until it is empty" {
+	serve --user-timeout 2s
+	client until_empty
+}
+
 @test "what an offer over the limit has changed is offered to others" {
 	serve
 	client too_many
+}
+
+@test "an offer that fails at its first section leaves the tracks of the others whole" {
+	serve
+	client reordered
+}
+
+@test "parameters of a codec as long as a line stop nobody" {
+	serve
+	client long_parameters
+}
+
+@test "another PeerConnection under the same user is refused" {
+	serve
+	client another
 }
 
 @test "tracks that found no section are offered once there is one" {
@@ -119,6 +139,14 @@ fds_at_most() {
 @test "every mistake has its code" {
 	serve
 	client errors
+}
+
+@test "every error code stands in the manual" {
+	cd "$BATS_TEST_DIRNAME/../.."
+	sed -nE 's/^.*X\([A-Z_]+, "([a-z_]+)", ([0-9]+),.*/\1 \2/p' cmd/msr-sfu/room/fail.h | sort >"$BATS_TEST_TMPDIR/codes"
+	grep -q '^limit 503$' "$BATS_TEST_TMPDIR/codes"
+	sed -nE 's/^\.It ([a-z_]+) Ta ([0-9]+) Ta .*/\1 \2/p' man/msr-sfu.8 | sort >"$BATS_TEST_TMPDIR/manual"
+	[ -z "$(comm -23 "$BATS_TEST_TMPDIR/codes" "$BATS_TEST_TMPDIR/manual")" ]
 }
 
 @test "users that never connect are removed" {

@@ -37,9 +37,27 @@ def http(method, path, body=None, kind="application/json", headers=None):
     return status, head, text
 
 
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+with open(TOP + "/man/msr-sfu.8", encoding="utf-8") as f:
+    CODES = set(re.findall(r"^\.It ([a-z_]+) Ta (\d+) Ta", f.read(), re.M))
+with open(TOP + "/examples/msr-sfu.openapi.json", encoding="utf-8") as f:
+    DESCRIBED = json.load(f)
+
+
+def check_documented(method, path, status, out):
+    """An error has its row in the manual, and the description knows of it for this call."""
+    assert (out["error"], str(status)) in CODES, f"the manual lacks {status} {out}"
+    for pattern, methods in DESCRIBED["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", pattern), path) and method.lower() in methods:
+            known = methods[method.lower()]["responses"]
+            assert str(status) in known, f"the description lacks {status} of {method} {pattern}"
+
+
 async def call(method, path, body=None, want=200, **kw):
     status, _, out = await asyncio.to_thread(http, method, path, body, **kw)
     assert status == want, f"{method} {path}: {status} {out}"
+    if status >= 400:
+        check_documented(method, path, status, out)
     return out
 
 
@@ -399,6 +417,18 @@ async def subscription():
     many = {f"u{i}": {"video": "low"} for i in range(1025)}
     out = await call("PATCH", bob.path + "/subscription", {"users": many}, want=503)
     assert out["error"] == "limit", out
+    assert await wants() == {"users": {}, "max_kbps": None}
+    # Those who are not there are forgotten, the oldest first, so that a room may stay open for ever.
+    await wants(users={"ann": {"video": "low"}})
+    await wants(users={f"u{i}": {"video": "low"} for i in range(1023)})
+    await wants(users={"u0": {"audio": "off"}})
+    out = await wants(users={f"v{i}": {"video": "low"} for i in range(100)})
+    assert len(out["users"]) == 1024, len(out["users"])
+    kept = {"ann", "u0", *(f"u{i}" for i in range(101, 1023)), *(f"v{i}" for i in range(100))}
+    assert set(out["users"]) == kept, kept ^ set(out["users"])
+    usual = {"audio": "on", "video": "auto"}
+    out = await wants(users={**{f"w{i}": usual for i in range(2000)}, **{x: usual for x in kept}})
+    assert out["users"] == {}, out
     out = await call("PATCH", f"/rooms/{room}/users/zoe/subscription", {}, want=404)
     assert out["error"] == "no_user", out
     await call("DELETE", f"/rooms/{room}")
@@ -523,6 +553,36 @@ async def whip_room():
     raise AssertionError(f"there are {rooms}")
 
 
+async def until_empty():
+    """A room may be asked for until it is empty: it waits for the first to come, lasts as long as
+    somebody is in it, and ends by itself. Others stay."""
+    begin = time.monotonic()
+    await call("POST", "/rooms", {"room_id": "kept"}, want=201)
+    await call("POST", "/rooms", {"room_id": "not", "until_empty": False}, want=201)
+    for room in ("used", "unused"):
+        await call("POST", "/rooms", {"room_id": room, "until_empty": True}, want=201)
+    for wrong in (1, "true", None):
+        out = await call("POST", "/rooms", {"until_empty": wrong}, want=400)
+        assert out["error"] == "bad_request", out
+
+    async def there():
+        return {r["room_id"] for r in (await call("GET", "/rooms"))["rooms"]}
+
+    await call("POST", "/rooms/used/users/ann", want=201)
+    ears = Ears("/rooms/used/users/ann")
+    await ears.open.wait()
+    while "unused" in await there():
+        await asyncio.sleep(0.1)
+    assert 2 < time.monotonic() - begin < 10, begin
+    await asyncio.sleep(2.5)
+    assert await there() == {"kept", "not", "used"}
+    await call("DELETE", "/rooms/used/users/ann")
+    await asyncio.wait_for(ears.ended, 5)
+    while "used" in await there():
+        await asyncio.sleep(0.1)
+    assert await there() == {"kept", "not"}
+
+
 async def vanish():
     """A user that never connects is removed after --user-timeout."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
@@ -564,8 +624,22 @@ async def errors():
     ]:
         out = await call("POST", f"{user}/{action}", body, want=400)
         assert out["error"] == code and out["message"], (action, body, out)
-    out = await call("POST", user + "/produce", {"offer": "x" * 300000}, want=413)
-    assert out["error"] == "too_large", out
+    wish = user + "/subscription"
+    with_body = [("POST", "/rooms"), ("POST", user), ("POST", user + "/produce"),
+                 ("POST", user + "/consume"), ("PATCH", wish), ("POST", "/whip/r/bob"),
+                 ("POST", "/whep/r"), ("POST", "/whep/r/ann"), ("PATCH", "/sessions/x")]
+    for method, path in with_body:
+        out = await call(method, path, "x" * 300000, want=413)
+        assert out["error"] == "too_large", out
+        out = await call(method, path, "{}", want=411, headers={"Transfer-Encoding": "chunked"})
+        assert out["error"] == "length_required", out
+        out = await call(method, path, "{}", want=400, headers={"Content-Length": "many"})
+        assert out["error"] == "bad_length", out
+    for method, path in [("GET", "/rooms/.r"), ("DELETE", "/rooms/.r"), ("GET", "/rooms/.r/events"),
+                         ("GET", "/rooms/r/users/.ann"), ("DELETE", "/rooms/r/users/.ann"),
+                         ("GET", "/rooms/r/users/.ann/events"), ("POST", "/whip/r/.bob")]:
+        out = await call(method, path, None if method != "POST" else "v=0", want=400, kind="application/sdp")
+        assert out["error"] == "bad_id", out
     lines = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" + "a=x\r\n" * 10000
     await call("POST", user + "/produce", {"offer": lines}, want=400)
     out = await call("PUT", "/rooms", {}, want=405)
@@ -683,6 +757,85 @@ async def too_many():
     assert out["error"] == "limit", out
     tracks = (await call("GET", ann))["tracks"]
     assert (await call("GET", bob))["offer"].count("m=video") == len(tracks) == 32
+
+
+async def reordered():
+    """An offer that fails at its first section leaves the tracks of the others whole, in whatever
+    order it names them."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann = f"/rooms/{room}/users/ann"
+    await call("POST", ann, want=201)
+    ears = Ears(f"/rooms/{room}")
+    await ears.open.wait()
+    sections = [(str(i), "audio", "a=sendonly") for i in range(32)]
+    await call("POST", ann + "/produce", {"offer": description(*sections)})
+    whole = (await ears.wait("tracks"))["tracks"]
+    assert [t["codec"] for t in whole] == ["opus"] * 32, whole
+    more = description(("x", "audio", "a=sendonly"), *sections)
+    for _ in range(3):
+        out = await call("POST", ann + "/produce", {"offer": more}, want=503)
+        assert out["error"] == "limit", out
+        assert (await ears.wait("tracks"))["tracks"] == whole
+        assert (await call("GET", ann))["tracks"] == whole
+    await call("POST", ann + "/produce", {"offer": description(*reversed(sections))})
+    assert (await ears.wait("tracks"))["tracks"] == whole
+    await call("DELETE", f"/rooms/{room}")
+    await asyncio.wait_for(ears.ended, 5)
+
+
+async def long_parameters():
+    """Parameters of a codec that are as long as a line are refused, and stop nobody in the room."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    await call("POST", bob, want=201)
+    body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    await call("POST", bob + "/consume", body)
+
+    def offer(length):
+        fmtp = "profile-level-id=42e01f;packetization-mode=1;x="
+        fmtp += "x" * (length - len(fmtp))
+        return description(("0", "video", "a=sendonly", "a=fmtp:96 " + fmtp)).replace("VP8/", "H264/")
+
+    out = await call("POST", ann + "/produce", {"offer": offer(4086)}, want=400)
+    assert out["error"] == "bad_sdp", out
+    assert (await call("GET", ann))["tracks"] == []
+    out = await call("POST", ann + "/produce", {"offer": offer(1024)})
+    assert [o["id"] for o in out["outbound"]] == ["bob"], out
+    assert "a=sendonly" in (await call("POST", f"/rooms/{room}/users/eve", want=201))["offer"]
+    await call("DELETE", f"/rooms/{room}")
+
+
+async def another():
+    """A description of another PeerConnection than the one before is refused, and changes nothing."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    await call("POST", bob, want=201)
+
+    def renewed(sdp):
+        return sdp.replace("AB:AB", "CD:CD").replace("ufrag:abcd", "ufrag:efgh")
+
+    one = description(("0", "audio", "a=sendonly"))
+    two = description(("0", "audio", "a=sendonly"), ("1", "video", "a=sendonly"))
+    ufrag = re.search("a=ice-ufrag:.*", (await call("POST", ann + "/produce", {"offer": one}))["answer"])[0]
+    out = await call("POST", ann + "/produce", {"offer": renewed(two)}, want=409)
+    assert out["error"] == "other_connection" and "replace" in out["message"], out
+    assert len((await call("GET", ann))["tracks"]) == 1
+    assert ufrag in (await call("POST", ann + "/produce", {"offer": two}))["answer"]
+    body = {"offer": two.replace("ufrag:abcd", "ufrag:efgh")}  # the same one restarts ICE
+    assert ufrag not in (await call("POST", ann + "/produce", body))["answer"]
+
+    body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    assert "a=sendonly" in (await call("POST", bob + "/consume", body))["offer"]
+    taken = description(("0", "audio", "a=recvonly"), ("1", "video", "a=recvonly"), setup="active")
+    out = await call("POST", bob + "/consume", {"answer": renewed(taken)}, want=409)
+    assert out["error"] == "other_connection", out
+    assert await call("POST", bob + "/consume", {"answer": taken}) == {}
+
+    await call("POST", ann, {"replace": True}, want=201)
+    await call("POST", ann + "/produce", {"offer": renewed(two)})
+    await call("DELETE", f"/rooms/{room}")
 
 
 async def full():

@@ -27,19 +27,25 @@ static void get_rooms(void *arg, struct web_req *req)
 
 static void post_rooms(void *arg, struct web_req *req)
 {
-	json_t *body = body_object(req), *id;
+	json_t *body = body_object(req), *id, *until_empty;
 	struct room *r;
 	struct fail f;
 
 	if (!body)
 		return;
 	id = json_object_get(body, "room_id");
-	if (id && !json_is_string(id))
+	until_empty = json_object_get(body, "until_empty");
+	if (id && !json_is_string(id)) {
 		web_reply_error(req, 400, "bad_request", "'room_id' is a string");
-	else if (room_new(arg, id ? json_string_value(id) : NULL, &r, &f) < 0)
+	} else if (until_empty && !json_is_boolean(until_empty)) {
+		web_reply_error(req, 400, "bad_request", "'until_empty' is true or false");
+	} else if (room_new(arg, id ? json_string_value(id) : NULL, &r, &f) < 0) {
 		reply_fail(req, &f);
-	else
+	} else {
+		if (json_is_true(until_empty))
+			room_end_when_empty(r);
 		reply_object(req, 201, json_pack("{s:s}", "room_id", r->id));
+	}
 	json_decref(body);
 }
 

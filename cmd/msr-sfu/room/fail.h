@@ -16,6 +16,9 @@
 	X(USER_EXISTS, "user_exists", 409, "the user id is taken; say {\"replace\": true}")      \
 	X(NO_OFFER, "no_offer", 409, "nothing was offered that could be answered")               \
 	X(STALE_OFFER, "stale_offer", 409, "the offer was replaced; answer this one")            \
+	X(OTHER_CONNECTION, "other_connection", 409,                                             \
+	  "a=fingerprint is not that of the PeerConnection before; take the user over with "     \
+	  "{\"replace\": true}")                                                                 \
 	X(ETAG, "etag", 412, "the session has changed meanwhile")                                \
 	X(MEDIA_TYPE, "media_type", 415, "another Content-Type is expected")                     \
 	X(NO_PORTS, "no_ports", 503, "every media port is in use; try again when somebody left") \

@@ -363,6 +363,19 @@ static int send_remote(struct link *l, const struct sdp_media *m)
 	return media_peer_remote(l->all->media, l->id, &l->remote, c, n, m && m->end_of_candidates);
 }
 
+int link_check(const struct link *l, const struct sdp_media *m, struct fail *f)
+{
+	const struct sdp_fingerprint *now = &m->transport.fingerprint;
+	const struct peer_remote *r = &l->remote;
+
+	if (!r->fingerprint_len || !now->len) /* that it is missing is another mistake */
+		return 0;
+	if (now->len == r->fingerprint_len && !strcmp(now->hash, r->hash) &&
+	    !memcmp(now->value, r->fingerprint, now->len))
+		return 0;
+	return fail_set(f, FAIL_OTHER_CONNECTION, NULL);
+}
+
 int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
 {
 	const struct sdp_transport *t = &m->transport;
@@ -373,6 +386,8 @@ int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
 		return fail_set(f, FAIL_BAD_SDP,
 				"ICE credentials or fingerprint are missing or "
 				"too long");
+	if (link_check(l, m, f) < 0)
+		return -1;
 	snprintf(r->ufrag, sizeof(r->ufrag), "%s", t->ufrag);
 	snprintf(r->pwd, sizeof(r->pwd), "%s", t->pwd);
 	snprintf(r->hash, sizeof(r->hash), "%s", t->fingerprint.hash);

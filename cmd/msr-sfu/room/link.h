@@ -76,7 +76,13 @@ uint64_t link_estimate_bps(const struct link *l);
 
 /* Our side, for descriptions; the strings are lent until link_free or link_restart. */
 void link_local(const struct link *l, struct sdp_local *local);
-/* Their side, from the section that carries the transport. 0, or -1 with *f. */
+/*
+ * Whether the section that carries the transport is of the PeerConnection that was described
+ * before, if one was: DTLS goes on over an ICE restart, so its certificate cannot change. 0, or -1
+ * with *f (other_connection).
+ */
+int link_check(const struct link *l, const struct sdp_media *m, struct fail *f);
+/* Their side, from that section. 0, or -1 with *f. */
 int link_remote(struct link *l, const struct sdp_media *m, struct fail *f);
 /* The ids that our answer gave to header extensions; one map serves a bundle (RFC 8843, 9.2). */
 void link_extmap(struct rtp_extmap *map, const struct sdp *answer);

@@ -93,6 +93,7 @@ const struct offer *offer_pending(const struct user *u)
 	return u->offer.unanswered ? &u->offer : NULL;
 }
 
+/* Where it fails, the last offer stays the one that is answered, and what changed is kept. */
 static int write_offer(struct user *u)
 {
 	struct sfu *s = u->room->sfu;
@@ -117,6 +118,7 @@ static int write_offer(struct user *u)
 		free(u->offer.sdp);
 		u->offer.sdp = text;
 		u->offer.len = buf_len(&b);
+		sections_offered(u->sections);
 	}
 	buf_done(&b);
 	return text ? 0 : -ENOMEM;
@@ -234,11 +236,12 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 	if (ret < 0)
 		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
 				err.line, err.reason);
-	ret = sections_answer(u->sections, answer, &err);
-	if (ret < 0)
+	const struct sdp_media *transport = sdp_transport_media(answer);
+	ret = transport ? link_check(u->sub, transport, f) : 0;
+	if (!ret && sections_answer(u->sections, answer, &err) < 0)
 		ret = fail_set(f, FAIL_BAD_SDP, "%s", err.reason);
-	else if (sdp_transport_media(answer))
-		ret = link_remote(u->sub, sdp_transport_media(answer), f);
+	if (!ret && transport)
+		ret = link_remote(u->sub, transport, f);
 	if (!ret)
 		ret = give_extensions(u, f);
 	if (!ret) {

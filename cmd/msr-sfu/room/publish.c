@@ -120,39 +120,44 @@ static bool same_media(const struct track *t, const struct sdp_agreed *a, enum f
 	return same;
 }
 
+/* Brings the track of one section, if there is one or should be, in step with our answer. */
+static int update_track(struct user *u, const struct sdp_media *theirs,
+			const struct sdp_media *ours, const struct source_hint *hints,
+			size_t n_hints, struct fail *f)
+{
+	struct track *t = track_by_mid(u, mid_of(theirs));
+	struct sdp_agreed a;
+
+	sdp_agree(&a, ours, theirs);
+	enum frame_source usual = theirs->kind == SDP_AUDIO ? SOURCE_MICROPHONE : SOURCE_CAMERA;
+	enum frame_source source = source_of(theirs, hints, n_hints, t ? t->source : usual);
+	bool flows = a.alive && a.codec && (a.direction & SDP_RECVONLY);
+	if (t && (!flows || !same_media(t, &a, source))) {
+		track_free(t);
+		t = NULL;
+	}
+	if (!flows)
+		return 0;
+	if (!t)
+		return track_new(u, theirs, &a, source, f);
+	t->agreed = a;
+	return link_receive_again(t->in, theirs, &a, f);
+}
+
 /*
  * Brings the tracks in step with the sections of `offer` as we answered them. The old answer lives
- * until this is done, because the tracks lend their codecs from it.
+ * until this is done, because the tracks lend their codecs from it; so a section that fails stops
+ * none of the others, whose tracks must not be left with what is freed then. *f tells of the last.
  */
 static int update_tracks(struct user *u, const struct sdp *offer, const struct sdp *answer,
 			 const struct source_hint *hints, size_t n_hints, struct fail *f)
 {
-	for (unsigned i = 0; i < offer->n_media; i++) {
-		const struct sdp_media *theirs = &offer->media[i], *ours = &answer->media[i];
-		struct track *t = track_by_mid(u, mid_of(theirs));
-		struct sdp_agreed a;
+	int ret = 0;
 
-		sdp_agree(&a, ours, theirs);
-		enum frame_source usual =
-		    theirs->kind == SDP_AUDIO ? SOURCE_MICROPHONE : SOURCE_CAMERA;
-		enum frame_source source = source_of(theirs, hints, n_hints, t ? t->source : usual);
-		bool flows = a.alive && a.codec && (a.direction & SDP_RECVONLY);
-		if (t && (!flows || !same_media(t, &a, source))) {
-			track_free(t);
-			t = NULL;
-		}
-		if (!flows)
-			continue;
-		if (!t) {
-			if (track_new(u, theirs, &a, source, f) < 0)
-				return -1;
-			continue;
-		}
-		t->agreed = a;
-		if (link_receive_again(t->in, theirs, &a, f) < 0)
-			return -1;
-	}
-	return 0;
+	for (unsigned i = 0; i < offer->n_media; i++)
+		if (update_track(u, &offer->media[i], &answer->media[i], hints, n_hints, f) < 0)
+			ret = -1;
+	return ret;
 }
 
 /* Sections that vanished from the offer altogether; a client that does so is wrong, but sure. */
@@ -205,6 +210,8 @@ static int take_transport(struct user *u, const struct sdp *offer, struct fail *
 		struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &u->owner};
 		return link_new(&u->pub, r->sfu->opts.links, &lo, f);
 	}
+	if (link_check(u->pub, m, f) < 0)
+		return -1;
 	return link_is_restart(u->pub, m->transport.ufrag) ? link_restart(u->pub, f) : 0;
 }
 
@@ -226,14 +233,16 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 		ret = -1;
 		goto out;
 	}
+	if (sdp_write(answer, out) < 0) {
+		ret = fail_set(f, FAIL_NO_MEMORY, NULL);
+		goto out;
+	}
 	ret = update_tracks(u, offer, answer, hints, n_hints, f);
 	drop_unmentioned(u, offer);
 	old = u->pub_answer;
 	u->pub_answer = answer;
 	answer = NULL;
 	sdp_free(old);
-	if (!ret && sdp_write(u->pub_answer, out) < 0)
-		ret = fail_set(f, FAIL_NO_MEMORY, NULL);
 	notify_tracks(u);
 	if (ret <
 	    0) /* what changed before it failed; the caller only does this where nothing did */

@@ -59,7 +59,9 @@ static void on_idle(void *arg)
 {
 	struct room *r = arg;
 
-	if (!r->users.n && list_empty(&r->viewers) && list_empty(&r->listeners))
+	bool empty = !r->users.n && list_empty(&r->viewers) && list_empty(&r->listeners);
+	int64_t age_us = mono_diff_us(mono_now(), r->made);
+	if (empty && (r->visited || age_us >= r->sfu->opts.user_timeout_us))
 		room_free(r, "empty");
 	else
 		room_end_when_empty(r);
@@ -92,6 +94,7 @@ int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	r->sfu = s;
 	r->created_us = clock_wall_us();
+	r->made = mono_now();
 	snprintf(r->id, sizeof(r->id), "%s", id);
 	map_init(&r->users);
 	list_init(&r->listeners);

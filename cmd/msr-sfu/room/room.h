@@ -72,7 +72,9 @@ struct room {
 	struct list listeners;
 	struct list viewers;	/* WHEP */
 	unsigned thread;	/* media thread that it lives on */
-	struct loop_timer idle; /* of a room that nobody asked for: ends it when it is empty */
+	struct loop_timer idle; /* of a room that nobody will end: ends it when it is empty */
+	struct mono made;
+	bool visited; /* somebody was in it */
 	bool ending;
 };
 
@@ -113,6 +115,7 @@ struct user {
 	bool lacks;		       /* tracks for which there was no section */
 	struct loop_timer offer_timer; /* replaces an offer that stays unanswered */
 	struct map wants;	       /* of whom it wants something special, by id */
+	struct list wants_by_age;      /* the same, those named longest ago first */
 	uint64_t max_kbps;	       /* that it wants to receive in all; 0: no limit */
 
 	struct session *session; /* WHIP; NULL otherwise */
@@ -124,6 +127,7 @@ struct user {
 /* What a user wants to receive of another, who need not be there yet. */
 struct want {
 	struct map_node node; /* in user.wants */
+	struct list by_age;   /* in user.wants_by_age */
 	char id[ID_SIZE];
 	bool mute;
 	enum media_level video;
@@ -156,7 +160,10 @@ void sfu_done(struct sfu *s);
 void room_draw_id(char out[static 17]);
 /* `id` NULL draws one. Returns 0, or -1 with *f. */
 int room_new(struct sfu *s, const char *id, struct room **rp, struct fail *f);
-/* Nobody asked for this room by name only, so nobody will end it: it ends once nobody is in it. */
+/*
+ * Nobody will end this room: it ends once nobody is in it any more. Where nobody has come yet, it
+ * waits for the first as long as for a user to connect.
+ */
 void room_end_when_empty(struct room *r);
 struct room *room_get(const struct sfu *s, const char *id);
 struct room *room_by_number(const struct sfu *s, uint64_t number);
@@ -221,7 +228,10 @@ struct wish {
 	const enum media_level *audio; /* MEDIA_OFF or MEDIA_AUTO */
 	const enum media_level *video;
 };
-/* Changes what the user wants, for what it receives now and later; `max_kbps` NULL: as it is. */
+/*
+ * Changes what the user wants, for what it receives now and later; `max_kbps` NULL: as it is. No
+ * publisher is named twice. Of more than 1024, those who are not in the room are forgotten.
+ */
 int user_subscribe(struct user *u, const struct wish *wishes, size_t n, const uint64_t *max_kbps,
 		   struct fail *f);
 enum media_level want_of(const struct user *u, const struct track *t);

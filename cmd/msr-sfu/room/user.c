@@ -78,12 +78,14 @@ static int user_add(struct room *r, const char *id, struct user **up, struct fai
 	list_init(&u->listeners);
 	list_init(&u->tracks);
 	map_init(&u->wants);
+	list_init(&u->wants_by_age);
 	loop_timer_init(&u->expiry, s->opts.loop, on_expiry, u);
 	loop_timer_init(&u->offer_timer, s->opts.loop, on_offer_timer, u);
 	if (map_put(&r->users, &u->node, u->id, strlen(u->id)) < 0) {
 		free(u);
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	}
+	r->visited = true;
 	metric_add(&s->n_users, 1);
 	metric_add(&s->n_joins, 1);
 	user_touch(u);

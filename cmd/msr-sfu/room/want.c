@@ -10,7 +10,7 @@
 
 #include "link.h"
 
-#define WANTS_MAX 1024 /* publishers that a user says something about */
+#define WANTS_MAX 1024 /* publishers of whom a user wants something special */
 
 static struct want *want_get(const struct user *u, const char *id)
 {
@@ -41,12 +41,15 @@ static struct want *want_new(struct user *u, const char *id)
 		free(w);
 		return NULL;
 	}
+	list_init(&w->by_age);
+	list_push(&u->wants_by_age, &w->by_age);
 	return w;
 }
 
 static void want_free(struct user *u, struct want *w)
 {
 	map_remove(&u->wants, &w->node);
+	list_remove(&w->by_age);
 	free(w);
 }
 
@@ -61,13 +64,62 @@ static int apply(const struct user *u, const char *publisher, struct fail *f)
 	return 0;
 }
 
+/* Whether there is something special to keep once `wish` is granted; `w` is NULL before. */
+static bool keeps(const struct want *w, const struct wish *wish)
+{
+	bool mute = wish->audio ? *wish->audio == MEDIA_OFF : w && w->mute;
+	enum media_level video = wish->video ? *wish->video : w ? w->video : MEDIA_AUTO;
+
+	return mute || video != MEDIA_AUTO;
+}
+
+/* Forgets the oldest `n` of the first `among` that are about people who are not there. */
+static int forget(struct user *u, size_t n, size_t among, struct fail *f)
+{
+	size_t gone = 0, left = among;
+
+	list_each (i, &u->wants_by_age) {
+		if (!left--)
+			break;
+		gone += !user_get(u->room, container_of(i, struct want, by_age)->id);
+	}
+	if (gone < n)
+		return fail_set(f, FAIL_LIMIT, "a user has wishes about at most %d others",
+				WANTS_MAX);
+	list_each_safe (i, &u->wants_by_age) {
+		struct want *w = container_of(i, struct want, by_age);
+		if (!n)
+			break;
+		if (!user_get(u->room, w->id)) {
+			want_free(u, w);
+			n--;
+		}
+	}
+	return 0;
+}
+
+/* Space for the wishes, so that either all are granted or none. */
+static int make_space(struct user *u, const struct wish *wishes, size_t n, struct fail *f)
+{
+	size_t after = u->wants.n, named = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct want *w = want_get(u, wishes[i].user);
+		after += keeps(w, &wishes[i]);
+		if (!w)
+			continue;
+		after--;
+		named++;
+		list_remove(&w->by_age);
+		list_push(&u->wants_by_age, &w->by_age);
+	}
+	return after > WANTS_MAX ? forget(u, after - WANTS_MAX, u->wants.n - named, f) : 0;
+}
+
 static int take_wish(struct user *u, const struct wish *wish, struct fail *f)
 {
 	struct want *w = want_get(u, wish->user);
 
-	if (!w && u->wants.n >= WANTS_MAX)
-		return fail_set(f, FAIL_LIMIT, "a user has wishes about at most %d others",
-				WANTS_MAX);
 	if (!w && !(w = want_new(u, wish->user)))
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	if (wish->audio)
@@ -86,6 +138,8 @@ int user_subscribe(struct user *u, const struct wish *wishes, size_t n, const ui
 	user_touch(u);
 	if (!u->sub)
 		return fail_set(f, FAIL_NO_OFFER, "the user only publishes (WHIP)");
+	if (make_space(u, wishes, n, f) < 0)
+		return -1;
 	if (max_kbps) {
 		u->max_kbps = *max_kbps;
 		if (link_limit(u->sub, *max_kbps * 1000, f) < 0)

@@ -35,7 +35,7 @@ export class Sfu {
 			if (error.code !== "no_room") throw error;
 		}
 		try {
-			await this.#call("POST", "/rooms", { room_id: this.room });
+			await this.#call("POST", "/rooms", { room_id: this.room, until_empty: true });
 		} catch (error) {
 			if (error.code !== "room_exists") throw error; // somebody else was quicker
 		}

@@ -69,8 +69,10 @@ static void take_answer(const struct sdp *theirs)
 	for (unsigned i = 0; i < theirs->n_media && i < 8; i++)
 		sections_add(s, &t);
 	for (int round = 0; round < 2; round++) {
-		if (sections_offer(s, &o, &local) == 0)
+		if (sections_offer(s, &o, &local) == 0) {
+			sections_offered(s);
 			sdp_free(o);
+		}
 		sections_answer(s, theirs, NULL);
 		sections_remove(s, 0);
 		sections_add(s, &t);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sdp/negotiate.h"
+#include "sdp/sections.h"
 
 #define TWCC "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 #define MID  "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -242,6 +243,67 @@ TEST(no_codec_in_common_rejects_only_that_section)
 	CHECK_STR(answer->bundle[0], "a");
 	sdp_free(offer);
 	sdp_free(answer);
+}
+
+/* What is taken of one m-section with H.264 alone, in these variants. */
+static struct sdp *answer_h264(const char *first, const char *second)
+{
+	char text[1024];
+	struct sdp *answer;
+
+	snprintf(
+	    text, sizeof(text),
+	    OFFER(KEYS "a=group:BUNDLE a v\r\n",
+		  "a=rtcp-mux\r\na=sendonly\r\nm=video 9 UDP/TLS/RTP/SAVPF 97 98\r\na=mid:v\r\n"
+		  "a=rtcp-mux\r\na=sendonly\r\na=rtpmap:97 H264/90000\r\na=fmtp:97 %s\r\n"
+		  "a=rtpmap:98 H264/90000\r\na=fmtp:98 %s\r\n"),
+	    first, second);
+	struct sdp *offer = parse_text(text);
+	CHECK_INT(answer_receiving(&answer, offer, NULL), 0);
+	sdp_free(offer);
+	return answer;
+}
+
+TEST(of_h264_only_the_usual_variants_are_taken)
+{
+	static const struct {
+		const char *first, *second;
+		int pt; /* taken; 0: the section is rejected */
+	} cases[] = {
+	    {"profile-level-id=640c1f", "profile-level-id=640c1f", 97},
+	    {"profile-level-id=4d001f;packetization-mode=0", "profile-level-id=42e01f", 97},
+	    {"profile-level-id=f4001f;packetization-mode=1", "profile-level-id=64001f", 98},
+	    {"profile-level-id=6e001f", "profile-level-id=42001f;packetization-mode=1", 98},
+	    {"profile-level-id=f4001f", "profile-level-id=640d1f", 0},
+	    {"profile-level-id=42e01f;packetization-mode=2", "packetization-mode=-1", 0},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sdp *answer = answer_h264(cases[i].first, cases[i].second);
+		const struct sdp_media *m = &answer->media[1];
+		CHECK_INT(sdp_is_rejected(m) ? 0 : m->codecs[0].pt, cases[i].pt);
+		sdp_free(answer);
+	}
+}
+
+TEST(no_publisher_uses_up_the_payload_types_of_others)
+{
+	struct sections *s;
+
+	CHECK_INT(sections_new(&s), 0);
+	for (unsigned i = 0; i < 1u << 16; i += 5) {
+		char fmtp[64];
+		snprintf(fmtp, sizeof(fmtp), "profile-level-id=%04x1f;packetization-mode=%u", i,
+			 i % 4);
+		struct sdp *answer = answer_h264(fmtp, fmtp);
+		const struct sdp_media *m = &answer->media[1];
+		struct section_track t = {.kind = SDP_VIDEO, .codec = m->codecs, .rtx = true};
+		if (!sdp_is_rejected(m)) {
+			CHECK_INT(sections_add(s, &t), 0);
+			sections_remove(s, 0);
+		}
+		sdp_free(answer);
+	}
+	sections_free(s);
 }
 
 TEST(setup_follows_the_offer)

@@ -192,6 +192,35 @@ TEST(limits_hold)
 	CHECK_INT(parse_repeated(HEAD "a=", "xxxxxxxx", 600), -E2BIG); /* one long line */
 }
 
+TEST(what_is_long_but_taken_can_be_written)
+{
+	char line[SDP_LINE_MAX + 1], *all = NULL;
+
+	/* A type as long as its line lets it be. */
+	int n = snprintf(line, sizeof(line), "m=%0*d 9 X", SDP_LINE_MAX - 6, 0);
+	CHECK_INT(n, SDP_LINE_MAX);
+	CHECK(asprintf(&all, "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\n%s\r\n", line) > 0);
+	struct sdp *s = parse_text(all);
+	free(text_of_sdp(s));
+	sdp_free(s);
+	free(all);
+}
+
+TEST(parameters_of_a_codec_are_bounded)
+{
+	for (int more = 0; more < 2; more++) {
+		char *all = NULL;
+		struct sdp *s = NULL;
+		CHECK(asprintf(&all,
+			       "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=video 9 RTP/SAVPF 96\r\n"
+			       "a=rtpmap:96 VP8/90000\r\na=fmtp:96 x=%0*d\r\n",
+			       SDP_FMTP_MAX - 2 + more, 0) > 0);
+		CHECK_INT(sdp_parse(&s, all, strlen(all), NULL), more ? -EBADMSG : 0);
+		sdp_free(s);
+		free(all);
+	}
+}
+
 TEST(format_parameters)
 {
 	const char *fmtp =

@@ -46,6 +46,7 @@ static struct sdp *offer(struct sections *s)
 
 	local.version++;
 	CHECK_INT(sections_offer(s, &o, &local), 0);
+	sections_offered(s);
 	CHECK(!sections_changed(s));
 	return o;
 }
@@ -257,6 +258,37 @@ TEST(payload_types_keep_their_meaning)
 		if (round % 2)
 			sections_remove(s, i);
 	}
+	sections_free(s);
+}
+
+TEST(an_offer_that_nobody_got_changes_nothing)
+{
+	struct sections *s;
+	struct sdp *lost;
+
+	CHECK_INT(sections_new(&s), 0);
+	CHECK_INT(add(s, SDP_AUDIO, &opus, "anna"), 0);
+	struct sdp *first = offer(s);
+
+	/* Made, but it never became text: the one before is still answered. */
+	CHECK_INT(add(s, SDP_VIDEO, &vp8, "bert"), 1);
+	CHECK_INT(sections_offer(s, &lost, &local), 0);
+	sdp_free(lost);
+	CHECK(sections_changed(s));
+	CHECK_INT(accept(s, first, -1), 0);
+	CHECK_INT(state(s, 0), SECTION_ACCEPTED);
+	CHECK_INT(state(s, 1), SECTION_NEW);
+	CHECK(sections_changed(s));
+	sdp_free(first);
+
+	/* Nor has anybody seen its sections. */
+	sections_remove(s, 1);
+	CHECK_INT(add(s, SDP_VIDEO, &vp9, "carl"), 1);
+	struct sdp *o = offer(s);
+	CHECK_INT(o->n_media, 2);
+	CHECK_INT(accept(s, o, -1), 0);
+	CHECK_INT(state(s, 1), SECTION_ACCEPTED);
+	sdp_free(o);
 	sections_free(s);
 }
 
