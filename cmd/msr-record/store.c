@@ -135,7 +135,8 @@ int store_reserve(struct store *s, const struct journal_head *h, struct journal_
 	}
 	for (unsigned i = 1; i <= NAMES_MAX; i++) {
 		number_stem(name, h->session, i);
-		if (is_taken(s, name))
+		/* Parts whose journal is gone are somebody's to look at. */
+		if (is_taken(s, name) || store_has_parts(s, name))
 			continue;
 		store_hidden(name, JOURNAL, path);
 		int ret = journal_create(fd, s->dirfd, path, h, st);
