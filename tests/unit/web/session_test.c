@@ -1,9 +1,16 @@
 /* WebSocket sessions, both ends in one loop: a client of lib/web against a server of lib/web. */
 #include "web/ws.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "../../support/test.h"
 #include "loop/loop.h"
@@ -317,4 +324,190 @@ TEST(nobody_listens)
 	loop_timer_stop(&late);
 	web_free(web);
 	loop_free(loop);
+}
+
+/* ---- clients by hand, with blocking sockets on a thread of their own ---- */
+
+#define HELD_MAX  65536
+#define PIECE	  49152 /* two are beyond HELD_MAX */
+#define ANSWER_MS 1500	/* before a message that does not go on is given up */
+
+enum { PART = 0, WHOLE = 0x80 };
+
+static int hand_open(int port)
+{
+	static const char request[] = "GET /x HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n"
+				      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+				      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct timeval tv = {.tv_usec = ANSWER_MS % 1000 * 1000, .tv_sec = ANSWER_MS / 1000};
+	char head[1024] = "";
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	if (connect(s, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    send(s, request, sizeof(request) - 1, 0) < 0)
+		return -1;
+	for (size_t n = 0; n < sizeof(head) - 1 && !strstr(head, "\r\n\r\n"); n++)
+		if (recv(s, head + n, 1, 0) != 1)
+			return -1;
+	return s;
+}
+
+/* A frame of zeros, masked with zeros. */
+static void hand_send(int s, int fin_op, size_t len)
+{
+	uint8_t *p = calloc(1, 8 + len);
+
+	p[0] = (uint8_t)fin_op;
+	p[1] = 0x80 | 126;
+	p[2] = (uint8_t)(len >> 8);
+	p[3] = (uint8_t)len;
+	send(s, p, 8 + len, MSG_NOSIGNAL); /* what is missing is missed below */
+	free(p);
+}
+
+/* The length of the message that comes back; -1: nothing does. */
+static long hand_receive(int s)
+{
+	uint8_t head[10], data[4096];
+	size_t len, more;
+	ssize_t n;
+
+	if (recv(s, head, 2, MSG_WAITALL) != 2)
+		return -1;
+	more = head[1] == 127 ? 8 : head[1] == 126 ? 2 : 0;
+	if (more && recv(s, head + 2, more, MSG_WAITALL) != (ssize_t)more)
+		return -1;
+	len = more ? 0 : head[1];
+	for (size_t i = 0; i < more; i++)
+		len = len << 8 | head[2 + i];
+	for (size_t left = len; left; left -= (size_t)n) {
+		n = recv(s, data, left < sizeof(data) ? left : sizeof(data), 0);
+		if (n <= 0)
+			return -1;
+	}
+	return (long)len;
+}
+
+static struct by_hand {
+	void (*talk)(int port);
+	atomic_bool done;
+	struct loop_timer look;
+} by_hand;
+
+static void *hand_thread(void *arg)
+{
+	by_hand.talk(*(int *)arg);
+	by_hand.done = true;
+	return NULL;
+}
+
+static void hand_look(void *arg)
+{
+	(void)arg;
+	if (by_hand.done)
+		loop_stop(loop, 0);
+	else
+		loop_timer_in_us(&by_hand.look, 10000);
+}
+
+/* Runs `what` on a thread, against a server that holds little. */
+static void talk_by_hand(void (*what)(int port))
+{
+	struct ws_opts server_opts = {.message_max = 4 << 20, .queue_max = 8 << 20};
+	struct web_opts wo = {.max_held = HELD_MAX};
+	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
+	pthread_t thread;
+
+	CHECK_INT(loop_new(&loop), 0);
+	wo.loop = loop;
+	CHECK_INT(web_new(&web, &wo), 0);
+	CHECK_INT(web_listen(&server, web, &lo), 0);
+	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
+	loop_timer_init(&late, loop, too_late, NULL);
+	loop_timer_in_us(&late, LONG_US);
+	by_hand.talk = what;
+	by_hand.done = false;
+	loop_timer_init(&by_hand.look, loop, hand_look, NULL);
+	loop_timer_in_us(&by_hand.look, 0);
+	int port = web_port(server);
+	CHECK_INT(pthread_create(&thread, NULL, hand_thread, &port), 0);
+	int ret = web_run(web);
+	pthread_join(thread, NULL);
+	loop_timer_stop(&late);
+	loop_timer_stop(&by_hand.look);
+	web_free(web);
+	loop_free(loop);
+	CHECK_INT(ret, 0);
+}
+
+static long came[3];
+
+/* Two messages, both begun, are more than may be held; both end. */
+static void two_large_ones(int port)
+{
+	int a = hand_open(port), b = hand_open(port);
+
+	hand_send(a, PART | 2, PIECE);
+	usleep(50000); /* a's began first */
+	hand_send(b, PART | 2, PIECE);
+	usleep(50000);
+	hand_send(a, PART, 1);
+	usleep(50000);
+	hand_send(a, WHOLE, 1);
+	came[1] = hand_receive(a);
+	hand_send(b, WHOLE, 1);
+	came[2] = hand_receive(b);
+	close(a);
+	close(b);
+}
+
+static void after_empty_pieces(int port)
+{
+	int s = hand_open(port);
+
+	hand_send(s, PART | 2, 0);
+	hand_send(s, WHOLE, 0);
+	came[0] = hand_receive(s);
+	two_large_ones(port);
+	close(s);
+}
+
+TEST(a_message_of_empty_pieces_leaves_nothing_behind)
+{
+	talk_by_hand(after_empty_pieces);
+	CHECK_INT(came[0], 0);
+	CHECK_INT(came[1], PIECE + 2);
+	CHECK_INT(came[2], PIECE + 1);
+}
+
+/* The eldest holds nothing, and leaves while others wait for it. */
+static void the_eldest_leaves(int port)
+{
+	int s = hand_open(port), a = hand_open(port), b = hand_open(port);
+
+	hand_send(s, PART | 2, 0);
+	usleep(50000);
+	hand_send(a, PART | 2, PIECE);
+	usleep(50000);
+	hand_send(b, PART | 2, PIECE);
+	usleep(50000);
+	hand_send(a, PART, 1);
+	usleep(50000);
+	hand_send(a, WHOLE, 1);
+	close(s);
+	came[1] = hand_receive(a);
+	hand_send(b, WHOLE, 1);
+	came[2] = hand_receive(b);
+	close(a);
+	close(b);
+}
+
+TEST(who_held_nothing_makes_way_when_it_leaves)
+{
+	talk_by_hand(the_eldest_leaves);
+	CHECK_INT(came[1], PIECE + 2);
+	CHECK_INT(came[2], PIECE + 1);
 }
