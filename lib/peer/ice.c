@@ -22,6 +22,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "ice_loop.h"
 #include "io.h"
 #include "loop/loop.h"
@@ -231,6 +232,12 @@ static bool answer(struct ice *i, int fd, const uint8_t *p, size_t n,
 	return true;
 }
 
+static bool is_authentic(const struct ice *i, const uint8_t *p, size_t n)
+{
+	return stun_is(p, n) &&
+	       stun_authentic(p, n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL);
+}
+
 static bool on_readable(void *arg, int fd)
 {
 	struct sockaddr_storage from = {0};
@@ -242,9 +249,14 @@ static bool on_readable(void *arg, int fd)
 		return false;
 	ssize_t n = recvfrom(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT, (struct sockaddr *)&from,
 			     &from_len);
-	if (n <= 0 || !stun_is(p, (size_t)n) ||
-	    !stun_authentic(p, (size_t)n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL))
+	if (n <= 0)
 		return false;
+	if (!is_authentic(i, p, (size_t)n)) {
+		/* Over TCP a length stands before a message. All else about it is libnice's. */
+		if (n > 2 && get_be16(p) <= n - 2 && is_authentic(i, p + 2, get_be16(p)))
+			i->handler->alive(i->arg);
+		return false;
+	}
 	i->handler->alive(i->arg);
 	if (answer(i, fd, p, (size_t)n, &from, from_len))
 		return true;

@@ -1,0 +1,137 @@
+/* What ice.c does besides libnice: whose checks are signs of life, and which are answered here. */
+#include "peer/ice.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "loop/loop.h"
+#include "../../support/stun.h"
+#include "../../support/test.h"
+
+#define THEIR_UFRAG "theirs" /* as in binding_request */
+#define THEIR_PWD   "theirpasswordtheirpassword"
+#define WAIT_US	    5000000
+
+static struct loop *loop;
+static struct ice *ice;
+static struct peer_local local;
+static struct ice_pair pair; /* selected last */
+static unsigned n_pairs, n_alive;
+static bool closed;
+
+static void on_selected(void *arg, const struct ice_pair *p)
+{
+	(void)arg;
+	pair = *p;
+	n_pairs++;
+}
+
+static void on_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void on_packet(void *arg, uint8_t *p, size_t n)
+{
+	(void)arg;
+	(void)p;
+	(void)n;
+}
+
+static void on_alive(void *arg)
+{
+	(void)arg;
+	n_alive++;
+}
+
+static const struct ice_handler handler = {on_selected, on_nothing, on_nothing, on_packet,
+					   on_alive};
+
+/* On 127.0.0.1 and the `n - 1` addresses that follow. */
+static void start(unsigned n, bool tcp)
+{
+	struct sockaddr_storage address[2] = {0};
+	struct ice_config c = {.addresses = address, .n_addresses = n, .tcp = tcp};
+
+	for (unsigned i = 0; i < n; i++)
+		*(struct sockaddr_in *)&address[i] = (struct sockaddr_in){
+		    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + i)};
+	n_pairs = n_alive = 0;
+	memset(&pair, 0, sizeof(pair));
+	memset(&local, 0, sizeof(local));
+	CHECK_INT(loop_new(&loop), 0);
+	CHECK_INT(ice_new(&ice, &c, &local), 0);
+	CHECK_INT(ice_attach(ice, loop, &handler, NULL), 0);
+	CHECK_INT(ice_set_remote(ice, THEIR_UFRAG, THEIR_PWD), 0);
+}
+
+static void on_closed(void *arg)
+{
+	(void)arg;
+	closed = true;
+}
+
+static void stop(void)
+{
+	closed = false;
+	ice_close(ice, on_closed, NULL);
+	while (!closed)
+		loop_turn(loop, 10);
+	loop_free(loop);
+}
+
+/* ---- the other side, by hand ---- */
+
+static const struct peer_candidate *candidate(bool tcp, const char *address)
+{
+	for (unsigned i = 0; i < local.n_candidates; i++)
+		if (local.candidate[i].tcp == tcp && !strcmp(local.candidate[i].address, address))
+			return &local.candidate[i];
+	test_fail(__FILE__, __LINE__, "no candidate on %s", address);
+}
+
+static struct sockaddr_in address_of(const struct peer_candidate *c)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(c->port)};
+
+	inet_pton(AF_INET, c->address, &a.sin_addr);
+	return a;
+}
+
+/* Turns the loop until `*what` is at least `n`. */
+static bool until(const unsigned *what, unsigned n)
+{
+	struct mono end = mono_add_us(mono_now(), WAIT_US);
+
+	while (*what < n && mono_diff_us(end, mono_now()) > 0)
+		loop_turn(loop, 20);
+	return *what >= n;
+}
+
+TEST(checks_over_tcp_are_signs_of_life)
+{
+	uint8_t frame[400];
+
+	start(1, true);
+	struct sockaddr_in to = address_of(candidate(true, "127.0.0.1"));
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
+	size_t n = binding_request(frame + 2, &local, true);
+	put_be16(frame, (uint16_t)n); /* RFC 4571 */
+	for (unsigned i = 1; i < 4; i++) {
+		CHECK_INT(send(s, frame, n + 2, 0), n + 2);
+		CHECK(until(&n_alive, i));
+	}
+	/* As long as one, but not by our password. */
+	frame[40] ^= 1;
+	send(s, frame, n + 2, 0);
+	for (int i = 0; i < 5; i++)
+		loop_turn(loop, 10);
+	CHECK_INT(n_alive, 3);
+	close(s);
+	stop();
+}
