@@ -48,6 +48,7 @@ struct ice {
 	void *arg;
 	bool tcp; /* the selected pair is */
 	bool have_pair, controlling;
+	int fd;				/* of the selected pair; -1: none of ours */
 	struct sockaddr_storage remote; /* of the selected pair */
 	uint64_t tie_breaker;
 	unsigned n_remote;
@@ -98,6 +99,7 @@ static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandida
 	nice_address_copy_to_sockaddr(&local->base_addr, (struct sockaddr *)&pair.local);
 	nice_address_copy_to_sockaddr(&remote->addr, (struct sockaddr *)&pair.remote);
 	i->tcp = pair.tcp;
+	i->fd = pair.fd;
 	i->remote = pair.remote;
 	i->have_pair = true;
 	/* Over TCP checks show that a connection is dead. */
@@ -221,7 +223,8 @@ static bool answer(struct ice *i, int fd, const uint8_t *p, size_t n,
 {
 	uint8_t out[STUN_OUT_MAX];
 
-	if (!i->have_pair || i->tcp || !io_same_address(from, &i->remote))
+	/* On another socket it is another pair, and may nominate that. */
+	if (!i->have_pair || i->tcp || fd != i->fd || !io_same_address(from, &i->remote))
 		return false;
 	size_t len = stun_answer(out, p, n, i->controlling, from, i->local_pwd);
 	if (!len)

@@ -15,6 +15,7 @@
 #define THEIR_UFRAG "theirs" /* as in binding_request */
 #define THEIR_PWD   "theirpasswordtheirpassword"
 #define WAIT_US	    5000000
+#define IDLE_US	    2500000 /* libnice's own checks have ended */
 
 static struct loop *loop;
 static struct ice *ice;
@@ -102,6 +103,15 @@ static struct sockaddr_in address_of(const struct peer_candidate *c)
 	return a;
 }
 
+static int bound(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	CHECK_INT(bind(s, (struct sockaddr *)&a, sizeof(a)), 0);
+	return s;
+}
+
 /* Turns the loop until `*what` is at least `n`. */
 static bool until(const unsigned *what, unsigned n)
 {
@@ -132,6 +142,57 @@ TEST(checks_over_tcp_are_signs_of_life)
 	for (int i = 0; i < 5; i++)
 		loop_turn(loop, 10);
 	CHECK_INT(n_alive, 3);
+	close(s);
+	stop();
+}
+
+/* Turns the loop; the checks that come to `s` are answered. */
+static void answer_checks(int s, int64_t us)
+{
+	struct mono end = mono_add_us(mono_now(), us);
+	uint8_t p[1500], reply[400];
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+
+	while (mono_diff_us(end, mono_now()) > 0) {
+		loop_turn(loop, 10);
+		while (recvfrom(s, p, sizeof(p), MSG_DONTWAIT, (struct sockaddr *)&from, &len) >
+		       0) {
+			if (get_be16(p) != 1)
+				continue;
+			size_t n = binding_response(reply, p, &from, THEIR_PWD);
+			sendto(s, reply, n, 0, (struct sockaddr *)&from, sizeof(from));
+		}
+	}
+}
+
+/* Nominates from `s` our `address`, until it is selected. */
+static bool nominate(int s, const char *address)
+{
+	struct sockaddr_in to = address_of(candidate(false, address));
+	const struct sockaddr_in *at = (const struct sockaddr_in *)&pair.local;
+	uint8_t p[400];
+
+	for (unsigned i = 0; i < 20 && at->sin_addr.s_addr != to.sin_addr.s_addr; i++) {
+		sendto(s, p, binding_request(p, &local, true), 0, (struct sockaddr *)&to,
+		       sizeof(to));
+		answer_checks(s, 100000);
+	}
+	return at->sin_addr.s_addr == to.sin_addr.s_addr;
+}
+
+/* From one socket of theirs: that their address is the same does not make it the pair in use. */
+TEST(another_address_of_ours_may_be_nominated)
+{
+	start(2, false);
+	const char *worse = "127.0.0.1", *better = "127.0.0.2";
+	if (candidate(false, worse)->priority > candidate(false, better)->priority)
+		worse = "127.0.0.2", better = "127.0.0.1";
+	int s = bound();
+	CHECK(nominate(s, worse));
+	/* Until libnice has nothing to do any more, and reads only what it is told of. */
+	answer_checks(s, IDLE_US);
+	CHECK(nominate(s, better));
 	close(s);
 	stop();
 }
