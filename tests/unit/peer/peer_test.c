@@ -71,15 +71,21 @@ static void on_batch(void *arg, int64_t now_us)
 
 static const struct peer_handler handler = {on_state, on_rtp, on_rtcp, on_batch};
 
-static void start_on(const char *address, uint16_t min, uint16_t max, bool tcp)
+static void start_at(const char *const *addresses, uint16_t min, uint16_t max, bool tcp)
 {
-	const char *const addresses[] = {address, NULL};
 	struct peer_env_config c = {
 	    .addresses = addresses, .min_port = min, .max_port = max, .tcp = tcp};
 
 	CHECK_INT(loop_new(&loop), 0);
 	CHECK_INT(peer_io_new(&io, loop), 0);
 	CHECK_INT(peer_env_new(&env, &c), 0);
+}
+
+static void start_on(const char *address, uint16_t min, uint16_t max, bool tcp)
+{
+	const char *const addresses[] = {address, NULL};
+
+	start_at(addresses, min, max, tcp);
 }
 
 static void start(uint16_t min, uint16_t max, bool tcp)
@@ -434,6 +440,7 @@ TEST(a_hello_from_elsewhere_starts_nothing)
 struct nat {
 	int near, far;
 	struct sockaddr_in client, server;
+	unsigned from_server; /* datagrams */
 };
 
 static int bound(void)
@@ -454,9 +461,11 @@ static void nat_turn(struct nat *n)
 
 	while ((got = recvfrom(n->near, p, sizeof(p), 0, (struct sockaddr *)&n->client, &len)) > 0)
 		sendto(n->far, p, (size_t)got, 0, (struct sockaddr *)&n->server, sizeof(n->server));
-	while ((got = recv(n->far, p, sizeof(p), 0)) > 0)
+	while ((got = recv(n->far, p, sizeof(p), 0)) > 0) {
+		n->from_server++;
 		sendto(n->near, p, (size_t)got, 0, (struct sockaddr *)&n->client,
 		       sizeof(n->client));
+	}
 	loop_turn(loop, 2);
 }
 
@@ -499,6 +508,82 @@ TEST(media_follows_a_client_whose_address_changes)
 	CHECK(b.rtp > 0);
 	close(n.near);
 	close(n.far);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
+/* A new mapping, to candidate `c` alone: nothing comes in from elsewhere. */
+static void nat_map(struct nat *n, const struct peer_candidate *c)
+{
+	close(n->far);
+	n->far = bound();
+	close(outsider(c, &n->server));
+	CHECK_INT(connect(n->far, (struct sockaddr *)&n->server, sizeof(n->server)), 0);
+}
+
+/* The NAT as a candidate that its client can be told of. */
+static struct peer_candidate nat_candidate(const struct nat *n, const struct peer_candidate *c,
+					   uint32_t priority)
+{
+	struct peer_candidate way = *c;
+	struct sockaddr_in near;
+	socklen_t len = sizeof(near);
+
+	getsockname(n->near, (struct sockaddr *)&near, &len);
+	snprintf(way.address, sizeof(way.address), "127.0.0.1");
+	way.port = ntohs(near.sin_port);
+	way.priority = priority;
+	return way;
+}
+
+TEST(media_follows_a_client_to_another_address_of_ours)
+{
+	static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", NULL};
+	struct end a, b;
+	struct nat first = {.near = bound(), .far = -1}, second = {.near = bound(), .far = -1};
+
+	start_at(addresses, 0, 0, false);
+	make(&a, true);
+	make(&b, false);
+	const struct peer_candidate *worse = &a.local.candidate[0], *better = worse + 1;
+	if (worse->priority > better->priority)
+		worse = better, better = &a.local.candidate[0];
+	nat_map(&first, worse);
+	nat_map(&second, better);
+	describe(&b, &a, true);
+	describe(&a, &b, false);
+	struct peer_candidate way = nat_candidate(&first, worse, 1000);
+	CHECK_INT(peer_add_candidate(b.peer, &way), 0);
+	struct mono end = mono_add_us(mono_now(), 10000000);
+	while ((a.state < PEER_CONNECTED || b.state < PEER_CONNECTED) &&
+	       mono_diff_us(end, mono_now()) > 0)
+		nat_turn(&first);
+	way = nat_candidate(&second, better, 2000);
+	CHECK_INT(peer_add_candidate(b.peer, &way), 0);
+	for (unsigned i = 0; second.from_server < 20 && mono_diff_us(end, mono_now()) > 0; i++) {
+		send_packets(a.peer, 1, 1 + i, 100);
+		send_packets(b.peer, 1, 1 + i, 100);
+		nat_turn(&first);
+		nat_turn(&second);
+	}
+	CHECK(second.from_server >= 20);
+
+	/* The way to the better one dies; the client's media takes the other. */
+	nat_map(&second, worse);
+	b.rtp = 0;
+	end = mono_add_us(mono_now(), 6000000);
+	for (unsigned i = 0; !b.rtp && mono_diff_us(end, mono_now()) > 0; i++) {
+		send_packets(a.peer, 1, 10000 + i, 100);
+		send_packets(b.peer, 1, 10000 + i, 100);
+		for (int k = 0; k < 10; k++)
+			nat_turn(&second);
+	}
+	CHECK(b.rtp > 0);
+	close(first.near);
+	close(first.far);
+	close(second.near);
+	close(second.far);
 	peer_close(a.peer);
 	peer_close(b.peer);
 	stop();
