@@ -100,6 +100,8 @@ static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandida
 	nice_address_copy_to_sockaddr(&remote->addr, (struct sockaddr *)&pair.remote);
 	i->tcp = pair.tcp;
 	i->fd = pair.fd;
+	if (pair.tcp)
+		ice_loop_known_from(i->loop, &pair.remote);
 	i->remote = pair.remote;
 	i->have_pair = true;
 	/* Over TCP checks show that a connection is dead. */
@@ -256,8 +258,10 @@ static bool on_readable(void *arg, int fd)
 		return false;
 	if (!is_authentic(i, p, (size_t)n)) {
 		/* Over TCP a length stands before a message. All else about it is libnice's. */
-		if (n > 2 && get_be16(p) <= n - 2 && is_authentic(i, p + 2, get_be16(p)))
+		if (n > 2 && get_be16(p) <= n - 2 && is_authentic(i, p + 2, get_be16(p))) {
+			ice_loop_known(i->loop, fd);
 			i->handler->alive(i->arg);
+		}
 		return false;
 	}
 	i->handler->alive(i->arg);

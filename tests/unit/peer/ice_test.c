@@ -2,7 +2,11 @@
 #include "peer/ice.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +18,7 @@
 
 #define THEIR_UFRAG "theirs" /* as in binding_request */
 #define THEIR_PWD   "theirpasswordtheirpassword"
+#define STRANGERS   40
 #define WAIT_US	    5000000
 #define IDLE_US	    2500000 /* libnice's own checks have ended */
 
@@ -195,4 +200,108 @@ TEST(another_address_of_ours_may_be_nominated)
 	CHECK(nominate(s, better));
 	close(s);
 	stop();
+}
+
+static unsigned descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static int connect_tcp(void)
+{
+	struct sockaddr_in to = address_of(candidate(true, "127.0.0.1"));
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
+	return s;
+}
+
+static bool is_closed(int s)
+{
+	uint8_t p[400];
+	ssize_t n;
+
+	while ((n = recv(s, p, sizeof(p), MSG_DONTWAIT)) > 0)
+		;
+	return n == 0 || errno != EAGAIN;
+}
+
+static void turn_for(int64_t us)
+{
+	struct mono end = mono_add_us(mono_now(), us);
+
+	while (mono_diff_us(end, mono_now()) > 0)
+		loop_turn(loop, 20);
+}
+
+/* Those who say nothing have no password; each takes a descriptor. */
+TEST(strangers_over_tcp_are_few_and_do_not_stay)
+{
+	int stranger[STRANGERS];
+	uint8_t frame[400];
+	unsigned open = 0;
+
+	start(1, true);
+	/* Theirs stays. */
+	int s = connect_tcp();
+	size_t n = binding_request(frame + 2, &local, true);
+	put_be16(frame, (uint16_t)n);
+	CHECK_INT(send(s, frame, n + 2, 0), n + 2);
+	CHECK(until(&n_alive, 1));
+	unsigned before = descriptors();
+	for (int i = 0; i < STRANGERS; i++) {
+		stranger[i] = connect_tcp();
+		CHECK_INT(send(stranger[i], "\0", 1, 0), 1); /* half a length */
+		loop_turn(loop, 5);
+	}
+	turn_for(300000);
+	for (int i = 0; i < STRANGERS; i++)
+		open += !is_closed(stranger[i]);
+	printf("# %u of %d are open, %u descriptors\n", open, STRANGERS,
+	       descriptors() - before - STRANGERS);
+	CHECK(open <= 8);
+	CHECK(descriptors() - before - STRANGERS <= 8);
+	CHECK(!is_closed(s));
+	turn_for(11000000);
+	for (int i = 0; i < STRANGERS; i++)
+		CHECK(is_closed(stranger[i]));
+	CHECK_INT(descriptors(), before + STRANGERS);
+	CHECK(!is_closed(s));
+	for (int i = 0; i < STRANGERS; i++)
+		close(stranger[i]);
+	close(s);
+	stop();
+}
+
+TEST(without_descriptors_a_new_one_fails)
+{
+	struct sockaddr_storage address = {0};
+	struct ice_config c = {.addresses = &address, .n_addresses = 1, .tcp = true};
+	struct rlimit all, few;
+	struct ice *another;
+	int fd[64], n = 0;
+
+	*(struct sockaddr_in *)&address =
+	    (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	CHECK_INT(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = (struct rlimit){.rlim_cur = 40, .rlim_max = all.rlim_max};
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (n < 64 && (fd[n] = dup(2)) >= 0)
+		n++;
+	for (; n > 0; close(fd[--n])) { /* whatever is missing, it is an error and no abort */
+		int ret = ice_new(&another, &c, &local);
+		if (!ret)
+			ice_free(another);
+		else
+			CHECK(ret == -EMFILE || ret == -EADDRINUSE);
+	}
+	CHECK_INT(ice_new(&another, &c, &local), 0);
+	ice_free(another);
+	setrlimit(RLIMIT_NOFILE, &all);
 }
