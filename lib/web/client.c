@@ -13,6 +13,7 @@
 struct url {
 	bool tls;
 	char host[256], path[2048];
+	char authority[272]; /* for the Host header */
 	int port;
 };
 
@@ -38,6 +39,11 @@ static int url_parse(const char *text, struct url *u)
 		u->port = (int)port;
 		text = end;
 	}
+	/* RFC 6455 section 4.1: the port where it is not the default one; brackets as in the URL.
+	 */
+	n = (size_t)snprintf(u->authority, sizeof(u->authority), v6 ? "[%s]" : "%s", u->host);
+	if (u->port != (u->tls ? 443 : 80))
+		snprintf(u->authority + n, sizeof(u->authority) - n, ":%d", u->port);
 	if (*text && *text != '/' && *text != '?')
 		return -EINVAL;
 	int len = snprintf(u->path, sizeof(u->path), "%s%s", *text == '/' ? "" : "/", text);
@@ -87,7 +93,7 @@ static void on_start(void *arg)
 	    .address = st->url.host,
 	    .port = st->url.port,
 	    .path = st->url.path,
-	    .host = st->url.host,
+	    .host = st->url.authority,
 	    .origin = st->origin,
 	    .ietf_version_or_minus_one = -1,
 	    .local_protocol_name = "msr",

@@ -26,8 +26,10 @@ static struct loop_timer late;
 static int accepted, opened, server_closed, server_code;
 static int client_opened, client_closed, client_code, client_got;
 static char client_reason[128];
+static char host[300]; /* header of the last upgrade */
 static size_t last_len;
 static uint8_t *last;
+static int last_port;
 static struct ws *server_ws;
 static void (*on_client_open)(struct ws *ws);
 static void (*on_client_message)(struct ws *ws);
@@ -38,6 +40,7 @@ static int server_accept(void *arg, struct web_req *req, void **session)
 {
 	(void)arg;
 	accepted++;
+	snprintf(host, sizeof(host), "%s", web_header(req, "host"));
 	if (strcmp(web_param(req, "name"), "no") == 0) {
 		web_reply_error(req, 409, "busy", "somebody else is here");
 		return -1;
@@ -115,12 +118,15 @@ static void too_late(void *arg)
 	loop_stop(loop, -ETIMEDOUT);
 }
 
-/* Starts a server, connects to /NAME and runs until the client's session has ended. */
-static void talk(const char *name, const struct ws_opts *client_opts)
+/*
+ * Starts a server, connects to /NAME and runs until the client's session has ended. False: the
+ * address cannot be had.
+ */
+static bool talk_at(const char *address, const char *name, const struct ws_opts *client_opts)
 {
 	struct ws_opts server_opts = {.message_max = 4 << 20, .queue_max = 8 << 20};
 	struct web_opts wo = {0};
-	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
+	struct web_listen_opts lo = {.address = address, .server_name = "test"};
 	struct ws_connect_opts co = {0};
 	char url[128];
 	struct ws *ws;
@@ -129,11 +135,18 @@ static void talk(const char *name, const struct ws_opts *client_opts)
 	CHECK_INT(loop_new(&loop), 0);
 	wo.loop = loop;
 	CHECK_INT(web_new(&web, &wo), 0);
-	CHECK_INT(web_listen(&server, web, &lo), 0);
+	int ret = web_listen(&server, web, &lo);
+	if (ret) {
+		web_free(web);
+		loop_free(loop);
+		return false;
+	}
+	last_port = web_port(server);
 	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
 	loop_timer_init(&late, loop, too_late, NULL);
 	loop_timer_in_us(&late, LONG_US);
-	snprintf(url, sizeof(url), "ws://127.0.0.1:%d/%s", web_port(server), name);
+	snprintf(url, sizeof(url), strchr(address, ':') ? "ws://[%s]:%d/%s" : "ws://%s:%d/%s",
+		 address, last_port, name);
 	co.url = url;
 	if (client_opts)
 		co.ws = *client_opts;
@@ -146,6 +159,12 @@ static void talk(const char *name, const struct ws_opts *client_opts)
 	free(last);
 	last = NULL;
 	CHECK_INT(opened, server_closed);
+	return true;
+}
+
+static void talk(const char *name, const struct ws_opts *client_opts)
+{
+	CHECK(talk_at("127.0.0.1", name, client_opts));
 }
 
 static size_t sizes[] = {0, 1, 125, 126, 127, 65535, 65536, 100000, 3 << 20};
@@ -195,6 +214,21 @@ TEST(the_server_closes_with_code_and_reason)
 	CHECK_INT(client_code, 4001);
 	CHECK_STR(client_reason, "as you wish");
 	CHECK_INT(server_code, 4001);
+}
+
+TEST(clients_name_host_and_port)
+{
+	char want[32];
+
+	on_client_open = ask_to_close;
+	on_client_message = NULL;
+	talk("x", NULL);
+	snprintf(want, sizeof(want), "127.0.0.1:%d", last_port);
+	CHECK_STR(host, want);
+	if (!talk_at("::1", "x", NULL))
+		return; /* some containers have no IPv6 at all */
+	snprintf(want, sizeof(want), "[::1]:%d", last_port);
+	CHECK_STR(host, want);
 }
 
 TEST(refused_upgrades_never_open)
