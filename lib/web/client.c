@@ -68,19 +68,52 @@ void web_client_start_free(struct start *st)
 	free(st);
 }
 
+/* Whose certificates are believed. They stay: a program names few files. */
+struct authorities {
+	struct list link;	 /* in web.authorities */
+	char *ca_file;		 /* owned; NULL: the system's */
+	struct lws_vhost *vhost; /* goes with the context */
+};
+
+static void authorities_free(struct authorities *a)
+{
+	free(a->ca_file);
+	free(a);
+}
+
+void web_client_done(struct web *w)
+{
+	list_each_safe (i, &w->authorities)
+		authorities_free(container_of(i, struct authorities, link));
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* NULL: out of memory, or the file is none of certificates. */
 static struct lws_vhost *tls_vhost(struct web *w, const struct start *st)
 {
 	struct lws_context_creation_info tls = {0};
-	struct lws_vhost *vh = NULL;
 
-	if (!st->url.tls)
-		return w->client_vhost;
-	/* One for each file of authorities; they go with the context. */
+	list_each (i, &w->authorities) {
+		struct authorities *a = container_of(i, struct authorities, link);
+		if (same_file(a->ca_file, st->ca_file))
+			return a->vhost;
+	}
+	struct authorities *a = calloc(1, sizeof(*a));
+	if (!a)
+		return NULL;
 	tls.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 	tls.client_ssl_ca_filepath = st->ca_file;
-	if (!w->tls_vhost && web_vhost_new(w, NULL, &tls, &vh) == 0)
-		w->tls_vhost = vh;
-	return w->tls_vhost;
+	if ((st->ca_file && !(a->ca_file = strdup(st->ca_file))) ||
+	    web_vhost_new(w, NULL, &tls, &a->vhost) < 0) {
+		authorities_free(a);
+		return NULL;
+	}
+	list_push(&w->authorities, &a->link);
+	return a->vhost;
 }
 
 static void on_start(void *arg)
@@ -102,7 +135,7 @@ static void on_start(void *arg)
 	    .alpn = "http/1.1",
 	};
 
-	info.vhost = tls_vhost(w, st);
+	info.vhost = st->url.tls ? tls_vhost(w, st) : w->client_vhost;
 	if (st->url.tls)
 		info.ssl_connection =
 		    LCCSCF_USE_SSL |

@@ -337,6 +337,65 @@ TEST(idle_sessions_are_closed)
 	CHECK_INT(server_code, 4008);
 }
 
+/* For localhost, signed by itself: believed by who names it as an authority. */
+static void make_certificate(char *pem, size_t cap, const char *key)
+{
+	static int n;
+	char cmd[1024];
+
+	snprintf(pem, cap, "%s/%d.pem", test_dir(), n++);
+	snprintf(cmd, sizeof(cmd),
+		 "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+		 "-subj /CN=localhost -keyout %s -out %s 2>/dev/null",
+		 key, pem);
+	CHECK_INT(system(cmd), 0);
+}
+
+static bool opens_tls(const char *ca_file)
+{
+	char url[64];
+	struct ws_connect_opts co = {.url = url, .ca_file = ca_file};
+	struct ws *ws;
+
+	client_opened = 0;
+	snprintf(url, sizeof(url), "wss://localhost:%d/x", web_port(server));
+	CHECK_INT(ws_connect(&ws, web, &co, &client_ops, NULL), 0);
+	CHECK_INT(web_run(web), 0);
+	return client_opened;
+}
+
+TEST(each_client_believes_the_authorities_that_it_names)
+{
+	struct ws_opts server_opts = {0};
+	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
+	struct web_opts wo = {0};
+	char key[256], own[256], other[256], other_key[256];
+
+	snprintf(key, sizeof(key), "%s/key", test_dir());
+	snprintf(other_key, sizeof(other_key), "%s/other_key", test_dir());
+	make_certificate(own, sizeof(own), key);
+	make_certificate(other, sizeof(other), other_key);
+	on_client_open = ask_to_close;
+	on_client_message = NULL;
+	CHECK_INT(loop_new(&loop), 0);
+	wo.loop = loop;
+	CHECK_INT(web_new(&web, &wo), 0);
+	lo.tls_cert = own;
+	lo.tls_key = key;
+	CHECK_INT(web_listen(&server, web, &lo), 0);
+	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
+	loop_timer_init(&late, loop, too_late, NULL);
+	loop_timer_in_us(&late, LONG_US);
+	CHECK(!opens_tls(other));
+	CHECK(opens_tls(own));
+	CHECK(!opens_tls(NULL));
+	CHECK(!opens_tls(other));
+	CHECK(opens_tls(own));
+	loop_timer_stop(&late);
+	web_free(web);
+	loop_free(loop);
+}
+
 TEST(nobody_listens)
 {
 	struct web_opts wo = {0};
