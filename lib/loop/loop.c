@@ -53,6 +53,7 @@ struct loop {
 	int64_t n_timers, cap_timers;
 	struct mono timerfd_at; /* what timerfd is set to; 0 us is unset */
 	bool in_timers;		/* timer handlers are being called */
+	struct mono due;	/* of those that are at or before this */
 
 	bool stopped;
 	int result;
@@ -210,6 +211,9 @@ int loop_timer_at(struct loop_timer *t, struct mono at)
 		}
 		t->slot = l->n_timers++;
 	}
+	/* A timer that a timer arms for the past runs in the next turn: nobody is starved. */
+	if (l->in_timers && at.us <= l->due.us)
+		at.us = l->due.us + 1;
 	t->at = at;
 	heap_up(l, t);
 	heap_down(l, t);
@@ -246,11 +250,10 @@ static void on_timerfd(void *arg, int events)
 	if (read(l->timerfd, &n, sizeof(n)) < 0 && errno == EAGAIN)
 		return;
 	l->timerfd_at.us = 0;
-	struct mono now = mono_now();
+	l->due = mono_now();
 	/* Handlers arm timers by the dozen; one system call at the end does for all. */
 	l->in_timers = true;
-	/* A timer re-armed for the past runs in the next turn: no timer starves the others. */
-	while (l->n_timers && l->heap[0]->at.us <= now.us) {
+	while (l->n_timers && l->heap[0]->at.us <= l->due.us) {
 		struct loop_timer *t = l->heap[0];
 		loop_timer_stop(t);
 		t->handler(t->arg);

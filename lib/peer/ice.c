@@ -22,6 +22,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "ice_loop.h"
 #include "io.h"
 #include "loop/loop.h"
@@ -47,6 +48,7 @@ struct ice {
 	void *arg;
 	bool tcp; /* the selected pair is */
 	bool have_pair, controlling;
+	int fd;				/* of the selected pair; -1: none of ours */
 	struct sockaddr_storage remote; /* of the selected pair */
 	uint64_t tie_breaker;
 	unsigned n_remote;
@@ -97,6 +99,9 @@ static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandida
 	nice_address_copy_to_sockaddr(&local->base_addr, (struct sockaddr *)&pair.local);
 	nice_address_copy_to_sockaddr(&remote->addr, (struct sockaddr *)&pair.remote);
 	i->tcp = pair.tcp;
+	i->fd = pair.fd;
+	if (pair.tcp)
+		ice_loop_known_from(i->loop, &pair.remote);
 	i->remote = pair.remote;
 	i->have_pair = true;
 	/* Over TCP checks show that a connection is dead. */
@@ -220,7 +225,8 @@ static bool answer(struct ice *i, int fd, const uint8_t *p, size_t n,
 {
 	uint8_t out[STUN_OUT_MAX];
 
-	if (!i->have_pair || i->tcp || !io_same_address(from, &i->remote))
+	/* On another socket it is another pair, and may nominate that. */
+	if (!i->have_pair || i->tcp || fd != i->fd || !io_same_address(from, &i->remote))
 		return false;
 	size_t len = stun_answer(out, p, n, i->controlling, from, i->local_pwd);
 	if (!len)
@@ -229,6 +235,12 @@ static bool answer(struct ice *i, int fd, const uint8_t *p, size_t n,
 	/* One that is lost is asked for again. */
 	sendto(fd, out, len, MSG_DONTWAIT, (const struct sockaddr *)from, from_len);
 	return true;
+}
+
+static bool is_authentic(const struct ice *i, const uint8_t *p, size_t n)
+{
+	return stun_is(p, n) &&
+	       stun_authentic(p, n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL);
 }
 
 static bool on_readable(void *arg, int fd)
@@ -242,9 +254,16 @@ static bool on_readable(void *arg, int fd)
 		return false;
 	ssize_t n = recvfrom(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT, (struct sockaddr *)&from,
 			     &from_len);
-	if (n <= 0 || !stun_is(p, (size_t)n) ||
-	    !stun_authentic(p, (size_t)n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL))
+	if (n <= 0)
 		return false;
+	if (!is_authentic(i, p, (size_t)n)) {
+		/* Over TCP a length stands before a message. All else about it is libnice's. */
+		if (n > 2 && get_be16(p) <= n - 2 && is_authentic(i, p + 2, get_be16(p))) {
+			ice_loop_known(i->loop, fd);
+			i->handler->alive(i->arg);
+		}
+		return false;
+	}
 	i->handler->alive(i->arg);
 	if (answer(i, fd, p, (size_t)n, &from, from_len))
 		return true;

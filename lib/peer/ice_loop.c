@@ -2,24 +2,36 @@
 #include "ice_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/clock.h"
+#include "io.h"
 #include "loop/loop.h"
 
-#define GRID_US 10000 /* timers of libnice need no finer time: it paces checks by 20 ms */
-#define FDS_MAX 64    /* descriptors of an agent: two for each address, and TCP connections */
+#define GRID_US	    10000 /* timers of libnice need no finer time: it paces checks by 20 ms */
+#define FDS_MAX	    64	  /* descriptors of an agent: two for each address, and TCP connections */
+#define TCP_MAX	    8	  /* connections that are known, and as many that are not */
+#define STRANGER_US 10000000 /* for a connection to become known: several retransmissions */
+#define LOOK_US	    1000000  /* between looks at those */
 
 struct watch {
 	struct ice_loop *g;
 	struct loop_io *io;
 	int fd;
 	int events; /* of poll(2), as GLib asks */
+	/* A TCP connection. libnice accepts all that come, and keeps those that say nothing. */
+	bool tcp, known, ended;
+	struct mono heard; /* since when there is one, or the last time that it was known */
 };
 
 struct ice_loop {
 	GMainContext *ctx;
 	struct loop *loop; /* NULL until attached */
 	struct loop_timer timer;
+	struct loop_timer look; /* at connections that are not known */
 	int wake_fd; /* of the context itself: only other threads write to it, and none do */
 	struct watch *watch[FDS_MAX];
 	unsigned n_watches;
@@ -27,6 +39,18 @@ struct ice_loop {
 	bool (*before)(void *arg, int fd);
 	void *arg;
 };
+
+/* GLib ends the program when it has no descriptor for a context: two of them at most. */
+static int have_descriptors(void)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return -EMFILE;
+	close(fd[0]);
+	close(fd[1]);
+	return 0;
+}
 
 int ice_loop_new(struct ice_loop **out)
 {
@@ -36,6 +60,10 @@ int ice_loop_new(struct ice_loop **out)
 
 	if (!g)
 		return -ENOMEM;
+	if (have_descriptors() < 0) {
+		free(g);
+		return -EMFILE;
+	}
 	g->ctx = g_main_context_new();
 	g_main_context_acquire(g->ctx);
 	g_main_context_query(g->ctx, G_PRIORITY_DEFAULT, &timeout, &fd, 1);
@@ -57,8 +85,10 @@ void ice_loop_free(struct ice_loop *g)
 		return;
 	for (unsigned i = 0; i < g->n_watches; i++)
 		watch_free(g->watch[i]);
-	if (g->loop)
+	if (g->loop) {
 		loop_timer_stop(&g->timer);
+		loop_timer_stop(&g->look);
+	}
 	g_main_context_unref(g->ctx);
 	free(g);
 }
@@ -90,6 +120,73 @@ static void on_timer(void *arg)
 	turn(arg);
 }
 
+/* ---- TCP connections: who does not know the password may take few descriptors, not for long ----
+ */
+
+static bool is_connection(int fd)
+{
+	int type = 0, listens = 0;
+	socklen_t len = sizeof(int);
+
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+	return type == SOCK_STREAM && !listens;
+}
+
+/* libnice closes what it finds ended. */
+static void end_connection(struct watch *w)
+{
+	w->ended = true;
+	shutdown(w->fd, SHUT_RDWR);
+}
+
+static void end_eldest_beyond(struct ice_loop *g, bool known)
+{
+	struct watch *eldest = NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < g->n_watches; i++) {
+		struct watch *w = g->watch[i];
+		if (!w->tcp || w->ended || w->known != known)
+			continue;
+		n++;
+		if (!eldest || w->heard.us < eldest->heard.us)
+			eldest = w;
+	}
+	if (n > TCP_MAX)
+		end_connection(eldest);
+}
+
+static void on_look(void *arg)
+{
+	struct ice_loop *g = arg;
+	struct mono now = mono_now();
+	bool any = false;
+
+	for (unsigned i = 0; i < g->n_watches; i++) {
+		struct watch *w = g->watch[i];
+		if (!w->tcp || w->ended || w->known)
+			continue;
+		if (mono_diff_us(now, w->heard) >= STRANGER_US)
+			end_connection(w);
+		else
+			any = true;
+	}
+	if (any)
+		loop_timer_in_us(&g->look, LOOK_US);
+}
+
+static void meet(struct watch *w)
+{
+	w->tcp = is_connection(w->fd);
+	if (!w->tcp)
+		return;
+	w->heard = mono_now();
+	end_eldest_beyond(w->g, false);
+	if (!loop_timer_armed(&w->g->look))
+		loop_timer_in_us(&w->g->look, LOOK_US);
+}
+
 static int to_loop(int events)
 {
 	return (events & G_IO_IN ? LOOP_IN : 0) | (events & G_IO_OUT ? LOOP_OUT : 0);
@@ -105,7 +202,7 @@ static void watch_fd(struct ice_loop *g, const GPollFD *f)
 	if (loop_io_new(&w->io, g->loop, f->fd, to_loop(f->events), on_fd, w) < 0)
 		free(w);
 	else
-		g->watch[g->n_watches++] = w;
+		meet(g->watch[g->n_watches++] = w);
 }
 
 static GPollFD *find(GPollFD *fds, int n, int fd)
@@ -122,6 +219,35 @@ static struct watch *watch_of(struct ice_loop *g, int fd)
 		if (g->watch[i]->fd == fd)
 			return g->watch[i];
 	return NULL;
+}
+
+static void now_known(struct watch *w)
+{
+	w->heard = mono_now();
+	if (w->known)
+		return;
+	w->known = true;
+	end_eldest_beyond(w->g, true);
+}
+
+void ice_loop_known(struct ice_loop *g, int fd)
+{
+	struct watch *w = watch_of(g, fd);
+
+	if (w && w->tcp)
+		now_known(w);
+}
+
+void ice_loop_known_from(struct ice_loop *g, const struct sockaddr_storage *remote)
+{
+	for (unsigned i = 0; i < g->n_watches; i++) {
+		struct watch *w = g->watch[i];
+		struct sockaddr_storage from = {0};
+		socklen_t len = sizeof(from);
+		if (w->tcp && !getpeername(w->fd, (struct sockaddr *)&from, &len) &&
+		    io_same_address(&from, remote))
+			now_known(w);
+	}
 }
 
 /* GLib lists a descriptor once for each source that waits for it. */
@@ -197,6 +323,7 @@ int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *
 		    void *arg)
 {
 	loop_timer_init(&g->timer, loop, on_timer, g);
+	loop_timer_init(&g->look, loop, on_look, g);
 	g->loop = loop;
 	g->before = before;
 	g->arg = arg;

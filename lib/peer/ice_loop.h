@@ -11,11 +11,12 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 
 struct ice_loop;
 struct loop;
 
-/* Makes the context; nothing waits yet. 0 or -ENOMEM. */
+/* Makes the context; nothing waits yet. 0, -EMFILE or -ENOMEM. */
 int ice_loop_new(struct ice_loop **out);
 /* Frees the context too, if nobody else holds it. Not from its own handlers. Accepts NULL. */
 void ice_loop_free(struct ice_loop *g);
@@ -27,6 +28,13 @@ GMainContext *ice_loop_context(struct ice_loop *g);
  */
 int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),
 		    void *arg);
+/*
+ * Who sent on `fd` knows the password. A TCP connection of which nobody said so is ended after ten
+ * seconds, or sooner when there are many.
+ */
+void ice_loop_known(struct ice_loop *g, int fd);
+/* The same of the connection that is from `remote`. */
+void ice_loop_known_from(struct ice_loop *g, const struct sockaddr_storage *remote);
 /* To be called after everything that may have changed sources or timers from outside. */
 void ice_loop_changed(struct ice_loop *g);
 

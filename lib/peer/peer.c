@@ -155,20 +155,21 @@ static bool from_remote(const struct peer *p, const struct sockaddr_storage *fro
  * replays do not count as fresh, so only who can suppress the peer's own packets could lead us
  * away.
  */
-static void follow(struct peer *p, const struct sockaddr_storage *from, struct mono now)
+static void follow(struct peer *p, const struct sockaddr_storage *from, int fd, struct mono now)
 {
 	if (!io_same_address(from, &p->remote[0])) {
 		if (mono_diff_us(now, p->heard) < FOLLOW_US)
 			return;
 		remember_remote(p, from);
+		p->fd = fd; /* another family, or a NAT that lets in only whom it knows */
 		log_debug("media follows a peer to its new address");
 	}
 	p->heard = now;
 }
 
-/* `from`: NULL when it came through libnice. */
+/* `from`: NULL when it came through libnice; else `fd` is the socket of ours that it came to. */
 static void got_media(struct peer *p, uint8_t *data, size_t n, const struct sockaddr_storage *from,
-		      struct mono now)
+		      int fd, struct mono now)
 {
 	bool rtcp = n >= 2 && data[1] >= 192 && data[1] <= 223; /* RFC 5761 section 4 */
 
@@ -182,7 +183,7 @@ static void got_media(struct peer *p, uint8_t *data, size_t n, const struct sock
 	}
 	p->alive = now;
 	if (from && p->fd >= 0)
-		follow(p, from, now);
+		follow(p, from, fd, now);
 	if (rtcp)
 		p->handler->rtcp(p->arg, data, n, now.us);
 	else
@@ -208,14 +209,14 @@ static void got_dtls(struct peer *p, const uint8_t *data, size_t n)
 /* A datagram from an address that ICE vouches for, or that SRTP will have to; through libnice
  * (`from` is NULL) it does. */
 static void got(struct peer *p, uint8_t *data, size_t n, const struct sockaddr_storage *from,
-		struct mono now)
+		int fd, struct mono now)
 {
 	struct peer_stats *s = &p->io->stats;
 
 	s->rx_packets++;
 	s->rx_bytes += n;
 	if (n > 0 && data[0] >= 128 && data[0] <= 191)
-		got_media(p, data, n, from, now);
+		got_media(p, data, n, from, fd, now);
 	else if (dtls_is(data, n) && (!from || from_remote(p, from)))
 		got_dtls(p, data, n);
 	else
@@ -253,7 +254,7 @@ static void on_socket(void *arg, int events)
 	io->gathering = true;
 	for (unsigned i = 0; i < n && !p->closed; i++) {
 		struct io_packet k = io_rx_packet(rx, i);
-		got(p, k.p, k.n, k.from, now);
+		got(p, k.p, k.n, k.from, s->fd, now);
 	}
 	if (!p->closed)
 		p->handler->batch_end(p->arg, now.us);
@@ -270,7 +271,7 @@ static void on_ice_packet(void *arg, uint8_t *data, size_t n)
 	if (p->closed)
 		return;
 	io->gathering = true;
-	got(p, data, n, NULL, now);
+	got(p, data, n, NULL, -1, now);
 	if (!p->closed)
 		p->handler->batch_end(p->arg, now.us);
 	io->gathering = false;

@@ -132,7 +132,8 @@ int peer_attach(struct peer *p, struct peer_io *io, const struct peer_handler *h
  * of them, some turns later. Says goodbye to the peer. Only for attached peers.
  */
 void peer_close(struct peer *p);
-/* For a peer that was never attached, on the thread that made it. Accepts NULL. */
+/* For a peer that is not attached, or could not be, on the thread that has it: the one that made it
+ * or one that it was handed to. Accepts NULL. */
 void peer_free(struct peer *p);
 
 /* Takes what the other side signalled, again after an ICE restart. 0 or -EINVAL. */

@@ -37,13 +37,16 @@ unsigned probe_due(struct probe *p, int64_t now_us)
 	if (!p->running)
 		return 0;
 	/* The last call is a little late: as long as that the rate goes on. */
-	int64_t until_us = now_us < p->end_us + MIN_US ? now_us : p->end_us;
+	bool late = now_us >= p->end_us + MIN_US;
+	int64_t until_us = late ? p->end_us : now_us;
 	uint64_t due = (uint64_t)((double)p->bps / 8 * seconds(until_us - p->begin_us));
-	if (now_us >= p->end_us && p->sent >= due) {
+	/* Who pads may have no packet so small, or none at all: asked for in vain, it is let be. */
+	if (now_us >= p->end_us && (p->sent >= due || p->was_late)) {
 		p->running = false;
 		p->waiting = true;
 		return 0;
 	}
+	p->was_late = late;
 	return due > p->sent ? (unsigned)(due - p->sent) : 0;
 }
 

@@ -15,6 +15,7 @@
 /* Zeroed: none has begun. */
 struct probe {
 	bool running, waiting; /* sending; sent, and feedback not complete */
+	bool was_late;	       /* the last bytes were asked for, too late */
 	bool over;	       /* there was over use meanwhile; the caller's */
 	int64_t begin_us, end_us;
 	uint64_t bps;

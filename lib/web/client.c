@@ -13,6 +13,7 @@
 struct url {
 	bool tls;
 	char host[256], path[2048];
+	char authority[272]; /* for the Host header */
 	int port;
 };
 
@@ -38,6 +39,11 @@ static int url_parse(const char *text, struct url *u)
 		u->port = (int)port;
 		text = end;
 	}
+	/* RFC 6455 section 4.1: the port where it is not the default one; brackets as in the URL.
+	 */
+	n = (size_t)snprintf(u->authority, sizeof(u->authority), v6 ? "[%s]" : "%s", u->host);
+	if (u->port != (u->tls ? 443 : 80))
+		snprintf(u->authority + n, sizeof(u->authority) - n, ":%d", u->port);
 	if (*text && *text != '/' && *text != '?')
 		return -EINVAL;
 	int len = snprintf(u->path, sizeof(u->path), "%s%s", *text == '/' ? "" : "/", text);
@@ -62,19 +68,52 @@ void web_client_start_free(struct start *st)
 	free(st);
 }
 
+/* Whose certificates are believed. They stay: a program names few files. */
+struct authorities {
+	struct list link;	 /* in web.authorities */
+	char *ca_file;		 /* owned; NULL: the system's */
+	struct lws_vhost *vhost; /* goes with the context */
+};
+
+static void authorities_free(struct authorities *a)
+{
+	free(a->ca_file);
+	free(a);
+}
+
+void web_client_done(struct web *w)
+{
+	list_each_safe (i, &w->authorities)
+		authorities_free(container_of(i, struct authorities, link));
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* NULL: out of memory, or the file is none of certificates. */
 static struct lws_vhost *tls_vhost(struct web *w, const struct start *st)
 {
 	struct lws_context_creation_info tls = {0};
-	struct lws_vhost *vh = NULL;
 
-	if (!st->url.tls)
-		return w->client_vhost;
-	/* One for each file of authorities; they go with the context. */
+	list_each (i, &w->authorities) {
+		struct authorities *a = container_of(i, struct authorities, link);
+		if (same_file(a->ca_file, st->ca_file))
+			return a->vhost;
+	}
+	struct authorities *a = calloc(1, sizeof(*a));
+	if (!a)
+		return NULL;
 	tls.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 	tls.client_ssl_ca_filepath = st->ca_file;
-	if (!w->tls_vhost && web_vhost_new(w, NULL, &tls, &vh) == 0)
-		w->tls_vhost = vh;
-	return w->tls_vhost;
+	if ((st->ca_file && !(a->ca_file = strdup(st->ca_file))) ||
+	    web_vhost_new(w, NULL, &tls, &a->vhost) < 0) {
+		authorities_free(a);
+		return NULL;
+	}
+	list_push(&w->authorities, &a->link);
+	return a->vhost;
 }
 
 static void on_start(void *arg)
@@ -87,7 +126,7 @@ static void on_start(void *arg)
 	    .address = st->url.host,
 	    .port = st->url.port,
 	    .path = st->url.path,
-	    .host = st->url.host,
+	    .host = st->url.authority,
 	    .origin = st->origin,
 	    .ietf_version_or_minus_one = -1,
 	    .local_protocol_name = "msr",
@@ -96,7 +135,7 @@ static void on_start(void *arg)
 	    .alpn = "http/1.1",
 	};
 
-	info.vhost = tls_vhost(w, st);
+	info.vhost = st->url.tls ? tls_vhost(w, st) : w->client_vhost;
 	if (st->url.tls)
 		info.ssl_connection =
 		    LCCSCF_USE_SSL |

@@ -58,13 +58,15 @@ void web_held_add(struct ws *ws, int64_t n)
 void web_held_drop(struct ws *ws)
 {
 	struct web *w = ws->c->web;
-	int64_t n = ws->rx_held;
 
 	if (list_empty(&ws->partial))
 		return;
 	list_remove(&ws->partial);
+	w->held -= ws->rx_held;
 	ws->rx_held = 0;
-	web_hold(w, -n);
+	/* Even of one that held nothing: another is the eldest now. */
+	if (!list_empty(&w->pressed))
+		relieve(w);
 }
 
 void web_held_check(struct ws *ws)

@@ -249,6 +249,7 @@ int ws_session_receive(struct ws *ws, uint8_t *data, size_t len)
 		return gather(ws, data, len, lws_remaining_packet_payload(wsi));
 	ws->rx_active = false;
 	if (!buf_len(&ws->rx)) {
+		web_held_drop(ws); /* pieces without bytes came before */
 		web_held_check(ws);
 		if (len > ws->opts.message_max)
 			return too_big(ws);

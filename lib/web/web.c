@@ -222,6 +222,7 @@ int web_new(struct web **wp, const struct web_opts *opts)
 	list_init(&w->dirty);
 	list_init(&w->partials);
 	list_init(&w->pressed);
+	list_init(&w->authorities);
 	map_init(&w->peers);
 	loop_timer_init(&w->ticker, opts->loop, on_tick, w);
 	loop_timer_init(&w->close_timer, opts->loop, on_close_timeout, w);
@@ -274,6 +275,7 @@ void web_free(struct web *w)
 		web_static_free(s);
 		free(s);
 	}
+	web_client_done(w);
 	map_done(&w->peers);
 	free(w);
 }

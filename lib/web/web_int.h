@@ -43,7 +43,7 @@ struct web {
 	struct web_opts opts;
 	struct lws_context *context;
 	struct lws_vhost *client_vhost; /* of ws_connect, and of the watched loop */
-	struct lws_vhost *tls_vhost;	/* of ws_connect with wss, made with the first */
+	struct list authorities;	/* of ws_connect with wss: one for each file */
 	int watch_fd;			/* duplicate of the loop's, watched by libwebsockets */
 	uint32_t tick;			/* TICK_US since `started`, as of this turn */
 	struct mono started;
@@ -282,6 +282,7 @@ struct ws {
 /* ---- client.c ---- */
 
 void web_client_start_free(struct start *st);
+void web_client_done(struct web *w);
 
 struct ws *ws_session_new(const struct ws_opts *opts, const struct ws_ops *ops, void *session);
 void ws_session_opened(struct ws *ws, struct conn *c);

@@ -72,8 +72,8 @@ static void skip_scaling_list(struct bits *b, unsigned size)
 	int last = 8, next = 8;
 
 	for (unsigned i = 0; i < size && !b->failed; i++) {
-		if (next)
-			next = (last + bits_se(b)) & 255;
+		if (next) /* the delta may be any number */
+			next = (int)(((unsigned)last + (unsigned)bits_se(b)) & 255);
 		if (next)
 			last = next;
 	}

@@ -9,7 +9,8 @@
 #define OPUS_CLOCK	 48000 /* Hz, whatever was coded */
 #define OPUS_SAMPLES_MAX 5760  /* 120 ms at OPUS_CLOCK */
 
-/* Samples at OPUS_CLOCK, or -EBADMSG for a packet that breaks RFC 6716 section 3.4. */
+/* Samples at OPUS_CLOCK, or -EBADMSG: no packet has none, or more than 120 ms (RFC 6716 section
+ * 3.4, R1, R5). The frames are not looked at. */
 int opus_samples(const uint8_t *packet, size_t len);
 /* 1 or 2: channels coded in this packet. */
 static inline unsigned opus_channels(uint8_t toc)

@@ -36,6 +36,30 @@ TEST(timers_run_in_order_of_time)
 	loop_free(loop);
 }
 
+static int again;
+
+static void re_arm(void *arg)
+{
+	struct loop_timer *t = arg;
+
+	if (++again < 1000)
+		loop_timer_at(t, (struct mono){1});
+}
+
+TEST(a_timer_that_is_always_due_runs_once_a_turn)
+{
+	again = n_order = 0;
+	CHECK_INT(loop_new(&loop), 0);
+	loop_timer_init(&timers[0], loop, re_arm, &timers[0]);
+	loop_timer_in_us(&timers[0], 0);
+	for (int i = 1; i < 4; i++) {
+		CHECK_INT(loop_turn(loop, 1000), 0);
+		CHECK_INT(again, i);
+	}
+	loop_timer_stop(&timers[0]);
+	loop_free(loop);
+}
+
 static struct loop_io *ios[2];
 static int calls;
 

@@ -4,8 +4,6 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,6 +13,7 @@
 #include "base/clock.h"
 #include "loop/loop.h"
 #include "../../support/hello.h"
+#include "../../support/stun.h"
 #include "../../support/test.h"
 
 struct end {
@@ -72,15 +71,21 @@ static void on_batch(void *arg, int64_t now_us)
 
 static const struct peer_handler handler = {on_state, on_rtp, on_rtcp, on_batch};
 
-static void start_on(const char *address, uint16_t min, uint16_t max, bool tcp)
+static void start_at(const char *const *addresses, uint16_t min, uint16_t max, bool tcp)
 {
-	const char *const addresses[] = {address, NULL};
 	struct peer_env_config c = {
 	    .addresses = addresses, .min_port = min, .max_port = max, .tcp = tcp};
 
 	CHECK_INT(loop_new(&loop), 0);
 	CHECK_INT(peer_io_new(&io, loop), 0);
 	CHECK_INT(peer_env_new(&env, &c), 0);
+}
+
+static void start_on(const char *address, uint16_t min, uint16_t max, bool tcp)
+{
+	const char *const addresses[] = {address, NULL};
+
+	start_at(addresses, min, max, tcp);
 }
 
 static void start(uint16_t min, uint16_t max, bool tcp)
@@ -435,6 +440,7 @@ TEST(a_hello_from_elsewhere_starts_nothing)
 struct nat {
 	int near, far;
 	struct sockaddr_in client, server;
+	unsigned from_server; /* datagrams */
 };
 
 static int bound(void)
@@ -455,9 +461,11 @@ static void nat_turn(struct nat *n)
 
 	while ((got = recvfrom(n->near, p, sizeof(p), 0, (struct sockaddr *)&n->client, &len)) > 0)
 		sendto(n->far, p, (size_t)got, 0, (struct sockaddr *)&n->server, sizeof(n->server));
-	while ((got = recv(n->far, p, sizeof(p), 0)) > 0)
+	while ((got = recv(n->far, p, sizeof(p), 0)) > 0) {
+		n->from_server++;
 		sendto(n->near, p, (size_t)got, 0, (struct sockaddr *)&n->client,
 		       sizeof(n->client));
+	}
 	loop_turn(loop, 2);
 }
 
@@ -505,6 +513,82 @@ TEST(media_follows_a_client_whose_address_changes)
 	stop();
 }
 
+/* A new mapping, to candidate `c` alone: nothing comes in from elsewhere. */
+static void nat_map(struct nat *n, const struct peer_candidate *c)
+{
+	close(n->far);
+	n->far = bound();
+	close(outsider(c, &n->server));
+	CHECK_INT(connect(n->far, (struct sockaddr *)&n->server, sizeof(n->server)), 0);
+}
+
+/* The NAT as a candidate that its client can be told of. */
+static struct peer_candidate nat_candidate(const struct nat *n, const struct peer_candidate *c,
+					   uint32_t priority)
+{
+	struct peer_candidate way = *c;
+	struct sockaddr_in near;
+	socklen_t len = sizeof(near);
+
+	getsockname(n->near, (struct sockaddr *)&near, &len);
+	snprintf(way.address, sizeof(way.address), "127.0.0.1");
+	way.port = ntohs(near.sin_port);
+	way.priority = priority;
+	return way;
+}
+
+TEST(media_follows_a_client_to_another_address_of_ours)
+{
+	static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", NULL};
+	struct end a, b;
+	struct nat first = {.near = bound(), .far = -1}, second = {.near = bound(), .far = -1};
+
+	start_at(addresses, 0, 0, false);
+	make(&a, true);
+	make(&b, false);
+	const struct peer_candidate *worse = &a.local.candidate[0], *better = worse + 1;
+	if (worse->priority > better->priority)
+		worse = better, better = &a.local.candidate[0];
+	nat_map(&first, worse);
+	nat_map(&second, better);
+	describe(&b, &a, true);
+	describe(&a, &b, false);
+	struct peer_candidate way = nat_candidate(&first, worse, 1000);
+	CHECK_INT(peer_add_candidate(b.peer, &way), 0);
+	struct mono end = mono_add_us(mono_now(), 10000000);
+	while ((a.state < PEER_CONNECTED || b.state < PEER_CONNECTED) &&
+	       mono_diff_us(end, mono_now()) > 0)
+		nat_turn(&first);
+	way = nat_candidate(&second, better, 2000);
+	CHECK_INT(peer_add_candidate(b.peer, &way), 0);
+	for (unsigned i = 0; second.from_server < 20 && mono_diff_us(end, mono_now()) > 0; i++) {
+		send_packets(a.peer, 1, 1 + i, 100);
+		send_packets(b.peer, 1, 1 + i, 100);
+		nat_turn(&first);
+		nat_turn(&second);
+	}
+	CHECK(second.from_server >= 20);
+
+	/* The way to the better one dies; the client's media takes the other. */
+	nat_map(&second, worse);
+	b.rtp = 0;
+	end = mono_add_us(mono_now(), 6000000);
+	for (unsigned i = 0; !b.rtp && mono_diff_us(end, mono_now()) > 0; i++) {
+		send_packets(a.peer, 1, 10000 + i, 100);
+		send_packets(b.peer, 1, 10000 + i, 100);
+		for (int k = 0; k < 10; k++)
+			nat_turn(&second);
+	}
+	CHECK(b.rtp > 0);
+	close(first.near);
+	close(first.far);
+	close(second.near);
+	close(second.far);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
 TEST(an_ice_restart_keeps_the_media)
 {
 	struct end a, b;
@@ -535,73 +619,6 @@ TEST(an_ice_restart_keeps_the_media)
 }
 
 /* ---- ICE-TCP, by hand: RFC 6544 and the framing of RFC 4571 ---- */
-
-static size_t attribute(uint8_t *p, uint16_t type, const void *value, size_t len)
-{
-	put_be16(p, type);
-	put_be16(p + 2, (uint16_t)len);
-	memset(p + 4, 0, (len + 3) & ~3u);
-	memcpy(p + 4, value, len);
-	return 4 + ((len + 3) & ~3u);
-}
-
-/* CRC-32 of FINGERPRINT: the one of Ethernet. */
-static uint32_t crc32(const uint8_t *p, size_t n)
-{
-	uint32_t crc = ~0u;
-
-	while (n--) {
-		crc ^= *p++;
-		for (int i = 0; i < 8; i++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-	}
-	return ~crc;
-}
-
-/* MESSAGE-INTEGRITY and FINGERPRINT behind `n` bytes. Returns the length of the whole. */
-static size_t seal_stun(uint8_t *p, size_t n, const char *pwd)
-{
-	uint8_t mac[64], crc[4];
-	unsigned mac_len;
-
-	put_be16(p + 2, (uint16_t)(n + 24 - 20));
-	HMAC(EVP_sha1(), pwd, (int)strlen(pwd), p, n, mac, &mac_len);
-	n += attribute(p + n, 0x0008, mac, 20);
-	put_be16(p + 2, (uint16_t)(n + 8 - 20));
-	put_be32(crc, crc32(p, n) ^ 0x5354554e);
-	return n + attribute(p + n, 0x8028, crc, 4);
-}
-
-static size_t binding_request(uint8_t *p, const struct peer_local *to, bool nominate)
-{
-	static const uint8_t priority[4] = {0x6e, 0, 1, 0}, tie_breaker[8] = {1};
-	char username[80];
-	size_t n = 20;
-
-	put_be16(p, 1);
-	put_be32(p + 4, 0x2112a442);
-	memcpy(p + 8, nominate ? "transaction1" : "transaction0", 12);
-	snprintf(username, sizeof(username), "%s:theirs", to->ufrag);
-	n += attribute(p + n, 0x0006, username, strlen(username));
-	n += attribute(p + n, 0x0024, priority, 4);
-	n += attribute(p + n, 0x802a, tie_breaker, 8);
-	if (nominate)
-		n += attribute(p + n, 0x0025, "", 0);
-	return seal_stun(p, n, to->pwd);
-}
-
-/* Answers a request that came from `from`. */
-static size_t binding_response(uint8_t *p, const uint8_t *request, const struct sockaddr_in *from,
-			       const char *pwd)
-{
-	uint8_t mapped[8] = {0, 1};
-
-	put_be16(p, 0x0101);
-	memcpy(p + 4, request + 4, 16);
-	put_be16(mapped + 2, ntohs(from->sin_port) ^ 0x2112);
-	put_be32(mapped + 4, ntohl(from->sin_addr.s_addr) ^ 0x2112a442);
-	return seal_stun(p, 20 + attribute(p + 20, 0x0020, mapped, 8), pwd);
-}
 
 static const struct peer_remote by_hand = {.ufrag = "theirs",
 					   .pwd = "theirpasswordtheirpassword",

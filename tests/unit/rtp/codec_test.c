@@ -124,6 +124,16 @@ TEST(h264_sizes_and_profiles)
 	CHECK_INT(h264_avcc(avcc, hd, 0, pps, sizeof(pps)), -EINVAL);
 }
 
+/* The first delta of a scaling list is the largest number that the code can say. */
+TEST(h264_scaling_lists_wrap_around)
+{
+	static const uint8_t hostile[] = {0x67, 0x64, 0x00, 0x1f, 0xad, 0x80, 0x00, 0x00, 0x03,
+					  0x00, 0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0xff, 0xff};
+	struct h264_sps s;
+
+	CHECK_INT(h264_parse_sps(&s, hostile, sizeof(hostile)), -EBADMSG);
+}
+
 TEST(h264_key_frames_in_all_packets)
 {
 	static const struct {

@@ -1,9 +1,16 @@
 /* WebSocket sessions, both ends in one loop: a client of lib/web against a server of lib/web. */
 #include "web/ws.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "../../support/test.h"
 #include "loop/loop.h"
@@ -19,8 +26,10 @@ static struct loop_timer late;
 static int accepted, opened, server_closed, server_code;
 static int client_opened, client_closed, client_code, client_got;
 static char client_reason[128];
+static char host[300]; /* header of the last upgrade */
 static size_t last_len;
 static uint8_t *last;
+static int last_port;
 static struct ws *server_ws;
 static void (*on_client_open)(struct ws *ws);
 static void (*on_client_message)(struct ws *ws);
@@ -31,6 +40,7 @@ static int server_accept(void *arg, struct web_req *req, void **session)
 {
 	(void)arg;
 	accepted++;
+	snprintf(host, sizeof(host), "%s", web_header(req, "host"));
 	if (strcmp(web_param(req, "name"), "no") == 0) {
 		web_reply_error(req, 409, "busy", "somebody else is here");
 		return -1;
@@ -108,12 +118,15 @@ static void too_late(void *arg)
 	loop_stop(loop, -ETIMEDOUT);
 }
 
-/* Starts a server, connects to /NAME and runs until the client's session has ended. */
-static void talk(const char *name, const struct ws_opts *client_opts)
+/*
+ * Starts a server, connects to /NAME and runs until the client's session has ended. False: the
+ * address cannot be had.
+ */
+static bool talk_at(const char *address, const char *name, const struct ws_opts *client_opts)
 {
 	struct ws_opts server_opts = {.message_max = 4 << 20, .queue_max = 8 << 20};
 	struct web_opts wo = {0};
-	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
+	struct web_listen_opts lo = {.address = address, .server_name = "test"};
 	struct ws_connect_opts co = {0};
 	char url[128];
 	struct ws *ws;
@@ -122,11 +135,18 @@ static void talk(const char *name, const struct ws_opts *client_opts)
 	CHECK_INT(loop_new(&loop), 0);
 	wo.loop = loop;
 	CHECK_INT(web_new(&web, &wo), 0);
-	CHECK_INT(web_listen(&server, web, &lo), 0);
+	int ret = web_listen(&server, web, &lo);
+	if (ret) {
+		web_free(web);
+		loop_free(loop);
+		return false;
+	}
+	last_port = web_port(server);
 	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
 	loop_timer_init(&late, loop, too_late, NULL);
 	loop_timer_in_us(&late, LONG_US);
-	snprintf(url, sizeof(url), "ws://127.0.0.1:%d/%s", web_port(server), name);
+	snprintf(url, sizeof(url), strchr(address, ':') ? "ws://[%s]:%d/%s" : "ws://%s:%d/%s",
+		 address, last_port, name);
 	co.url = url;
 	if (client_opts)
 		co.ws = *client_opts;
@@ -139,6 +159,12 @@ static void talk(const char *name, const struct ws_opts *client_opts)
 	free(last);
 	last = NULL;
 	CHECK_INT(opened, server_closed);
+	return true;
+}
+
+static void talk(const char *name, const struct ws_opts *client_opts)
+{
+	CHECK(talk_at("127.0.0.1", name, client_opts));
 }
 
 static size_t sizes[] = {0, 1, 125, 126, 127, 65535, 65536, 100000, 3 << 20};
@@ -188,6 +214,21 @@ TEST(the_server_closes_with_code_and_reason)
 	CHECK_INT(client_code, 4001);
 	CHECK_STR(client_reason, "as you wish");
 	CHECK_INT(server_code, 4001);
+}
+
+TEST(clients_name_host_and_port)
+{
+	char want[32];
+
+	on_client_open = ask_to_close;
+	on_client_message = NULL;
+	talk("x", NULL);
+	snprintf(want, sizeof(want), "127.0.0.1:%d", last_port);
+	CHECK_STR(host, want);
+	if (!talk_at("::1", "x", NULL))
+		return; /* some containers have no IPv6 at all */
+	snprintf(want, sizeof(want), "[::1]:%d", last_port);
+	CHECK_STR(host, want);
 }
 
 TEST(refused_upgrades_never_open)
@@ -296,6 +337,65 @@ TEST(idle_sessions_are_closed)
 	CHECK_INT(server_code, 4008);
 }
 
+/* For localhost, signed by itself: believed by who names it as an authority. */
+static void make_certificate(char *pem, size_t cap, const char *key)
+{
+	static int n;
+	char cmd[1024];
+
+	snprintf(pem, cap, "%s/%d.pem", test_dir(), n++);
+	snprintf(cmd, sizeof(cmd),
+		 "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+		 "-subj /CN=localhost -keyout %s -out %s 2>/dev/null",
+		 key, pem);
+	CHECK_INT(system(cmd), 0);
+}
+
+static bool opens_tls(const char *ca_file)
+{
+	char url[64];
+	struct ws_connect_opts co = {.url = url, .ca_file = ca_file};
+	struct ws *ws;
+
+	client_opened = 0;
+	snprintf(url, sizeof(url), "wss://localhost:%d/x", web_port(server));
+	CHECK_INT(ws_connect(&ws, web, &co, &client_ops, NULL), 0);
+	CHECK_INT(web_run(web), 0);
+	return client_opened;
+}
+
+TEST(each_client_believes_the_authorities_that_it_names)
+{
+	struct ws_opts server_opts = {0};
+	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
+	struct web_opts wo = {0};
+	char key[256], own[256], other[256], other_key[256];
+
+	snprintf(key, sizeof(key), "%s/key", test_dir());
+	snprintf(other_key, sizeof(other_key), "%s/other_key", test_dir());
+	make_certificate(own, sizeof(own), key);
+	make_certificate(other, sizeof(other), other_key);
+	on_client_open = ask_to_close;
+	on_client_message = NULL;
+	CHECK_INT(loop_new(&loop), 0);
+	wo.loop = loop;
+	CHECK_INT(web_new(&web, &wo), 0);
+	lo.tls_cert = own;
+	lo.tls_key = key;
+	CHECK_INT(web_listen(&server, web, &lo), 0);
+	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
+	loop_timer_init(&late, loop, too_late, NULL);
+	loop_timer_in_us(&late, LONG_US);
+	CHECK(!opens_tls(other));
+	CHECK(opens_tls(own));
+	CHECK(!opens_tls(NULL));
+	CHECK(!opens_tls(other));
+	CHECK(opens_tls(own));
+	loop_timer_stop(&late);
+	web_free(web);
+	loop_free(loop);
+}
+
 TEST(nobody_listens)
 {
 	struct web_opts wo = {0};
@@ -317,4 +417,190 @@ TEST(nobody_listens)
 	loop_timer_stop(&late);
 	web_free(web);
 	loop_free(loop);
+}
+
+/* ---- clients by hand, with blocking sockets on a thread of their own ---- */
+
+#define HELD_MAX  65536
+#define PIECE	  49152 /* two are beyond HELD_MAX */
+#define ANSWER_MS 1500	/* before a message that does not go on is given up */
+
+enum { PART = 0, WHOLE = 0x80 };
+
+static int hand_open(int port)
+{
+	static const char request[] = "GET /x HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n"
+				      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+				      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct timeval tv = {.tv_usec = ANSWER_MS % 1000 * 1000, .tv_sec = ANSWER_MS / 1000};
+	char head[1024] = "";
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	if (connect(s, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    send(s, request, sizeof(request) - 1, 0) < 0)
+		return -1;
+	for (size_t n = 0; n < sizeof(head) - 1 && !strstr(head, "\r\n\r\n"); n++)
+		if (recv(s, head + n, 1, 0) != 1)
+			return -1;
+	return s;
+}
+
+/* A frame of zeros, masked with zeros. */
+static void hand_send(int s, int fin_op, size_t len)
+{
+	uint8_t *p = calloc(1, 8 + len);
+
+	p[0] = (uint8_t)fin_op;
+	p[1] = 0x80 | 126;
+	p[2] = (uint8_t)(len >> 8);
+	p[3] = (uint8_t)len;
+	send(s, p, 8 + len, MSG_NOSIGNAL); /* what is missing is missed below */
+	free(p);
+}
+
+/* The length of the message that comes back; -1: nothing does. */
+static long hand_receive(int s)
+{
+	uint8_t head[10], data[4096];
+	size_t len, more;
+	ssize_t n;
+
+	if (recv(s, head, 2, MSG_WAITALL) != 2)
+		return -1;
+	more = head[1] == 127 ? 8 : head[1] == 126 ? 2 : 0;
+	if (more && recv(s, head + 2, more, MSG_WAITALL) != (ssize_t)more)
+		return -1;
+	len = more ? 0 : head[1];
+	for (size_t i = 0; i < more; i++)
+		len = len << 8 | head[2 + i];
+	for (size_t left = len; left; left -= (size_t)n) {
+		n = recv(s, data, left < sizeof(data) ? left : sizeof(data), 0);
+		if (n <= 0)
+			return -1;
+	}
+	return (long)len;
+}
+
+static struct by_hand {
+	void (*talk)(int port);
+	atomic_bool done;
+	struct loop_timer look;
+} by_hand;
+
+static void *hand_thread(void *arg)
+{
+	by_hand.talk(*(int *)arg);
+	by_hand.done = true;
+	return NULL;
+}
+
+static void hand_look(void *arg)
+{
+	(void)arg;
+	if (by_hand.done)
+		loop_stop(loop, 0);
+	else
+		loop_timer_in_us(&by_hand.look, 10000);
+}
+
+/* Runs `what` on a thread, against a server that holds little. */
+static void talk_by_hand(void (*what)(int port))
+{
+	struct ws_opts server_opts = {.message_max = 4 << 20, .queue_max = 8 << 20};
+	struct web_opts wo = {.max_held = HELD_MAX};
+	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
+	pthread_t thread;
+
+	CHECK_INT(loop_new(&loop), 0);
+	wo.loop = loop;
+	CHECK_INT(web_new(&web, &wo), 0);
+	CHECK_INT(web_listen(&server, web, &lo), 0);
+	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
+	loop_timer_init(&late, loop, too_late, NULL);
+	loop_timer_in_us(&late, LONG_US);
+	by_hand.talk = what;
+	by_hand.done = false;
+	loop_timer_init(&by_hand.look, loop, hand_look, NULL);
+	loop_timer_in_us(&by_hand.look, 0);
+	int port = web_port(server);
+	CHECK_INT(pthread_create(&thread, NULL, hand_thread, &port), 0);
+	int ret = web_run(web);
+	pthread_join(thread, NULL);
+	loop_timer_stop(&late);
+	loop_timer_stop(&by_hand.look);
+	web_free(web);
+	loop_free(loop);
+	CHECK_INT(ret, 0);
+}
+
+static long came[3];
+
+/* Two messages, both begun, are more than may be held; both end. */
+static void two_large_ones(int port)
+{
+	int a = hand_open(port), b = hand_open(port);
+
+	hand_send(a, PART | 2, PIECE);
+	usleep(50000); /* a's began first */
+	hand_send(b, PART | 2, PIECE);
+	usleep(50000);
+	hand_send(a, PART, 1);
+	usleep(50000);
+	hand_send(a, WHOLE, 1);
+	came[1] = hand_receive(a);
+	hand_send(b, WHOLE, 1);
+	came[2] = hand_receive(b);
+	close(a);
+	close(b);
+}
+
+static void after_empty_pieces(int port)
+{
+	int s = hand_open(port);
+
+	hand_send(s, PART | 2, 0);
+	hand_send(s, WHOLE, 0);
+	came[0] = hand_receive(s);
+	two_large_ones(port);
+	close(s);
+}
+
+TEST(a_message_of_empty_pieces_leaves_nothing_behind)
+{
+	talk_by_hand(after_empty_pieces);
+	CHECK_INT(came[0], 0);
+	CHECK_INT(came[1], PIECE + 2);
+	CHECK_INT(came[2], PIECE + 1);
+}
+
+/* The eldest holds nothing, and leaves while others wait for it. */
+static void the_eldest_leaves(int port)
+{
+	int s = hand_open(port), a = hand_open(port), b = hand_open(port);
+
+	hand_send(s, PART | 2, 0);
+	usleep(50000);
+	hand_send(a, PART | 2, PIECE);
+	usleep(50000);
+	hand_send(b, PART | 2, PIECE);
+	usleep(50000);
+	hand_send(a, PART, 1);
+	usleep(50000);
+	hand_send(a, WHOLE, 1);
+	close(s);
+	came[1] = hand_receive(a);
+	hand_send(b, WHOLE, 1);
+	came[2] = hand_receive(b);
+	close(a);
+	close(b);
+}
+
+TEST(who_held_nothing_makes_way_when_it_leaves)
+{
+	talk_by_hand(the_eldest_leaves);
+	CHECK_INT(came[1], PIECE + 2);
+	CHECK_INT(came[2], PIECE + 1);
 }
