@@ -164,4 +164,40 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		assert.deepEqual([...voice.problems, ...deaf.problems], []);
 		await Promise.all([voice.close(), deaf.close()]);
 	});
+
+	test("who leaves while the browser asks for devices, or the server lets them in, is not in the call", async () => {
+		const slow = () => {
+			const camera = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+			const asked = new Promise((answer) => (globalThis.answer = answer));
+			navigator.mediaDevices.getUserMedia = async (wishes) => asked.then(() => camera(wishes));
+			// The server is asked to let somebody in only after it was told that they left.
+			const send = globalThis.fetch.bind(globalThis);
+			const left = new Promise((done) => (globalThis.told = done));
+			globalThis.fetch = async (url, options = {}) => {
+				if (options.method === "POST" && /users\/[^/]*$/.test(url)) await (globalThis.late && left);
+				const reply = await send(url, options);
+				if (options.method === "DELETE") told();
+				if (reply.ok && options.method === "POST" && /users\/[^/]*$/.test(url)) globalThis.let = true;
+				return reply;
+			};
+		};
+		const page = await openPage(browsers[0], `${system.url}#ask`, { prepare: slow });
+		await joinRoom(page, "Ask", "ask");
+		await page.click("#call-join");
+		await page.click("#leave");
+		await page.evaluate(() => answer());
+		await joinRoom(page, "Ask", "ask");
+		assert.equal(await page.$eval("#call-join", (button) => button.disabled), false);
+		assert.equal(await page.$("#notices .notice"), null);
+
+		await page.evaluate(() => (globalThis.late = true));
+		await page.click("#call-join");
+		await waitFor("the way in", () => page.$eval("#call-state", (node) => node.dataset.state === "callConnecting"));
+		await page.click("#leave");
+		await waitFor("the server to let them in", () => page.evaluate(() => globalThis.let));
+		await waitFor("nobody to be there", async () =>
+			(await (await fetch(`${system.sfu}/rooms/ask`)).json()).users.length === 0);
+		assert.deepEqual(page.problems, []);
+		await page.close();
+	});
 });

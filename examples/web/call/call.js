@@ -96,7 +96,9 @@ export class Call extends EventTarget {
 		this.#hangUp();
 		const generation = ++this.#generation;
 		const { offer, offer_id } = await this.#sfu.enter();
-		if (this.#over || generation !== this.#generation) return;
+		// The leave() of then may have overtaken this, and found nobody to end.
+		if (this.#over) return this.#sfu.leave();
+		if (generation !== this.#generation) return;
 		// A server that takes no wishes knows no layers either: it gets one picture of the camera.
 		const layered = await this.#sfu.subscribe({ users: {} }).then(() => true, () => false);
 		if (this.#over || generation !== this.#generation) return;

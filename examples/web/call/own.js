@@ -52,7 +52,9 @@ export class OwnTracks extends EventTarget {
 			} catch (error) {
 				problems.push(explainDevice(error, source));
 			}
+			if (!this.#on) break;
 		}
+		if (!this.#on) return; // left while the browser asked
 		if (!this.has("microphone")) this.#say(`${problems.pop()} ${t("onlyListening")}`, true);
 		else if (problems.length) this.#say(problems[0], false);
 	}

@@ -34,6 +34,7 @@ export class CallView {
 	#presence;
 	#library;
 	#call = null;
+	#joining = null; // token of the join() that waits for devices or the server
 	#choices = new Map(); // user → {video, audio}
 	#figures = new Figures();
 	#menu = new TileMenu(this.#choices, () => this.draw());
@@ -84,10 +85,12 @@ export class CallView {
 	}
 
 	async join() {
+		const joining = (this.#joining = Symbol());
 		problem($("call-error"), "");
 		$("call-join").disabled = true;
 		try {
 			await this.#own.openFirst();
+			if (joining !== this.#joining) return; // the room was left while the browser asked
 			const call = (this.#call = new Call({ base: this.#base, room: this.#room, user: this.#user }));
 			this.#listen(call);
 			this.#presence.set({ muted: !this.#own.speaks, call: true });
@@ -95,16 +98,24 @@ export class CallView {
 			this.redraw();
 			await call.join();
 		} catch (error) {
+			if (joining !== this.#joining) return;
 			this.leave();
 			problem($("call-error"), explainCall(error));
 		} finally {
-			$("call-join").disabled = false;
+			if (joining === this.#joining) this.#joined();
 		}
+	}
+
+	/* Joining is over, one way or the other; the button may be that of the next room already. */
+	#joined() {
+		this.#joining = null;
+		$("call-join").disabled = false;
 	}
 
 	leave() {
 		const call = this.#call;
 		this.#call = null;
+		this.#joined();
 		if (call && this.#recorded && this.#since) this.#library.expectCall(this.#user, t("you"));
 		call?.leaveNow();
 		this.#own.stopAll();
