@@ -57,6 +57,23 @@ const moves = (page, name, screen) => waitFor(`${screen ? "the screen" : "the pi
 
 const gone = (page, name, screen) => waitFor(`${name} to be gone`, async () => !(await tileOf(page, name, screen)));
 
+/* The next request of the page to an address that ends so: "request" or "reply" is lost, or it may "hang". */
+const lose = (page, what) => page.evaluate((which) => {
+	globalThis.losing = { ...which };
+	globalThis.send ??= globalThis.fetch.bind(globalThis);
+	globalThis.fetch = async (url, options) => {
+		const end = String(url).split("/").at(-1);
+		const how = losing[end];
+		delete losing[end];
+		if (how === "hang") return new Promise(() => {});
+		const reply = how === "request" ? null : await send(url, options);
+		if (how) throw new TypeError("lost by the test");
+		return reply;
+	};
+}, what);
+
+const lost = (page) => waitFor("the loss", () => page.evaluate(() => Object.keys(losing).length === 0));
+
 const calls = async (page) => {
 	await page.click("#call-join");
 	await waitFor("the call", () => page.$eval("#call-state", (node) => node.dataset.state === "callConnected"), 20);
@@ -138,10 +155,35 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		const [anna, bo] = [await enter(browsers[0], "Anna", "again"), await enter(browsers.at(-1), "Bo", "again")];
 		await Promise.all([calls(anna), calls(bo)]);
 		await Promise.all([moves(anna, "Bo"), moves(bo, "Anna")]);
+		// An answer that never comes keeps nobody out later.
+		await lose(anna, { produce: "hang", consume: "hang" });
+		for (const page of [anna, bo]) await page.click("#call-cam");
+		await lost(anna);
+		for (const page of [anna, bo]) await page.click("#call-cam");
 		const state = await readFile(join(system.dir, "run/sfu.state"), "utf8");
 		process.kill(Number(state.split(" ")[2]), "SIGKILL");
 		await waitFor("the page to notice", () => anna.$eval("#call-state", (node) => node.dataset.state === "callRejoining"), 20);
 		await Promise.all([moves(anna, "Bo"), moves(bo, "Anna")]);
+		await Promise.all([anna.close(), bo.close()]);
+	});
+
+	test("offers and answers that the network loses are sent again", async () => {
+		const [anna, bo] = [await enter(browsers[0], "Anna", "lossy"), await enter(browsers.at(-1), "Bo", "lossy")];
+		await calls(anna);
+		await lose(anna, { consume: "request" });
+		await lose(bo, { produce: "request" });
+		await calls(bo);
+		await Promise.all([moves(anna, "Bo"), moves(bo, "Anna")]);
+		await bo.click("#call-cam");
+		await waitFor("the picture to go", async () => (await tileOf(anna, "Bo")).dark);
+		await lose(anna, { consume: "reply" });
+		await lose(bo, { produce: "reply" });
+		await bo.click("#call-cam");
+		await Promise.all([lost(anna), lost(bo)]);
+		await moves(anna, "Bo");
+		for (const page of [anna, bo]) await waitFor("no complaint", async () => (await text(page, "#call-error")) === "");
+
+		assert.deepEqual([...anna.problems, ...bo.problems], []);
 		await Promise.all([anna.close(), bo.close()]);
 	});
 

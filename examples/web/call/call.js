@@ -6,13 +6,14 @@
  *   want(users, limit) ─→ Subscription ─→ PATCH subscription
  *
  * Offers and answers of a connection go one after the other (a queue each), whatever arrives
- * meanwhile. When a connection fails, the user enters anew with fresh connections, a few times.
+ * meanwhile, and each again until the server has heard it. When a connection fails, the user enters
+ * anew with fresh connections and queues, a few times.
  *
  * Events: "state" (detail: connecting | connected | rejoining | ended), "people" (the list or
  * somebody's tracks changed: see people()), "left" (detail: user), "recording" (detail: whether the
  * server records this room), "speaker" (detail: {user, level}), "layer" (detail: {key, layer, reason}: of a tile),
  * "quality" (detail: of quality.js), "failed" (detail: {code, message} or {code: "ice", why}; "ended"
- * state follows where it is final).
+ * state follows where it is final), "mended" (what "failed" told of the server is over).
  */
 import { whyFailed } from "./ice.js";
 import { People } from "./people.js";
@@ -23,6 +24,7 @@ import { Subscription } from "./wants.js";
 
 const REJOIN_TRIES = 4;
 const REJOIN_PAUSE_MS = 1500;
+const ASK_AGAIN_MS = 1000;
 const CONNECT_WITHIN_MS = 20000;
 const QUALITY_EVERY_MS = 2000;
 /* Why the server ends a user on purpose: coming back would undo what somebody wanted. */
@@ -110,9 +112,8 @@ export class Call extends EventTarget {
 		this.#connectTimer = setTimeout(() => this.#failed(generation), CONNECT_WITHIN_MS);
 		this.#listen(generation);
 		this.#take({ offer, offer_id }, generation);
-		await this.#renegotiate();
-		await this.#readPeople();
-		if (generation !== this.#generation) return; // left meanwhile
+		this.#renegotiate();
+		this.#readPeople(generation);
 		this.#quality = new Quality(this.#receiving, this.#sending, (track) => this.#people.keyOf(track));
 		this.#qualityTimer = setInterval(async () => {
 			const figures = await this.#quality.read();
@@ -149,6 +150,8 @@ export class Call extends EventTarget {
 		this.#receiving?.close();
 		this.#sending = this.#receiving = null;
 		this.#answered = null;
+		// What waits for an answer that never comes must not stop the next connection.
+		this.#sendQueue = this.#receiveQueue = Promise.resolve();
 		this.#sender.reset();
 		this.#people.clear();
 	}
@@ -178,24 +181,41 @@ export class Call extends EventTarget {
 		this.#receiveQueue = this.#receiveQueue.then(async () => {
 			let next = { offer, offer_id };
 			while (next?.offer && next.offer_id !== this.#answered && generation === this.#generation)
-				next = await this.#answer(next);
+				next = await this.#answer(next, generation);
 		}).catch((error) => generation === this.#generation && this.#tell("failed", reasonOf(error)));
 	}
 
 	/* Answers an offer; returns what the server offers next, if anything. */
-	async #answer({ offer, offer_id }) {
+	async #answer({ offer, offer_id }, generation) {
 		const pc = this.#receiving;
 		await pc.setRemoteDescription({ type: "offer", sdp: sdpOf(offer) });
 		await pc.setLocalDescription();
-		this.#answered = offer_id;
+		let next = null;
 		try {
-			return await this.#sfu.consume(pc.localDescription.sdp, offer_id);
+			next = await this.#insist(generation, () => this.#sfu.consume(pc.localDescription.sdp, offer_id));
 		} catch (error) {
 			// "no_offer": this very answer had arrived already.
-			if (error.code === "stale_offer") return error.body;
-			if (error.code !== "no_offer") throw error;
-			return null;
+			if (error.code === "stale_offer") next = error.body;
+			else if (error.code !== "no_offer") throw error;
 		}
+		if (generation === this.#generation) this.#answered = offer_id;
+		return next;
+	}
+
+	/* Asks the server until it is heard or the connections are others; throws what does not pass by itself. */
+	async #insist(generation, ask) {
+		for (let failed = false; generation === this.#generation; failed = true) {
+			const [answer, error] = await ask().then((it) => [it], (why) => [null, why]);
+			const current = generation === this.#generation;
+			if (!error?.passes) {
+				if (failed && current) this.#tell("mended"); // a refusal is an answer, too
+				if (error) throw error;
+				return answer;
+			}
+			if (current) this.#tell("failed", reasonOf(error));
+			await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
+		}
+		throw new Error("these connections are over");
 	}
 
 	/* Makes the sending connection carry exactly what is published. */
@@ -205,7 +225,8 @@ export class Call extends EventTarget {
 			const pc = this.#sending;
 			if (!pc || generation !== this.#generation || !(await this.#sender.arrange(pc))) return;
 			await pc.setLocalDescription();
-			const { answer } = await this.#sfu.produce(pc.localDescription.sdp, this.#sender.sources());
+			const { answer } = await this.#insist(generation, () =>
+				this.#sfu.produce(pc.localDescription.sdp, this.#sender.sources()));
 			if (generation !== this.#generation) return;
 			await pc.setRemoteDescription({ type: "answer", sdp: sdpOf(answer) });
 			await this.#sender.settled();
@@ -213,10 +234,15 @@ export class Call extends EventTarget {
 		return this.#sendQueue;
 	}
 
-	async #readPeople() {
-		const { users, recording = false } = await this.#sfu.state();
-		this.#tell("recording", recording);
-		for (const { id, tracks } of users) this.#people.setTracks(id, tracks);
+	async #readPeople(generation) {
+		try {
+			const { users, recording = false } = await this.#insist(generation, () => this.#sfu.state());
+			if (generation !== this.#generation) return;
+			this.#tell("recording", recording);
+			for (const { id, tracks } of users) this.#people.setTracks(id, tracks);
+		} catch (error) {
+			if (generation === this.#generation) this.#tell("failed", reasonOf(error));
+		}
 	}
 
 	async #failed(generation) {

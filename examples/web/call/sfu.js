@@ -3,6 +3,9 @@
  * room. Failed calls throw SfuError with the server's code; "unreachable" when nobody answers.
  */
 
+/* A network that went away leaves connections that never answer. */
+const ANSWER_WITHIN_MS = 10000;
+
 export class SfuError extends Error {
 	constructor(code, message, status = 0, body = {}) {
 		super(message);
@@ -10,6 +13,11 @@ export class SfuError extends Error {
 		this.code = code;
 		this.status = status;
 		this.body = body;
+	}
+
+	/* Nobody heard it, or nobody had the time: it may go better the next time. */
+	get passes() {
+		return this.code === "unreachable" || this.status === 503;
 	}
 }
 
@@ -79,17 +87,27 @@ export class Sfu {
 	}
 
 	async #call(method, path, body) {
-		let reply;
+		let reply, text;
 		try {
 			reply = await fetch(this.#base + path, {
 				method, body: body && JSON.stringify(body),
 				headers: body && { "Content-Type": "application/json" },
+				signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
 			});
+			text = await reply.text();
 		} catch (error) {
 			throw new SfuError("unreachable", error.message);
 		}
-		const said = await reply.json().catch(() => ({}));
+		const said = parsed(text);
 		if (!reply.ok) throw new SfuError(said.error ?? "http", said.message ?? reply.statusText, reply.status, said);
 		return said;
+	}
+}
+
+function parsed(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return {}; // a proxy's page, say: the status tells enough
 	}
 }

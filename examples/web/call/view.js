@@ -163,6 +163,7 @@ export class CallView {
 		});
 		on("quality", (figures) => this.#showQuality(figures));
 		on("failed", (reason) => problem($("call-error"), explainCall(reason)));
+		on("mended", () => problem($("call-error"), ""));
 	}
 
 	#showQuality({ mine, tiles }) {
