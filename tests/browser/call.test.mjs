@@ -187,6 +187,38 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await Promise.all([anna.close(), bo.close()]);
 	});
 
+	test("who leaves while the events are interrupted is gone when they begin again", async () => {
+		const anna = await enter(browsers[0], "Anna", "gap");
+		await anna.evaluate(() => {
+			globalThis.EventSource = class extends EventSource {
+				constructor(url) {
+					super(url);
+					globalThis.events = this;
+				}
+
+				addEventListener(type, handler) {
+					super.addEventListener(type, (event) => globalThis.deaf || handler(event));
+				}
+			};
+		});
+		const bo = await enter(browsers.at(-1), "Bo", "gap");
+		await calls(anna);
+		await calls(bo);
+		await waitFor("Bo", () => tileOf(anna, "Bo"));
+		await anna.evaluate(() => (globalThis.deaf = true));
+		await bo.click("#call-join");
+		const cy = await enter(browsers.at(-1), "Cy", "gap");
+		await calls(cy);
+		await anna.evaluate(() => {
+			globalThis.deaf = false;
+			events.dispatchEvent(new Event("open"));
+		});
+		await gone(anna, "Bo");
+		await waitFor("Cy", () => tileOf(anna, "Cy"));
+		assert.equal(await text(anna, "#call-error"), "");
+		await Promise.all([anna.close(), bo.close(), cy.close()]);
+	});
+
 	test("without a camera one takes part with sound, without any device one listens", async () => {
 		const refuse = () => {
 			const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

@@ -44,6 +44,7 @@ export class Call extends EventTarget {
 	#connectTimer = 0;
 	#rejoinTimer = 0;
 	#tries = 0;
+	#heard = null; // users of whom events spoke since people were asked for; null: nothing is asked
 	#answered = null; // id of the offer that was answered last
 	#generation = 0; // counts the connections, to tell late news of old ones
 	#over = false;
@@ -113,7 +114,6 @@ export class Call extends EventTarget {
 		this.#listen(generation);
 		this.#take({ offer, offer_id }, generation);
 		this.#renegotiate();
-		this.#readPeople(generation);
 		this.#quality = new Quality(this.#receiving, this.#sending, (track) => this.#people.keyOf(track));
 		this.#qualityTimer = setInterval(async () => {
 			const figures = await this.#quality.read();
@@ -158,14 +158,21 @@ export class Call extends EventTarget {
 
 	#listen(generation) {
 		const current = (handler) => (data) => generation === this.#generation && handler(data);
+		const heard = (user) => this.#heard?.add(user);
 		this.#sfu.listen({
 			offer: current((data) => this.#take(data, generation)),
-			joined: current(({ user }) => this.#people.add(user)),
-			left: current(({ user }) => {
-				this.#people.remove(user);
-				this.#tell("left", user);
+			joined: current(({ user }) => {
+				heard(user);
+				this.#people.add(user);
 			}),
-			tracks: current(({ user, tracks }) => this.#people.setTracks(user, tracks)),
+			left: current(({ user }) => {
+				heard(user);
+				this.#gone(user);
+			}),
+			tracks: current(({ user, tracks }) => {
+				heard(user);
+				this.#people.setTracks(user, tracks);
+			}),
 			speaker: current((data) => this.#tell("speaker", data)),
 			layer: current(({ user, track, layer, reason }) =>
 				this.#tell("layer", { key: this.#people.keyOfTrack(user, track), layer, reason })),
@@ -173,7 +180,10 @@ export class Call extends EventTarget {
 				if (FINAL.includes(reason)) this.#giveUp({ code: reason });
 				else this.#rejoin();
 			}),
-		}, current(() => this.#rejoin()));
+		}, {
+			opened: current(() => this.#readPeople(generation)),
+			lost: current(() => this.#rejoin()),
+		});
 	}
 
 	/* One offer of the server after the other. A pending one comes again when the events begin. */
@@ -234,15 +244,29 @@ export class Call extends EventTarget {
 		return this.#sendQueue;
 	}
 
+	/*
+	 * Each time that the events begin, for what was missed before. Of whom an event speaks while the
+	 * answer is under way, the event knows better.
+	 */
 	async #readPeople(generation) {
+		const heard = (this.#heard = new Set());
 		try {
 			const { users, recording = false } = await this.#insist(generation, () => this.#sfu.state());
-			if (generation !== this.#generation) return;
+			if (heard !== this.#heard || generation !== this.#generation) return;
+			this.#heard = null;
 			this.#tell("recording", recording);
-			for (const { id, tracks } of users) this.#people.setTracks(id, tracks);
+			const there = new Set(users.map(({ id }) => id));
+			for (const { user } of this.#people.all())
+				if (!there.has(user) && !heard.has(user)) this.#gone(user);
+			for (const { id, tracks } of users) if (!heard.has(id)) this.#people.setTracks(id, tracks);
 		} catch (error) {
 			if (generation === this.#generation) this.#tell("failed", reasonOf(error));
 		}
+	}
+
+	#gone(user) {
+		this.#people.remove(user);
+		this.#tell("left", user);
 	}
 
 	async #failed(generation) {

@@ -74,12 +74,16 @@ export class Sfu {
 		return fetch(this.#base + this.#user, { method: "DELETE", keepalive: true }).catch(() => {});
 	}
 
-	/* `handlers`: {offer(data), speaker(data), ...}; `lost` is called when the stream ends for good. */
-	listen(handlers, lost) {
+	/*
+	 * `handlers`: {offer(data), speaker(data), ...}; opened() is called each time that the stream
+	 * begins, lost() when it ends for good.
+	 */
+	listen(handlers, { opened, lost }) {
 		this.#source?.close();
 		const source = (this.#source = new EventSource(`${this.#base}${this.#user}/events`));
 		for (const [name, handler] of Object.entries(handlers))
 			source.addEventListener(name, (event) => source === this.#source && handler(JSON.parse(event.data)));
+		source.onopen = () => source === this.#source && opened();
 		source.onerror = () => {
 			// A broken stream is opened again by the browser itself, one that is refused is not.
 			if (source === this.#source && source.readyState === EventSource.CLOSED) lost();
