@@ -239,6 +239,29 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await Promise.all([voice.close(), deaf.close()]);
 	});
 
+	test("without a microphone one is seen", async () => {
+		const mute = () => {
+			const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+			navigator.mediaDevices.getUserMedia = async (wishes) => {
+				if (wishes.audio) throw new DOMException("none", "NotFoundError");
+				return real(wishes);
+			};
+		};
+		const page = await openPage(browsers[0], `${system.url}#mime`, { prepare: mute });
+		await joinRoom(page, "Mime", "mime");
+		await calls(page);
+		assert.match(await text(page, "#notices"), /no microphone.*see you, but do not hear/i);
+		const shown = (on) => waitFor(`the camera ${on ? "on" : "off"}`, () =>
+			page.$eval(".tile.mine", (tile, dark) => tile.classList.contains("dark") === dark, !on));
+		for (const on of [true, false, true]) {
+			await shown(on);
+			await page.click("#call-cam");
+		}
+		assert.equal(await text(page, "#call-error"), "");
+		assert.deepEqual(page.problems, []);
+		await page.close();
+	});
+
 	test("who leaves while the browser asks for devices, or the server lets them in, is not in the call", async () => {
 		const slow = () => {
 			const camera = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

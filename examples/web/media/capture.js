@@ -26,6 +26,12 @@ export async function openSource(source, devices = {}) {
 	return openScreenWithVoice(audio);
 }
 
+/* The camera alone. */
+export async function openCamera({ camera } = {}) {
+	needDevices();
+	return navigator.mediaDevices.getUserMedia({ video: pick(camera, PICTURE) });
+}
+
 /* A microphone as it is, for a chain that is to do the cleaning itself. */
 export async function openRawMicrophone(device) {
 	needDevices();
