@@ -231,6 +231,12 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await joinRoom(voice, "Voice", "voice");
 		await calls(voice);
 		assert.match(await text(voice, "#notices"), /no camera/i);
+		// The name of the button says what it does; "pressed" beside it would say the opposite.
+		for (const name of ["Mute", "Unmute"]) {
+			await waitFor(name, async () => (await text(voice, "#call-mic")).trim() === name);
+			assert.equal(await voice.$eval("#call-mic", (button) => button.getAttribute("aria-pressed")), null);
+			await voice.click("#call-mic");
+		}
 		const deaf = await openPage(browsers[0], `${system.url}#deaf`, { prepare: refuse });
 		await joinRoom(deaf, "Deaf", "deaf");
 		await calls(deaf);

@@ -227,7 +227,7 @@ export class CallView {
 		for (const [source, id, picture, [off, back]] of SOURCES) {
 			const active = source === "microphone" ? this.#own.speaks : this.#own.has(source);
 			$(id).hidden = !on;
-			$(id).setAttribute("aria-pressed", active);
+			$(id).dataset.on = active; // the name says what a press does: no aria-pressed
 			label($(id).querySelector("span"), active ? off : back);
 			setIcon($(id).querySelector("svg"), active || source === "screen" ? picture : `${picture}-off`);
 		}
