@@ -20,7 +20,7 @@ import { People } from "./people.js";
 import { Quality } from "./quality.js";
 import { Sender } from "./sender.js";
 import { Sfu } from "./sfu.js";
-import { Subscription } from "./wants.js";
+import { Subscription, takesNone } from "./wants.js";
 
 const REJOIN_TRIES = 4;
 const REJOIN_PAUSE_MS = 1500;
@@ -103,7 +103,7 @@ export class Call extends EventTarget {
 		if (this.#over) return this.#sfu.leave();
 		if (generation !== this.#generation) return;
 		// A server that takes no wishes knows no layers either: it gets one picture of the camera.
-		const layered = await this.#sfu.subscribe({ users: {} }).then(() => true, () => false);
+		const layered = await this.#sfu.subscribe({ users: {} }).then(() => true, (error) => !takesNone(error));
 		if (this.#over || generation !== this.#generation) return;
 		this.#sender.layered = layered;
 		if (layered) this.#subscription.begin();
