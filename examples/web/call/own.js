@@ -12,7 +12,7 @@ import { explainDevice } from "../media/errors.js";
 const OPEN = {
 	microphone: (chosen) => openSource("microphone", chosen),
 	camera: openCamera,
-	screen: openScreen,
+	screen: () => openScreen(), // a call carries no sound of it, so none is offered
 };
 
 const NAMES = { both: "camera", camera: "picture" }; // in media/errors.js
