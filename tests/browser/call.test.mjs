@@ -187,7 +187,7 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await Promise.all([anna.close(), bo.close()]);
 	});
 
-	test("who leaves while the events are interrupted is gone when they begin again", async () => {
+	test("who leaves while the events are interrupted is gone when they begin again; a picture that is off is not paused", async () => {
 		const anna = await enter(browsers[0], "Anna", "gap");
 		await anna.evaluate(() => {
 			globalThis.EventSource = class extends EventSource {
@@ -204,7 +204,18 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		const bo = await enter(browsers.at(-1), "Bo", "gap");
 		await calls(anna);
 		await calls(bo);
-		await waitFor("Bo", () => tileOf(anna, "Bo"));
+		await moves(anna, "Bo");
+
+		// A picture that was paused for the network and then turned off is off.
+		await anna.evaluate(() => {
+			const { user } = document.querySelector(".tile:not(.mine)").dataset;
+			const data = JSON.stringify({ user, track: `${user}/1`, layer: "off", reason: "bandwidth" });
+			events.dispatchEvent(new MessageEvent("layer", { data }));
+		});
+		await bo.click("#call-cam");
+		await waitFor("the picture to go", async () => (await tileOf(anna, "Bo")).dark);
+		await waitFor("no word of the network", async () => !/weak/.test((await tileOf(anna, "Bo")).text));
+
 		await anna.evaluate(() => (globalThis.deaf = true));
 		await bo.click("#call-join");
 		const cy = await enter(browsers.at(-1), "Cy", "gap");
@@ -264,6 +275,16 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 			await page.click("#call-cam");
 		}
 		assert.equal(await text(page, "#call-error"), "");
+
+		await page.evaluate(() => {
+			navigator.mediaDevices.getDisplayMedia = async (wishes) => {
+				globalThis.wishes = wishes;
+				throw new DOMException("no", "NotAllowedError");
+			};
+		});
+		await page.click("#call-screen");
+		await waitFor("the question", () => page.evaluate(() => globalThis.wishes));
+		assert.equal(await page.evaluate(() => globalThis.wishes.audio), false, "sound is offered and thrown away");
 		assert.deepEqual(page.problems, []);
 		await page.close();
 	});

@@ -123,6 +123,7 @@ export class CallView {
 		this.#setRecorded(false);
 		this.#since = 0;
 		this.#menu.close();
+		this.#figures = new Figures();
 		this.#tiles.clear();
 		if (call) this.#presence.set({ muted: false, call: false });
 		this.redraw();
@@ -245,7 +246,9 @@ export class CallView {
 	draw() {
 		if (!this.#call) return this.#drawIdle();
 		const own = { user: this.#user, mine: true, camera: this.#own.streamOf("camera"), screen: this.#own.streamOf("screen") };
-		this.#tiles.show([own, ...this.#call.people()].flatMap((person) => this.#tilesOf(person)));
+		const people = this.#call.people();
+		this.#figures.keepLayers(pictured(people));
+		this.#tiles.show([own, ...people].flatMap((person) => this.#tilesOf(person)));
 		this.#want();
 	}
 
@@ -263,4 +266,11 @@ export class CallView {
 	#tile(person, key, stream, screen) {
 		return { ...person, key, stream, screen, weak: this.#figures.isWeak(key) };
 	}
+}
+
+/* Keys of the tiles that the server sends a picture for, though it may pause. */
+function pictured(people) {
+	const keys = people.flatMap(({ user, camera, screen }) => [[user, camera], [user + SCREEN, screen]])
+		.filter(([, stream]) => stream?.getVideoTracks().length).map(([key]) => key);
+	return new Set(keys);
 }
