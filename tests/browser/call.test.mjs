@@ -57,6 +57,23 @@ const moves = (page, name, screen) => waitFor(`${screen ? "the screen" : "the pi
 
 const gone = (page, name, screen) => waitFor(`${name} to be gone`, async () => !(await tileOf(page, name, screen)));
 
+/* The next request of the page to an address that ends so: "request" or "reply" is lost, or it may "hang". */
+const lose = (page, what) => page.evaluate((which) => {
+	globalThis.losing = { ...which };
+	globalThis.send ??= globalThis.fetch.bind(globalThis);
+	globalThis.fetch = async (url, options) => {
+		const end = String(url).split("/").at(-1);
+		const how = losing[end];
+		delete losing[end];
+		if (how === "hang") return new Promise(() => {});
+		const reply = how === "request" ? null : await send(url, options);
+		if (how) throw new TypeError("lost by the test");
+		return reply;
+	};
+}, what);
+
+const lost = (page) => waitFor("the loss", () => page.evaluate(() => Object.keys(losing).length === 0));
+
 const calls = async (page) => {
 	await page.click("#call-join");
 	await waitFor("the call", () => page.$eval("#call-state", (node) => node.dataset.state === "callConnected"), 20);
@@ -138,11 +155,79 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		const [anna, bo] = [await enter(browsers[0], "Anna", "again"), await enter(browsers.at(-1), "Bo", "again")];
 		await Promise.all([calls(anna), calls(bo)]);
 		await Promise.all([moves(anna, "Bo"), moves(bo, "Anna")]);
+		// An answer that never comes keeps nobody out later.
+		await lose(anna, { produce: "hang", consume: "hang" });
+		for (const page of [anna, bo]) await page.click("#call-cam");
+		await lost(anna);
+		for (const page of [anna, bo]) await page.click("#call-cam");
 		const state = await readFile(join(system.dir, "run/sfu.state"), "utf8");
 		process.kill(Number(state.split(" ")[2]), "SIGKILL");
 		await waitFor("the page to notice", () => anna.$eval("#call-state", (node) => node.dataset.state === "callRejoining"), 20);
 		await Promise.all([moves(anna, "Bo"), moves(bo, "Anna")]);
 		await Promise.all([anna.close(), bo.close()]);
+	});
+
+	test("offers and answers that the network loses are sent again", async () => {
+		const [anna, bo] = [await enter(browsers[0], "Anna", "lossy"), await enter(browsers.at(-1), "Bo", "lossy")];
+		await calls(anna);
+		await lose(anna, { consume: "request" });
+		await lose(bo, { produce: "request" });
+		await calls(bo);
+		await Promise.all([moves(anna, "Bo"), moves(bo, "Anna")]);
+		await bo.click("#call-cam");
+		await waitFor("the picture to go", async () => (await tileOf(anna, "Bo")).dark);
+		await lose(anna, { consume: "reply" });
+		await lose(bo, { produce: "reply" });
+		await bo.click("#call-cam");
+		await Promise.all([lost(anna), lost(bo)]);
+		await moves(anna, "Bo");
+		for (const page of [anna, bo]) await waitFor("no complaint", async () => (await text(page, "#call-error")) === "");
+
+		assert.deepEqual([...anna.problems, ...bo.problems], []);
+		await Promise.all([anna.close(), bo.close()]);
+	});
+
+	test("who leaves while the events are interrupted is gone when they begin again; a picture that is off is not paused", async () => {
+		const anna = await enter(browsers[0], "Anna", "gap");
+		await anna.evaluate(() => {
+			globalThis.EventSource = class extends EventSource {
+				constructor(url) {
+					super(url);
+					globalThis.events = this;
+				}
+
+				addEventListener(type, handler) {
+					super.addEventListener(type, (event) => globalThis.deaf || handler(event));
+				}
+			};
+		});
+		const bo = await enter(browsers.at(-1), "Bo", "gap");
+		await calls(anna);
+		await calls(bo);
+		await moves(anna, "Bo");
+
+		// A picture that was paused for the network and then turned off is off.
+		await anna.evaluate(() => {
+			const { user } = document.querySelector(".tile:not(.mine)").dataset;
+			const data = JSON.stringify({ user, track: `${user}/1`, layer: "off", reason: "bandwidth" });
+			events.dispatchEvent(new MessageEvent("layer", { data }));
+		});
+		await bo.click("#call-cam");
+		await waitFor("the picture to go", async () => (await tileOf(anna, "Bo")).dark);
+		await waitFor("no word of the network", async () => !/weak/.test((await tileOf(anna, "Bo")).text));
+
+		await anna.evaluate(() => (globalThis.deaf = true));
+		await bo.click("#call-join");
+		const cy = await enter(browsers.at(-1), "Cy", "gap");
+		await calls(cy);
+		await anna.evaluate(() => {
+			globalThis.deaf = false;
+			events.dispatchEvent(new Event("open"));
+		});
+		await gone(anna, "Bo");
+		await waitFor("Cy", () => tileOf(anna, "Cy"));
+		assert.equal(await text(anna, "#call-error"), "");
+		await Promise.all([anna.close(), bo.close(), cy.close()]);
 	});
 
 	test("without a camera one takes part with sound, without any device one listens", async () => {
@@ -157,11 +242,86 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await joinRoom(voice, "Voice", "voice");
 		await calls(voice);
 		assert.match(await text(voice, "#notices"), /no camera/i);
+		// The name of the button says what it does; "pressed" beside it would say the opposite.
+		for (const name of ["Mute", "Unmute"]) {
+			await waitFor(name, async () => (await text(voice, "#call-mic")).trim() === name);
+			assert.equal(await voice.$eval("#call-mic", (button) => button.getAttribute("aria-pressed")), null);
+			await voice.click("#call-mic");
+		}
 		const deaf = await openPage(browsers[0], `${system.url}#deaf`, { prepare: refuse });
 		await joinRoom(deaf, "Deaf", "deaf");
 		await calls(deaf);
 		assert.match(await text(deaf, "#notices"), /no microphone.*You can see and hear/i);
 		assert.deepEqual([...voice.problems, ...deaf.problems], []);
 		await Promise.all([voice.close(), deaf.close()]);
+	});
+
+	test("without a microphone one is seen", async () => {
+		const mute = () => {
+			const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+			navigator.mediaDevices.getUserMedia = async (wishes) => {
+				if (wishes.audio) throw new DOMException("none", "NotFoundError");
+				return real(wishes);
+			};
+		};
+		const page = await openPage(browsers[0], `${system.url}#mime`, { prepare: mute });
+		await joinRoom(page, "Mime", "mime");
+		await calls(page);
+		assert.match(await text(page, "#notices"), /no microphone.*see you, but do not hear/i);
+		const shown = (on) => waitFor(`the camera ${on ? "on" : "off"}`, () =>
+			page.$eval(".tile.mine", (tile, dark) => tile.classList.contains("dark") === dark, !on));
+		for (const on of [true, false, true]) {
+			await shown(on);
+			await page.click("#call-cam");
+		}
+		assert.equal(await text(page, "#call-error"), "");
+
+		await page.evaluate(() => {
+			navigator.mediaDevices.getDisplayMedia = async (wishes) => {
+				globalThis.wishes = wishes;
+				throw new DOMException("no", "NotAllowedError");
+			};
+		});
+		await page.click("#call-screen");
+		await waitFor("the question", () => page.evaluate(() => globalThis.wishes));
+		assert.equal(await page.evaluate(() => globalThis.wishes.audio), false, "sound is offered and thrown away");
+		assert.deepEqual(page.problems, []);
+		await page.close();
+	});
+
+	test("who leaves while the browser asks for devices, or the server lets them in, is not in the call", async () => {
+		const slow = () => {
+			const camera = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+			const asked = new Promise((answer) => (globalThis.answer = answer));
+			navigator.mediaDevices.getUserMedia = async (wishes) => asked.then(() => camera(wishes));
+			// The server is asked to let somebody in only after it was told that they left.
+			const send = globalThis.fetch.bind(globalThis);
+			const left = new Promise((done) => (globalThis.told = done));
+			globalThis.fetch = async (url, options = {}) => {
+				if (options.method === "POST" && /users\/[^/]*$/.test(url)) await (globalThis.late && left);
+				const reply = await send(url, options);
+				if (options.method === "DELETE") told();
+				if (reply.ok && options.method === "POST" && /users\/[^/]*$/.test(url)) globalThis.let = true;
+				return reply;
+			};
+		};
+		const page = await openPage(browsers[0], `${system.url}#ask`, { prepare: slow });
+		await joinRoom(page, "Ask", "ask");
+		await page.click("#call-join");
+		await page.click("#leave");
+		await page.evaluate(() => answer());
+		await joinRoom(page, "Ask", "ask");
+		assert.equal(await page.$eval("#call-join", (button) => button.disabled), false);
+		assert.equal(await page.$("#notices .notice"), null);
+
+		await page.evaluate(() => (globalThis.late = true));
+		await page.click("#call-join");
+		await waitFor("the way in", () => page.$eval("#call-state", (node) => node.dataset.state === "callConnecting"));
+		await page.click("#leave");
+		await waitFor("the server to let them in", () => page.evaluate(() => globalThis.let));
+		await waitFor("nobody to be there", async () =>
+			(await (await fetch(`${system.sfu}/rooms/ask`)).json()).users.length === 0);
+		assert.deepEqual(page.problems, []);
+		await page.close();
 	});
 });

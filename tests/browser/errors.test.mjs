@@ -99,6 +99,40 @@ describe("the page when something is wrong", () => {
 		await Promise.all([page.close(), other.close()]);
 	});
 
+	test("wishes that do not reach the server are told later, and taken back for who left", async () => {
+		const page = await openPage(browser, system.url);
+		const sent = await page.evaluate(async () => {
+			const { Subscription } = await import("./call/wants.js");
+			const requests = [];
+			let errors = [{ code: "unreachable" }, { code: "unreachable" }, { code: "no_memory", status: 503 }];
+			const wishes = new Subscription(async (wish) => {
+				if (errors.length) throw errors.shift();
+				requests.push(wish);
+			});
+			const until = async (check) => {
+				for (let i = 0; i < 100 && !check(); i++) await new Promise((done) => setTimeout(done, 100));
+			};
+			wishes.begin();
+			wishes.want({ bo: { audio: "on", video: "low" } }, 400);
+			await until(() => requests.length === 1);
+			wishes.want({}, 400);
+			await until(() => requests.length === 2);
+			const worked = wishes.works;
+			errors = [{ code: "method_not_allowed", status: 405 }];
+			wishes.want({}, 1000);
+			await until(() => !errors.length);
+			return { requests, worked, works: wishes.works };
+		});
+		assert.deepEqual(sent, {
+			requests: [
+				{ users: { bo: { audio: "on", video: "low" } }, max_kbps: 400 },
+				{ users: { bo: { audio: "on", video: "auto" } } },
+			],
+			worked: true, works: false,
+		});
+		await page.close();
+	});
+
 	test("what cannot be sent is kept up to a bound, which is said", async (t) => {
 		const proxy = await startProxy(t, system.port);
 		const page = await enter(proxy.url);

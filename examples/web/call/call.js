@@ -6,23 +6,25 @@
  *   want(users, limit) ─→ Subscription ─→ PATCH subscription
  *
  * Offers and answers of a connection go one after the other (a queue each), whatever arrives
- * meanwhile. When a connection fails, the user enters anew with fresh connections, a few times.
+ * meanwhile, and each again until the server has heard it. When a connection fails, the user enters
+ * anew with fresh connections and queues, a few times.
  *
  * Events: "state" (detail: connecting | connected | rejoining | ended), "people" (the list or
  * somebody's tracks changed: see people()), "left" (detail: user), "recording" (detail: whether the
  * server records this room), "speaker" (detail: {user, level}), "layer" (detail: {key, layer, reason}: of a tile),
  * "quality" (detail: of quality.js), "failed" (detail: {code, message} or {code: "ice", why}; "ended"
- * state follows where it is final).
+ * state follows where it is final), "mended" (what "failed" told of the server is over).
  */
 import { whyFailed } from "./ice.js";
 import { People } from "./people.js";
 import { Quality } from "./quality.js";
 import { Sender } from "./sender.js";
 import { Sfu } from "./sfu.js";
-import { Subscription } from "./wants.js";
+import { Subscription, takesNone } from "./wants.js";
 
 const REJOIN_TRIES = 4;
 const REJOIN_PAUSE_MS = 1500;
+const ASK_AGAIN_MS = 1000;
 const CONNECT_WITHIN_MS = 20000;
 const QUALITY_EVERY_MS = 2000;
 /* Why the server ends a user on purpose: coming back would undo what somebody wanted. */
@@ -42,6 +44,7 @@ export class Call extends EventTarget {
 	#connectTimer = 0;
 	#rejoinTimer = 0;
 	#tries = 0;
+	#heard = null; // users of whom events spoke since people were asked for; null: nothing is asked
 	#answered = null; // id of the offer that was answered last
 	#generation = 0; // counts the connections, to tell late news of old ones
 	#over = false;
@@ -96,9 +99,11 @@ export class Call extends EventTarget {
 		this.#hangUp();
 		const generation = ++this.#generation;
 		const { offer, offer_id } = await this.#sfu.enter();
-		if (this.#over || generation !== this.#generation) return;
+		// The leave() of then may have overtaken this, and found nobody to end.
+		if (this.#over) return this.#sfu.leave();
+		if (generation !== this.#generation) return;
 		// A server that takes no wishes knows no layers either: it gets one picture of the camera.
-		const layered = await this.#sfu.subscribe({ users: {} }).then(() => true, () => false);
+		const layered = await this.#sfu.subscribe({ users: {} }).then(() => true, (error) => !takesNone(error));
 		if (this.#over || generation !== this.#generation) return;
 		this.#sender.layered = layered;
 		if (layered) this.#subscription.begin();
@@ -108,9 +113,7 @@ export class Call extends EventTarget {
 		this.#connectTimer = setTimeout(() => this.#failed(generation), CONNECT_WITHIN_MS);
 		this.#listen(generation);
 		this.#take({ offer, offer_id }, generation);
-		await this.#renegotiate();
-		await this.#readPeople();
-		if (generation !== this.#generation) return; // left meanwhile
+		this.#renegotiate();
 		this.#quality = new Quality(this.#receiving, this.#sending, (track) => this.#people.keyOf(track));
 		this.#qualityTimer = setInterval(async () => {
 			const figures = await this.#quality.read();
@@ -147,20 +150,29 @@ export class Call extends EventTarget {
 		this.#receiving?.close();
 		this.#sending = this.#receiving = null;
 		this.#answered = null;
+		// What waits for an answer that never comes must not stop the next connection.
+		this.#sendQueue = this.#receiveQueue = Promise.resolve();
 		this.#sender.reset();
 		this.#people.clear();
 	}
 
 	#listen(generation) {
 		const current = (handler) => (data) => generation === this.#generation && handler(data);
+		const heard = (user) => this.#heard?.add(user);
 		this.#sfu.listen({
 			offer: current((data) => this.#take(data, generation)),
-			joined: current(({ user }) => this.#people.add(user)),
-			left: current(({ user }) => {
-				this.#people.remove(user);
-				this.#tell("left", user);
+			joined: current(({ user }) => {
+				heard(user);
+				this.#people.add(user);
 			}),
-			tracks: current(({ user, tracks }) => this.#people.setTracks(user, tracks)),
+			left: current(({ user }) => {
+				heard(user);
+				this.#gone(user);
+			}),
+			tracks: current(({ user, tracks }) => {
+				heard(user);
+				this.#people.setTracks(user, tracks);
+			}),
 			speaker: current((data) => this.#tell("speaker", data)),
 			layer: current(({ user, track, layer, reason }) =>
 				this.#tell("layer", { key: this.#people.keyOfTrack(user, track), layer, reason })),
@@ -168,7 +180,10 @@ export class Call extends EventTarget {
 				if (FINAL.includes(reason)) this.#giveUp({ code: reason });
 				else this.#rejoin();
 			}),
-		}, current(() => this.#rejoin()));
+		}, {
+			opened: current(() => this.#readPeople(generation)),
+			lost: current(() => this.#rejoin()),
+		});
 	}
 
 	/* One offer of the server after the other. A pending one comes again when the events begin. */
@@ -176,24 +191,41 @@ export class Call extends EventTarget {
 		this.#receiveQueue = this.#receiveQueue.then(async () => {
 			let next = { offer, offer_id };
 			while (next?.offer && next.offer_id !== this.#answered && generation === this.#generation)
-				next = await this.#answer(next);
+				next = await this.#answer(next, generation);
 		}).catch((error) => generation === this.#generation && this.#tell("failed", reasonOf(error)));
 	}
 
 	/* Answers an offer; returns what the server offers next, if anything. */
-	async #answer({ offer, offer_id }) {
+	async #answer({ offer, offer_id }, generation) {
 		const pc = this.#receiving;
 		await pc.setRemoteDescription({ type: "offer", sdp: sdpOf(offer) });
 		await pc.setLocalDescription();
-		this.#answered = offer_id;
+		let next = null;
 		try {
-			return await this.#sfu.consume(pc.localDescription.sdp, offer_id);
+			next = await this.#insist(generation, () => this.#sfu.consume(pc.localDescription.sdp, offer_id));
 		} catch (error) {
 			// "no_offer": this very answer had arrived already.
-			if (error.code === "stale_offer") return error.body;
-			if (error.code !== "no_offer") throw error;
-			return null;
+			if (error.code === "stale_offer") next = error.body;
+			else if (error.code !== "no_offer") throw error;
 		}
+		if (generation === this.#generation) this.#answered = offer_id;
+		return next;
+	}
+
+	/* Asks the server until it is heard or the connections are others; throws what does not pass by itself. */
+	async #insist(generation, ask) {
+		for (let failed = false; generation === this.#generation; failed = true) {
+			const [answer, error] = await ask().then((it) => [it], (why) => [null, why]);
+			const current = generation === this.#generation;
+			if (!error?.passes) {
+				if (failed && current) this.#tell("mended"); // a refusal is an answer, too
+				if (error) throw error;
+				return answer;
+			}
+			if (current) this.#tell("failed", reasonOf(error));
+			await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
+		}
+		throw new Error("these connections are over");
 	}
 
 	/* Makes the sending connection carry exactly what is published. */
@@ -203,7 +235,8 @@ export class Call extends EventTarget {
 			const pc = this.#sending;
 			if (!pc || generation !== this.#generation || !(await this.#sender.arrange(pc))) return;
 			await pc.setLocalDescription();
-			const { answer } = await this.#sfu.produce(pc.localDescription.sdp, this.#sender.sources());
+			const { answer } = await this.#insist(generation, () =>
+				this.#sfu.produce(pc.localDescription.sdp, this.#sender.sources()));
 			if (generation !== this.#generation) return;
 			await pc.setRemoteDescription({ type: "answer", sdp: sdpOf(answer) });
 			await this.#sender.settled();
@@ -211,10 +244,29 @@ export class Call extends EventTarget {
 		return this.#sendQueue;
 	}
 
-	async #readPeople() {
-		const { users, recording = false } = await this.#sfu.state();
-		this.#tell("recording", recording);
-		for (const { id, tracks } of users) this.#people.setTracks(id, tracks);
+	/*
+	 * Each time that the events begin, for what was missed before. Of whom an event speaks while the
+	 * answer is under way, the event knows better.
+	 */
+	async #readPeople(generation) {
+		const heard = (this.#heard = new Set());
+		try {
+			const { users, recording = false } = await this.#insist(generation, () => this.#sfu.state());
+			if (heard !== this.#heard || generation !== this.#generation) return;
+			this.#heard = null;
+			this.#tell("recording", recording);
+			const there = new Set(users.map(({ id }) => id));
+			for (const { user } of this.#people.all())
+				if (!there.has(user) && !heard.has(user)) this.#gone(user);
+			for (const { id, tracks } of users) if (!heard.has(id)) this.#people.setTracks(id, tracks);
+		} catch (error) {
+			if (generation === this.#generation) this.#tell("failed", reasonOf(error));
+		}
+	}
+
+	#gone(user) {
+		this.#people.remove(user);
+		this.#tell("left", user);
 	}
 
 	async #failed(generation) {

@@ -16,6 +16,11 @@ export class Figures {
 		this.#layers.set(key, { layer: String(layer ?? ""), reason });
 	}
 
+	/* Only the tiles of these keys have a picture: of others nothing is known from now on. */
+	keepLayers(keys) {
+		for (const key of this.#layers.keys()) if (!keys.has(key)) this.#layers.delete(key);
+	}
+
 	/* Whether the network carries no picture for this tile at the moment. */
 	isWeak(key) {
 		const { layer, reason } = this.#layers.get(key) ?? {};

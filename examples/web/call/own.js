@@ -5,8 +5,19 @@
  * text, "" when it is over), "said" (detail: {text, bad}) for what passes.
  */
 import { t } from "../base/i18n.js";
-import { openScreen, openSource, stopStream } from "../media/capture.js";
+import { openCamera, openScreen, openSource, stopStream } from "../media/capture.js";
 import { explainDevice } from "../media/errors.js";
+
+/* Each alone: whoever has no microphone can show a camera all the same. */
+const OPEN = {
+	microphone: (chosen) => openSource("microphone", chosen),
+	camera: openCamera,
+	screen: () => openScreen(), // a call carries no sound of it, so none is offered
+};
+
+const NAMES = { both: "camera", camera: "picture" }; // in media/errors.js
+
+const explain = (error, source) => explainDevice(error, NAMES[source] ?? source);
 
 export class OwnTracks extends EventTarget {
 	#devices;
@@ -41,20 +52,29 @@ export class OwnTracks extends EventTarget {
 		return this.#streams[source];
 	}
 
-	/* Camera and microphone; failing that the microphone; failing that one only listens. */
+	/* Camera and microphone; failing that one of them; failing that one only listens. */
 	async openFirst() {
 		this.#on = true;
 		const problems = [];
-		for (const source of ["camera", "microphone"]) {
+		for (const source of ["both", "microphone", "camera"]) {
 			try {
-				this.#use(await openSource(source, this.#devices.chosen));
+				this.#use(await this.#ask(source));
 				break;
 			} catch (error) {
-				problems.push(explainDevice(error, source));
+				problems.push(explain(error, source));
 			}
+			if (!this.#on) break;
 		}
-		if (!this.has("microphone")) this.#say(`${problems.pop()} ${t("onlyListening")}`, true);
-		else if (problems.length) this.#say(problems[0], false);
+		if (!this.#on) return; // left while the browser asked
+		const [both, microphone] = problems;
+		if (microphone) this.#say(`${microphone} ${t(this.has("camera") ? "onlySeen" : "onlyListening")}`, true);
+		else if (both) this.#say(both, false);
+	}
+
+	/* "both": camera and microphone, with one question of the browser. */
+	#ask(source) {
+		const { chosen } = this.#devices;
+		return source === "both" ? openSource("camera", chosen) : OPEN[source](chosen);
 	}
 
 	stopAll() {
@@ -74,12 +94,15 @@ export class OwnTracks extends EventTarget {
 	/* Other devices were chosen while the call runs. */
 	async reopen() {
 		if (!this.#on) return;
-		const source = this.has("camera") ? "camera" : "microphone";
-		try {
-			this.#use(await openSource(source, this.#devices.chosen));
-			this.#tell("problem", "");
-		} catch (error) {
-			this.#tell("problem", explainDevice(error, source));
+		const sources = !this.has("camera") ? ["microphone"] : this.has("microphone") ? ["both"] : ["both", "camera"];
+		for (const source of sources) {
+			try {
+				this.#use(await this.#ask(source));
+				this.#tell("problem", "");
+				break;
+			} catch (error) {
+				this.#tell("problem", explain(error, source));
+			}
 		}
 	}
 
@@ -95,10 +118,9 @@ export class OwnTracks extends EventTarget {
 
 	async #open(source) {
 		try {
-			const stream = source === "screen" ? await openScreen() : await openSource(source, this.#devices.chosen);
-			this.#adopt(source, stream);
+			this.#adopt(source, await this.#ask(source));
 		} catch (error) {
-			this.#tell("problem", explainDevice(error, source));
+			this.#tell("problem", explain(error, source));
 		}
 	}
 
@@ -136,7 +158,7 @@ export class OwnTracks extends EventTarget {
 		this.stop(source);
 		if (source === "screen") return; // "Stop sharing" of the browser is no fault
 		try {
-			this.#adopt(source, await openSource(source));
+			this.#adopt(source, await OPEN[source]());
 			if (source === "microphone" && this.has(source)) this.#tracks[source].enabled = enabled;
 			this.#say(t("deviceSwitched", { name: this.#tracks[source]?.label || t("defaultDevice") }), false);
 		} catch {

@@ -1,6 +1,7 @@
 /*
  * Who is in the call beside oneself, and the streams of each: fed by the server's events (joined,
- * left, tracks) and by the tracks that arrive, whichever comes first.
+ * left, tracks) and by the tracks that arrive, whichever comes first. Tracks alone make nobody be
+ * there: those of somebody who left may arrive late.
  */
 
 /* The server names the stream of a user by the user's id, of a shared screen with this behind it. */
@@ -9,7 +10,7 @@ export const SCREEN = "~screen";
 export class People {
 	#me;
 	#changed;
-	#people = new Map(); // user → {user, camera, screen: MediaStream or null, screens: track ids}
+	#people = new Map(); // user → {user, here, camera, screen: MediaStream or null, screens: track ids}
 
 	/* changed() is called after each change. */
 	constructor(me, changed) {
@@ -19,18 +20,24 @@ export class People {
 
 	/* [{user, camera, screen, screens}], in the order in which they came. */
 	all() {
-		return [...this.#people.values()];
+		return [...this.#people.values()].filter(({ here }) => here);
 	}
 
-	/* The person; of oneself a record that is not kept. */
+	/* The server says that this one is there. */
 	add(user) {
-		if (user === this.#me) return { user };
-		let person = this.#people.get(user);
-		if (!person) {
-			person = { user, camera: null, screen: null, screens: [] };
-			this.#people.set(user, person);
+		const person = this.#record(user);
+		if (!person.here) {
+			person.here = true;
 			this.#changed();
 		}
+		return person;
+	}
+
+	/* The person, who may not be there; of oneself a record that is not kept. */
+	#record(user) {
+		const person = this.#people.get(user)
+			?? { user, here: false, camera: null, screen: null, screens: [] };
+		if (user !== this.#me) this.#people.set(user, person);
 		return person;
 	}
 
@@ -57,7 +64,7 @@ export class People {
 	arrived({ track, streams: [stream] }) {
 		if (!stream) return;
 		const { user, screen } = ownerOf(stream.id);
-		const person = this.add(user);
+		const person = this.#record(user);
 		const show = () => {
 			const kept = stream.getTracks().length ? stream : null;
 			if (screen) person.screen = kept;

@@ -3,6 +3,9 @@
  * room. Failed calls throw SfuError with the server's code; "unreachable" when nobody answers.
  */
 
+/* A network that went away leaves connections that never answer. */
+const ANSWER_WITHIN_MS = 10000;
+
 export class SfuError extends Error {
 	constructor(code, message, status = 0, body = {}) {
 		super(message);
@@ -10,6 +13,11 @@ export class SfuError extends Error {
 		this.code = code;
 		this.status = status;
 		this.body = body;
+	}
+
+	/* Nobody heard it, or nobody had the time: it may go better the next time. */
+	get passes() {
+		return this.code === "unreachable" || this.status === 503;
 	}
 }
 
@@ -66,12 +74,16 @@ export class Sfu {
 		return fetch(this.#base + this.#user, { method: "DELETE", keepalive: true }).catch(() => {});
 	}
 
-	/* `handlers`: {offer(data), speaker(data), ...}; `lost` is called when the stream ends for good. */
-	listen(handlers, lost) {
+	/*
+	 * `handlers`: {offer(data), speaker(data), ...}; opened() is called each time that the stream
+	 * begins, lost() when it ends for good.
+	 */
+	listen(handlers, { opened, lost }) {
 		this.#source?.close();
 		const source = (this.#source = new EventSource(`${this.#base}${this.#user}/events`));
 		for (const [name, handler] of Object.entries(handlers))
 			source.addEventListener(name, (event) => source === this.#source && handler(JSON.parse(event.data)));
+		source.onopen = () => source === this.#source && opened();
 		source.onerror = () => {
 			// A broken stream is opened again by the browser itself, one that is refused is not.
 			if (source === this.#source && source.readyState === EventSource.CLOSED) lost();
@@ -79,17 +91,27 @@ export class Sfu {
 	}
 
 	async #call(method, path, body) {
-		let reply;
+		let reply, text;
 		try {
 			reply = await fetch(this.#base + path, {
 				method, body: body && JSON.stringify(body),
 				headers: body && { "Content-Type": "application/json" },
+				signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
 			});
+			text = await reply.text();
 		} catch (error) {
 			throw new SfuError("unreachable", error.message);
 		}
-		const said = await reply.json().catch(() => ({}));
+		const said = parsed(text);
 		if (!reply.ok) throw new SfuError(said.error ?? "http", said.message ?? reply.statusText, reply.status, said);
 		return said;
+	}
+}
+
+function parsed(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return {}; // a proxy's page, say: the status tells enough
 	}
 }

@@ -34,6 +34,7 @@ export class CallView {
 	#presence;
 	#library;
 	#call = null;
+	#joining = null; // token of the join() that waits for devices or the server
 	#choices = new Map(); // user → {video, audio}
 	#figures = new Figures();
 	#menu = new TileMenu(this.#choices, () => this.draw());
@@ -84,10 +85,12 @@ export class CallView {
 	}
 
 	async join() {
+		const joining = (this.#joining = Symbol());
 		problem($("call-error"), "");
 		$("call-join").disabled = true;
 		try {
 			await this.#own.openFirst();
+			if (joining !== this.#joining) return; // the room was left while the browser asked
 			const call = (this.#call = new Call({ base: this.#base, room: this.#room, user: this.#user }));
 			this.#listen(call);
 			this.#presence.set({ muted: !this.#own.speaks, call: true });
@@ -95,16 +98,24 @@ export class CallView {
 			this.redraw();
 			await call.join();
 		} catch (error) {
+			if (joining !== this.#joining) return;
 			this.leave();
 			problem($("call-error"), explainCall(error));
 		} finally {
-			$("call-join").disabled = false;
+			if (joining === this.#joining) this.#joined();
 		}
+	}
+
+	/* Joining is over, one way or the other; the button may be that of the next room already. */
+	#joined() {
+		this.#joining = null;
+		$("call-join").disabled = false;
 	}
 
 	leave() {
 		const call = this.#call;
 		this.#call = null;
+		this.#joined();
 		if (call && this.#recorded && this.#since) this.#library.expectCall(this.#user, t("you"));
 		call?.leaveNow();
 		this.#own.stopAll();
@@ -112,6 +123,7 @@ export class CallView {
 		this.#setRecorded(false);
 		this.#since = 0;
 		this.#menu.close();
+		this.#figures = new Figures();
 		this.#tiles.clear();
 		if (call) this.#presence.set({ muted: false, call: false });
 		this.redraw();
@@ -152,6 +164,7 @@ export class CallView {
 		});
 		on("quality", (figures) => this.#showQuality(figures));
 		on("failed", (reason) => problem($("call-error"), explainCall(reason)));
+		on("mended", () => problem($("call-error"), ""));
 	}
 
 	#showQuality({ mine, tiles }) {
@@ -215,7 +228,7 @@ export class CallView {
 		for (const [source, id, picture, [off, back]] of SOURCES) {
 			const active = source === "microphone" ? this.#own.speaks : this.#own.has(source);
 			$(id).hidden = !on;
-			$(id).setAttribute("aria-pressed", active);
+			$(id).dataset.on = active; // the name says what a press does: no aria-pressed
 			label($(id).querySelector("span"), active ? off : back);
 			setIcon($(id).querySelector("svg"), active || source === "screen" ? picture : `${picture}-off`);
 		}
@@ -233,7 +246,9 @@ export class CallView {
 	draw() {
 		if (!this.#call) return this.#drawIdle();
 		const own = { user: this.#user, mine: true, camera: this.#own.streamOf("camera"), screen: this.#own.streamOf("screen") };
-		this.#tiles.show([own, ...this.#call.people()].flatMap((person) => this.#tilesOf(person)));
+		const people = this.#call.people();
+		this.#figures.keepLayers(pictured(people));
+		this.#tiles.show([own, ...people].flatMap((person) => this.#tilesOf(person)));
 		this.#want();
 	}
 
@@ -251,4 +266,11 @@ export class CallView {
 	#tile(person, key, stream, screen) {
 		return { ...person, key, stream, screen, weak: this.#figures.isWeak(key) };
 	}
+}
+
+/* Keys of the tiles that the server sends a picture for, though it may pause. */
+function pictured(people) {
+	const keys = people.flatMap(({ user, camera, screen }) => [[user, camera], [user + SCREEN, screen]])
+		.filter(([, stream]) => stream?.getVideoTracks().length).map(([key]) => key);
+	return new Set(keys);
 }

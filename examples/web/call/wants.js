@@ -3,7 +3,7 @@
  * tile can show, and nothing where nobody looks.
  *
  *   tiles (size, in sight?) + choices of the person's menu + data saver → {users, max_kbps}
- *   → Subscription: only what changed, at most every SEND_EVERY_MS → PATCH
+ *   → Subscription: only what changed, at most every SEND_EVERY_MS, later when that fails → PATCH
  */
 
 /* Heights of the layers of a 720-line camera (simulcast.js), the lowest first. */
@@ -37,9 +37,14 @@ export function wantsOf(tiles, choices, { soundOnly = false } = {}) {
 }
 
 const SEND_EVERY_MS = 400;
+const LONGEST_PAUSE_MS = 10000;
+/* What the server gives who asks for nothing; it keeps only what differs, up to a bound. */
+const DEFAULT = { audio: "on", video: "auto" };
 /* Words of a server that knows the user but not this call. */
 const UNKNOWN_HERE = ["not_found", "method_not_allowed"];
-const TRIES = 3;
+
+/* Whether this error of a PATCH says that the server takes no wishes at all; others may pass. */
+export const takesNone = ({ code, status }) => UNKNOWN_HERE.includes(code) || status === 405;
 
 export class Subscription {
 	#send;
@@ -50,7 +55,8 @@ export class Subscription {
 	#timer = 0;
 	#sending = false;
 	#open = false; // the server knows this user
-	#failed = 0;
+	#refused = false; // it takes no wishes
+	#pause = SEND_EVERY_MS; // before the next request
 
 	/* send({users, max_kbps?}) → promise that fails with an SfuError */
 	constructor(send) {
@@ -59,7 +65,7 @@ export class Subscription {
 
 	/* Whether the server takes such wishes, as far as is known. */
 	get works() {
-		return this.#open && this.#failed < TRIES;
+		return this.#open && !this.#refused;
 	}
 
 	want(users, limit = null) {
@@ -73,7 +79,8 @@ export class Subscription {
 		this.#open = true;
 		this.#known.clear();
 		this.#knownLimit = null;
-		this.#failed = 0;
+		this.#refused = false;
+		this.#pause = SEND_EVERY_MS;
 		this.#later();
 	}
 
@@ -84,11 +91,13 @@ export class Subscription {
 
 	#later() {
 		if (!this.#timer && !this.#sending && this.works)
-			this.#timer = setTimeout(() => this.#flush(), SEND_EVERY_MS);
+			this.#timer = setTimeout(() => this.#flush(), this.#pause);
 	}
 
 	#changes() {
 		const users = {};
+		// Who left, and first: that makes room for the others.
+		for (const user of this.#known.keys()) if (!this.#wanted[user]) users[user] = DEFAULT;
 		for (const [user, want] of Object.entries(this.#wanted))
 			if (this.#known.get(user) !== JSON.stringify(want)) users[user] = want;
 		const limit = this.#limit !== this.#knownLimit ? { max_kbps: this.#limit ?? 0 } : {};
@@ -103,11 +112,15 @@ export class Subscription {
 		this.#sending = true;
 		try {
 			await this.#send(changes);
-			for (const [user, want] of Object.entries(changes.users)) this.#known.set(user, JSON.stringify(want));
+			for (const [user, want] of Object.entries(changes.users)) {
+				if (want === DEFAULT) this.#known.delete(user);
+				else this.#known.set(user, JSON.stringify(want));
+			}
 			this.#knownLimit = limit;
-			this.#failed = 0;
+			this.#pause = SEND_EVERY_MS;
 		} catch (error) {
-			this.#failed = UNKNOWN_HERE.includes(error.code) || error.status === 405 ? TRIES : this.#failed + 1;
+			this.#refused = takesNone(error);
+			this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE_MS);
 		}
 		this.#sending = false;
 		if (this.#changes()) this.#later();

@@ -26,6 +26,12 @@ export async function openSource(source, devices = {}) {
 	return openScreenWithVoice(audio);
 }
 
+/* The camera alone. */
+export async function openCamera({ camera } = {}) {
+	needDevices();
+	return navigator.mediaDevices.getUserMedia({ video: pick(camera, PICTURE) });
+}
+
 /* A microphone as it is, for a chain that is to do the cleaning itself. */
 export async function openRawMicrophone(device) {
 	needDevices();
@@ -34,15 +40,15 @@ export async function openRawMicrophone(device) {
 	});
 }
 
-/* The screen alone, for calls; its sound with it where the browser gives it. */
-export async function openScreen() {
+/* The screen; with `audio` the browser offers its sound, too, where it can. */
+export async function openScreen({ audio = false } = {}) {
 	needDevices();
 	if (!navigator.mediaDevices.getDisplayMedia) throw named("NoScreen");
-	return navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 30 } }, audio: true });
+	return navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 30 } }, audio });
 }
 
 async function openScreenWithVoice(audio) {
-	const screen = await openScreen();
+	const screen = await openScreen({ audio: true });
 	// A screen without a voice is still worth recording.
 	const voice = await navigator.mediaDevices.getUserMedia({ audio }).catch(() => null);
 	const sounds = [screen, voice].filter((stream) => stream?.getAudioTracks().length);

@@ -3,7 +3,7 @@
  */
 import { t } from "../base/i18n.js";
 
-/* `source` is "microphone", "camera" or "screen". */
+/* `source` is "microphone", "camera" (with microphone), "picture" (the camera alone) or "screen". */
 export function explainDevice(error, source) {
 	switch (error.name) {
 	case "InsecureContext":

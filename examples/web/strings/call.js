@@ -11,6 +11,7 @@ export default {
 	callEnded: ["The call was ended for everybody.", "Звонок завершён для всех."],
 	callRecorded: ["This call is recorded", "Этот звонок записывается"],
 	onlyListening: ["You can see and hear the others.", "Вы видите и слышите остальных."],
+	onlySeen: ["The others see you, but do not hear you.", "Остальные видят вас, но не слышат."],
 	mute: ["Mute", "Выключить микрофон"],
 	unmute: ["Unmute", "Включить микрофон"],
 	cameraOff: ["Camera off", "Выключить камеру"],

@@ -17,6 +17,10 @@ export default {
 		"Camera or microphone is blocked. Allow both for this page in the address bar, then try again.",
 		"Камера или микрофон запрещены. Разрешите их для страницы в адресной строке и попробуйте снова.",
 	],
+	denied_picture: [
+		"The camera is blocked. Allow it for this page in the address bar, then try again.",
+		"Камера запрещена. Разрешите её для этой страницы в адресной строке и попробуйте снова.",
+	],
 	denied_screen: ["Sharing the screen was not allowed.", "Показ экрана не разрешён."],
 	missing_microphone: ["There is no microphone. Plug one in and try again.",
 		"Микрофон не найден. Подключите его и попробуйте снова."],
@@ -24,6 +28,8 @@ export default {
 		"There is no camera (or no microphone). Plug it in, or record only the microphone.",
 		"Камера (или микрофон) не найдена. Подключите её или записывайте только микрофон.",
 	],
+	missing_picture: ["There is no camera. Plug one in and try again.",
+		"Камера не найдена. Подключите её и попробуйте снова."],
 	missing_screen: ["There is no screen to share.", "Нет экрана для показа."],
 	busy: [
 		"The device is in use by another program, or does not start. Close the other program and try again.",
