@@ -296,14 +296,17 @@ rows() {
 		msr-frames make --room r --session talk --kind video bytes
 		msr-frames make --room r --session other bytes
 	} >capture
-	example() { sed -n "s/^\.Dl \$ \(msr-frames $1.*\)/\1/p" "$TOP/man/msr-frames.1"; }
+	example() { sed -nE "s/^(\.Dl \\$ )?(msr-frames $1.*)/\2/p" "$TOP/man/msr-frames.1"; }
 	sh -c "$(example body)"
 	cmp talk.webm bytes
 	sh -c "$(example json)" | jq -se 'map(.bytes) == [20000, 20000] and map(.s) == ["other", "talk"]'
 	sh -c "$(example replay)"
-	msr-frames make --room r --session s -o shm:ws bytes
-	run sh -c "$(example stat)"
+	msr-frames make --room r --session s -o shm:demo bytes
+	run sh -c "$(example 'dump --keep')"
 	[ "$status" -eq 0 ]
-	[[ $output == *"shm:ws"*" open  r/s"*" close r/s"* ]]
+	[[ $output == *" open  r/s"*" close r/s"* ]]
+	run sh -c "$(sed -n '/^for ring/,/^done/p' "$TOP/man/msr-frames.1" | sed "s|/dev/shm|$MSR_RING_DIR|g")"
+	[ "$status" -eq 0 ]
+	[[ $output == *shm:demo* && $output == *shm:test* ]]
 	[ "$(msr-frames json --keep -i shm:test session=again | wc -l)" -eq 6 ]
 }
