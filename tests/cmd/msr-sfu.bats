@@ -66,11 +66,6 @@ fds_at_most() {
 	client h264
 }
 
-@test "the client may be active or passive in DTLS, offering or answering" {
-	serve
-	client roles
-}
-
 @test "WHIP publishes and WHEP plays, with trickle and DELETE" {
 	serve
 	client whip
