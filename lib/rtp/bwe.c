@@ -42,6 +42,7 @@
 #define PROBE_EVERY_US	 3000000
 #define PROBE_AGAIN_US	 1000000 /* one that told nothing, for too few packets came through */
 #define PROBE_STARVED_US 500000	 /* where little is sent; twice as long after each that failed */
+#define ENOUGH		 1.2	 /* times what is wanted: probes go no higher */
 #define PROBE_FACTOR	 2
 #define PROBE_FIRST	 3	/* the first one, which has all to find out */
 #define PROBE_AFTER_US	 150000 /* until its queue has gone */
@@ -54,10 +55,16 @@ void bwe_init(struct bwe *b, uint64_t start_bps, uint64_t min_bps, uint64_t max_
 	b->max_bps = max_bps;
 }
 
+/* Where the caller has what it wants, with a margin. */
+static double enough_bps(const struct bwe *b)
+{
+	return ENOUGH * (double)b->wanted_bps;
+}
+
 void bwe_want(struct bwe *b, uint64_t bps)
 {
 	b->wanted_bps = bps;
-	if ((double)b->bps >= 1.2 * (double)bps)
+	if ((double)b->bps >= enough_bps(b))
 		b->probes_failed = 0;
 }
 
@@ -119,6 +126,14 @@ static double passing(const struct bwe *b)
 static double throughput(const struct bwe *b)
 {
 	return rate_bps(&b->arrived) / passing(b);
+}
+
+/* The path's own loss; where nothing is known of that yet, what is lost now, but `most` at most. */
+static double likely_loss(const struct bwe *b, double most)
+{
+	const struct bwe_loss *l = &b->loss;
+
+	return fmin(l->own > LOSS_LOW ? l->own : fmin(l->now, most), 0.5);
 }
 
 /* Loss that is not blamed on who sends so much, as long as no queue grows. */
@@ -201,8 +216,7 @@ static void keep_what_passes(struct bwe *b, int64_t now_us)
 
 	if (now_us - since_us < PROOF_US || l->lost > most * (l->lost + l->got))
 		return;
-	double lost = l->own > LOSS_LOW ? l->own : fmin(l->now, most);
-	double got = arrived / (1 - fmin(lost, 0.5));
+	double got = arrived / (1 - likely_loss(b, most));
 	if (got > (double)b->bps)
 		set_bps(b, got);
 }
@@ -349,34 +363,40 @@ static void on_loss(struct bwe *b, int64_t now_us)
  * Who is kept from sending what it wants, and sends little, learns nothing by that: a probe alone
  * can help, and it comes soon. Where there really is no more, each finds so for twice as long.
  */
-static int64_t probe_pause_us(const struct bwe *b, bool starved)
+static int64_t probe_pause_us(const struct bwe *b)
 {
 	int64_t us = PROBE_STARVED_US;
 
 	for (unsigned i = 0; i < b->probes_failed && us < PROBE_EVERY_US; i++)
 		us *= 2;
-	return starved && us < PROBE_EVERY_US ? us : PROBE_EVERY_US;
+	return us < PROBE_EVERY_US ? us : PROBE_EVERY_US;
+}
+
+static bool is_starved(const struct bwe *b)
+{
+	double got = throughput(b);
+
+	return got > 0 && got < LOSS_LITTLE * (double)b->bps;
 }
 
 static bool probe_is_due(const struct bwe *b, int64_t now_us)
 {
 	const struct probe *p = &b->probe;
-	double got = throughput(b);
-	bool starved = got > 0 && got < LOSS_LITTLE * (double)b->bps;
 
 	if (p->running || p->waiting || !b->feedback_us || b->bps >= b->max_bps ||
-	    (double)b->bps >= 1.2 * (double)b->wanted_bps || (b->loss.trial && !starved) ||
-	    b->trend.state == TREND_OVER)
+	    (double)b->bps >= enough_bps(b) || b->trend.state == TREND_OVER)
 		return false;
 	if (!b->probes)
+		return !b->loss.trial || is_starved(b);
+	int64_t since = now_us - (b->probed_us > b->lowered_us ? b->probed_us : b->lowered_us);
+	if (since >= PROBE_EVERY_US && !b->loss.trial)
 		return true;
-	int64_t since = b->probed_us > b->lowered_us ? b->probed_us : b->lowered_us;
-	return now_us - since >= probe_pause_us(b, starved);
+	return since >= probe_pause_us(b) && is_starved(b);
 }
 
 static void begin_probe(struct bwe *b, unsigned factor, int64_t now_us)
 {
-	double bps = fmin((double)b->bps * factor, 1.2 * (double)b->wanted_bps);
+	double bps = fmin((double)b->bps * factor, enough_bps(b));
 
 	probe_begin(&b->probe, fmin(bps, (double)b->max_bps), b->trend.noise_ms, now_us);
 	b->probes++;
@@ -392,8 +412,7 @@ static void judge_probe(struct bwe *b, int64_t now_us)
 	p->waiting = false;
 	b->probed_us = now_us;
 	b->probes_failed++;
-	double own = b->loss.own > LOSS_LOW ? b->loss.own : fmin(b->loss.now, LOSS_DOUBT_SMALL);
-	if (!probe_tells(p, fmin(own, 0.5))) {
+	if (!probe_tells(p, likely_loss(b, LOSS_DOUBT_SMALL))) {
 		/* Where queues grew as well, too much is sent. */
 		if (p->over)
 			lower(b, DECREASE * throughput(b), now_us);
@@ -410,7 +429,7 @@ static void judge_probe(struct bwe *b, int64_t now_us)
 	set_bps(b, found);
 	b->probes_failed = 0;
 	b->capacity_bps = 0;
-	if (r.through && (double)b->bps < 1.2 * (double)b->wanted_bps)
+	if (r.through && (double)b->bps < enough_bps(b))
 		begin_probe(b, PROBE_FACTOR, now_us); /* there may be more */
 }
 
@@ -435,7 +454,8 @@ void bwe_sent(struct bwe *b, uint16_t seq, unsigned bytes, int64_t now_us)
 	    .bytes = bytes < INT16_MAX ? bytes & INT16_MAX : INT16_MAX,
 	};
 	b->sent_us = now_us;
-	probe_sent(&b->probe, seq, bytes);
+	if (b->probe.running)
+		probe_sent(&b->probe, seq, bytes);
 }
 
 /* The receiver's clock wraps after 12 days. */

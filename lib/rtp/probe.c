@@ -54,8 +54,6 @@ unsigned probe_due(struct probe *p, int64_t now_us)
 
 void probe_sent(struct probe *p, uint16_t seq, unsigned bytes)
 {
-	if (!p->running)
-		return;
 	if (!p->n_sent)
 		p->first = seq;
 	p->last = seq;

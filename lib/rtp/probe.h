@@ -1,8 +1,8 @@
 /*
  * A probe: a burst that is sent faster than the estimate, and what its arrivals tell of the path.
  *
- *	probe_begin ── probe_due: padding wanted ── probe_sent ── probe_arrival, probe_loss ──>
- *result
+ *	probe_begin ── probe_due: padding wanted ── probe_sent ──┐
+ *	             result <── probe_arrival, probe_loss <──────┘
  *
  * Pure: times are the caller's, and the receiver's clock need not agree with them.
  */
@@ -34,8 +34,9 @@ void probe_begin(struct probe *p, double bps, double noise_ms, int64_t now_us);
 /* Bytes of padding that are due now; 0 also when it has ended, and waits for its feedback. */
 unsigned probe_due(struct probe *p, int64_t now_us);
 
-/* A packet leaves while it runs; one of them has arrived, or has not. Others are left alone. */
+/* A packet leaves while it runs. */
 void probe_sent(struct probe *p, uint16_t seq, unsigned bytes);
+/* One of them has arrived, or has not. Others are left alone. */
 void probe_arrival(struct probe *p, uint16_t seq, unsigned bytes, int64_t sent_us,
 		   int64_t arrival_us);
 void probe_loss(struct probe *p, uint16_t seq);
