@@ -192,14 +192,20 @@ has_bytes() {
 	[ "$(jq .poster st/s1.json)" = null ]
 }
 
-@test "what cannot be finished is finished by the next start" {
+# cannot_finish PROGRAM MESSAGE: records while PROGRAM ends with MESSAGE each time; the part is kept
+cannot_finish() {
 	mkdir bin
-	printf '#!/bin/sh\necho "no such encoder" >&2\nexit 1\n' >bin/ffmpeg
-	chmod +x bin/ffmpeg
-	PATH=$PWD/bin:$PATH run record -- codec=ogg @"$MEDIA/a.ogg" close
-	[ "$status" -eq 1 ]
-	jq -r 'select(.ev == "finish-failed") | .message' events | grep -q "no such encoder"
+	printf '#!/bin/sh\necho "%s" >&2\nexit 1\n' "$2" >"bin/$1"
+	chmod +x "bin/$1"
+	local ended=0
+	PATH=$PWD/bin:$PATH record -- codec=ogg @"$MEDIA/a.ogg" close || ended=$?
+	[ "$ended" -eq 1 ] || return 1
+	jq -r 'select(.ev == "finish-failed") | .message' events | grep -q "$2" || return 1
 	cmp st/.s1.audio.part "$MEDIA/a.ogg"
+}
+
+@test "what cannot be finished is finished by the next start" {
+	cannot_finish ffmpeg "no such encoder"
 	[ ! -e st/s1.json ]
 	msr-record --recover -d st -e events
 	good_file s1.mp3 3
@@ -207,13 +213,7 @@ has_bytes() {
 }
 
 @test "a result that cannot be made safe on disk replaces nothing" {
-	mkdir bin
-	printf '#!/bin/sh\necho "error syncing: Input/output error" >&2\nexit 1\n' >bin/sync
-	chmod +x bin/sync
-	PATH=$PWD/bin:$PATH run record -- codec=ogg @"$MEDIA/a.ogg" close
-	[ "$status" -eq 1 ]
-	jq -r 'select(.ev == "finish-failed") | .message' events | grep -q "Input/output error"
-	cmp st/.s1.audio.part "$MEDIA/a.ogg"
+	cannot_finish sync "error syncing: Input/output error"
 	[ -z "$(find st -type f -name '[!.]*')" ]
 	msr-record --recover -d st -e events
 	good_file s1.mp3 3
@@ -361,18 +361,8 @@ named_but_blocked() {
 }
 
 @test "on a full disk the metrics file still tells that it lives" {
-	unshare -rm true 2>/dev/null || skip "no user namespaces here"
 	open_fifo
-	mkdir small
-	# shellcheck disable=SC2016 # expands in the inner shell
-	start record unshare -rm sh -c 'exec 9>&-; mount -t tmpfs -o size=100k tmpfs small && exec msr-record -d st -i fifo --metrics small/metrics'
-	small=/proc/$PID/root$PWD/small
-	wait_for 10 grep -q batches_total "$small/metrics"
-	head -c 200000 /dev/zero >"$small/ballast" 2>/dev/null || true
-	touch -d '5 minutes ago' "$small/metrics"
-	is_fresh() { [ "$(find "$small/metrics" -mmin -1)" ]; }
-	wait_for 10 is_fresh
-	grep -q batches_total "$small/metrics"
+	metrics_on_full_disk batches_total msr-record -d st -i fifo
 	exec 9>&-
 	wait "$PID"
 }

@@ -204,18 +204,8 @@ $(digest storage/s1.mp3)" ]
 }
 
 @test "on a full disk the metrics file still tells that it lives" {
-	unshare -rm true 2>/dev/null || skip "no user namespaces here"
-	mkdir small
-	# shellcheck disable=SC2016 # expands in the inner shell
-	start scan unshare -rm sh -c 'mount -t tmpfs -o size=100k tmpfs small && exec msr-taskscan --watch --metrics small/metrics'
-	small=/proc/$PID/root$PWD/small
-	wait_for 10 grep -q scans_total "$small/metrics"
-	head -c 200000 /dev/zero >"$small/ballast" 2>/dev/null || true
-	touch -d '5 minutes ago' "$small/metrics"
-	is_fresh() { [ "$(find "$small/metrics" -mmin -1)" ]; }
-	wait_for 10 is_fresh
-	grep -q scans_total "$small/metrics"
-	grep -q 'cannot write.*No space left' scan.log
+	metrics_on_full_disk scans_total msr-taskscan --watch
+	grep -q 'cannot write.*No space left' msr-taskscan.log
 }
 
 @test "--watch waits for a file without .json to settle" {

@@ -79,3 +79,21 @@ count_fds() {
 is_healthy() {
 	[ "$(curl -sf "http://127.0.0.1:$1/health")" = OK ]
 }
+
+# metrics_on_full_disk METRIC COMMAND ...: starts COMMAND with its --metrics file alone on a disk that
+# becomes full; the file stays as it was, and young. Output is in COMMAND.log.
+metrics_on_full_disk() {
+	local metric=$1 small
+	shift
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	mkdir small
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start "$1" unshare -rm sh -c 'exec 9>&-; mount -t tmpfs -o size=100k tmpfs small && exec "$@"' - "$@" --metrics small/metrics
+	small=/proc/$PID/root$PWD/small
+	wait_for 10 grep -q "$metric" "$small/metrics" || return 1
+	head -c 200000 /dev/zero >"$small/ballast" 2>/dev/null || true
+	touch -d '5 minutes ago' "$small/metrics"
+	is_fresh() { [ "$(find "$small/metrics" -mmin -1)" ]; }
+	wait_for 10 is_fresh || return 1
+	grep -q "$metric" "$small/metrics"
+}

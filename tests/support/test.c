@@ -1,6 +1,7 @@
 /* main() of every unit test: runs the cases named on the command line, or all, and prints TAP. */
 #include "test.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,4 +90,15 @@ int main(int argc, char **argv)
 	}
 	printf("1..%d\n", n);
 	return failed ? 1 : 0;
+}
+
+unsigned test_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
 }

@@ -65,4 +65,7 @@ const char *test_dir(void);
 			test_fail(__FILE__, __LINE__, "%s differs from %s", #got, #want); \
 	} while (0)
 
+/* How many descriptors the program has open. */
+unsigned test_descriptors(void);
+
 #endif

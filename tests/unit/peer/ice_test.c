@@ -2,7 +2,6 @@
 #include "peer/ice.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,17 +201,6 @@ TEST(another_address_of_ours_may_be_nominated)
 	stop();
 }
 
-static unsigned descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static int connect_tcp(void)
 {
 	struct sockaddr_in to = address_of(candidate(true, "127.0.0.1"));
@@ -254,7 +242,7 @@ TEST(strangers_over_tcp_are_few_and_do_not_stay)
 	put_be16(frame, (uint16_t)n);
 	CHECK_INT(send(s, frame, n + 2, 0), n + 2);
 	CHECK(until(&n_alive, 1));
-	unsigned before = descriptors();
+	unsigned before = test_descriptors();
 	for (int i = 0; i < STRANGERS; i++) {
 		stranger[i] = connect_tcp();
 		CHECK_INT(send(stranger[i], "\0", 1, 0), 1); /* half a length */
@@ -264,14 +252,14 @@ TEST(strangers_over_tcp_are_few_and_do_not_stay)
 	for (int i = 0; i < STRANGERS; i++)
 		open += !is_closed(stranger[i]);
 	printf("# %u of %d are open, %u descriptors\n", open, STRANGERS,
-	       descriptors() - before - STRANGERS);
+	       test_descriptors() - before - STRANGERS);
 	CHECK(open <= 8);
-	CHECK(descriptors() - before - STRANGERS <= 8);
+	CHECK(test_descriptors() - before - STRANGERS <= 8);
 	CHECK(!is_closed(s));
 	turn_for(11000000);
 	for (int i = 0; i < STRANGERS; i++)
 		CHECK(is_closed(stranger[i]));
-	CHECK_INT(descriptors(), before + STRANGERS);
+	CHECK_INT(test_descriptors(), before + STRANGERS);
 	CHECK(!is_closed(s));
 	for (int i = 0; i < STRANGERS; i++)
 		close(stranger[i]);

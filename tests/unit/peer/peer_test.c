@@ -2,7 +2,6 @@
 #include "peer/peer.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,16 +286,6 @@ TEST(a_full_range_is_an_error_and_recovers)
 	stop();
 }
 
-static unsigned descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 TEST(joining_and_leaving_leaks_no_descriptor_and_no_port)
 {
 	unsigned before = 0;
@@ -311,9 +300,9 @@ TEST(joining_and_leaving_leaks_no_descriptor_and_no_port)
 		while (peer_io_closing(io))
 			loop_turn(loop, 10);
 		if (i == 1)
-			before = descriptors();
+			before = test_descriptors();
 	}
-	CHECK_INT(descriptors(), before);
+	CHECK_INT(test_descriptors(), before);
 	stop();
 }
 
