@@ -120,8 +120,7 @@ static void on_timer(void *arg)
 	turn(arg);
 }
 
-/* ---- TCP connections: who does not know the password may take few descriptors, not for long ----
- */
+/* ---- TCP connections: who does not know the password has few descriptors, not for long ---- */
 
 static bool is_connection(int fd)
 {

@@ -1,5 +1,4 @@
-/* Increase, decrease, loss, and when to probe. The delay trend is in trend.c, a probe in probe.c.
- */
+/* Increase, decrease, loss, and when to probe; the delay trend is in trend.c, probes in probe.c. */
 #include "bwe.h"
 
 #include <errno.h>

@@ -5,8 +5,7 @@
  *
  *	sections_add(track) ──┐
  *	sections_remove(i) ───┼─> changed ── sections_offer, _offered ──> answer ── sections_answer
- *	                                                                   └─> accepted or rejected,
- *each
+ *	                                                         each accepted or rejected <─┘
  */
 #ifndef MSR_SDP_SECTIONS_H
 #define MSR_SDP_SECTIONS_H

@@ -12,7 +12,7 @@
  *	packets/s  CPU us a packet  lost  wrong  p50 us  p99 us  memory KiB
  *
  * Latency counts from the write of a packet; memory is PSS, so that what processes share counts
- *once. Exits with 1 when a packet was lost or wrong, or a client was closed.
+ * once. Exits with 1 when a packet was lost or wrong, or a client was closed.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -7,11 +7,10 @@
  * Receivers answer with transport-wide feedback where the server numbers packets, as browsers do.
  *
  * ADDRESS is a local one for media. Each publisher sends RATE packets a second; with 0 all are only
- * connected. Prints one line of
- * JSON: what was sent and received, CPU of the server process (of a core, and for each packet that
- * it forwarded), latency in µs (from before encryption here to after decryption here), resident
- *memory of the server, and what each receiver after the first adds. Exit status 1: it could not
- *measure.
+ * connected. Prints one line of JSON: what was sent and received, CPU of the server process (of a
+ * core, and for each packet that it forwarded), latency in µs (from before encryption here to after
+ * decryption here), resident memory of the server, and what each receiver after the first adds.
+ * Exit status 1: it could not measure.
  */
 #include <dirent.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * exec: through a program that the operator allowed, on pipes, in the client's sample format.
  *
- *	samples ─ to_program ─> pipe ─> sh -c COMMAND ─> pipe ─ from_program ─> samples, 200 ms
- *later
+ *	samples ─ to_program ─> pipe ─> sh -c COMMAND ─> pipe ─ from_program ─> samples,
+ *	                                                                        200 ms later
  *
  * Live sound waits for nobody: where the program is late there is silence, and where it is so late
  * that a second and a long message are queued for it, or when it has ended, the chain fails and

@@ -7,7 +7,7 @@
  *
  * Small messages go ahead of large ones that have not begun. So that a busy room cannot hold a
  * large one up for ever, it begins at the next private message or chunk of the feed once 192 KiB
- *went ahead: what was before it aside, at most 256 KiB do.
+ * went ahead: what was before it aside, at most 256 KiB do.
  */
 #ifndef MSR_CHAT_OUTBOX_H
 #define MSR_CHAT_OUTBOX_H
