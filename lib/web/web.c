@@ -3,7 +3,8 @@
  *
  *   web_run:  lws_service (its poll; sockets, and the descriptor of the program's loop)
  *             → loop_turn (timers, children, sinks ...) → opts.turn → sessions with something to
- *             send write it → under load a short pause, so that one poll finds many messages
+ *             send write it → under load a short pause, so that one poll finds many messages, and
+ *             once more what is behind the first arrow
  *
  * poll(2) looks at every socket on each turn. With many sockets that costs more than the messages
  * themselves; the pause makes a turn carry many of them and bounds the delay it adds.
@@ -355,12 +356,31 @@ static void flush_sessions(struct web *w)
 	}
 }
 
-static void pause_under_load(struct web *w)
+/* True when it paused. */
+static bool pause_under_load(struct web *w)
 {
 	struct timespec t = {.tv_nsec = w->opts.batch_wait_us * 1000};
 
-	if (w->opts.batch_wait_us > 0 && w->n_received && w->n_conns >= BATCH_SOCKETS)
-		nanosleep(&t, NULL);
+	if (w->opts.batch_wait_us <= 0 || !w->n_received || w->n_conns < BATCH_SOCKETS)
+		return false;
+	nanosleep(&t, NULL);
+	return true;
+}
+
+/* Everything but the sockets' input. */
+static int turn(struct web *w)
+{
+	int ret = loop_turn(w->opts.loop, 0);
+
+	if (ret < 0)
+		return ret;
+	if (w->opts.turn)
+		w->opts.turn(w->opts.arg);
+	if (!list_empty(&w->dirty))
+		web_tick_soon(w);
+	flush_sessions(w);
+	loop_apply(w->opts.loop);
+	return 0;
 }
 
 int web_run(struct web *w)
@@ -375,16 +395,12 @@ int web_run(struct web *w)
 			return -EIO;
 		if (!w->awake)
 			tick_now(w);
-		int ret = loop_turn(w->opts.loop, 0);
+		int ret = turn(w);
+		/* What was done elsewhere meanwhile goes out before more comes in. */
+		if (!ret && pause_under_load(w))
+			ret = turn(w);
 		if (ret < 0)
 			return ret;
-		if (w->opts.turn)
-			w->opts.turn(w->opts.arg);
-		if (!list_empty(&w->dirty))
-			web_tick_soon(w);
-		flush_sessions(w);
-		loop_apply(w->opts.loop);
-		pause_under_load(w);
 	}
 	return result;
 }

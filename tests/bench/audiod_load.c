@@ -11,6 +11,8 @@
  *
  *	packets/s  CPU us a packet  lost  wrong  p50 us  p99 us  memory KiB
  *
+ * Half a second of the same load goes before and is not measured: in it every client touches its
+ * memory for the first time, all within one interval of the pace, which no crowd of callers does.
  * Latency counts from the write of a packet; memory is PSS, so that what processes share counts
  * once. Exits with 1 when a packet was lost or wrong, or a client was closed.
  */
@@ -29,6 +31,8 @@
 
 #define DRAIN_US  20000000  /* for what is under way at the end */
 #define START_US  120000000 /* for all receivers to start */
+#define WARM_S	  0.5	    /* of load before what is measured */
+#define TURN_US	  500	    /* the paced load looks around no more often */
 #define LATENCIES 2000000   /* us; what takes longer counts as this */
 #define READ_STEP 65536
 
@@ -292,16 +296,18 @@ static void open_clients(int port, bool bare)
 	}
 }
 
-static void flood(double seconds)
+static void fill_windows(void)
 {
-	int64_t end = now_us() + (int64_t)(seconds * 1e6);
-
 	for (int i = 0; i < n_clients; i++) {
 		for (int k = 0; k < window; k++)
 			put_packet(&clients[i]);
 		flush(&clients[i]);
 	}
-	while (now_us() < end)
+}
+
+static void flood(double seconds)
+{
+	for (int64_t end = now_us() + (int64_t)(seconds * 1e6); now_us() < end;)
 		turn(100);
 }
 
@@ -320,7 +326,19 @@ static void paced(double seconds, double rate)
 			flush(c);
 		}
 		turn(1);
+		/* Or else the load would be busy all the time, with a packet a turn. */
+		int64_t early = now + TURN_US - now_us();
+		if (early > 0)
+			usleep((useconds_t)early);
 	}
+}
+
+static void load(double seconds, double rate)
+{
+	if (window)
+		flood(seconds);
+	else
+		paced(seconds, rate);
 }
 
 static int64_t percentile(double share)
@@ -367,15 +385,15 @@ int main(int argc, char **argv)
 	ws_raise_nofile();
 	open_clients(atoi(argv[1]), argc > 8);
 
+	fill_windows();
+	load(WARM_S, rate);
 	double cpu = sum_figure(pid, "schedstat", "%lf");
+	uint64_t before = n_received;
 	int64_t from = now_us();
 	measuring = true;
-	if (window)
-		flood(seconds);
-	else
-		paced(seconds, rate);
+	load(seconds, rate);
 	double took = (double)(now_us() - from) * 1e-6;
-	uint64_t in_time = n_received;
+	uint64_t in_time = n_received - before;
 	double memory = sum_figure(pid, "smaps_rollup", "Pss: %lf");
 	stopping = true;
 	for (int64_t end = now_us() + DRAIN_US; n_received < n_sent && now_us() < end;)
@@ -384,7 +402,7 @@ int main(int argc, char **argv)
 	uint64_t lost = n_sent - n_received;
 	int dead = number_dead();
 	printf("%.0f %.3f %llu %llu %lld %lld %.0f\n", (double)in_time / took,
-	       n_received ? cpu / 1e3 / (double)n_received : 0, (unsigned long long)lost,
+	       n_measured ? cpu / 1e3 / (double)n_measured : 0, (unsigned long long)lost,
 	       (unsigned long long)n_wrong, (long long)percentile(0.5), (long long)percentile(0.99),
 	       memory);
 	if (dead)
