@@ -29,6 +29,7 @@ struct feed {
 	const char *spec;      /* lent by argv */
 	uint32_t number;       /* from 1 */
 	bool ready;	       /* may have more */
+	bool busy;	       /* gave frames in this batch */
 	bool follow, ending;   /* ending: at its end, its sessions still to be ended */
 	bool has_held;	       /* `held` was refused for want of space */
 	struct frame held;
@@ -178,6 +179,7 @@ static long take_turn(struct feed *f)
 			return ret;
 	}
 	for (int n = 0; n < TURN_FRAMES && bytes < (long)TURN_BYTES; n++) {
+		source_mute(f->source, f->busy);
 		int ret = source_next(f->source, &frame);
 		if (ret == -EAGAIN) {
 			f->ready = false;
@@ -187,6 +189,7 @@ static long take_turn(struct feed *f)
 			feed_over(f, ret);
 			break;
 		}
+		f->busy = true;
 		bytes += (long)frame_size(&frame);
 		metric_add(&f->in->r->n.frames, 1);
 		metric_add(&f->in->r->n.bytes, (int64_t)frame_size(&frame));
@@ -357,19 +360,25 @@ static void run_batch(void *arg)
 		return;
 	}
 	go_on(in);
-	bool more = false;
+	bool more = false, busy = false;
 	for (int i = 0; i < in->n_feeds; i++) {
 		struct feed *f = &in->feeds[i];
 		if (!f->source)
 			continue;
 		more |= f->ready;
+		if (f->busy && source_is_ring(f->source))
+			busy = f->ready = true;
+		f->busy = false;
 		source_pause(f->source, f->ready);
 	}
-	if (more)
-		batch_at(in, 0);
+	if (more || busy)
+		batch_at(in, more ? 0 : BATCH_US);
 }
 
-/* Pipes are small: they are emptied at once. Rings are large, and gather until the next batch. */
+/*
+ * Pipes are small: they are emptied at once. Rings are large, and gather until the next batch; one
+ * that gave something is looked at again then in any case, so that nobody has to ring for it.
+ */
 static void on_ready(void *arg)
 {
 	struct feed *f = arg;

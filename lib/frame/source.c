@@ -27,6 +27,7 @@ struct source {
 	struct loop_timer again;
 	bool idle;   /* source_next had nothing: wait for the descriptor */
 	bool paused; /* the owner wants nothing */
+	bool muted;  /* the owner looks again by itself: no bell is asked for */
 	bool damage; /* in the middle of what is being skipped */
 	bool over;   /* end of file, or an error for good */
 
@@ -106,6 +107,11 @@ void source_pause(struct source *s, bool paused)
 {
 	s->paused = paused;
 	schedule(s);
+}
+
+void source_mute(struct source *s, bool muted)
+{
+	s->muted = muted;
 }
 
 /* Nothing now (-EAGAIN), or the end or an error for good; passes `ret` on. */
@@ -191,7 +197,7 @@ static int next_shared(struct source *s, struct frame *f)
 		if (n < 0)
 			return none(s, (int)n);
 		if (n == 0 && s->opts.loop) {
-			if (!ring_arm(s->ring))
+			if (s->muted || !ring_arm(s->ring))
 				return none(s, -EAGAIN);
 			continue;
 		}

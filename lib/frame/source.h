@@ -54,6 +54,12 @@ int source_next(struct source *s, struct frame *f);
 void source_pause(struct source *s, bool paused);
 
 /*
+ * While muted an empty ring asks for no wake-up, which costs its producer a system call: for owners
+ * who call source_next again after a while whatever happens. A pipe or file is not changed by it.
+ */
+void source_mute(struct source *s, bool muted);
+
+/*
  * Position behind the frame last returned. source_commit says that all frames up to `pos` are
  * safe; on pipes and files it does nothing.
  */

@@ -230,6 +230,33 @@ TEST(a_paused_source_is_quiet_and_goes_on)
 	}
 }
 
+static uint64_t n_wakeups(void)
+{
+	struct ring_stats st = {0};
+
+	CHECK_INT(ring_inspect("s", &st), 0);
+	return st.wakeups;
+}
+
+TEST(a_muted_source_asks_for_no_wake_up)
+{
+	struct frame f;
+
+	start();
+	CHECK_INT(sink_open(&sink, "shm:s", sink_opts(0)), 0);
+	CHECK_INT(source_open(&source, "shm:s", source_opts()), 0);
+	source_mute(source, true);
+	CHECK_INT(source_next(source, &f), -EAGAIN);
+	uint64_t before = n_wakeups();
+	put_all(1, 100);
+	CHECK_INT(n_wakeups(), before);
+	CHECK_INT(source_next(source, &f), 1); /* it is there all the same */
+	source_mute(source, false);
+	CHECK_INT(source_next(source, &f), -EAGAIN);
+	put_all(1, 100);
+	CHECK_INT(n_wakeups(), before + 1);
+}
+
 TEST(a_full_queue_says_so_and_says_when_not)
 {
 	uint64_t n = 0;
