@@ -241,19 +241,13 @@ int job_note_in_mix(struct job *j, const struct store_name *final)
 static int keep_part(struct job *j, enum stream stream, const struct store_name *final)
 {
 	char suffix[32], from[STORE_PATH_MAX], to[STORE_PATH_MAX];
-	int dirfd = j->r->store.dirfd;
 
 	store_part(&j->rec->name, stream, from);
 	snprintf(suffix, sizeof(suffix), ".%s.part", stream_names[stream]);
 	store_visible(final, suffix, to);
-	int ret = renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE);
-	if (ret < 0 && errno == EINVAL) { /* a file system without that flag */
-		ret = linkat(dirfd, from, dirfd, to, 0);
-		if (!ret)
-			ret = unlinkat(dirfd, from, 0);
-	}
+	int ret = file_rename_excl(j->r->store.dirfd, from, to);
 	if (ret < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return ret == -ENOENT ? 0 : ret;
 	log_warn("what could not be read of '%s' stays as '%s/%s'", final->stem, j->r->store.path,
 		 to);
 	return 0;

@@ -282,19 +282,6 @@ static int sync_folder(struct store *s, const struct store_name *n)
 	return file_sync_dir(s->dirfd, *n->folder ? n->folder : ".");
 }
 
-/* rename(2) that never overwrites. */
-static int move(struct store *s, const char *from, const char *to)
-{
-	if (renameat2(s->dirfd, from, s->dirfd, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL)
-		return -errno;
-	/* A file system without that flag: link(2) refuses an existing name as well. */
-	if (linkat(s->dirfd, from, s->dirfd, to, 0) < 0 || unlinkat(s->dirfd, from, 0) < 0)
-		return -errno;
-	return 0;
-}
-
 /* Renames the hidden file to its final name; one that is not there is no error. */
 static int reveal(struct store *s, const struct store_name *name, const struct store_name *final,
 		  const char *suffix)
@@ -303,7 +290,7 @@ static int reveal(struct store *s, const struct store_name *name, const struct s
 
 	store_hidden(name, suffix, from);
 	store_visible(final, suffix, to);
-	int ret = move(s, from, to);
+	int ret = file_rename_excl(s->dirfd, from, to);
 	return ret == -ENOENT ? 0 : ret;
 }
 
@@ -329,7 +316,7 @@ int store_claim(struct store *s, const struct store_name *name, const char *ext,
 			/* Its digest may have taken minutes. Who sees it before its .json goes by
 			 * its age, as msr-taskscan does. */
 			utimensat(s->dirfd, from, NULL, AT_SYMLINK_NOFOLLOW);
-			ret = move(s, from, to);
+			ret = file_rename_excl(s->dirfd, from, to);
 			if (ret != -EEXIST)
 				return ret;
 		}

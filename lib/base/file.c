@@ -105,7 +105,7 @@ int file_sync_dir(int dirfd, const char *path)
 	return ret;
 }
 
-/* "folder/.tmp-PID-N-name" beside `path`, so that the rename stays in one file system. */
+/* "folder/.tmp-PID-N" beside `path`, so that the rename stays in one file system. */
 static int temp_name(const char *path, char out[PATH_MAX])
 {
 	static _Atomic unsigned counter;
@@ -116,7 +116,25 @@ static int temp_name(const char *path, char out[PATH_MAX])
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int file_publish(int dirfd, const char *path, const void *data, size_t n, int excl)
+int file_rename_excl(int dirfd, const char *from, const char *to)
+{
+	if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	/* The file system, or the kernel, has not got that flag. link(2) refuses an existing name
+	 * as well. */
+	if (linkat(dirfd, from, dirfd, to, 0) < 0)
+		return -errno;
+	if (unlinkat(dirfd, from, 0) < 0) {
+		int err = -errno;
+		unlinkat(dirfd, to, 0);
+		return err;
+	}
+	return 0;
+}
+
+int file_publish(int dirfd, const char *path, const void *data, size_t n, bool excl)
 {
 	char temp[PATH_MAX], folder[PATH_MAX];
 	int ret = temp_name(path, temp);
@@ -152,7 +170,7 @@ int file_publish(int dirfd, const char *path, const void *data, size_t n, int ex
 
 int file_refresh(int dirfd, const char *path, const void *data, size_t n)
 {
-	int ret = file_publish(dirfd, path, data, n, 0);
+	int ret = file_publish(dirfd, path, data, n, false);
 
 	if (ret) {
 		int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);

@@ -7,6 +7,7 @@
 #ifndef MSR_BASE_FILE_H
 #define MSR_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,9 +26,17 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *b);
 /*
  * Writes `data` as `path` (relative to `dirfd`): temporary dot file in the same folder, fsync,
  * rename, fsync of the folder. With `excl` an existing `path` is kept and -EEXIST returned.
- * On an error no trace is left.
+ * On an error no trace is left, but for one: where only the folder cannot be synced, the file is
+ * there and may be gone after a power cut.
  */
-int file_publish(int dirfd, const char *path, const void *data, size_t n, int excl);
+int file_publish(int dirfd, const char *path, const void *data, size_t n, bool excl);
+
+/*
+ * rename(2) that never overwrites: both names are below `dirfd`. 0, -EEXIST (both stay) or -errno.
+ * File systems without such a rename get link(2) and unlink(2) instead: for a moment the file has
+ * both names, and after a crash in that moment it keeps them.
+ */
+int file_rename_excl(int dirfd, const char *from, const char *to);
 
 /*
  * As file_publish, for a file by whose age somebody tells that we are alive. When it cannot be

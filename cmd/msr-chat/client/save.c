@@ -104,20 +104,6 @@ void save_abort(struct save *s)
 	save_free(s);
 }
 
-/* Gives the part a name that is free. 0 or -errno. */
-static int rename_part(const struct save *s, const char *name)
-{
-	if (renameat2(s->dirfd, s->part, s->dirfd, name, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -errno;
-	/* File systems without it: link(2) refuses an existing name, too. */
-	if (linkat(s->dirfd, s->part, s->dirfd, name, 0) < 0)
-		return -errno;
-	unlinkat(s->dirfd, s->part, 0);
-	return 0;
-}
-
 int save_finish(struct save *s, const char *extension, char *path, size_t size)
 {
 	char name[FILENAME_SIZE + 32] = "";
@@ -127,7 +113,7 @@ int save_finish(struct save *s, const char *extension, char *path, size_t size)
 		snprintf(s->ext, sizeof(s->ext), ".%s", extension);
 	for (int i = 1; i < TRIES && ret == -EEXIST; i++) {
 		name_of(s, i, "", name, sizeof(name));
-		ret = rename_part(s, name);
+		ret = file_rename_excl(s->dirfd, s->part, name);
 	}
 	if (ret < 0) {
 		save_abort(s);

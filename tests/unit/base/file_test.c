@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../../support/test.h"
@@ -37,20 +38,72 @@ TEST(publish_replaces_or_refuses_and_leaves_no_trace)
 	struct buf b;
 
 	buf_init(&b, 0);
-	CHECK_INT(file_publish(dir, "x", "one", 3, 1), 0);
-	CHECK_INT(file_publish(dir, "x", "two", 3, 1), -EEXIST);
+	CHECK_INT(file_publish(dir, "x", "one", 3, true), 0);
+	CHECK_INT(file_publish(dir, "x", "two", 3, true), -EEXIST);
 	CHECK_INT(file_read(dir, "x", 10, &b), 0);
 	CHECK_INT(buf_len(&b), 3);
 	CHECK_MEM(buf_data(&b), "one", 3);
-	CHECK_INT(file_publish(dir, "x", "three", 5, 0), 0);
+	CHECK_INT(file_publish(dir, "x", "three", 5, false), 0);
 	buf_consume(&b, 3);
 	CHECK_INT(file_read(dir, "x", 10, &b), 0);
 	CHECK_MEM(buf_data(&b), "three", 5);
 	CHECK_INT(file_read(dir, "x", 4, &b), -EFBIG);
-	CHECK_INT(file_publish(dir, "no/such/folder", "x", 1, 0), -ENOENT);
+	CHECK_INT(file_publish(dir, "no/such/folder", "x", 1, false), -ENOENT);
 	CHECK_INT(entries(dir), 1);
 	buf_done(&b);
 	unlinkat(dir, "x", 0);
+	close(dir);
+}
+
+/* What the C library has under these names is hidden by these, so that they can fail. */
+static int rename_error, unlink_error;
+
+int renameat2(int fromfd, const char *from, int tofd, const char *to, unsigned int flags)
+{
+	if (rename_error) {
+		errno = rename_error;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat2, fromfd, from, tofd, to, flags);
+}
+
+int unlinkat(int fd, const char *path, int flags)
+{
+	if (unlink_error) {
+		errno = unlink_error;
+		unlink_error = 0; /* the next works */
+		return -1;
+	}
+	return (int)syscall(SYS_unlinkat, fd, path, flags);
+}
+
+TEST(rename_excl_overwrites_nothing)
+{
+	/* The system call, and its replacement where a file system or a kernel has none. */
+	const int errors[] = {0, EINVAL, ENOSYS};
+	int dir = folder();
+
+	CHECK_INT(file_publish(dir, "old", "old", 3, false), 0);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		rename_error = errors[i];
+		CHECK_INT(file_publish(dir, "from", "new", 3, true), 0);
+		CHECK_INT(file_rename_excl(dir, "from", "old"), -EEXIST);
+		CHECK_INT(entries(dir), 2);
+		CHECK_INT(file_rename_excl(dir, "from", "to"), 0);
+		CHECK_INT(file_rename_excl(dir, "from", "to"), -ENOENT);
+		CHECK_INT(faccessat(dir, "from", F_OK, 0), -1);
+		CHECK_INT(entries(dir), 2);
+		unlinkat(dir, "to", 0);
+	}
+	rename_error = EIO;
+	CHECK_INT(file_rename_excl(dir, "old", "to"), -EIO);
+	rename_error = EINVAL;
+	unlink_error = EPERM;
+	CHECK_INT(file_rename_excl(dir, "old", "to"), -EPERM);
+	rename_error = 0;
+	CHECK_INT(faccessat(dir, "old", F_OK, 0), 0);
+	CHECK_INT(entries(dir), 1); /* not under both names */
+	unlinkat(dir, "old", 0);
 	close(dir);
 }
 
