@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/opt.h"
 #include "base/id.h"
+#include "base/proc.h"
 #include "event/event.h"
 #include "filter.h"
 #include "loop/loop.h"
@@ -229,7 +229,7 @@ static size_t own_fds(void)
 /* The first thing: what is started later, workers and their programs, has the same limit. */
 static int raise_limit(struct daemon *d)
 {
-	size_t fds = file_raise_nofile(), own = own_fds();
+	size_t fds = proc_raise_nofile(), own = own_fds();
 
 	d->n_clients = (size_t)max_connections;
 	if (own + FDS_A_SESSION > fds) {

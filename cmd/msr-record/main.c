@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/opt.h"
+#include "base/proc.h"
 #include "event/event.h"
 #include "finish.h"
 #include "intake.h"
@@ -279,7 +280,7 @@ static int open_inputs(struct app *a)
 
 static void set_limits(struct settings *set)
 {
-	size_t fds = file_raise_nofile();
+	size_t fds = proc_raise_nofile();
 
 	if (!set->max_sessions) {
 		set->max_sessions = fds > FDS_OWN ? (int64_t)(fds - FDS_OWN) / FDS_RECORDING : 1;

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/opt.h"
+#include "base/proc.h"
 #include "event/event.h"
 #include "loop/loop.h"
 #include "room/link.h"
@@ -169,7 +169,7 @@ static int start_web(struct daemon *d)
 {
 	static struct web_origins cors;
 	struct web_server *server;
-	size_t fds = file_raise_nofile();
+	size_t fds = proc_raise_nofile();
 	/* A quarter is for the interface: media has ten and more of each PeerConnection. */
 	size_t connections = fds / 4 < CONNECTIONS_MAX ? fds / 4 : CONNECTIONS_MAX;
 	struct web_opts o = {.loop = d->loop,
@@ -259,7 +259,7 @@ int main(int argc, char **argv)
 		threads = (int64_t)sinks.n;
 	if (!tls_cert != !tls_key)
 		return opt_usage(&program, "--tls-cert and --tls-key go together");
-	file_raise_nofile();
+	proc_raise_nofile();
 	ret = start(&d);
 	if (!ret)
 		ret = web_run(d.web);

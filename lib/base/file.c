@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -199,25 +198,4 @@ int file_set_cloexec(int fd)
 int file_set_nonblock(int fd)
 {
 	return add_flag(fd, F_GETFL, F_SETFL, O_NONBLOCK);
-}
-
-size_t file_nofile(void)
-{
-	struct rlimit rl;
-
-	return getrlimit(RLIMIT_NOFILE, &rl) < 0 ? 1024 : (size_t)rl.rlim_cur;
-}
-
-size_t file_raise_nofile(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
-		return 1024;
-	if (rl.rlim_cur < rl.rlim_max) {
-		rl.rlim_cur = rl.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &rl);
-		getrlimit(RLIMIT_NOFILE, &rl);
-	}
-	return (size_t)rl.rlim_cur;
 }

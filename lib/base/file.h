@@ -52,9 +52,4 @@ int file_sync_dir(int dirfd, const char *path);
 int file_set_cloexec(int fd);
 int file_set_nonblock(int fd);
 
-/* Raises the soft limit of open descriptors as far as it goes; returns the limit. */
-size_t file_raise_nofile(void);
-/* The soft limit as it is. */
-size_t file_nofile(void);
-
 #endif

@@ -1,4 +1,4 @@
-/* fork and exec; the child reports a failed exec through a CLOEXEC pipe. */
+/* fork and exec; the child reports a failed exec through a CLOEXEC pipe. Limits. */
 #include "proc.h"
 
 #include <errno.h>
@@ -91,4 +91,25 @@ int proc_spawn(const char *const argv[], const struct proc_opts *opts, pid_t *pi
 	}
 	*pid = child;
 	return 0;
+}
+
+size_t proc_nofile(void)
+{
+	struct rlimit rl;
+
+	return getrlimit(RLIMIT_NOFILE, &rl) < 0 ? 1024 : (size_t)rl.rlim_cur;
+}
+
+size_t proc_raise_nofile(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+		return 1024;
+	if (rl.rlim_cur < rl.rlim_max) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+		getrlimit(RLIMIT_NOFILE, &rl);
+	}
+	return (size_t)rl.rlim_cur;
 }

@@ -1,7 +1,11 @@
-/* Child processes: started without a shell, with exactly the descriptors they are given. */
+/*
+ * Processes: children, started without a shell and with exactly the descriptors they are given;
+ * and how many descriptors this one may open.
+ */
 #ifndef MSR_BASE_PROC_H
 #define MSR_BASE_PROC_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 struct proc_opts {
@@ -18,5 +22,10 @@ struct proc_opts {
  * (-ENOENT: no such program).
  */
 int proc_spawn(const char *const argv[], const struct proc_opts *opts, pid_t *pid);
+
+/* Raises the soft limit of open descriptors as far as it goes; returns the limit. */
+size_t proc_raise_nofile(void);
+/* The soft limit as it is. */
+size_t proc_nofile(void);
 
 #endif

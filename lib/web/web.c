@@ -20,6 +20,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/proc.h"
 
 #define OTHER_FDS	 256 /* descriptors besides connections */
 #define BATCH_SOCKETS	 48  /* fewer open sockets make poll(2) cheap enough */
@@ -105,7 +106,7 @@ static void limit_fds(size_t max_connections, size_t other)
 	struct rlimit r;
 	size_t want = max_connections + OTHER_FDS + other;
 
-	file_raise_nofile();
+	proc_raise_nofile();
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
 		return;
 	if (r.rlim_cur < want)

@@ -30,6 +30,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/proc.h"
 
 enum {
 	IN_SIZE = 256 * 1024,
@@ -689,7 +690,7 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
-	file_raise_nofile();
+	proc_raise_nofile();
 
 	if (!strcmp(what, "flood") && argc == 10) {
 		proto = protocol_of(argv[2]);

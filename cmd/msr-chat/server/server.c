@@ -15,9 +15,9 @@
 #include "../wire.h"
 #include "../address.h"
 #include "auth.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/opt.h"
+#include "base/proc.h"
 #include "bridge.h"
 #include "conn.h"
 #include "event/event.h"
@@ -365,7 +365,7 @@ static int start(struct server *s)
 	    .dir = s->set.spool, .max = (uint64_t)s->set.max_spool, .addresses = &s->addresses};
 	s->message_events = s->set.events != NULL;
 	server_tick(s);
-	file_raise_nofile();
+	proc_raise_nofile();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(2) */
 	ret = events_open(&s->events, s->set.events, "msr-chat");
@@ -388,7 +388,7 @@ static int start(struct server *s)
 	if ((ret = listener_open(&s->listener, s)) || (ret = outside_open(&s->outside, s)))
 		return ret;
 	/* Half of what lib/web may have lowered the limit to: the rest is for connections. */
-	s->spool.max_files = file_nofile() / 2;
+	s->spool.max_files = proc_nofile() / 2;
 	return 0;
 }
 
