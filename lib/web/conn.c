@@ -20,7 +20,7 @@ struct conn *web_conn_new(struct web *w, struct web_server *s)
 	if (s)
 		s->n_conns++;
 	metric_set(&w->open_conns, (int64_t)w->n_conns);
-	web_awake(w);
+	web_active(w);
 	return c;
 }
 
@@ -33,7 +33,7 @@ void web_conn_free(struct conn *c)
 	c->ws = NULL;
 	if (c->req)
 		web_http_gone(c);
-	web_peer_release(w, c->peer);
+	web_address_release(w, c->address);
 	list_remove(&c->link);
 	w->n_conns--;
 	if (c->server)
@@ -72,7 +72,7 @@ void web_conn_kill(struct conn *c)
 
 static int on_ws_event(struct conn *c, enum lws_callback_reasons reason, void *in, size_t len)
 {
-	web_awake(c->web);
+	web_active(c->web);
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
 	case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -108,7 +108,7 @@ static int on_ws_event(struct conn *c, enum lws_callback_reasons reason, void *i
 
 static int on_http_event(struct conn *c, enum lws_callback_reasons reason, void *in, size_t len)
 {
-	web_awake(c->web);
+	web_active(c->web);
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return web_http_upgrade(c, in);

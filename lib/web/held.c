@@ -19,8 +19,7 @@ static bool is_eldest(const struct ws *ws)
 
 static void release(struct ws *ws)
 {
-	list_remove(&ws->pressed);
-	ws->pressed_on = false;
+	list_remove(&ws->throttled);
 	ws_session_flow(ws);
 }
 
@@ -29,11 +28,11 @@ static void relieve(struct web *w)
 	struct list *first = list_first(&w->partials);
 
 	if (is_low(w)) {
-		list_each_safe (i, &w->pressed)
-			release(container_of(i, struct ws, pressed));
+		list_each_safe (i, &w->throttled)
+			release(container_of(i, struct ws, throttled));
 	} else if (first) {
 		struct ws *eldest = container_of(first, struct ws, partial);
-		if (eldest->pressed_on)
+		if (ws_is_throttled(eldest))
 			release(eldest);
 	}
 }
@@ -41,7 +40,7 @@ static void relieve(struct web *w)
 void web_hold(struct web *w, int64_t n)
 {
 	w->held += n;
-	if (n < 0 && !list_empty(&w->pressed))
+	if (n < 0 && !list_empty(&w->throttled))
 		relieve(w);
 }
 
@@ -65,7 +64,7 @@ void web_held_drop(struct ws *ws)
 	w->held -= ws->rx_held;
 	ws->rx_held = 0;
 	/* Even of one that held nothing: another is the eldest now. */
-	if (!list_empty(&w->pressed))
+	if (!list_empty(&w->throttled))
 		relieve(w);
 }
 
@@ -73,10 +72,9 @@ void web_held_check(struct ws *ws)
 {
 	struct web *w = ws->c->web;
 
-	if (w->held <= (int64_t)w->opts.max_held || ws->pressed_on || is_eldest(ws))
+	if (w->held <= (int64_t)w->opts.max_held || ws_is_throttled(ws) || is_eldest(ws))
 		return;
-	ws->pressed_on = true;
-	list_push(&w->pressed, &ws->pressed);
-	metric_add(&w->n_pressed, 1);
+	list_push(&w->throttled, &ws->throttled);
+	metric_add(&w->n_throttled, 1);
 	ws_session_flow(ws);
 }

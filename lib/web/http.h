@@ -43,7 +43,7 @@ const char *web_header(const struct web_req *req, const char *name);
 /* The body, followed by a NUL that *len does not count. Never NULL. May be changed in place. */
 char *web_body(struct web_req *req, size_t *len);
 /* The client's address, numeric; from X-Forwarded-For behind a trusted proxy. */
-const char *web_peer(const struct web_req *req);
+const char *web_client_address(const struct web_req *req);
 /* "https" or "http", from X-Forwarded-Proto behind a trusted proxy. */
 const char *web_scheme(const struct web_req *req);
 

@@ -24,38 +24,38 @@
 
 /* ---- connections per address ---- */
 
-struct peer {
+struct address_count {
 	struct map_node node;
 	size_t n;
 	char addr[INET6_ADDRSTRLEN];
 };
 
-struct peer *web_peer_take(struct web *w, const char *addr)
+struct address_count *web_address_take(struct web *w, const char *addr)
 {
-	struct map_node *node = map_get(&w->peers, addr, strlen(addr));
-	struct peer *p = node ? container_of(node, struct peer, node) : NULL;
+	struct map_node *node = map_get(&w->addresses, addr, strlen(addr));
+	struct address_count *a = node ? container_of(node, struct address_count, node) : NULL;
 
-	if (!p) {
-		p = calloc(1, sizeof(*p));
-		if (!p)
+	if (!a) {
+		a = calloc(1, sizeof(*a));
+		if (!a)
 			return NULL;
-		snprintf(p->addr, sizeof(p->addr), "%s", addr);
-		if (map_put(&w->peers, &p->node, p->addr, strlen(p->addr)) < 0) {
-			free(p);
+		snprintf(a->addr, sizeof(a->addr), "%s", addr);
+		if (map_put(&w->addresses, &a->node, a->addr, strlen(a->addr)) < 0) {
+			free(a);
 			return NULL;
 		}
 	}
-	if (w->opts.max_per_address && p->n >= w->opts.max_per_address)
+	if (w->opts.max_per_address && a->n >= w->opts.max_per_address)
 		return NULL;
-	p->n++;
-	return p;
+	a->n++;
+	return a;
 }
 
-void web_peer_release(struct web *w, struct peer *p)
+void web_address_release(struct web *w, struct address_count *a)
 {
-	if (p && --p->n == 0) {
-		map_remove(&w->peers, &p->node);
-		free(p);
+	if (a && --a->n == 0) {
+		map_remove(&w->addresses, &a->node);
+		free(a);
 	}
 }
 
@@ -101,8 +101,8 @@ static void take_connection(struct web_server *s, int fd, const struct sockaddr_
 	addr_text(sa, c->addr, &c->loopback);
 	/* Behind a trusted proxy the client's address is only known with the request. */
 	if (!(w->opts.trust_proxy && c->loopback)) {
-		c->peer = web_peer_take(w, c->addr);
-		if (!c->peer) {
+		c->address = web_address_take(w, c->addr);
+		if (!c->address) {
 			metric_add(&w->n_refused_address, 1);
 			close(fd);
 			web_conn_free(c);

@@ -117,7 +117,7 @@ static void reply_head(struct web_req *req, int status, const char *type, int64_
 	cors_headers(req, out);
 	buf_append(out, buf_data(&req->head), buf_len(&req->head));
 	buf_append(out, "\r\n", 2);
-	log_debug("%s %s %s: %d", web_peer(req), req->method, req->path, status);
+	log_debug("%s %s %s: %d", web_client_address(req), req->method, req->path, status);
 }
 
 void web_http_kick(struct web_req *req)

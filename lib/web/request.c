@@ -212,7 +212,7 @@ void web_find_client(struct web_req *req)
 		req->client = strndup(list, n);
 }
 
-const char *web_peer(const struct web_req *req)
+const char *web_client_address(const struct web_req *req)
 {
 	return req->client ? req->client : req->c->addr;
 }
@@ -233,15 +233,15 @@ bool web_count_client(struct web_req *req)
 {
 	struct conn *c = req->c;
 
-	if (c->peer)
+	if (c->address)
 		return true;
-	c->peer = web_peer_take(c->web, web_peer(req));
-	if (c->peer)
+	c->address = web_address_take(c->web, web_client_address(req));
+	if (c->address)
 		return true;
 	metric_add(&c->web->n_refused_address, 1);
 	web_reply_header(req, "Retry-After", "10");
 	web_reply_error(req, 429, "too_many_connections", "too many connections from %s",
-			web_peer(req));
+			web_client_address(req));
 	return false;
 }
 

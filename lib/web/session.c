@@ -53,7 +53,7 @@ struct ws *ws_session_new(const struct ws_opts *opts, const struct ws_ops *ops, 
 	ws->tx_last = &ws->tx;
 	list_init(&ws->dirty);
 	list_init(&ws->partial);
-	list_init(&ws->pressed);
+	list_init(&ws->throttled);
 	if (!ws->opts.message_max)
 		ws->opts.message_max = MESSAGE_MAX;
 	if (!ws->opts.queue_max)
@@ -95,7 +95,7 @@ void ws_session_gone(struct ws *ws)
 	}
 	web_client_start_free(ws->start);
 	list_remove(&ws->dirty);
-	list_remove(&ws->pressed);
+	list_remove(&ws->throttled);
 	ws->closing = true; /* the handler's sends fail */
 	ws->killed = true;
 	ws->ops->close(ws->session, ws->open ? ws : NULL, ws->code, ws->reason);
@@ -149,7 +149,7 @@ const char *ws_peer(const struct ws *ws)
 
 void ws_session_flow(struct ws *ws)
 {
-	bool read = !ws->paused && !ws->pressed_on;
+	bool read = !ws->paused && !ws_is_throttled(ws);
 
 	if (read == !ws->rx_off || !ws->open || ws->killed)
 		return;
@@ -361,7 +361,7 @@ static int queue_framed(struct ws *ws, const uint8_t *head, size_t head_len, con
 		ws->stuck = ws->c->web->tick;
 	ws->tx_queued += n;
 	if (ws->tx_queued > ws->opts.queue_max / 2)
-		ws->above = true;
+		ws->was_above_half = true;
 	if (list_empty(&ws->dirty))
 		list_push(&ws->c->web->dirty, &ws->dirty);
 	return 0;
@@ -443,8 +443,8 @@ void ws_session_flush(struct ws *ws)
 		else
 			ws->tx_queued -= len;
 	}
-	if (ws->above && ws->tx_queued < ws->opts.queue_max / 4) {
-		ws->above = false;
+	if (ws->was_above_half && ws->tx_queued < ws->opts.queue_max / 4) {
+		ws->was_above_half = false;
 		if (ws->ops->drained && !ws->closing)
 			ws->ops->drained(ws->session, ws);
 	}
@@ -472,7 +472,7 @@ int ws_session_writable(struct ws *ws)
 
 static bool is_stalled(const struct ws *ws, uint32_t now)
 {
-	bool others_wait = !list_empty(&ws->c->web->pressed);
+	bool others_wait = !list_empty(&ws->c->web->throttled);
 
 	return ws->rx_active && now - ws->rx_moved >= ticks(others_wait ? STALL_HARD_US : STALL_US);
 }

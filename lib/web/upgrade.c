@@ -65,7 +65,7 @@ static void try_upgrade(struct web_req *req)
 		web_reply_error(req, 503, "no_memory", "no memory for another session");
 		return;
 	}
-	snprintf(c->ws->peer, sizeof(c->ws->peer), "%s", web_peer(req));
+	snprintf(c->ws->peer, sizeof(c->ws->peer), "%s", web_client_address(req));
 }
 
 int web_http_upgrade(struct conn *c, const char *protocol)

@@ -60,17 +60,17 @@ static void tick_now(struct web *w)
 
 void web_tick_soon(struct web *w)
 {
-	if (w->soon)
+	if (w->tick_armed)
 		return;
-	w->soon = true;
+	w->tick_armed = true;
 	loop_timer_in_us(&w->ticker, TICK_US);
 }
 
-void web_awake(struct web *w)
+void web_active(struct web *w)
 {
-	if (w->awake)
+	if (w->active_this_turn)
 		return;
-	w->awake = true;
+	w->active_this_turn = true;
 	tick_now(w);
 	web_tick_soon(w);
 }
@@ -80,7 +80,7 @@ static void on_tick(void *arg)
 	struct web *w = arg;
 	uint32_t next = TICK_NEVER;
 
-	w->soon = false;
+	w->tick_armed = false;
 	tick_now(w);
 	list_each_safe (i, &w->conns) {
 		struct conn *c = container_of(i, struct conn, link);
@@ -92,9 +92,9 @@ static void on_tick(void *arg)
 		if (wait < next)
 			next = wait;
 	}
-	if (w->soon || next == TICK_NEVER)
+	if (w->tick_armed || next == TICK_NEVER)
 		return;
-	w->soon = next <= 1;
+	w->tick_armed = next <= 1;
 	loop_timer_in_us(&w->ticker, next * (int64_t)TICK_US);
 }
 
@@ -158,7 +158,7 @@ static void list_metrics(struct web *w)
 	metrics_call(m, "msr_web_held_bytes", NULL, "Received and not yet passed on", count_held,
 		     w);
 	metrics_counter(m, "msr_web_held_pauses_total", NULL,
-			"Times a socket was not read because of the memory bound", &w->n_pressed);
+			"Times a socket was not read because of the memory bound", &w->n_throttled);
 }
 
 static void defaults(struct web_opts *o)
@@ -223,9 +223,9 @@ int web_new(struct web **wp, const struct web_opts *opts)
 	list_init(&w->conns);
 	list_init(&w->dirty);
 	list_init(&w->partials);
-	list_init(&w->pressed);
+	list_init(&w->throttled);
 	list_init(&w->authorities);
-	map_init(&w->peers);
+	map_init(&w->addresses);
 	loop_timer_init(&w->ticker, opts->loop, on_tick, w);
 	loop_timer_init(&w->close_timer, opts->loop, on_close_timeout, w);
 	limit_fds(w->opts.max_connections, w->opts.other_fds);
@@ -278,7 +278,7 @@ void web_free(struct web *w)
 		free(s);
 	}
 	web_client_done(w);
-	map_done(&w->peers);
+	map_done(&w->addresses);
 	free(w);
 }
 
@@ -391,10 +391,10 @@ int web_run(struct web *w)
 	loop_begin(w->opts.loop);
 	while (!loop_stopped(w->opts.loop, &result)) {
 		w->n_received = 0;
-		w->awake = false;
+		w->active_this_turn = false;
 		if (lws_service(w->context, list_empty(&w->dirty) ? 0 : -1) < 0)
 			return -EIO;
-		if (!w->awake)
+		if (!w->active_this_turn)
 			tick_now(w);
 		int ret = turn(w);
 		/* What was done elsewhere meanwhile goes out before more comes in. */

@@ -35,7 +35,7 @@
 #define KEEP_ALIVE_S   30      /* idle HTTP connection */
 #define LINGER_S       2       /* reading on after an early error reply, so that it arrives */
 
-struct peer;
+struct address_count;
 struct conn;
 struct start;
 
@@ -48,20 +48,20 @@ struct web {
 	uint32_t tick;			/* TICK_US since `started`, as of this turn */
 	struct mono started;
 	struct loop_timer ticker; /* armed until the next timeout of any connection */
-	bool soon;		  /* it is armed for the next tick */
-	bool awake;		  /* a connection did something in this turn */
+	bool tick_armed;	  /* for the next tick, not a later one */
+	bool active_this_turn;	  /* a connection did something in this turn */
 	struct list servers;
 	struct list conns; /* all connections */
 	size_t n_conns;
-	struct map peers;  /* struct peer by address */
-	struct list dirty; /* sessions with something to send at the end of this turn */
-	bool busy;	   /* this turn received something */
-	size_t n_received; /* messages in this turn */
+	struct map addresses; /* struct address_count by its text */
+	struct list dirty;    /* sessions with something to send at the end of this turn */
+	bool busy;	      /* this turn received something */
+	size_t n_received;    /* messages in this turn */
 
 	/* memory of received data (held.c) */
-	int64_t held;	      /* bytes: partial messages and web_hold */
-	struct list partials; /* sessions with a partial message, oldest first */
-	struct list pressed;  /* sessions not read because of the bound */
+	int64_t held;	       /* bytes: partial messages and web_hold */
+	struct list partials;  /* sessions with a partial message, oldest first */
+	struct list throttled; /* sessions not read because of the bound */
 
 	/* shutting down */
 	bool closing;
@@ -71,7 +71,7 @@ struct web {
 
 	metric_t n_accepted, n_refused_total, n_refused_address, n_requests[6], n_ws_open,
 	    n_ws_total, n_ws_refused, n_messages_in, n_bytes_in, n_messages_out, n_bytes_out,
-	    n_ping_timeouts, n_slow_readers, n_too_big, n_bad_text, n_pressed, open_conns;
+	    n_ping_timeouts, n_slow_readers, n_too_big, n_bad_text, n_throttled, open_conns;
 };
 
 struct web_server {
@@ -95,13 +95,13 @@ struct conn {
 	struct web *web;
 	struct web_server *server; /* NULL: outgoing */
 	struct lws *wsi;
-	struct peer *peer;   /* counted, NULL for outgoing */
-	struct web_req *req; /* under way */
-	struct ws *ws;	     /* after the upgrade, or outgoing */
-	uint32_t deadline;   /* tick by which a body must be there or drained; 0: none */
-	bool loopback;	     /* the peer is this machine */
-	bool adopting, died; /* inside conn_adopt; and gone meanwhile */
-	bool stopping;	     /* close instead of keeping alive */
+	struct address_count *address; /* it is counted there; NULL for outgoing ones */
+	struct web_req *req;	       /* under way */
+	struct ws *ws;		       /* after the upgrade, or outgoing */
+	uint32_t deadline;	       /* tick by which a body must be there or drained; 0: none */
+	bool loopback;		       /* the peer is this machine */
+	bool adopting, died;	       /* inside conn_adopt; and gone meanwhile */
+	bool stopping;		       /* close instead of keeping alive */
 	char addr[INET6_ADDRSTRLEN];
 };
 
@@ -154,17 +154,18 @@ void web_conn_adopt(struct conn *c, int fd);
 
 int web_vhost_new(struct web *w, struct web_server *s, const struct lws_context_creation_info *tls,
 		  struct lws_vhost **out);
-/* A connection does something: what its timeouts are is looked at with the next tick. */
-void web_awake(struct web *w);
+/* A connection does something: the next tick computes its timeouts. */
+void web_active(struct web *w);
 void web_tick_soon(struct web *w);
 void web_conn_gone(struct web *w);
 
 /* ---- listen.c ---- */
 
 void web_listen_stop(struct web_server *s);
-void web_peer_release(struct web *w, struct peer *p);
 /* Counts a connection for the address; NULL when it has enough, or no memory. */
-struct peer *web_peer_take(struct web *w, const char *addr);
+struct address_count *web_address_take(struct web *w, const char *addr);
+/* Accepts NULL. */
+void web_address_release(struct web *w, struct address_count *a);
 
 /* ---- request.c ---- */
 
@@ -251,9 +252,9 @@ struct ws {
 	const struct ws_ops *ops; /* lent by the route or the caller */
 	void *session;
 
-	struct list dirty;   /* in web.dirty */
-	struct list partial; /* in web.partials */
-	struct list pressed; /* in web.pressed */
+	struct list dirty;     /* in web.dirty */
+	struct list partial;   /* in web.partials */
+	struct list throttled; /* in web.throttled: not read because of the memory bound */
 
 	struct buf rx; /* a message that came in pieces */
 	bool rx_text;
@@ -263,14 +264,14 @@ struct ws {
 	uint32_t rx_moved; /* tick of the last piece */
 
 	struct chunk *tx, **tx_last;
-	size_t tx_queued;   /* bytes, with tx_inflight */
-	size_t tx_inflight; /* bytes of the chunk that libwebsockets still keeps a part of */
-	bool above;	    /* the queue was above half its bound */
+	size_t tx_queued;    /* bytes, with tx_inflight */
+	size_t tx_inflight;  /* bytes of the chunk that libwebsockets still keeps a part of */
+	bool was_above_half; /* the queue was above half its bound */
 
 	uint32_t heard; /* tick of the last byte */
 	uint32_t spoke; /* tick of the last message */
 	uint32_t stuck; /* tick when the queue last moved */
-	bool pinged, paused, pressed_on, open, closing, close_sent, killed;
+	bool pinged, paused, open, closing, close_sent, killed;
 	uint16_t code; /* for close(): the peer's, or ours */
 	char reason[124];
 	bool masked;	     /* outgoing: RFC 6455 section 5.3 */
@@ -307,6 +308,10 @@ void ws_session_flow(struct ws *ws);
 
 /* The session's partial message grew or shrank by `n`. */
 void web_held_add(struct ws *ws, int64_t n);
+static inline bool ws_is_throttled(const struct ws *ws)
+{
+	return !list_empty(&ws->throttled);
+}
 /* Before data of `ws` is taken: stops reading it when the bound is passed. */
 void web_held_check(struct ws *ws);
 /* The session has no partial message any more. */

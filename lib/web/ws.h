@@ -48,9 +48,10 @@ enum ws_close_code {
 
 struct ws_ops {
 	/*
-	 * Sees the upgrade request (http.h: path, web_param, web_query, web_header, web_peer). 0
-	 * lets it in; *session is then what the other handlers get. Otherwise it has replied with
-	 * an error and returns -1. Origin was checked already where opts.origins is given.
+	 * Sees the upgrade request (http.h: path, web_param, web_query, web_header,
+	 * web_client_address). 0 lets it in; *session is then what the other handlers get.
+	 * Otherwise it has replied with an error and returns -1. Origin was checked already where
+	 * opts.origins is given.
 	 */
 	int (*accept)(void *arg, struct web_req *req, void **session);
 	void (*open)(void *session, struct ws *ws);
@@ -119,7 +120,7 @@ bool ws_paused(const struct ws *ws);
 /* Starts the closing handshake after what is queued (code 1000 or 3000 to 4999, or of the enum). */
 void ws_close(struct ws *ws, int code, const char *reason);
 
-/* The client's address, numeric, as web_peer. */
+/* The client's address, numeric, as web_client_address. */
 const char *ws_peer(const struct ws *ws);
 
 #endif

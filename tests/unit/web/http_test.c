@@ -43,7 +43,7 @@ static void handle_echo(void *arg, struct web_req *req)
 	int n = snprintf(text, sizeof(text), "%s %s room=%s q=%s empty=%s none=%s x=%s peer=%s %s",
 			 web_method(req), web_path(req), web_param(req, "room"), q ? q : "-",
 			 empty ? empty : "-", web_query(req, "none") ? "?" : "-", h ? h : "-",
-			 web_peer(req), body);
+			 web_client_address(req), body);
 	web_reply_header(req, "Location", "/next\r\nX-Evil: %d", 1);
 	web_reply(req, 201, "text/plain", text, (size_t)n);
 }
