@@ -158,20 +158,10 @@ static inline uint16_t rd_be16(struct rd *r)
 	const uint8_t *p = rd_bytes(r, 2);
 	return p ? get_be16(p) : 0;
 }
-static inline uint32_t rd_be24(struct rd *r)
-{
-	const uint8_t *p = rd_bytes(r, 3);
-	return p ? get_be24(p) : 0;
-}
 static inline uint32_t rd_be32(struct rd *r)
 {
 	const uint8_t *p = rd_bytes(r, 4);
 	return p ? get_be32(p) : 0;
-}
-static inline uint64_t rd_be64(struct rd *r)
-{
-	const uint8_t *p = rd_bytes(r, 8);
-	return p ? get_be64(p) : 0;
 }
 
 #endif

@@ -5,7 +5,6 @@
 #include "metrics.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +20,7 @@ struct entry {
 	struct entry *next;
 	const char *name, *labels, *help, *type; /* lent */
 	const metric_t *value;			 /* or */
-	double (*call)(void *arg);		 /* or */
-	const struct histogram *histogram;
+	double (*call)(void *arg);
 	void *arg; /* of call */
 };
 
@@ -97,25 +95,6 @@ void metrics_call(struct metrics *m, const char *name, const char *labels, const
 	e->arg = arg;
 }
 
-void metrics_histogram(struct metrics *m, const char *name, const char *labels, const char *help,
-		       const struct histogram *h)
-{
-	struct entry *e = add(m, name, labels, help);
-
-	e->type = "histogram";
-	e->histogram = h;
-}
-
-void histogram_observe(struct histogram *h, double value)
-{
-	int i = 0;
-
-	while (i < h->n && value > h->bound[i])
-		i++;
-	metric_add(&h->count[i], 1);
-	metric_add(&h->sum_milli, (int64_t)(value * 1000));
-}
-
 /* ---- this process ---- */
 
 static double cpu_seconds(void *arg)
@@ -178,37 +157,11 @@ void metrics_process(struct metrics *m)
 
 /* ---- rendering ---- */
 
-static int render_histogram(const struct entry *e, struct buf *b)
-{
-	const struct histogram *h = e->histogram;
-	const char *labels = e->labels ? e->labels : "";
-	const char *comma = *labels ? "," : "";
-	const char *open = *labels ? "{" : "", *close = *labels ? "}" : "";
-	int64_t sum = 0;
-	int ret = 0;
-
-	for (int i = 0; i <= h->n && !ret; i++) {
-		char le[32] = "+Inf";
-		if (i < h->n)
-			snprintf(le, sizeof(le), "%.9g", h->bound[i]);
-		sum += metric_get(&h->count[i]);
-		ret = buf_printf(b, "%s_bucket{%s%sle=\"%s\"} %lld\n", e->name, labels, comma, le,
-				 (long long)sum);
-	}
-	if (!ret)
-		ret = buf_printf(b, "%s_sum%s%s%s %.3f\n%s_count%s%s%s %lld\n", e->name, open,
-				 labels, close, (double)metric_get(&h->sum_milli) / 1000, e->name,
-				 open, labels, close, (long long)sum);
-	return ret;
-}
-
 static int render_entry(const struct entry *e, struct buf *b)
 {
 	const char *open = e->labels ? "{" : "", *close = e->labels ? "}" : "";
 	const char *labels = e->labels ? e->labels : "";
 
-	if (e->histogram)
-		return render_histogram(e, b);
 	if (e->call)
 		return buf_printf(b, "%s%s%s%s %.16g\n", e->name, open, labels, close,
 				  e->call(e->arg));

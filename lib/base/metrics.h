@@ -1,5 +1,5 @@
 /*
- * Metrics: counters, gauges and histograms that the program keeps in its own structures, listed
+ * Metrics: counters and gauges that the program keeps in its own structures, listed
  * here once and rendered as Prometheus text (exposition format 0.0.4), for GET /metrics or for a
  * file that a text-file collector reads.
  *
@@ -35,17 +35,6 @@ static inline int64_t metric_get(const metric_t *m)
 	return atomic_load_explicit((metric_t *)(uintptr_t)m, memory_order_relaxed);
 }
 
-/* How observations are distributed; the bounds are in ascending order, the rest is +Inf. */
-#define HISTOGRAM_MAX 16
-struct histogram {
-	int n;			     /* bounds used */
-	double bound[HISTOGRAM_MAX]; /* upper, in the unit of the metric */
-	metric_t count[HISTOGRAM_MAX + 1];
-	metric_t sum_milli; /* of all observations, in thousandths of the unit */
-};
-/* Any thread. `value` is in the unit of the metric. */
-void histogram_observe(struct histogram *h, double value);
-
 /* 0 or -ENOMEM. */
 int metrics_new(struct metrics **mp);
 void metrics_free(struct metrics *m);
@@ -62,8 +51,6 @@ void metrics_gauge(struct metrics *m, const char *name, const char *labels, cons
 /* A gauge or counter (`name` ends in _total) that is asked for its value when rendered. */
 void metrics_call(struct metrics *m, const char *name, const char *labels, const char *help,
 		  double (*value)(void *arg), void *arg);
-void metrics_histogram(struct metrics *m, const char *name, const char *labels, const char *help,
-		       const struct histogram *h);
 /* process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds and start time. */
 void metrics_process(struct metrics *m);
 

@@ -102,9 +102,6 @@ static int set_value(const struct opt_program *p, const struct opt *o, const cha
 	case OPT_FLAG:
 		*(bool *)o->to = !text || (*text && strcmp(text, "0") != 0);
 		return 0;
-	case OPT_COUNT:
-		++*(int *)o->to;
-		return 0;
 	case OPT_STR:
 		*(const char **)o->to = text;
 		return 0;
@@ -163,7 +160,7 @@ static void make_getopt(const struct opt *opts, struct option *lo, char *sh, cha
 	*sh++ = ':';
 	for (int i = 0; i < MAX_OPTS && opts[i].name; i++) {
 		const struct opt *o = &opts[i];
-		int has_arg = o->type != OPT_FLAG && o->type != OPT_COUNT;
+		int has_arg = o->type != OPT_FLAG;
 		lo[n++] = (struct option){o->name, has_arg, NULL, LONG_BASE + i};
 		if (o->type == OPT_FLAG) {
 			snprintf(no[i], sizeof(no[i]), "no-%s", o->name);

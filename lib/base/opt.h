@@ -10,13 +10,12 @@
 #include <stdint.h>
 
 enum opt_type {
-	OPT_FLAG,  /* bool: set to true; --no-NAME sets it to false */
-	OPT_COUNT, /* int: one more each time */
-	OPT_STR,   /* const char *: lent by argv or the environment */
-	OPT_INT,   /* int64_t between min and max (both 0: any) */
-	OPT_SIZE,  /* int64_t bytes, with K M G suffixes (powers of 1,024) */
-	OPT_TIME,  /* int64_t microseconds, written 500ms, 10s (or 10), 5m, 2h */
-	OPT_LIST,  /* struct opt_list: may be repeated */
+	OPT_FLAG, /* bool: set to true; --no-NAME sets it to false */
+	OPT_STR,  /* const char *: lent by argv or the environment */
+	OPT_INT,  /* int64_t between min and max (both 0: any) */
+	OPT_SIZE, /* int64_t bytes, with K M G suffixes (powers of 1,024) */
+	OPT_TIME, /* int64_t microseconds, written 500ms, 10s (or 10), 5m, 2h */
+	OPT_LIST, /* struct opt_list: may be repeated */
 };
 
 #define OPT_LIST_MAX 32

@@ -24,7 +24,6 @@ enum { /* offsets in the head */
        AT_PART = 24,
        AT_RATE = 32,
        AT_SOURCE = 36,
-       AT_RESERVED = 37,
        AT_HEAD_CRC = 40,
        AT_BODY_CRC = 44,
 };

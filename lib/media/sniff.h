@@ -8,9 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* That many bytes are enough to decide; fewer may give CODEC_NONE. */
-#define SNIFF_BYTES 12
-
 /*
  * The container of a chunk (CODEC_WEBM, CODEC_OGG, CODEC_WAV or CODEC_MP4), or CODEC_NONE when it
  * carries no mark: the middle of a WebM stream looks like anything. Matroska counts as WebM.

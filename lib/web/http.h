@@ -31,7 +31,6 @@ void web_route(struct web_server *s, const char *method, const char *pattern, si
 
 /* ---- the request ---- */
 
-const char *web_method(const struct web_req *req);
 /* Without the query, percent-decoded, "//", "." and ".." resolved. */
 const char *web_path(const struct web_req *req);
 /* A parameter of the pattern, "" when there is no such. */
@@ -44,8 +43,6 @@ const char *web_header(const struct web_req *req, const char *name);
 char *web_body(struct web_req *req, size_t *len);
 /* The client's address, numeric; from X-Forwarded-For behind a trusted proxy. */
 const char *web_client_address(const struct web_req *req);
-/* "https" or "http", from X-Forwarded-Proto behind a trusted proxy. */
-const char *web_scheme(const struct web_req *req);
 
 /* ---- the reply ---- */
 

@@ -62,11 +62,6 @@ void web_http_gone(struct conn *c)
 	web_req_free(req);
 }
 
-const char *web_method(const struct web_req *req)
-{
-	return req->method;
-}
-
 const char *web_path(const struct web_req *req)
 {
 	return req->path;
@@ -215,17 +210,6 @@ void web_find_client(struct web_req *req)
 const char *web_client_address(const struct web_req *req)
 {
 	return req->client ? req->client : req->c->addr;
-}
-
-const char *web_scheme(const struct web_req *req)
-{
-	const struct conn *c = req->c;
-	const char *proto =
-	    c->web->opts.trust_proxy && c->loopback ? web_header(req, "x-forwarded-proto") : NULL;
-
-	if (proto)
-		return strcmp(proto, "https") == 0 ? "https" : "http";
-	return c->server->opts.tls_cert ? "https" : "http";
 }
 
 /* Counts a proxied client, whose address the socket did not tell. */

@@ -333,11 +333,6 @@ void web_close(struct web *w, const char *reason, int64_t timeout_us, void (*don
 	loop_timer_in_us(&w->close_timer, w->n_conns ? timeout_us : 0);
 }
 
-size_t web_connections(const struct web *w)
-{
-	return w->n_conns;
-}
-
 /* ---- the loop ---- */
 
 static void flush_sessions(struct web *w)

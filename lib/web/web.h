@@ -57,8 +57,6 @@ void web_close(struct web *w, const char *reason, int64_t timeout_us, void (*don
 
 /* The program holds (n > 0) or gave back (n < 0) bytes of received data: counts for max_held. */
 void web_hold(struct web *w, int64_t n);
-/* Connections now open. */
-size_t web_connections(const struct web *w);
 
 /*
  * Origins (RFC 6454) that pages may come from. "*" in `list` allows all. An origin is an exact

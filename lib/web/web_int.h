@@ -55,7 +55,6 @@ struct web {
 	size_t n_conns;
 	struct map addresses; /* struct address_count by its text */
 	struct list dirty;    /* sessions with something to send at the end of this turn */
-	bool busy;	      /* this turn received something */
 	size_t n_received;    /* messages in this turn */
 
 	/* memory of received data (held.c) */
