@@ -310,8 +310,8 @@ static int check_options(void)
 		return opt_usage(&program, "--record is input or output, not '%s'", record);
 	if (!id_valid(room, strlen(room)))
 		return opt_usage(&program, "--room: " ID_RULE);
-	if (!tls_cert != !tls_key)
-		return opt_usage(&program, "--tls-cert and --tls-key go together");
+	if (opt_pair(&program, "--tls-cert", tls_cert, "--tls-key", tls_key))
+		return 2;
 	if (exec_check(&execs, why, sizeof(why)) < 0)
 		return opt_usage(&program, "%s", why);
 	if (!max_connections)

@@ -257,8 +257,8 @@ int main(int argc, char **argv)
 	/* A sink has one producer, so each thread needs its own. */
 	if (sinks.n && threads > (int64_t)sinks.n)
 		threads = (int64_t)sinks.n;
-	if (!tls_cert != !tls_key)
-		return opt_usage(&program, "--tls-cert and --tls-key go together");
+	if (opt_pair(&program, "--tls-cert", tls_cert, "--tls-key", tls_key))
+		return 2;
 	proc_raise_nofile();
 	ret = start(&d);
 	if (!ret)

@@ -297,8 +297,8 @@ int main(int argc, char **argv)
 		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is not an option", argv[next]);
-	if (!tls_cert != !tls_key)
-		return opt_usage(&program, "--tls-cert and --tls-key belong together");
+	if (opt_pair(&program, "--tls-cert", tls_cert, "--tls-key", tls_key))
+		return 2;
 	app.limits = limits;
 	map_init(&app.rooms);
 	map_init(&app.sessions);

@@ -72,6 +72,14 @@ int opt_usage(const struct opt_program *p, const char *fmt, ...)
 	return 2;
 }
 
+int opt_pair(const struct opt_program *p, const char *name, const char *value,
+	     const char *other_name, const char *other_value)
+{
+	if (!value == !other_value)
+		return 0;
+	return opt_usage(p, "%s and %s go together", name, other_name);
+}
+
 static int set_number(const struct opt_program *p, const struct opt *o, const char *text,
 		      const char *from)
 {

@@ -61,6 +61,13 @@ enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, in
 int opt_usage(const struct opt_program *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * Two options of which one means nothing without the other, such as a certificate and its key: both
+ * values are given, or both are NULL. 0, or 2 as opt_usage.
+ */
+int opt_pair(const struct opt_program *p, const char *name, const char *value,
+	     const char *other_name, const char *other_value);
+
 /* The version that --version prints. */
 extern const char opt_version[];
 

@@ -174,8 +174,7 @@ int web_http_request(struct conn *c, const char *uri, size_t len)
 				req->route->max_body);
 	else if (req->route && is_foreign(req))
 		web_reply_error(req, 403, "forbidden_origin",
-				"pages of this origin may change nothing here; --allow-origin "
-				"names those that may");
+				"pages from this origin may not change anything here");
 	else if (!req->route || !req->expected)
 		dispatch(req);
 	else

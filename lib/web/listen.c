@@ -199,8 +199,8 @@ static int open_socket(struct web_server *s)
 		s->fd = ret;
 		ret = 0;
 		if (!is_loopback(ai) && !o->tls_cert)
-			log_warn("%s listens on %s without TLS: put a TLS proxy in front, or use "
-				 "--tls-cert and --tls-key",
+			log_warn("%s listens on %s without TLS: put a TLS proxy in front, or give "
+				 "it a certificate",
 				 o->server_name, o->address);
 		if (getsockname(s->fd, (struct sockaddr *)&sa, &len) == 0)
 			s->port = ntohs(sa.ss_family == AF_INET
@@ -252,7 +252,8 @@ int web_listen(struct web_server **sp, struct web *w, const struct web_listen_op
 	s->last_route = &s->routes;
 	loop_timer_init(&s->retry, w->opts.loop, on_retry, s);
 	if (!opts->tls_cert != !opts->tls_key) {
-		log_error("--tls-cert and --tls-key belong together");
+		log_error("%s: a certificate needs its key, and a key its certificate",
+			  s->opts.server_name);
 		ret = -EINVAL;
 	} else {
 		ret = open_socket(s);

@@ -33,9 +33,7 @@ static bool origin_ok(struct web_req *req, const struct ws_opts *opts)
 	if (!origin || !opts->origins ||
 	    web_origin_ok(opts->origins, origin, web_header(req, "host")))
 		return true;
-	web_reply_error(req, 403, "foreign_origin",
-			"pages from %s may not connect; --allow-origin names those that may",
-			origin);
+	web_reply_error(req, 403, "foreign_origin", "pages from %s may not connect", origin);
 	return false;
 }
 

@@ -431,8 +431,8 @@ int server_main(int argc, char **argv)
 		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is too much", argv[next]);
-	if (!set.tls_cert != !set.tls_key)
-		return opt_usage(&program, "--tls-cert and --tls-key go together");
+	if (opt_pair(&program, "--tls-cert", set.tls_cert, "--tls-key", set.tls_key))
+		return 2;
 	if (set.storage && !set.room)
 		return opt_usage(&program, "--storage needs --room");
 	s.set = set;

@@ -34,10 +34,25 @@ static void reset(void)
 	unsetenv("MSR_TEST_PORT");
 }
 
-/* Parses without the messages that a refusal prints. */
+/* Hides the messages that a refusal prints. Returns what unmute wants. */
+static int mute(void)
+{
+	int err = dup(2), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	dup2(null, 2);
+	close(null);
+	return err;
+}
+
+static void unmute(int err)
+{
+	dup2(err, 2);
+	close(err);
+}
+
 static enum opt_result parse(int *next, const char *const *argv)
 {
-	int n = 0, err = dup(2), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int n = 0;
 	static char *kept[8][16]; /* options lend from argv, so it must outlive the checks */
 	static int call;
 	char **copy = kept[call++ % 8];
@@ -49,11 +64,9 @@ static enum opt_result parse(int *next, const char *const *argv)
 		free(copy[i]);
 		copy[i] = i < n ? strdup(argv[i]) : NULL;
 	}
-	dup2(null, 2);
+	int err = mute();
 	enum opt_result r = opt_parse(&program, n, copy, next ? next : &ignored);
-	dup2(err, 2);
-	close(err);
-	close(null);
+	unmute(err);
 	return r;
 }
 #define PARSE(next, ...) parse(next, (const char *const[]){"msr-test", __VA_ARGS__, NULL})
@@ -100,4 +113,17 @@ TEST(nonsense_is_refused)
 	CHECK_INT(PARSE(NULL, "--unknown"), OPT_USAGE);
 	CHECK_INT(PARSE(NULL, "-x"), OPT_USAGE);
 	CHECK_INT(port, 8000);
+}
+
+TEST(a_pair_is_whole_or_absent)
+{
+	int err = mute();
+	int cert = opt_pair(&program, "--cert", "x", "--key", NULL);
+	int key = opt_pair(&program, "--cert", NULL, "--key", "y");
+
+	unmute(err);
+	CHECK_INT(cert, 2);
+	CHECK_INT(key, 2);
+	CHECK_INT(opt_pair(&program, "--cert", "x", "--key", "y"), 0);
+	CHECK_INT(opt_pair(&program, "--cert", NULL, "--key", NULL), 0);
 }
