@@ -214,9 +214,9 @@ static int listen_on(struct daemon *d, int on_port, const char *name, size_t res
 	int ret = web_listen(server, d->web, &lo);
 
 	if (ret < 0)
-		log_error("cannot listen on %s port %d for %s: %s; choose another with -p or "
-			  "--health-port",
-			  address, on_port, name, strerror(-ret));
+		log_error("cannot listen on %s port %d for %s: %s%s", address, on_port, name,
+			  web_error(d->web),
+			  ret == -EINVAL ? "" : "; choose another with -p or --health-port");
 	return ret;
 }
 
@@ -260,6 +260,8 @@ static int start_web(struct daemon *d)
 	    .arg = d,
 	};
 	int ret = web_new(&d->web, &wo);
+	if (ret)
+		log_error("cannot start the web server: %s", strerror(-ret));
 	if (!ret)
 		ret = listen_on(d, (int)port, "sound", 0, &ws);
 	if (!ret)
@@ -329,8 +331,8 @@ static int serve(void)
 	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
 	int ret = start(&d);
 
-	if (!ret)
-		ret = web_run(d.web);
+	if (!ret && (ret = web_run(d.web)) < 0)
+		log_error("the loop failed: %s", strerror(-ret));
 	web_free(d.web);
 	pool_free(d.pool);
 	sessions_free(d.sessions);

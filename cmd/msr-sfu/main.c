@@ -180,8 +180,10 @@ static int start_web(struct daemon *d)
 			     .trust_proxy = true};
 	int ret = web_new(&d->web, &o);
 
-	if (ret < 0)
+	if (ret < 0) {
+		log_error("cannot start the web server: %s", strerror(-ret));
 		return ret;
+	}
 	cors = (struct web_origins){
 	    .list = origins.v, .n = origins.n, .localhost = origins.n == 0, .same = true};
 	struct web_listen_opts lo = {
@@ -195,8 +197,9 @@ static int start_web(struct daemon *d)
 	};
 	ret = web_listen(&server, d->web, &lo);
 	if (ret < 0) {
-		log_error("cannot listen on %s port %d: %s; choose another with -a and -p", address,
-			  (int)port, strerror(-ret));
+		log_error("cannot listen on %s port %d: %s%s", address, (int)port,
+			  web_error(d->web),
+			  ret == -EINVAL ? "" : "; choose another with -a and -p");
 		return ret;
 	}
 	rest_routes(server, &d->sfu);
@@ -261,8 +264,8 @@ int main(int argc, char **argv)
 		return 2;
 	proc_raise_nofile();
 	ret = start(&d);
-	if (!ret)
-		ret = web_run(d.web);
+	if (!ret && (ret = web_run(d.web)) < 0)
+		log_error("the loop failed: %s", strerror(-ret));
 	web_free(d.web);
 	links_free(d.links);
 	events_close(d.events);

@@ -223,7 +223,7 @@ static int open_server(struct app *a, struct library **library)
 
 	int ret = web_listen(&s, a->web, &o);
 	if (ret) {
-		log_error("cannot listen on %s port %d: %s", address, (int)port, strerror(-ret));
+		log_error("cannot listen on %s port %d: %s", address, (int)port, web_error(a->web));
 		return ret;
 	}
 	if (storage && (ret = library_new(library, storage, s))) {

@@ -5,6 +5,7 @@
 #include "metrics.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,6 @@
 
 #include "buf.h"
 #include "clock.h"
-#include "log.h"
 
 struct entry {
 	struct entry *next;
@@ -26,6 +26,8 @@ struct entry {
 
 struct metrics {
 	struct entry *first, **last;
+	struct entry nowhere; /* what is listed goes there once there is no memory */
+	bool incomplete;
 };
 
 int metrics_new(struct metrics **mp)
@@ -55,8 +57,8 @@ static struct entry *add(struct metrics *m, const char *name, const char *labels
 	struct entry *e = calloc(1, sizeof(*e));
 
 	if (!e) {
-		log_error("out of memory");
-		exit(1);
+		m->incomplete = true;
+		return &m->nowhere;
 	}
 	e->name = name;
 	e->labels = labels;
@@ -172,7 +174,7 @@ static int render_entry(const struct entry *e, struct buf *b)
 int metrics_render(const struct metrics *m, struct buf *b)
 {
 	const char *name = "";
-	int ret = 0;
+	int ret = m->incomplete ? -ENOMEM : 0;
 
 	for (const struct entry *e = m->first; e && !ret; e = e->next) {
 		if (strcmp(e->name, name) != 0)

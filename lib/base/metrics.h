@@ -42,7 +42,7 @@ void metrics_free(struct metrics *m);
 /*
  * Lists a metric. Strings and values are lent for the life of `m`; `labels` is NULL or the text
  * between the braces. Metrics of one name follow each other and share the help of the first.
- * Out of memory ends the program: this is start-up.
+ * Without memory for one, metrics_render fails with -ENOMEM from then on.
  */
 void metrics_counter(struct metrics *m, const char *name, const char *labels, const char *help,
 		     const metric_t *value);

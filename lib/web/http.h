@@ -24,7 +24,7 @@ typedef void web_handler(void *arg, struct web_req *req);
 
 /*
  * `method` and `pattern` are lent for the life of the server. `max_body` is for this route, 0 takes
- * the server's. Out of memory ends the program: this is start-up.
+ * the server's. Without memory for a route, web_run fails with -ENOMEM.
  */
 void web_route(struct web_server *s, const char *method, const char *pattern, size_t max_body,
 	       web_handler *handler, void *arg);

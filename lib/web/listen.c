@@ -211,25 +211,32 @@ static int open_socket(struct web_server *s)
 	return ret;
 }
 
+static bool is_readable(struct web *w, const char *path)
+{
+	if (access(path, R_OK) == 0)
+		return true;
+	snprintf(w->error, ERROR_SIZE, "cannot read '%s': %s", path, strerror(errno));
+	return false;
+}
+
 static int open_vhost(struct web_server *s)
 {
 	const struct web_listen_opts *o = &s->opts;
 	struct lws_context_creation_info tls = {0};
 
 	if (o->tls_cert) {
-		if (access(o->tls_cert, R_OK) < 0 || access(o->tls_key, R_OK) < 0) {
-			log_error("cannot read %s or %s: %s", o->tls_cert, o->tls_key,
-				  strerror(errno));
+		if (!is_readable(s->web, o->tls_cert) || !is_readable(s->web, o->tls_key))
 			return -EINVAL;
-		}
 		tls.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 		tls.ssl_cert_filepath = o->tls_cert;
 		tls.ssl_private_key_filepath = o->tls_key;
 	}
 	snprintf(s->name, sizeof(s->name), "%s:%d", o->server_name, s->port);
 	if (web_vhost_new(s->web, s, &tls, &s->vhost) < 0) {
-		log_error("%s: cannot use certificate %s with key %s", o->server_name,
-			  o->tls_cert ? o->tls_cert : "(none)", o->tls_key ? o->tls_key : "(none)");
+		if (!o->tls_cert)
+			return -EIO;
+		snprintf(s->web->error, ERROR_SIZE, "cannot use certificate '%s' with key '%s'",
+			 o->tls_cert, o->tls_key);
 		return -EINVAL;
 	}
 	return 0;
@@ -240,8 +247,11 @@ int web_listen(struct web_server **sp, struct web *w, const struct web_listen_op
 	struct web_server *s = calloc(1, sizeof(*s));
 	int ret;
 
-	if (!s)
+	if (!s) {
+		snprintf(w->error, ERROR_SIZE, "%s", strerror(ENOMEM));
 		return -ENOMEM;
+	}
+	*w->error = '\0';
 	s->web = w;
 	s->opts = *opts;
 	s->fd = -1;
@@ -251,18 +261,14 @@ int web_listen(struct web_server **sp, struct web *w, const struct web_listen_op
 		s->opts.max_body = 256 << 10;
 	s->last_route = &s->routes;
 	loop_timer_init(&s->retry, w->opts.loop, on_retry, s);
-	if (!opts->tls_cert != !opts->tls_key) {
-		log_error("%s: a certificate needs its key, and a key its certificate",
-			  s->opts.server_name);
-		ret = -EINVAL;
-	} else {
-		ret = open_socket(s);
-	}
+	ret = !opts->tls_cert == !opts->tls_key ? open_socket(s) : -EINVAL;
 	if (!ret)
 		ret = open_vhost(s);
 	if (!ret)
 		ret = loop_io_new(&s->io, w->opts.loop, s->fd, LOOP_IN, on_listen, s);
 	if (ret) {
+		if (!*w->error)
+			snprintf(w->error, ERROR_SIZE, "%s", strerror(-ret));
 		/* A vhost goes with the context. */
 		if (s->fd >= 0)
 			close(s->fd);
@@ -284,6 +290,11 @@ void web_listen_stop(struct web_server *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
+}
+
+const char *web_error(const struct web *w)
+{
+	return w->error;
 }
 
 int web_port(const struct web_server *s)

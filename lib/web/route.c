@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-
 bool web_route_match(const char *pattern, const char *path, struct params *out)
 {
 	out->n = 0;
@@ -29,22 +27,34 @@ bool web_route_match(const char *pattern, const char *path, struct params *out)
 	return !*pattern && !*path;
 }
 
+/* A copy of `what` becomes the server's last route. */
+static void add_route(struct web_server *s, const struct route *what)
+{
+	struct route *r = malloc(sizeof(*r));
+
+	if (!r) {
+		s->web->incomplete = true; /* web_run fails */
+		return;
+	}
+	*r = *what;
+	*s->last_route = r;
+	s->last_route = &r->next;
+}
+
 void web_route(struct web_server *s, const char *method, const char *pattern, size_t max_body,
 	       web_handler *handler, void *arg)
 {
-	struct route *r = calloc(1, sizeof(*r));
+	add_route(s, &(struct route){.method = method,
+				     .pattern = pattern,
+				     .max_body = max_body ? max_body : s->opts.max_body,
+				     .handler = handler,
+				     .arg = arg});
+}
 
-	if (!r) {
-		log_error("out of memory");
-		exit(1);
-	}
-	*r = (struct route){.method = method,
-			    .pattern = pattern,
-			    .max_body = max_body ? max_body : s->opts.max_body,
-			    .handler = handler,
-			    .arg = arg};
-	*s->last_route = r;
-	s->last_route = &r->next;
+void web_socket(struct web_server *s, const char *pattern, const struct ws_opts *opts,
+		const struct ws_ops *ops, void *arg)
+{
+	add_route(s, &(struct route){.pattern = pattern, .ws = *opts, .ops = *ops, .arg = arg});
 }
 
 static void handle_health(void *arg, struct web_req *req)

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/log.h"
 #include "base/utf8.h"
 
 #define MESSAGE_MAX    (1u << 20)
@@ -534,18 +533,4 @@ uint32_t ws_session_tick(struct ws *ws)
 	if (ws->tx_queued || ws->rx_active)
 		return 1;
 	return idle < ping ? idle : ping;
-}
-
-void web_socket(struct web_server *s, const char *pattern, const struct ws_opts *opts,
-		const struct ws_ops *ops, void *arg)
-{
-	struct route *r = calloc(1, sizeof(*r));
-
-	if (!r) {
-		log_error("out of memory");
-		exit(1);
-	}
-	*r = (struct route){.pattern = pattern, .ws = *opts, .ops = *ops, .arg = arg};
-	*s->last_route = r;
-	s->last_route = &r->next;
 }

@@ -110,9 +110,9 @@ static void limit_fds(size_t max_connections, size_t other)
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
 		return;
 	if (r.rlim_cur < want)
-		log_warn("only %llu of the %zu descriptors that %zu connections and the rest "
-			 "need; raise the limit (ulimit -n)",
-			 (unsigned long long)r.rlim_cur, want, max_connections);
+		log_warn("the limit is %llu descriptors, but %zu connections and everything else "
+			 "need %zu; raise it (ulimit -n)",
+			 (unsigned long long)r.rlim_cur, max_connections, want);
 	else
 		r.rlim_cur = want;
 	setrlimit(RLIMIT_NOFILE, &r);
@@ -238,10 +238,8 @@ int web_new(struct web **wp, const struct web_opts *opts)
 	info.max_http_header_data = HEADER_MAX;
 	info.timeout_secs = (unsigned int)((w->opts.header_timeout_us + 999999) / 1000000);
 	w->context = lws_create_context(&info);
-	if (!w->context) {
-		log_error("libwebsockets does not start; -vv shows why");
+	if (!w->context)
 		goto fail;
-	}
 	ret = web_vhost_new(w, NULL, NULL, &w->client_vhost);
 	if (!ret)
 		ret = watch_loop(w);
@@ -383,6 +381,8 @@ int web_run(struct web *w)
 {
 	int result = 0;
 
+	if (w->incomplete)
+		return -ENOMEM;
 	loop_begin(w->opts.loop);
 	while (!loop_stopped(w->opts.loop, &result)) {
 		w->n_received = 0;

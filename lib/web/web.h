@@ -9,6 +9,9 @@
  * Everything happens on the thread that calls web_run: libwebsockets' own poll loop watches the
  * descriptor of the program's loop (loop.h), so handlers of both interleave and need no locks.
  * Other threads reach this one through loop_wake.
+ *
+ * A failure is returned and never logged here, so that the program logs it, once. Logged is what
+ * nothing returns: a limit that is too low, a connection that does not close.
  */
 #ifndef MSR_WEB_WEB_H
 #define MSR_WEB_WEB_H
@@ -39,12 +42,15 @@ struct web_opts {
 	void *arg;
 };
 
-/* Lowers RLIMIT_NOFILE to what max_connections needs. 0, -ENOMEM or -EIO (logged). */
+/*
+ * Lowers RLIMIT_NOFILE to what max_connections needs. 0, -ENOMEM, or -EIO when libwebsockets does
+ * not start; with log level debug it says why.
+ */
 int web_new(struct web **wp, const struct web_opts *opts);
 /* Accepts NULL. Open sessions are closed without ceremony; their close handlers are called. */
 void web_free(struct web *w);
 
-/* Turns both loops until loop_stop; returns what that was given, or -errno. */
+/* Turns both loops until loop_stop and returns what that was given; or -errno. */
 int web_run(struct web *w);
 
 /*
@@ -89,9 +95,11 @@ struct web_listen_opts {
 /*
  * Opens a port. Answers GET /health with "OK" and, with metrics, GET /metrics. Listening beyond
  * loopback without TLS is logged. 0, -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EINVAL (certificate or
- * key; logged) or -ENOMEM. The server is freed with `w`.
+ * key) or -ENOMEM; web_error tells more. The server is freed with `w`.
  */
 int web_listen(struct web_server **sp, struct web *w, const struct web_listen_opts *opts);
+/* Why the last web_listen failed: "Address already in use", "cannot read 'cert.pem': ...". */
+const char *web_error(const struct web *w);
 int web_port(const struct web_server *s);
 
 #endif

@@ -39,6 +39,8 @@ struct address_count;
 struct conn;
 struct start;
 
+#define ERROR_SIZE 512
+
 struct web {
 	struct web_opts opts;
 	struct lws_context *context;
@@ -61,6 +63,9 @@ struct web {
 	int64_t held;	       /* bytes: partial messages and web_hold */
 	struct list partials;  /* sessions with a partial message, oldest first */
 	struct list throttled; /* sessions not read because of the bound */
+
+	bool incomplete;	/* there was no memory for a route */
+	char error[ERROR_SIZE]; /* why the last web_listen failed */
 
 	/* shutting down */
 	bool closing;

@@ -79,8 +79,10 @@ static void on_wake(void *arg)
 static void *run(void *arg)
 {
 	struct outside *o = arg;
+	int ret = web_run(o->web);
 
-	web_run(o->web);
+	if (ret < 0)
+		log_error("metrics and room end: %s", strerror(-ret));
 	return NULL;
 }
 
@@ -100,7 +102,7 @@ static int listen_http(struct outside *o)
 	ret = web_listen(&server, o->web, &opts);
 	if (ret)
 		log_error("cannot listen on %s port %lld: %s; choose another with --metrics-port",
-			  host, (long long)s->set.metrics_port, strerror(-ret));
+			  host, (long long)s->set.metrics_port, web_error(o->web));
 	return ret;
 }
 
@@ -122,7 +124,11 @@ int outside_open(struct outside **op, struct server *s)
 	struct web_opts opts = {.loop = o->loop,
 				.metrics = o->metrics,
 				.max_connections = 2 * (size_t)s->set.max_users + 1024};
-	if ((ret = web_new(&o->web, &opts)) || (ret = listen_http(o)))
+	if ((ret = web_new(&o->web, &opts))) {
+		log_error("cannot start the web server: %s", strerror(-ret));
+		goto fail;
+	}
+	if ((ret = listen_http(o)))
 		goto fail;
 	if (s->set.room && (ret = bridge_new(&s->bridge, s, o->web, o->loop)))
 		goto fail;

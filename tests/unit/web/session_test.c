@@ -396,6 +396,37 @@ TEST(each_client_believes_the_authorities_that_it_names)
 	loop_free(loop);
 }
 
+TEST(a_port_that_cannot_be_opened_says_why)
+{
+	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
+	struct web_server *second;
+	struct web_opts wo = {0};
+	char key[256], own[256], other[256], other_key[256];
+
+	snprintf(key, sizeof(key), "%s/key", test_dir());
+	snprintf(other_key, sizeof(other_key), "%s/other_key", test_dir());
+	make_certificate(own, sizeof(own), key);
+	make_certificate(other, sizeof(other), other_key);
+	CHECK_INT(loop_new(&loop), 0);
+	wo.loop = loop;
+	CHECK_INT(web_new(&web, &wo), 0);
+	CHECK_INT(web_listen(&server, web, &lo), 0);
+	lo.port = web_port(server);
+	CHECK_INT(web_listen(&second, web, &lo), -EADDRINUSE);
+	CHECK_STR(web_error(web), "Address already in use");
+	lo.port = 0;
+	lo.tls_cert = own;
+	CHECK_INT(web_listen(&second, web, &lo), -EINVAL);
+	lo.tls_key = "/no/such/key";
+	CHECK_INT(web_listen(&second, web, &lo), -EINVAL);
+	CHECK_STR(web_error(web), "cannot read '/no/such/key': No such file or directory");
+	lo.tls_key = other_key;
+	CHECK_INT(web_listen(&second, web, &lo), -EINVAL);
+	CHECK(strstr(web_error(web), "cannot use certificate"));
+	web_free(web);
+	loop_free(loop);
+}
+
 TEST(nobody_listens)
 {
 	struct web_opts wo = {0};
