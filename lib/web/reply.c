@@ -83,15 +83,12 @@ static void cors_headers(struct web_req *req, struct buf *out)
 		   origin, o->cors_expose ? o->cors_expose : "Location, ETag, Link, Retry-After");
 }
 
-static void date_header(struct buf *out)
+void web_http_date(time_t t, char out[static HTTP_DATE_SIZE])
 {
-	char text[64];
-	time_t now = time(NULL);
 	struct tm tm;
 
-	gmtime_r(&now, &tm);
-	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	buf_printf(out, "Date: %s\r\n", text);
+	gmtime_r(&t, &tm);
+	strftime(out, HTTP_DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
 /* Status line and headers. `length` < 0: until the connection closes. */
@@ -100,6 +97,7 @@ static void reply_head(struct web_req *req, int status, const char *type, int64_
 	struct conn *c = req->c;
 	struct buf *out = &req->out;
 	int class = status / 100;
+	char date[HTTP_DATE_SIZE];
 
 	metric_add(&c->web->n_requests[class >= 1 && class <= 5 ? class : 0], 1);
 	if (length < 0 || !req->body_done || c->web->closing || req->in_upgrade)
@@ -107,7 +105,8 @@ static void reply_head(struct web_req *req, int status, const char *type, int64_
 	req->moved = c->web->tick;
 	buf_reserve(out, LWS_PRE + 512);
 	buf_printf(out, "HTTP/1.1 %d %s\r\n", status, status_text(status));
-	date_header(out);
+	web_http_date(time(NULL), date);
+	buf_printf(out, "Date: %s\r\n", date);
 	if (type)
 		buf_printf(out, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n", type);
 	if (length >= 0 && status != 304 && status != 204)

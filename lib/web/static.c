@@ -139,14 +139,6 @@ static const char *content_type(const char *path)
 
 /* ---- conditions and ranges ---- */
 
-static void http_date(time_t t, char out[static 40])
-{
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	strftime(out, 40, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-}
-
 /* Whether a list of entity tags has `etag`, compared weakly. */
 static bool etag_listed(const char *list, const char *etag)
 {
@@ -210,7 +202,7 @@ static bool range_applies(struct web_req *req, const char *etag, const char *mod
 static void reply_opened(struct web_req *req, int fd, const struct stat *st, const char *path,
 			 const char *cache_control)
 {
-	char etag[64], modified[40];
+	char etag[64], modified[HTTP_DATE_SIZE];
 	int64_t size = st->st_size, from = 0, to = size;
 	int status = 200;
 
@@ -218,7 +210,7 @@ static void reply_opened(struct web_req *req, int fd, const struct stat *st, con
 		 (unsigned long long)st->st_mtim.tv_sec * 1000000000u +
 		     (unsigned long long)st->st_mtim.tv_nsec,
 		 (unsigned long long)size);
-	http_date(st->st_mtim.tv_sec, modified);
+	web_http_date(st->st_mtim.tv_sec, modified);
 	web_reply_header(req, "ETag", "%s", etag);
 	web_reply_header(req, "Last-Modified", "%s", modified);
 	web_reply_header(req, "Cache-Control", "%s", cache_control ? cache_control : "no-cache");

@@ -4,7 +4,7 @@
  *   web.c     the libwebsockets context, the loop, the tick, shutting down
  *   listen.c  sockets: accepting, limits per address
  *   conn.c    one connection: libwebsockets' callback, handed on to http.c or session.c
- *   http.c    the way of a request · request.c what it says · route.c whom it is for
+ *   http.c    the way of a request · request.c what it says · route.c whom it is for, and routes
  *   reply.c   replies · static.c files · stream.c events · upgrade.c WebSocket handshakes
  *   session.c WebSocket sessions · client.c outgoing ones · held.c the memory bound
  *   origin.c  who may ask
@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/list.h"
@@ -104,7 +105,7 @@ struct conn {
 	struct ws *ws;		       /* after the upgrade, or outgoing */
 	uint32_t deadline;	       /* tick by which a body must be there or drained; 0: none */
 	bool loopback;		       /* the peer is this machine */
-	bool adopting, died;	       /* inside conn_adopt; and gone meanwhile */
+	bool adopting, died;	       /* inside web_conn_adopt; and gone meanwhile */
 	bool stopping;		       /* close instead of keeping alive */
 	char addr[INET6_ADDRSTRLEN];
 };
@@ -173,35 +174,6 @@ void web_address_release(struct web *w, struct address_count *a);
 
 /* ---- request.c ---- */
 
-/* NULL: out of memory. */
-struct web_req *web_req_new(struct conn *c, const char *uri, size_t len);
-void web_req_free(struct web_req *req);
-/* Finds out who the client of a trusted proxy is; then counts it. False: it has enough (replied).
- */
-void web_find_client(struct web_req *req);
-bool web_count_client(struct web_req *req);
-/* Whether the comma-separated list in `header`, which may be NULL, has `token`. */
-bool web_has_token(const char *header, const char *token);
-
-/* ---- http.c ---- */
-
-/* The head is there: route it. 0, or -1 to hang up. */
-int web_http_request(struct conn *c, const char *uri, size_t len);
-int web_http_body(struct conn *c, const void *data, size_t len);
-int web_http_body_end(struct conn *c);
-/* Something can be written. 0, or -1 to close. */
-int web_http_writable(struct conn *c);
-/* An upgrade: 0 let it in, 1 refused (a reply was written), -1 hang up. */
-int web_http_upgrade(struct conn *c, const char *protocol);
-/* The connection is gone. */
-void web_http_gone(struct conn *c);
-/* Once a tick: a deferred request or a stream whose client has left. */
-void web_http_tick(struct conn *c);
-/* Wants http_writable. */
-void web_http_kick(struct web_req *req);
-/* Status line and headers of a reply whose body follows otherwise; `length` < 0: until closed. */
-void web_http_reply_start(struct web_req *req, int status, const char *type, int64_t length);
-
 struct web_req {
 	struct conn *c;
 	const struct route *route;
@@ -237,11 +209,52 @@ struct strings {
 	char text[];
 };
 
-/* static.c: replies from a folder that fits, or returns false. */
+/* NULL: out of memory. */
+struct web_req *web_req_new(struct conn *c, const char *uri, size_t len);
+void web_req_free(struct web_req *req);
+/* Finds out who the client of a trusted proxy is. */
+void web_find_client(struct web_req *req);
+/* Counts that client. False when it has enough connections; that is replied. */
+bool web_count_client(struct web_req *req);
+/* Whether the comma-separated list in `header`, which may be NULL, has `token`. */
+bool web_has_token(const char *header, const char *token);
+/* The connection is gone: tells whoever has deferred the request or streams, and frees it. */
+void web_http_gone(struct conn *c);
+
+/* ---- upgrade.c ---- */
+
+/* An upgrade: 0 let it in, 1 refused (a reply was written), -1 hang up. */
+int web_http_upgrade(struct conn *c, const char *protocol);
+
+/* ---- reply.c ---- */
+
+/* Has the reply written: wants web_http_writable. */
+void web_http_kick(struct web_req *req);
+/* Status line and headers of a reply whose body follows otherwise; `length` < 0: until closed. */
+void web_http_reply_start(struct web_req *req, int status, const char *type, int64_t length);
+/* The form of RFC 9110, section 5.6.7, in headers. */
+#define HTTP_DATE_SIZE 30 /* with the NUL */
+void web_http_date(time_t t, char out[static HTTP_DATE_SIZE]);
+
+/* ---- http.c ---- */
+
+/* The head is there: route it. 0, or -1 to hang up. */
+int web_http_request(struct conn *c, const char *uri, size_t len);
+int web_http_body(struct conn *c, const void *data, size_t len);
+int web_http_body_end(struct conn *c);
+/* Something can be written. 0, or -1 to close. */
+int web_http_writable(struct conn *c);
+/* Once a tick: a deferred request or a stream whose client has left. */
+void web_http_tick(struct conn *c);
+
+/* ---- static.c ---- */
+
+/* Replies from a folder that fits, or returns false. */
 bool web_static_serve(struct web_req *req);
 void web_static_free(struct web_server *s);
 
-/* stream.c */
+/* ---- stream.c ---- */
+
 void web_stream_gone(struct web_stream *st);
 /* Room in the queue again, or the end. 1: the stream is over, close. */
 int web_stream_written(struct web_stream *st);
@@ -270,7 +283,7 @@ struct ws {
 	struct chunk *tx, **tx_last;
 	size_t tx_queued;    /* bytes, with tx_inflight */
 	size_t tx_inflight;  /* bytes of the chunk that libwebsockets still keeps a part of */
-	bool was_above_half; /* the queue was above half its bound */
+	bool was_above_half; /* the queue; `drained` is told when it is below a quarter */
 
 	uint32_t heard; /* tick of the last byte */
 	uint32_t spoke; /* tick of the last message */
@@ -283,11 +296,6 @@ struct ws {
 	uint32_t connect_by; /* outgoing: tick */
 	char peer[INET6_ADDRSTRLEN];
 };
-
-/* ---- client.c ---- */
-
-void web_client_start_free(struct start *st);
-void web_client_done(struct web *w);
 
 struct ws *ws_session_new(const struct ws_opts *opts, const struct ws_ops *ops, void *session);
 void ws_session_opened(struct ws *ws, struct conn *c);
@@ -308,9 +316,14 @@ void ws_session_flush(struct ws *ws);
 /* Recomputes whether the socket is read. */
 void ws_session_flow(struct ws *ws);
 
+/* ---- client.c ---- */
+
+void web_client_start_free(struct start *st);
+void web_client_done(struct web *w);
+
 /* ---- held.c ---- */
 
-/* The session's partial message grew or shrank by `n`. */
+/* The session's partial message grew by `n` bytes. */
 void web_held_add(struct ws *ws, int64_t n);
 static inline bool ws_is_throttled(const struct ws *ws)
 {
