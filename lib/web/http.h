@@ -104,7 +104,5 @@ struct web_static_opts {
  * outside the folder is reachable: no "..", no symbolic links, no dot files. 0 or -errno.
  */
 int web_static(struct web_server *s, const struct web_static_opts *opts);
-/* Replies with one file, as above; for handlers that choose it themselves. */
-void web_reply_file(struct web_req *req, int dirfd, const char *path, const char *cache_control);
 
 #endif

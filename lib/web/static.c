@@ -244,24 +244,6 @@ static void reply_opened(struct web_req *req, int fd, const struct stat *st, con
 	web_http_reply_start(req, status, content_type(path), to - from);
 }
 
-void web_reply_file(struct web_req *req, int dirfd, const char *path, const char *cache_control)
-{
-	struct stat st;
-	int fd = open_below(dirfd, path, &st);
-
-	if (fd == -EISDIR) {
-		/* Relative links in its index need the slash. */
-		web_reply_header(req, "Location", "%s/", req->path);
-		web_reply(req, 301, NULL, NULL, 0);
-	} else if (fd < 0) {
-		web_reply_error(req, 404, "not_found", "there is no %s", req->path);
-	} else {
-		size_t n = strlen(path);
-		bool index = n == 0 || path[n - 1] == '/';
-		reply_opened(req, fd, &st, index ? "index.html" : path, cache_control);
-	}
-}
-
 bool web_static_serve(struct web_req *req)
 {
 	bool get = strcmp(req->method, "GET") == 0 || req->is_head;
@@ -282,11 +264,17 @@ bool web_static_serve(struct web_req *req)
 		int fd = open_below(f->fd, path, &st);
 		if (fd < 0 && fd != -EISDIR)
 			continue;
-		if (fd >= 0)
-			close(fd);
 		if (f->opts.policy)
 			web_reply_header(req, "Content-Security-Policy", "%s", f->opts.policy);
-		web_reply_file(req, f->fd, path, f->opts.cache_control);
+		if (fd == -EISDIR) {
+			/* Relative links in its index need the slash. */
+			web_reply_header(req, "Location", "%s/", req->path);
+			web_reply(req, 301, NULL, NULL, 0);
+			return true;
+		}
+		size_t n = strlen(path);
+		bool index = n == 0 || path[n - 1] == '/';
+		reply_opened(req, fd, &st, index ? "index.html" : path, f->opts.cache_control);
 		return true;
 	}
 	return false;
