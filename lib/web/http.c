@@ -90,7 +90,7 @@ static void dispatch(struct web_req *req)
 /* ---- from libwebsockets ---- */
 
 /* Length of the body that the head announces, 0 for none; -1: no number. */
-static int64_t body_length(const struct web_req *req)
+static int64_t body_length(struct web_req *req)
 {
 	const char *text = web_header(req, "content-length");
 	size_t n = text ? strlen(text) : 0;

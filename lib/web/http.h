@@ -36,9 +36,9 @@ const char *web_path(const struct web_req *req);
 /* A parameter of the pattern, "" when there is no such. */
 const char *web_param(const struct web_req *req, const char *name);
 /* A parameter of the query, decoded; NULL when there is none. "" for one without "=". */
-const char *web_query(const struct web_req *req, const char *name);
+const char *web_query(struct web_req *req, const char *name);
 /* A header by its lower-case name; NULL when there is none. Valid as long as the request. */
-const char *web_header(const struct web_req *req, const char *name);
+const char *web_header(struct web_req *req, const char *name);
 /* The body, followed by a NUL that *len does not count. Never NULL. May be changed in place. */
 char *web_body(struct web_req *req, size_t *len);
 /* The client's address, numeric; from X-Forwarded-For behind a trusted proxy. */

@@ -98,9 +98,8 @@ static const char *kept(const struct web_req *req, const char *name)
 	return NULL;
 }
 
-const char *web_query(const struct web_req *creq, const char *name)
+const char *web_query(struct web_req *req, const char *name)
 {
-	struct web_req *req = (struct web_req *)(uintptr_t)creq;
 	size_t n = strlen(name);
 	char key[64], arg[2048];
 
@@ -158,9 +157,8 @@ static enum lws_token_indexes header_token(const char *name)
 	return WSI_TOKEN_UNKNOWN_VALUE_PART;
 }
 
-const char *web_header(const struct web_req *creq, const char *name)
+const char *web_header(struct web_req *req, const char *name)
 {
-	struct web_req *req = (struct web_req *)(uintptr_t)creq;
 	struct lws *wsi = req->c->wsi;
 	enum lws_token_indexes token = header_token(name);
 	char custom[64], value[HEADER_MAX];

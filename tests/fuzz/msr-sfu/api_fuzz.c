@@ -67,7 +67,7 @@ const char *web_param(const struct web_req *req, const char *name)
 	return "";
 }
 
-const char *web_header(const struct web_req *req, const char *name)
+const char *web_header(struct web_req *req, const char *name)
 {
 	return !strcmp(name, "content-type") ? req->type : !strcmp(name, "if-match") ? "*" : NULL;
 }
