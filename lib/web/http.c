@@ -18,9 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WRITE_CHUNK 65536    /* bytes of a reply at once */
-#define BODY_US	    60000000 /* for a whole request body */
-#define WRITE_US    30000000 /* for a client to take the next piece of a reply */
+#define BODY_US	 60000000 /* for a whole request body */
+#define WRITE_US 30000000 /* for a client to take the next piece of a reply */
 
 static const char *const methods[] = {
     [LWSHUMETH_GET] = "GET",   [LWSHUMETH_POST] = "POST",   [LWSHUMETH_OPTIONS] = "OPTIONS",
@@ -231,7 +230,7 @@ static int finish(struct web_req *req)
 
 static int write_file_part(struct web_req *req)
 {
-	static uint8_t mem[LWS_PRE + WRITE_CHUNK];
+	uint8_t *mem = req->c->web->file_part;
 	int64_t left = req->file_end - req->file_pos;
 	size_t want = left < WRITE_CHUNK ? (size_t)left : WRITE_CHUNK;
 	ssize_t n = pread(req->fd, mem + LWS_PRE, want, req->file_pos);

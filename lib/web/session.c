@@ -321,18 +321,15 @@ static size_t frame_head(uint8_t out[static FRAME_HEAD_MAX], int op, size_t len)
 }
 
 /* Client to server frames are masked with bytes that a page cannot foresee (section 10.3). */
-static void mask_copy(uint8_t *out, const uint8_t *data, size_t len)
+static void mask_copy(struct web *w, uint8_t *out, const uint8_t *data, size_t len)
 {
-	static uint8_t pool[256];
-	static size_t left;
-
-	if (left < 4) {
-		if (getrandom(pool, sizeof(pool), 0) != sizeof(pool))
+	if (w->n_masks < 4) {
+		if (getrandom(w->masks, sizeof(w->masks), 0) != sizeof(w->masks))
 			abort();
-		left = sizeof(pool);
+		w->n_masks = sizeof(w->masks);
 	}
-	left -= 4;
-	memcpy(out, pool + left, 4);
+	w->n_masks -= 4;
+	memcpy(out, w->masks + w->n_masks, 4);
 	for (size_t i = 0; i < len; i++)
 		out[4 + i] = data[i] ^ out[i & 3];
 }
@@ -352,7 +349,7 @@ static int queue_framed(struct ws *ws, const uint8_t *head, size_t head_len, con
 	memcpy(p, head, head_len);
 	if (mask) {
 		p[1] |= 0x80;
-		mask_copy(p + head_len, data, len);
+		mask_copy(ws->c->web, p + head_len, data, len);
 	} else if (len) {
 		memcpy(p + head_len, data, len);
 	}

@@ -32,6 +32,8 @@
 #define SERVICE_BUFFER 65536   /* libwebsockets' own; larger than RX_BUFFER + LWS_PRE */
 #define TX_PACKET      1048576 /* one send(2) at most; frames are never split below this */
 #define HEADER_MAX     8192    /* bytes of a request head */
+#define WRITE_CHUNK    65536   /* bytes of a reply at once */
+#define MASK_POOL      256     /* bytes: a system call for 64 messages */
 #define PARAMS_MAX     8       /* parameters in a pattern */
 #define KEEP_ALIVE_S   30      /* idle HTTP connection */
 #define LINGER_S       2       /* reading on after an early error reply, so that it arrives */
@@ -64,6 +66,11 @@ struct web {
 	int64_t held;	       /* bytes: partial messages and web_hold */
 	struct list partials;  /* sessions with a partial message, oldest first */
 	struct list throttled; /* sessions not read because of the bound */
+
+	/* what several connections share, one after the other */
+	uint8_t file_part[LWS_PRE + WRITE_CHUNK]; /* of the file that is being sent */
+	uint8_t masks[MASK_POOL];		  /* random bytes for outgoing connections, */
+	size_t n_masks;				  /* this many of them not yet used */
 
 	bool incomplete;	/* there was no memory for a route */
 	char error[ERROR_SIZE]; /* why the last web_listen failed */
