@@ -1,6 +1,6 @@
 /*
  * One connection: libwebsockets' callback with its many reasons, handed on to requests (http.c) or
- * to a WebSocket session (session.c).
+ * to a WebSocket session (session.c) by a table.
  */
 #include "web_int.h"
 
@@ -70,105 +70,147 @@ void web_conn_kill(struct conn *c)
 		lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
-static int on_ws_event(struct conn *c, enum lws_callback_reasons reason, void *in, size_t len)
+/* ---- what libwebsockets calls for; `in` and `len` are its own, by reason ---- */
+
+static int on_opened(struct conn *c, void *in, size_t len)
 {
-	web_active(c->web);
-	switch (reason) {
-	case LWS_CALLBACK_ESTABLISHED:
-	case LWS_CALLBACK_CLIENT_ESTABLISHED:
-		ws_session_opened(c->ws, c);
-		return 0;
-	case LWS_CALLBACK_RECEIVE:
-	case LWS_CALLBACK_CLIENT_RECEIVE:
-		return ws_session_receive(c->ws, in, len);
-	case LWS_CALLBACK_RECEIVE_PONG:
-	case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
-		ws_session_pong(c->ws);
-		return 0;
-	case LWS_CALLBACK_SERVER_WRITEABLE:
-	case LWS_CALLBACK_CLIENT_WRITEABLE:
-		return ws_session_writable(c->ws);
-	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		ws_session_peer_closes(c->ws, in, len);
-		return 0;
-	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		ws_session_failed(c->ws, in ? in : "connection failed");
-		return 0;
-	case LWS_CALLBACK_CLOSED:
-	case LWS_CALLBACK_CLIENT_CLOSED: {
-		struct ws *ws = c->ws;
-		c->ws = NULL;
-		ws_session_gone(ws);
-		return 0;
-	}
-	default:
-		return 0;
-	}
+	(void)in, (void)len;
+	ws_session_opened(c->ws, c);
+	return 0;
 }
 
-static int on_http_event(struct conn *c, enum lws_callback_reasons reason, void *in, size_t len)
+static int on_receive(struct conn *c, void *in, size_t len)
 {
-	web_active(c->web);
-	switch (reason) {
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return web_http_upgrade(c, in);
-	case LWS_CALLBACK_HTTP:
-		return web_http_request(c, in, len);
-	case LWS_CALLBACK_HTTP_BODY:
-		return web_http_body(c, in, len);
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		return web_http_body_end(c);
-	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return web_http_writable(c);
-	default:
+	return ws_session_receive(c->ws, in, len);
+}
+
+static int on_pong(struct conn *c, void *in, size_t len)
+{
+	(void)in, (void)len;
+	ws_session_pong(c->ws);
+	return 0;
+}
+
+static int on_ws_writable(struct conn *c, void *in, size_t len)
+{
+	(void)in, (void)len;
+	return ws_session_writable(c->ws);
+}
+
+static int on_peer_closes(struct conn *c, void *in, size_t len)
+{
+	ws_session_peer_closes(c->ws, in, len);
+	return 0;
+}
+
+static int on_connection_error(struct conn *c, void *in, size_t len)
+{
+	(void)len;
+	ws_session_failed(c->ws, in ? in : "connection failed");
+	return 0;
+}
+
+static int on_closed(struct conn *c, void *in, size_t len)
+{
+	struct ws *ws = c->ws;
+
+	(void)in, (void)len;
+	c->ws = NULL;
+	ws_session_gone(ws);
+	return 0;
+}
+
+static int on_upgrade(struct conn *c, void *in, size_t len)
+{
+	(void)len;
+	return web_http_upgrade(c, in);
+}
+
+static int on_request(struct conn *c, void *in, size_t len)
+{
+	return web_http_request(c, in, len);
+}
+
+static int on_body(struct conn *c, void *in, size_t len)
+{
+	return web_http_body(c, in, len);
+}
+
+static int on_body_end(struct conn *c, void *in, size_t len)
+{
+	(void)in, (void)len;
+	return web_http_body_end(c);
+}
+
+static int on_http_writable(struct conn *c, void *in, size_t len)
+{
+	(void)in, (void)len;
+	return web_http_writable(c);
+}
+
+typedef int handler(struct conn *c, void *in, size_t len);
+
+/* Of connections with a session. */
+static handler *const ws_handlers[] = {
+    [LWS_CALLBACK_ESTABLISHED] = on_opened,
+    [LWS_CALLBACK_CLIENT_ESTABLISHED] = on_opened,
+    [LWS_CALLBACK_RECEIVE] = on_receive,
+    [LWS_CALLBACK_CLIENT_RECEIVE] = on_receive,
+    [LWS_CALLBACK_RECEIVE_PONG] = on_pong,
+    [LWS_CALLBACK_CLIENT_RECEIVE_PONG] = on_pong,
+    [LWS_CALLBACK_SERVER_WRITEABLE] = on_ws_writable,
+    [LWS_CALLBACK_CLIENT_WRITEABLE] = on_ws_writable,
+    [LWS_CALLBACK_WS_PEER_INITIATED_CLOSE] = on_peer_closes,
+    [LWS_CALLBACK_CLIENT_CONNECTION_ERROR] = on_connection_error,
+    [LWS_CALLBACK_CLOSED] = on_closed,
+    [LWS_CALLBACK_CLIENT_CLOSED] = on_closed,
+};
+
+/* Of all connections. */
+static handler *const http_handlers[] = {
+    [LWS_CALLBACK_HTTP_CONFIRM_UPGRADE] = on_upgrade,
+    [LWS_CALLBACK_HTTP] = on_request,
+    [LWS_CALLBACK_HTTP_BODY] = on_body,
+    [LWS_CALLBACK_HTTP_BODY_COMPLETION] = on_body_end,
+    [LWS_CALLBACK_HTTP_WRITEABLE] = on_http_writable,
+};
+
+#define HANDLER(table, reason) \
+	((size_t)(reason) < sizeof(table) / sizeof(*(table)) ? (table)[reason] : NULL)
+
+static int on_destroy(struct lws *wsi)
+{
+	struct conn *c = lws_get_opaque_user_data(wsi);
+
+	if (!c)
 		return 0;
-	}
+	lws_set_opaque_user_data(wsi, NULL);
+	c->wsi = NULL;
+	if (c->adopting)
+		c->died = true; /* whoever adopts sees it */
+	else
+		web_conn_free(c);
+	return 0;
 }
 
 int web_conn_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 		      size_t len)
 {
+	handler *on_ws = HANDLER(ws_handlers, reason), *on_http = HANDLER(http_handlers, reason);
+
 	(void)user;
-	switch (reason) {
-	case LWS_CALLBACK_ESTABLISHED:
-	case LWS_CALLBACK_CLIENT_ESTABLISHED:
-	case LWS_CALLBACK_RECEIVE:
-	case LWS_CALLBACK_CLIENT_RECEIVE:
-	case LWS_CALLBACK_RECEIVE_PONG:
-	case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
-	case LWS_CALLBACK_SERVER_WRITEABLE:
-	case LWS_CALLBACK_CLIENT_WRITEABLE:
-	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-	case LWS_CALLBACK_CLOSED:
-	case LWS_CALLBACK_CLIENT_CLOSED: {
-		struct conn *c = lws_get_opaque_user_data(wsi);
-		return c && c->ws ? on_ws_event(c, reason, in, len) : 0;
-	}
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-	case LWS_CALLBACK_HTTP:
-	case LWS_CALLBACK_HTTP_BODY:
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-	case LWS_CALLBACK_HTTP_WRITEABLE: {
-		struct conn *c = lws_get_opaque_user_data(wsi);
-		if (!c)
-			return 0;
-		c->wsi = wsi;
-		return on_http_event(c, reason, in, len);
-	}
-	case LWS_CALLBACK_WSI_DESTROY: {
-		struct conn *c = lws_get_opaque_user_data(wsi);
-		if (!c)
-			return 0;
-		lws_set_opaque_user_data(wsi, NULL);
-		c->wsi = NULL;
-		if (c->adopting)
-			c->died = true; /* whoever adopts sees it */
-		else
-			web_conn_free(c);
+	if (reason == LWS_CALLBACK_WSI_DESTROY)
+		return on_destroy(wsi);
+	/* Only for these is `wsi` a connection for certain. Among the others is RAW_RX_FILE, for
+	 * which web_run turns our loop after each service. */
+	if (!on_ws && !on_http)
 		return 0;
-	}
-	default:
-		return 0; /* also RAW_RX_FILE: web_run turns our loop after each service */
-	}
+	struct conn *c = lws_get_opaque_user_data(wsi);
+	if (!c || (on_ws && !c->ws))
+		return 0;
+	web_active(c->web);
+	if (on_ws)
+		return on_ws(c, in, len);
+	c->wsi = wsi;
+	return on_http(c, in, len);
 }
