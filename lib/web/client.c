@@ -8,7 +8,8 @@
 
 #include "base/log.h"
 
-#define CONNECT_US 10000000
+#define CONNECT_US 10000000 /* until open, unless ws_connect_opts says: names, TCP, TLS, upgrade \
+			     */
 
 struct url {
 	bool tls;
@@ -39,8 +40,7 @@ static int url_parse(const char *text, struct url *u)
 		u->port = (int)port;
 		text = end;
 	}
-	/* RFC 6455 section 4.1: the port where it is not the default one; brackets as in the URL.
-	 */
+	/* RFC 6455 section 4.1: the port unless it is the default; brackets as in the URL. */
 	n = (size_t)snprintf(u->authority, sizeof(u->authority), v6 ? "[%s]" : "%s", u->host);
 	if (u->port != (u->tls ? 443 : 80))
 		snprintf(u->authority + n, sizeof(u->authority) - n, ":%d", u->port);
@@ -92,7 +92,7 @@ static bool same_file(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* NULL: out of memory, or the file is none of certificates. */
+/* NULL: out of memory, or the file holds no certificates. */
 static struct lws_vhost *tls_vhost(struct web *w, const struct start *st)
 {
 	struct lws_context_creation_info tls = {0};

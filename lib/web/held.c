@@ -1,7 +1,7 @@
 /*
  * The bound on received data in memory: partly received messages of all sessions, and what the
  * program holds (web_hold). Beyond it sockets are not read. One exception keeps things moving: the
- * session whose message began first is read on, because only a message that completes gives its
+ * session whose message began first is still read, because only a message that completes gives its
  * memory back. So the bound is exceeded by at most one message.
  */
 #include "web_int.h"
@@ -40,7 +40,7 @@ static void relieve(struct web *w)
 void web_hold(struct web *w, int64_t n)
 {
 	w->held += n;
-	if (n < 0 && !list_empty(&w->throttled))
+	if (n <= 0 && !list_empty(&w->throttled))
 		relieve(w);
 }
 
@@ -61,11 +61,10 @@ void web_held_drop(struct ws *ws)
 	if (list_empty(&ws->partial))
 		return;
 	list_remove(&ws->partial);
-	w->held -= ws->rx_held;
+	int64_t n = ws->rx_held;
 	ws->rx_held = 0;
-	/* Even of one that held nothing: another is the eldest now. */
-	if (!list_empty(&w->throttled))
-		relieve(w);
+	/* Do this even if it held nothing: another session is now the eldest. */
+	web_hold(w, -n);
 }
 
 void web_held_check(struct ws *ws)

@@ -1,12 +1,13 @@
 /*
  * The way of a request through a connection.
  *
- *   head → http_request: find the route ──┬─ no body ──────────────┐
- *                                         └─ body → http_body ... ─┴→ handler → web_reply → `out`
- *   `out` (and a file behind it) → http_writable → next request on the connection, or close
+ *   head → web_http_request: find the route ─┬─ no body ──────────────────┐
+ *                                            └─ body → web_http_body ... ─┴→ handler → web_reply
+ *   web_reply → `out` (and a file after it) → web_http_writable → the connection's next request,
+ *   or close
  *
- * Nothing is written outside http_writable, except the refusal of an upgrade. While a handler has
- * not yet answered, the connection is not read: libwebsockets would spin on what lies there. A
+ * Nothing is written outside web_http_writable, except the refusal of an upgrade. While a handler
+ * has not yet answered, the connection is not read: libwebsockets would spin on what lies there. A
  * client that leaves meanwhile is noticed by a look at the socket once a tick.
  */
 #include "web_int.h"
@@ -18,8 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BODY_US	 60000000 /* for a whole request body */
-#define WRITE_US 30000000 /* for a client to take the next piece of a reply */
+#define BODY_US	       60000000 /* for a whole request body */
+#define REPLY_WRITE_US 30000000 /* for a client to take the next piece of a reply */
 
 static const char *const methods[] = {
     [LWSHUMETH_GET] = "GET",   [LWSHUMETH_POST] = "POST",   [LWSHUMETH_OPTIONS] = "OPTIONS",
@@ -79,7 +80,7 @@ static void dispatch(struct web_req *req)
 	if (req->replied || req->stream)
 		return;
 	if (!req->deferred) {
-		web_reply_error(req, 500, "no_reply", "the server has no answer");
+		web_reply_error(req, 500, "no_reply", "internal error: no reply was produced");
 		return;
 	}
 	req->hold_rx = true;
@@ -88,7 +89,7 @@ static void dispatch(struct web_req *req)
 
 /* ---- from libwebsockets ---- */
 
-/* Length of the body that the head announces, 0 for none; -1: no number. */
+/* Length of the body that the head announces, 0 for none; -1 if that is not a number. */
 static int64_t body_length(struct web_req *req)
 {
 	const char *text = web_header(req, "content-length");
@@ -165,7 +166,7 @@ int web_http_request(struct conn *c, const char *uri, size_t len)
 		return 0;
 	req->route = web_find_route(req);
 	if (req->expected < 0)
-		web_reply_error(req, 400, "bad_length", "Content-Length is no number");
+		web_reply_error(req, 400, "bad_length", "Content-Length is not a number");
 	else if (chunked)
 		web_reply_error(req, 411, "length_required", "send the body with Content-Length");
 	else if (req->route && (uint64_t)req->expected > req->route->max_body)
@@ -295,7 +296,7 @@ void web_http_tick(struct conn *c)
 		return;
 	/* Something is to be written, and the client does not take it. */
 	if ((req->replied || req->stream) && !req->hold_rx && !req->finished &&
-	    c->web->tick - req->moved >= ticks(WRITE_US)) {
+	    c->web->tick - req->moved >= ticks(REPLY_WRITE_US)) {
 		metric_add(&c->web->n_slow_readers, 1);
 		web_conn_kill(c);
 		return;

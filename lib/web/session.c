@@ -5,8 +5,8 @@
  *   send:    ws_send → framed bytes in chunks → written together at the end of the turn
  *
  * Frames are framed here and given to libwebsockets as raw bytes, so that many small messages are
- * one send(2). What the socket does not take libwebsockets keeps, and calls session_writable when
- * it is gone; only then is more written, so its own pongs never fall into one of our frames.
+ * one send(2). What the socket does not take libwebsockets keeps, and calls ws_session_writable
+ * when it is gone; only then is more written, so its own pongs never fall into one of our frames.
  */
 #include "web_int.h"
 
@@ -18,16 +18,18 @@
 
 #include "base/utf8.h"
 
-#define MESSAGE_MAX    (1u << 20)
-#define QUEUE_MAX      (1u << 20)
-#define PING_US	       9000000
-#define WRITE_US       20000000
-#define STALL_US       20000000 /* a message that does not go on */
+/* What ws_opts says with 0. */
+#define WS_MESSAGE_MAX (1u << 20) /* bytes */
+#define WS_QUEUE_MAX   (1u << 20) /* bytes */
+#define WS_PING_US     9000000	  /* a dead peer is found within 20 s: twice this, and a tick */
+#define WS_WRITE_US    20000000	  /* as long as a dead peer has */
+
+#define STALL_US       20000000 /* until the next piece of a message comes */
 #define STALL_HARD_US  2000000	/* the same while others wait for memory */
 #define CHUNK_MIN      2048	/* bytes; messages are collected in chunks of this size, */
-#define CHUNK_GROWTH   4	/* each so many times the one before, */
+#define CHUNK_GROWTH   4	/* each this many times the one before, */
 #define CHUNK_MAX      65536	/* up to this; larger messages have one alone */
-#define FRAME_HEAD_MAX 14	/* RFC 6455 section 5.2, with mask */
+#define FRAME_HEAD_MAX 14	/* bytes; RFC 6455 section 5.2, with mask */
 
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_PING = 9 };
 
@@ -54,16 +56,16 @@ struct ws *ws_session_new(const struct ws_opts *opts, const struct ws_ops *ops, 
 	list_init(&ws->partial);
 	list_init(&ws->throttled);
 	if (!ws->opts.message_max)
-		ws->opts.message_max = MESSAGE_MAX;
+		ws->opts.message_max = WS_MESSAGE_MAX;
 	if (!ws->opts.queue_max)
-		ws->opts.queue_max = QUEUE_MAX;
+		ws->opts.queue_max = WS_QUEUE_MAX;
 	if (!ws->opts.ping_us)
-		ws->opts.ping_us = PING_US;
+		ws->opts.ping_us = WS_PING_US;
 	if (!ws->opts.write_timeout_us)
-		ws->opts.write_timeout_us = WRITE_US;
+		ws->opts.write_timeout_us = WS_WRITE_US;
 	if (!ws->opts.idle_code)
 		ws->opts.idle_code = WS_GOING_AWAY;
-	/* One byte more than a message, for the NUL behind it. */
+	/* One byte more than a message, for the NUL after it. */
 	buf_init(&ws->rx, ws->opts.message_max + 1);
 	return ws;
 }
@@ -203,7 +205,8 @@ static int too_big(struct ws *ws)
 	char reason[64];
 
 	metric_add(&ws->c->web->n_too_big, 1);
-	snprintf(reason, sizeof(reason), "a message is at most %zu bytes", ws->opts.message_max);
+	snprintf(reason, sizeof(reason), "a message can have at most %zu bytes",
+		 ws->opts.message_max);
 	ws_close(ws, WS_TOO_BIG, reason);
 	buf_done(&ws->rx);
 	web_held_drop(ws);
@@ -516,7 +519,7 @@ uint32_t ws_session_tick(struct ws *ws)
 	if (ws->rx_off || ws->closing)
 		return ws->tx_queued ? 1 : TICK_NEVER;
 	if (is_stalled(ws, now)) {
-		ws_close(ws, WS_POLICY, "the message does not go on");
+		ws_close(ws, WS_POLICY, "the message was not completed in time");
 		return 1;
 	}
 	if (ws->opts.idle_us) {

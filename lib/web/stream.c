@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE_MAX     (256u << 10)
-#define KEEP_ALIVE_US 15000000
+/* What web_stream_opts says with 0. */
+#define STREAM_QUEUE_MAX     (256u << 10) /* bytes: some hundred events */
+#define STREAM_KEEP_ALIVE_US 15000000	  /* nginx closes what is silent for 60 s, others sooner */
 
 struct web_stream {
 	struct web_req *req;
@@ -27,9 +28,9 @@ struct web_stream *web_stream_new(struct web_req *req, const struct web_stream_o
 	st->req = req;
 	st->opts = *opts;
 	if (!st->opts.queue_max)
-		st->opts.queue_max = QUEUE_MAX;
+		st->opts.queue_max = STREAM_QUEUE_MAX;
 	if (!st->opts.keep_alive_us)
-		st->opts.keep_alive_us = KEEP_ALIVE_US;
+		st->opts.keep_alive_us = STREAM_KEEP_ALIVE_US;
 	st->spoke = req->c->web->tick;
 	req->stream = st;
 	web_reply_header(req, "Cache-Control", "no-store");

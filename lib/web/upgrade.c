@@ -86,7 +86,8 @@ int web_http_upgrade(struct conn *c, const char *protocol)
 	if (!c->ws) {
 		metric_add(&c->web->n_ws_refused, 1);
 		if (!req->replied)
-			web_reply_error(req, 500, "no_reply", "the server has no answer");
+			web_reply_error(req, 500, "no_reply",
+					"internal error: no reply was produced");
 		ret = 1;
 		if (lws_write(c->wsi, buf_data(&req->out), buf_len(&req->out), LWS_WRITE_HTTP) < 0)
 			ret = -1;

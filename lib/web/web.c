@@ -4,7 +4,7 @@
  *   web_run:  lws_service (its poll; sockets, and the descriptor of the program's loop)
  *             → loop_turn (timers, children, sinks ...) → opts.turn → sessions with something to
  *             send write it → under load a short pause, so that one poll finds many messages, and
- *             once more what is behind the first arrow
+ *             once more everything after the first arrow
  *
  * poll(2) looks at every socket on each turn. With many sockets that costs more than the messages
  * themselves; the pause makes a turn carry many of them and bounds the delay it adds.
@@ -22,12 +22,14 @@
 #include "base/log.h"
 #include "base/proc.h"
 
-#define OTHER_FDS	 256 /* descriptors besides connections */
-#define BATCH_SOCKETS	 48  /* fewer open sockets make poll(2) cheap enough */
-#define DEFAULT_CONNS	 10000
-#define DEFAULT_HELD	 (128u << 20)
-#define DEFAULT_BATCH_US 1000
-#define DEFAULT_HEAD_US	 10000000
+#define OTHER_FDS     256 /* descriptors besides connections and what web_opts says */
+#define BATCH_SOCKETS 48  /* fewer open sockets make poll(2) cheap enough */
+
+/* What web_opts says with 0. */
+#define DEFAULT_CONNS	 10000	      /* poll(2) looks at all of them in each turn */
+#define DEFAULT_HELD	 (128u << 20) /* bytes: some messages with a body of 16 MiB */
+#define DEFAULT_BATCH_US 1000	      /* far below what anybody hears or sees */
+#define DEFAULT_HEAD_US	 10000000     /* a slow network's TLS handshake is done by then */
 
 static const struct lws_protocols protocols[] = {
     {.name = "msr",

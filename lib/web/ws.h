@@ -1,9 +1,8 @@
 /*
  * WebSocket sessions (RFC 6455) of a web_server, and client connections.
  *
- *   server:  upgrade request → accept (may refuse with any HTTP status) → open → message ... →
- * close client:  ws_connect                                                → open → message ... →
- * close
+ *   server:  upgrade request → accept ─┐ (may refuse with any HTTP status)
+ *   client:  ws_connect ───────────────┴→ open → message ... → close
  *
  * close is called exactly once for every accept that returned 0 and every ws_connect that returned
  * 0, also when the connection was never opened; after it the session is not valid. Handlers may
@@ -97,12 +96,12 @@ int ws_connect(struct ws **wsp, struct web *w, const struct ws_connect_opts *opt
 /* Queues a copy. 0, -ENOBUFS (queue full), -EPIPE (closing) or -ENOMEM. */
 int ws_send(struct ws *ws, enum ws_type type, const void *data, size_t len);
 
-/* A message for many receivers, encoded once. */
+/* A message for many receivers, framed once. */
 struct ws_msg;
-/* Owned by the caller, one reference; NULL: out of memory. */
+/* Owned by the caller; NULL: out of memory. */
 struct ws_msg *ws_msg_new(enum ws_type type, const void *data, size_t len);
 void ws_msg_free(struct ws_msg *m);
-/* As ws_send; the queue keeps a reference of its own. */
+/* As ws_send, which copies too. */
 int ws_send_msg(struct ws *ws, struct ws_msg *m);
 
 /* Bytes queued and not yet given to the kernel. */
