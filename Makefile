@@ -11,7 +11,7 @@ uses_base  =
 uses_event = base
 uses_loop  = base
 uses_frame = loop base
-uses_web   = loop event frame base
+uses_web   = loop base
 uses_rtp   = base
 uses_sdp   = base
 uses_peer  = loop base
@@ -25,17 +25,17 @@ pkgs_media = sndfile
 
 libs_msr-frames    = media rtp frame
 pkgs_msr-frames    = jansson
-libs_msr-ws        = media web
+libs_msr-ws        = media web event frame
 pkgs_msr-ws        = jansson
 libs_msr-record    = media rtp event frame
 pkgs_msr-record    = jansson
 libs_msr-taskscan  = loop event
 pkgs_msr-taskscan  = jansson libcrypto
-libs_msr-sfu       = peer sdp rtp web
+libs_msr-sfu       = peer sdp rtp web event frame
 pkgs_msr-sfu       = jansson
-libs_msr-audiod    = web
+libs_msr-audiod    = web event frame
 pkgs_msr-audiod    = jansson speexdsp libebur128
-libs_msr-chat      = web
+libs_msr-chat      = web event
 pkgs_msr-chat      = jansson libutf8proc libedit sndfile libssl libcrypto libcrypt icu-i18n icu-uc
 
 # ---- settings ----
