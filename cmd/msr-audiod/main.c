@@ -270,6 +270,7 @@ static int start_web(struct daemon *d)
 		return ret;
 	sessions_route(d->sessions, ws);
 	metrics_process(d->metrics);
+	events_metrics(d->events, d->metrics);
 	log_info("listening on %s://%s:%d/ws with %d workers; up to %d receivers and %zu clients",
 		 tls_cert ? "wss" : "ws", address, web_port(ws), (int)workers, (int)max_sessions,
 		 d->n_clients);

@@ -330,6 +330,7 @@ static int app_open(struct app *a)
 	    (ret = loop_stop_signals(r->loop, on_stop, a)))
 		return ret;
 	list_metrics(a->metrics, &r->n);
+	events_metrics(r->events, a->metrics);
 	if (!opts.recover && (ret = open_inputs(a)))
 		return ret;
 	return recover_all(r, opts.recover);

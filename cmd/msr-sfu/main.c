@@ -239,6 +239,7 @@ static int start(struct daemon *d)
 	};
 	sfu_init(&d->sfu, &so);
 	list_metrics(d);
+	events_metrics(d->events, d->metrics);
 	return start_web(d);
 }
 

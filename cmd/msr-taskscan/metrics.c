@@ -39,7 +39,7 @@ int metrics_write(const char *path, const struct counters *c)
 	    {"msr_taskscan_exec_running", true, "Commands that run", c->exec.running},
 	    {"msr_taskscan_exec_waiting", true, "Tasks that wait for their command",
 	     c->exec.waiting},
-	    {"msr_taskscan_events_dropped_total", false, "Events nobody read in time",
+	    {"msr_taskscan_events_dropped_total", false, "Events that nobody took in time",
 	     c->events_dropped},
 	};
 	_Static_assert(sizeof(rows) / sizeof(rows[0]) == N_ROWS, "a value for each row");

@@ -263,6 +263,7 @@ static int run(struct app *a, struct metrics *m)
 
 	if (ret)
 		return fail(events_path ? events_path : "events", ret);
+	events_metrics(a->events, m);
 	if ((ret = acks_new(&a->acks, a)) || (ret = web_new(&a->web, &web)))
 		return fail("cannot start", ret);
 	ret = open_sink(a);

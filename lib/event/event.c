@@ -4,17 +4,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 
 struct events {
 	int fd;
 	bool own_fd;
 	const char *src; /* lent */
+	char metric[64]; /* the name of `dropped` */
 	_Atomic uint64_t dropped;
 };
 
@@ -87,4 +90,18 @@ void event_send(struct event *ev, struct events *e)
 uint64_t events_dropped(const struct events *e)
 {
 	return atomic_load_explicit(&e->dropped, memory_order_relaxed);
+}
+
+static double count_dropped(void *arg)
+{
+	return (double)events_dropped(arg);
+}
+
+void events_metrics(struct events *e, struct metrics *m)
+{
+	snprintf(e->metric, sizeof(e->metric), "%s_events_dropped_total", e->src);
+	for (char *p = e->metric; *p; p++)
+		if (*p == '-')
+			*p = '_';
+	metrics_call(m, e->metric, NULL, "Events that nobody took in time", count_dropped, e);
 }

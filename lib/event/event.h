@@ -11,6 +11,7 @@
 #include "base/json.h"
 
 struct events;
+struct metrics;
 
 /*
  * `path` is a FIFO or file that events are appended to, or NULL for standard error. A FIFO is
@@ -36,5 +37,7 @@ void event_send(struct event *ev, struct events *e);
 
 /* Events dropped so far: reader too slow, disk full, or longer than PIPE_BUF. */
 uint64_t events_dropped(const struct events *e);
+/* Lists that number in `m` as msr_PROGRAM_events_dropped_total; `e` is lent for the life of `m`. */
+void events_metrics(struct events *e, struct metrics *m);
 
 #endif

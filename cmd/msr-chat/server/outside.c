@@ -26,11 +26,6 @@ struct outside {
 	_Atomic bool stop; /* set by the chat's thread */
 };
 
-static double events_lost(void *arg)
-{
-	return (double)events_dropped(arg);
-}
-
 static void list_metrics(struct metrics *m, struct server *s)
 {
 	const struct {
@@ -61,8 +56,7 @@ static void list_metrics(struct metrics *m, struct server *s)
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		(list[i].gauge ? metrics_gauge : metrics_counter)(m, list[i].name, NULL,
 								  list[i].help, list[i].value);
-	metrics_call(m, "msr_chat_events_dropped_total", NULL, "Events nobody took", events_lost,
-		     s->events);
+	events_metrics(s->events, m);
 	metrics_process(m);
 }
 

@@ -1,6 +1,9 @@
 /* Events: one valid line each, whole or counted as dropped. */
 #include "event/event.h"
 
+#include "base/buf.h"
+#include "base/metrics.h"
+
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,5 +52,18 @@ TEST(too_long_or_unread_events_are_dropped_and_counted)
 		event_send(&ev, e);
 	}
 	CHECK(events_dropped(e) > 1);
+	struct metrics *m;
+	struct buf text;
+	char want[64];
+	CHECK_INT(metrics_new(&m), 0);
+	events_metrics(e, m);
+	buf_init(&text, 0);
+	CHECK_INT(metrics_render(m, &text), 0);
+	CHECK_INT(buf_append(&text, "", 1), 0);
+	snprintf(want, sizeof(want), "\nmsr_test_events_dropped_total %d\n",
+		 (int)events_dropped(e));
+	CHECK(strstr((char *)buf_data(&text), want));
+	buf_done(&text);
+	metrics_free(m);
 	events_close(e);
 }
