@@ -1,5 +1,5 @@
 /*
- * Log lines on standard error: "2026-01-02T03:04:05.678Z level what happened".
+ * Log lines on standard error: "2026-01-02T03:04:05.678901Z level what happened".
  * One write(2) a line, so lines of several programs on one terminal stay whole.
  * Never log secrets or media.
  */
@@ -8,7 +8,7 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* Lines above this level are dropped. The default is LOG_INFO; each -v adds one. */
+/* Lines above this level are dropped. The default is LOG_INFO; -v makes it LOG_DEBUG. */
 void log_set_level(enum log_level level);
 enum log_level log_level(void);
 

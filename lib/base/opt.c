@@ -120,7 +120,7 @@ static int set_value(const struct opt_program *p, const struct opt *o, const cha
 	case OPT_LIST: {
 		struct opt_list *list = o->to;
 		if (list->n == OPT_LIST_MAX)
-			return opt_usage(p, "%s at most %d times", from, OPT_LIST_MAX);
+			return opt_usage(p, "%s can be given at most %d times", from, OPT_LIST_MAX);
 		list->v[list->n++] = text;
 		return 0;
 	}
@@ -142,7 +142,7 @@ static void print_help(const struct opt_program *p)
 			printf(" [$%s]", o->env);
 		printf("\n");
 	}
-	printf("  %-27s %s\n", "-v, --verbose", "more log; repeat for more");
+	printf("  %-27s %s\n", "-v, --verbose", "log debug messages");
 	printf("  %-27s %s\n", "-h, --help", "this text");
 	printf("  %-27s %s\n", "-V, --version", "the version");
 	if (p->footer)
@@ -202,7 +202,8 @@ enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, in
 	static char no[MAX_OPTS][64];
 	struct option lo[2 * MAX_OPTS + 4];
 	char sh[3 * MAX_OPTS];
-	int c, verbose = 0;
+	int c;
+	bool verbose = false;
 
 	if (from_environment(p))
 		return OPT_USAGE;
@@ -221,7 +222,7 @@ enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, in
 			return OPT_DONE;
 		}
 		if (c == 'v') {
-			verbose++;
+			verbose = true;
 			continue;
 		}
 		if (c == ':' || c == '?' || !o) {

@@ -38,7 +38,7 @@ struct opt {
 
 struct opt_program {
 	const char *name;    /* "msr-ws" */
-	const char *usage;   /* "[-p PORT] ...", shown behind the name */
+	const char *usage;   /* "[-p PORT] ...", shown after the name */
 	const char *summary; /* one sentence */
 	const char *footer;  /* further help, or NULL */
 	const struct opt *opts;
@@ -46,7 +46,7 @@ struct opt_program {
 
 /* What is not OPT_OK is the exit status that main returns. */
 enum opt_result {
-	OPT_OK = -1,   /* go on; *next is the first operand in argv */
+	OPT_OK = -1,   /* continue; *next is the first operand in argv */
 	OPT_DONE = 0,  /* --help or --version was printed */
 	OPT_USAGE = 2, /* an error was printed */
 };
