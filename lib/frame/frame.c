@@ -50,12 +50,11 @@ static bool fields_valid(const struct frame *f)
 	       (!f->storage_len || id_valid(f->storage, f->storage_len));
 }
 
-int frame_encode_head(const struct frame *f, uint8_t out[static FRAME_PREFIX_MAX], size_t *head_len)
+/* Writes FRAME_HEAD bytes and the ids, and returns how many bytes these are. */
+static size_t put_head(const struct frame *f, uint8_t *out)
 {
 	uint8_t *p = out + FRAME_HEAD;
 
-	if (!fields_valid(f))
-		return -EINVAL;
 	memset(out, 0, FRAME_HEAD);
 	memcpy(out, magic, sizeof(magic));
 	out[AT_VERSION] = FRAME_VERSION;
@@ -82,19 +81,22 @@ int frame_encode_head(const struct frame *f, uint8_t out[static FRAME_PREFIX_MAX
 	put_le32(out + AT_HEAD_CRC, crc32c(crc, out + FRAME_HEAD, ids_len(f)));
 	if (!(f->flags & FRAME_NO_BODY_CRC))
 		put_le32(out + AT_BODY_CRC, crc32c(0, f->body, f->body_len));
-	*head_len = (size_t)(p - out);
+	return (size_t)(p - out);
+}
+
+int frame_encode_head(const struct frame *f, uint8_t out[static FRAME_PREFIX_MAX], size_t *head_len)
+{
+	if (!fields_valid(f))
+		return -EINVAL;
+	*head_len = put_head(f, out);
 	return 0;
 }
 
 int frame_encode(const struct frame *f, uint8_t *out)
 {
-	uint8_t head[FRAME_PREFIX_MAX];
-	size_t n;
-	int ret = frame_encode_head(f, head, &n);
-
-	if (ret < 0)
-		return ret;
-	memcpy(out, head, n);
+	if (!fields_valid(f))
+		return -EINVAL;
+	size_t n = put_head(f, out);
 	if (f->body_len)
 		memcpy(out + n, f->body, f->body_len);
 	memset(out + n + f->body_len, 0, frame_padding(f));

@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "loop/loop.h"
 #include "queue.h"
@@ -78,7 +77,7 @@ static int reserve(struct sink *s, size_t size, uint8_t **out)
 
 static int put_ring(struct sink *s, const struct frame *f, uint64_t *pos)
 {
-	size_t size = frame_size(f), n;
+	size_t size = frame_size(f);
 	uint8_t *p = NULL;
 	int ret;
 
@@ -88,11 +87,8 @@ static int put_ring(struct sink *s, const struct frame *f, uint64_t *pos)
 		return ret;
 	struct frame g = *f;
 	g.flags |= FRAME_NO_BODY_CRC; /* memory of this machine: the checksum would cost most */
-	if ((ret = frame_encode_head(&g, p, &n)) < 0)
+	if ((ret = frame_encode(&g, p)) < 0)
 		return ret;
-	if (g.body_len)
-		memcpy(p + n, g.body, g.body_len);
-	memset(p + n + g.body_len, 0, frame_padding(&g));
 	uint64_t end =
 	    s->opts.loop ? ring_publish_more(s->ring, size) : ring_publish(s->ring, size);
 	if (pos)
