@@ -10,7 +10,6 @@
 #include "frame/ring.h"
 #include "frame/source.h"
 #include "loop/loop.h"
-#include "ringname.h"
 
 #define SHARE 64 /* frames of one source before the next has its turn */
 
@@ -159,11 +158,12 @@ static void on_signal(void *arg)
 /* Who only looks at what is there makes no ring, for example of a name mistyped. */
 static int may_open(const char *spec)
 {
+	const char *name = ring_name_in(spec);
 	struct ring_stats st;
 
-	if ((input.wait && !input.keep) || !is_ring(spec))
+	if ((input.wait && !input.keep) || !name)
 		return 0;
-	return ring_inspect(ring_name(spec), &st);
+	return ring_inspect(name, &st);
 }
 
 static int open_feed(struct pump *p, const char *spec)

@@ -2,20 +2,14 @@
 #ifndef MSR_FRAMES_RINGNAME_H
 #define MSR_FRAMES_RINGNAME_H
 
-#include <stdbool.h>
-#include <string.h>
-
-#define RING_PREFIX "shm:"
-
-static inline bool is_ring(const char *spec)
-{
-	return !strncmp(spec, RING_PREFIX, sizeof(RING_PREFIX) - 1);
-}
+#include "frame/ring.h"
 
 /* "shm:NAME" or just the name. */
-static inline const char *ring_name(const char *operand)
+static inline const char *ring_operand(const char *operand)
 {
-	return is_ring(operand) ? operand + sizeof(RING_PREFIX) - 1 : operand;
+	const char *name = ring_name_in(operand);
+
+	return name ? name : operand;
 }
 
 #endif

@@ -9,7 +9,7 @@ static bool force;
 
 static int remove_ring(const char *operand)
 {
-	const char *name = ring_name(operand);
+	const char *name = ring_operand(operand);
 	struct ring_stats s;
 
 	/* What is damaged or only half there may go; so may what nobody uses. */

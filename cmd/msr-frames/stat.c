@@ -68,7 +68,7 @@ static int run(int argc, char **argv)
 		return command_usage("which ring? shm:NAME");
 	for (int i = 0; i < argc; i++) {
 		struct ring_stats s;
-		const char *name = ring_name(argv[i]);
+		const char *name = ring_operand(argv[i]);
 		int ret = ring_inspect(name, &s);
 		if (ret < 0)
 			status = command_fail("'%s': %s", argv[i], command_why(ret));

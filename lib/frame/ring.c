@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -53,6 +54,11 @@ static void add(_Atomic uint64_t *p, uint64_t n)
 }
 
 /* ---- opening ---- */
+
+const char *ring_name_in(const char *spec)
+{
+	return strncmp(spec, "shm:", 4) == 0 ? spec + 4 : NULL;
+}
 
 /* The role's lock: one byte of the file a role, by open file description. */
 static struct flock role_lock(enum ring_role role)

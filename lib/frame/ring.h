@@ -35,6 +35,9 @@ enum ring_role { RING_PRODUCER, RING_CONSUMER };
 
 struct ring;
 
+/* The name in "shm:NAME", the form in which sinks and sources are told of rings, or NULL. */
+const char *ring_name_in(const char *spec);
+
 struct ring_stats {
 	uint64_t id;	     /* random, given when the ring was made; never 0 */
 	uint64_t head, tail; /* positions: published, committed */

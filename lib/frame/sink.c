@@ -13,7 +13,6 @@
 #include "loop/loop.h"
 #include "queue.h"
 #include "ring.h"
-#include "stream.h"
 
 struct sink {
 	struct sink_opts opts;
@@ -112,7 +111,7 @@ static int open_ring(struct sink *s, const char *name)
 int sink_open(struct sink **sp, const char *spec, const struct sink_opts *opts)
 {
 	struct sink *s = calloc(1, sizeof(*s));
-	const char *name = stream_ring_name(spec);
+	const char *name = ring_name_in(spec);
 
 	if (!s)
 		return -ENOMEM;

@@ -296,7 +296,7 @@ int source_next(struct source *s, struct frame *f)
 static int open_source(struct source *s, const char *spec)
 {
 	const struct source_opts *o = &s->opts;
-	const char *name = stream_ring_name(spec);
+	const char *name = ring_name_in(spec);
 	int ret = name ? ring_open(&s->ring, name, RING_CONSUMER, o->ring_size)
 		       : stream_open_in(&s->stream, spec, o->loop, o->follow);
 

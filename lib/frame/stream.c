@@ -13,13 +13,6 @@
 /* The most that an unprivileged process may ask for; fewer and larger reads and writes. */
 #define PIPE_SIZE (1 << 20)
 
-const char *stream_ring_name(const char *spec)
-{
-	size_t n = strlen(STREAM_RING_PREFIX);
-
-	return strncmp(spec, STREAM_RING_PREFIX, n) ? NULL : spec + n;
-}
-
 static int classify(struct stream *st)
 {
 	struct stat sb;

@@ -4,11 +4,6 @@
 
 #include <stdbool.h>
 
-#define STREAM_RING_PREFIX "shm:"
-
-/* The ring's name in "shm:NAME", or NULL when `spec` names no ring. */
-const char *stream_ring_name(const char *spec);
-
 enum stream_type {
 	STREAM_PIPE,  /* pipe, FIFO or socket: can wait, and epoll(7) can wait for it */
 	STREAM_FILE,  /* regular: never waits */
