@@ -181,6 +181,30 @@ int file_refresh(int dirfd, const char *path, const void *data, size_t n)
 	return ret;
 }
 
+#define FD_PATH_SIZE 32 /* "/proc/self/fd/" and an int */
+
+static void fd_path(int fd, char out[static FD_PATH_SIZE])
+{
+	snprintf(out, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+}
+
+int file_reopen(int fd, int flags)
+{
+	char path[FD_PATH_SIZE];
+
+	fd_path(fd, path);
+	int new = open(path, flags | O_CLOEXEC);
+	return new < 0 ? -errno : new;
+}
+
+int file_link(int fd, int dirfd, const char *path)
+{
+	char self[FD_PATH_SIZE];
+
+	fd_path(fd, self);
+	return linkat(AT_FDCWD, self, dirfd, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
 static int add_flag(int fd, int get, int set, int flag)
 {
 	int flags = fcntl(fd, get);

@@ -48,6 +48,15 @@ int file_refresh(int dirfd, const char *path, const void *data, size_t n);
 /* Makes the entries of the folder durable. 0 or -errno. */
 int file_sync_dir(int dirfd, const char *path);
 
+/*
+ * Opens the file behind `fd` again, whatever its name leads to by now: a descriptor (CLOEXEC) whose
+ * mode and flags are its own. Or -errno.
+ */
+int file_reopen(int fd, int flags);
+
+/* Gives the file a name, which must be free; O_TMPFILE files have none. 0, -EEXIST or -errno. */
+int file_link(int fd, int dirfd, const char *path);
+
 /* Sets CLOEXEC or O_NONBLOCK on a descriptor that came from elsewhere. 0 or -errno. */
 int file_set_cloexec(int fd);
 int file_set_nonblock(int fd);

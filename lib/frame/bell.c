@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 int bell_open(struct bell *b, const char *path, enum bell_end end)
 {
@@ -48,14 +49,13 @@ void bell_ring(const struct bell *b)
 		;
 }
 
-/* Through /proc, because the name may by now lead to another FIFO. */
+/* By its descriptor, because the name may by now lead to another FIFO. */
 static void plug(struct bell *b)
 {
-	char path[32];
+	int fd = file_reopen(b->fd, O_WRONLY | O_NONBLOCK);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", b->fd);
 	/* Out of descriptors: the end of file stays, and the next drain tries again. */
-	b->plug = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	b->plug = fd < 0 ? -1 : fd;
 }
 
 void bell_drain(struct bell *b)

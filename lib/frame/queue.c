@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -19,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "frame.h"
 #include "loop/loop.h"
 #include "sink.h"
@@ -270,13 +270,11 @@ static int drain(struct queue *q, struct mono end)
  */
 static int linger(struct queue *q, struct mono end)
 {
-	char path[32];
 	int unread = 0, ret = 0;
+	int fd = file_reopen(q->stream.fd, O_WRONLY | O_NONBLOCK);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", q->stream.fd);
-	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	stream_close(&q->stream);
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = 0};

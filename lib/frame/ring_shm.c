@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/id.h"
 
 #define DEFAULT_DIR  "/dev/shm"
@@ -85,8 +86,6 @@ static int make_file(const char *path, size_t size)
 /* Makes the ring under its name, or opens the one that is there. */
 static int open_file(const char *path, size_t size)
 {
-	char self[32];
-
 	for (int tries = 0; tries < 100; tries++) {
 		int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (fd >= 0)
@@ -96,13 +95,12 @@ static int open_file(const char *path, size_t size)
 		fd = make_file(path, size);
 		if (fd < 0)
 			return fd;
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-		if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
+		int err = file_link(fd, AT_FDCWD, path);
+		if (!err)
 			return fd;
-		int err = errno;
 		close(fd);
-		if (err != EEXIST)
-			return -err;
+		if (err != -EEXIST)
+			return err;
 	}
 	return -EEXIST; /* somebody makes and removes it all the time */
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,12 +35,10 @@ static int classify(struct stream *st)
  */
 static int make_nonblock(int fd, int mode)
 {
-	char path[32];
 	struct stat sb;
 
 	if (fstat(fd, &sb) == 0 && S_ISFIFO(sb.st_mode)) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		int own = open(path, mode | O_NONBLOCK | O_CLOEXEC);
+		int own = file_reopen(fd, mode | O_NONBLOCK);
 		if (own >= 0) {
 			int ret = dup3(own, fd, 0) < 0 ? -errno : 0;
 			close(own);

@@ -78,12 +78,7 @@ static void make_name(const char *name, char *out, size_t size)
 /* Gives the nameless file a name where both are on one file system. */
 static int link_file(const struct keep *k, const char *name, int fd)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fchmod(fd, 0644) < 0 || linkat(AT_FDCWD, path, k->dirfd, name, AT_SYMLINK_FOLLOW) < 0)
-		return -errno;
-	return 0;
+	return fchmod(fd, 0644) < 0 ? -errno : file_link(fd, k->dirfd, name);
 }
 
 /* With sendfile(2): copy_file_range(2) refuses two file systems of different kinds. */

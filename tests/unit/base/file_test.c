@@ -133,6 +133,28 @@ TEST(what_cannot_be_refreshed_is_marked_as_current)
 	close(dir);
 }
 
+TEST(a_file_is_opened_and_named_by_its_descriptor)
+{
+	int dir = folder();
+	int fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	char got[8] = "";
+
+	CHECK(fd >= 0);
+	CHECK_INT(file_write_all(fd, "one", 3), 0);
+	int again = file_reopen(fd, O_RDONLY);
+	CHECK_INT(read(again, got, sizeof(got)), 3);
+	CHECK_STR(got, "one");
+	CHECK(fcntl(again, F_GETFD) & FD_CLOEXEC);
+	close(again);
+	CHECK_INT(file_link(fd, dir, "named"), 0);
+	CHECK_INT(file_link(fd, dir, "named"), -EEXIST);
+	CHECK_INT(faccessat(dir, "named", F_OK, 0), 0);
+	unlinkat(dir, "named", 0);
+	close(fd);
+	CHECK_INT(file_reopen(fd, O_RDONLY), -ENOENT);
+	close(dir);
+}
+
 TEST(folders_are_made_with_parents)
 {
 	char path[256];
