@@ -1,4 +1,4 @@
-/* Blocks that double in size up to a page or so; large pieces get one of their own. */
+/* Blocks that double in size up to 64 KiB; larger pieces get one of their own. */
 #include "arena.h"
 
 #include <stdalign.h>

@@ -12,7 +12,7 @@ struct arena_block;
 struct arena {
 	struct arena_block *blocks; /* owned, newest first */
 	size_t used;		    /* bytes given out */
-	size_t max;		    /* bound of `used`; 0 is none */
+	size_t max;		    /* bound of `used`; 0 for none */
 };
 
 void arena_init(struct arena *a, size_t max);
@@ -20,11 +20,11 @@ void arena_done(struct arena *a);
 
 /* Zeroed memory, aligned for any type; NULL at the bound or without memory. */
 void *arena_alloc(struct arena *a, size_t n);
-/* A copy with a NUL behind it. */
+/* A copy with a NUL after it. */
 char *arena_strdup(struct arena *a, const char *s, size_t len);
 
 /*
- * Room for one more element behind the `n` of an array whose capacity doubles: returns the array,
+ * Room for one more element after the `n` of an array whose capacity doubles: returns the array,
  * moved or not, or NULL. `n` tells the capacity (the next power of two), so every element must be
  * added through this.
  */

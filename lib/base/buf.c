@@ -57,12 +57,18 @@ void buf_commit(struct buf *b, size_t n)
 	b->tail += n;
 }
 
+/* Why buf_reserve gave nothing. */
+static int no_room(const struct buf *b, size_t n)
+{
+	return b->max && buf_len(b) + n > b->max ? -ENOBUFS : -ENOMEM;
+}
+
 int buf_append(struct buf *b, const void *data, size_t n)
 {
 	uint8_t *p = buf_reserve(b, n);
 
 	if (!p)
-		return b->max && buf_len(b) + n > b->max ? -ENOBUFS : -ENOMEM;
+		return no_room(b, n);
 	if (n)
 		memcpy(p, data, n);
 	buf_commit(b, n);
@@ -80,7 +86,7 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 		return -EINVAL;
 	char *p = (char *)buf_reserve(b, (size_t)n + 1);
 	if (!p)
-		return -ENOBUFS;
+		return no_room(b, (size_t)n + 1);
 	va_start(ap, fmt);
 	vsnprintf(p, (size_t)n + 1, fmt, ap);
 	va_end(ap);

@@ -18,8 +18,8 @@ struct buf {
 	uint8_t *mem; /* owned */
 	size_t cap;   /* bytes of mem */
 	size_t head;  /* first byte not yet consumed */
-	size_t tail;  /* one behind the last byte */
-	size_t max;   /* bound of unconsumed bytes; 0 is none */
+	size_t tail;  /* one after the last byte */
+	size_t max;   /* bound of unconsumed bytes; 0 for none */
 };
 
 void buf_init(struct buf *b, size_t max);
@@ -43,6 +43,7 @@ void buf_commit(struct buf *b, size_t n);
 
 /* 0, -ENOBUFS at the bound or -ENOMEM. */
 int buf_append(struct buf *b, const void *data, size_t n);
+/* The same, but it needs room for one byte more, the NUL; a bad format gives -EINVAL. */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Drops `n` bytes (at most buf_len) from the front. */

@@ -41,7 +41,7 @@ int file_rename_excl(int dirfd, const char *from, const char *to);
 /*
  * As file_publish, for a file by whose age somebody tells that we are alive. When it cannot be
  * replaced, as on a full disk, the old one stays and is marked as of now, which needs no space; an
- * empty one is made where there is none. The error of publishing all the same.
+ * empty one is made if it does not exist. Returns the error of publishing all the same.
  */
 int file_refresh(int dirfd, const char *path, const void *data, size_t n);
 

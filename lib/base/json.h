@@ -30,7 +30,7 @@ void json_strn(struct json *j, const char *key, const char *value, size_t len);
 void json_int(struct json *j, const char *key, int64_t value);
 void json_uint(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
-/* With `digits` behind the point; infinities and NaN become null. */
+/* With `digits` after the point; infinities and NaN become null. */
 void json_num(struct json *j, const char *key, double value, int digits);
 /* `text` is JSON already. */
 void json_raw(struct json *j, const char *key, const char *text);

@@ -1,6 +1,6 @@
 /*
  * Hash table from byte strings to intrusive nodes. The hash is keyed with random bits of the
- * process, so that peers who choose ids cannot choose collisions (SipHash-1-3).
+ * process, so that peers that choose ids cannot choose collisions (SipHash-1-3).
  */
 #ifndef MSR_BASE_MAP_H
 #define MSR_BASE_MAP_H
@@ -26,7 +26,7 @@ void map_init(struct map *m);
 /* Frees the table, not the nodes. */
 void map_done(struct map *m);
 
-/* NULL when there is none. */
+/* NULL if no node has the key. */
 struct map_node *map_get(const struct map *m, const void *key, size_t len);
 
 /*

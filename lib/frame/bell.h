@@ -23,8 +23,7 @@ struct bell {
 		-1, -1 \
 	}
 
-/* Opens the FIFO `path`, making it where it is not there. 0, -EEXIST (no FIFO of ours) or -errno.
- */
+/* Opens the FIFO `path`, making it if need be. 0, -EEXIST (not a FIFO of ours) or -errno. */
 int bell_open(struct bell *b, const char *path, enum bell_end end);
 void bell_close(struct bell *b);
 

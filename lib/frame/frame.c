@@ -103,7 +103,7 @@ int frame_encode(const struct frame *f, uint8_t *out)
 	return 0;
 }
 
-/* Compares as much of the magic as is there. */
+/* Compares the bytes of the magic that have arrived. */
 static bool magic_at(const uint8_t *p, size_t n)
 {
 	return memcmp(p, magic, n < sizeof(magic) ? n : sizeof(magic)) == 0;

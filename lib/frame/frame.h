@@ -5,10 +5,10 @@
  *   +------+---+----+-----+-----+--------+----+----+----+----+---------+
  *   | MSRF | 1 |kind|flags|codec| body n |room|sess|stor|chan| time us |
  *   +------+---+----+-----+-----+--------+----+----+----+----+---------+
- *   24     32     36     37      38       40        44        48
- *   +------+------+------+-------+--------+---------+---------+-----------------+------+-----+
- *   | part | rate |source|reserve|        | head crc| body crc| room sess stor  | body | pad |
- *   +------+------+------+-------+--------+---------+---------+-----------------+------+-----+
+ *   24     32     36     37               40        44        48
+ *   +------+------+------+----------------+---------+---------+-----------------+------+-----+
+ *   | part | rate |source|    reserved    | head crc| body crc| room sess stor  | body | pad |
+ *   +------+------+------+----------------+---------+---------+-----------------+------+-----+
  *
  * All integers are little-endian. Records are padded with zeros to a multiple of 8 bytes. The head
  * CRC covers bytes 0 to 39 and the ids; the body CRC covers the body and is absent (zero) with
@@ -21,10 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/id.h"
+
 #define FRAME_HEAD	 48	     /* bytes before the ids */
 #define FRAME_BODY_MAX	 (16u << 20) /* bytes */
 #define FRAME_VERSION	 1
-#define FRAME_RECORD_MAX (FRAME_HEAD + 3 * 128 + FRAME_BODY_MAX + 8)
+#define FRAME_RECORD_MAX (FRAME_HEAD + 3 * ID_MAX + FRAME_BODY_MAX + 8)
 
 enum frame_kind {
 	FRAME_OPEN = 1,	 /* a session begins; body: JSON, may be empty */
@@ -99,7 +101,7 @@ int frame_encode(const struct frame *f, uint8_t *out);
  * ids go to `out`; *head_len says how many bytes. The body of f->body_len bytes follows, then
  * frame_padding() zeros. With FRAME_NO_BODY_CRC f->body is not looked at.
  */
-#define FRAME_PREFIX_MAX (FRAME_HEAD + 3 * 128)
+#define FRAME_PREFIX_MAX (FRAME_HEAD + 3 * ID_MAX)
 int frame_encode_head(const struct frame *f, uint8_t out[static FRAME_PREFIX_MAX],
 		      size_t *head_len);
 size_t frame_padding(const struct frame *f);
@@ -107,7 +109,8 @@ size_t frame_padding(const struct frame *f);
 /*
  * Looks at the record at `p`, of which `n` bytes are there. Returns its size and fills *f, whose
  * pointers lead into `p`; -EAGAIN when more bytes are needed (*need, if not NULL, says how many in
- * all, at most FRAME_RECORD_MAX); -EBADMSG when this is no valid record: skip frame_resync bytes.
+ * all, at most FRAME_RECORD_MAX); -EBADMSG when this is not a valid record: skip frame_resync
+ * bytes.
  */
 long frame_decode(const uint8_t *p, size_t n, struct frame *f, size_t *need);
 

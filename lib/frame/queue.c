@@ -1,7 +1,7 @@
 /*
  * The bounded queue in front of a descriptor.
  *
- *   put: encode behind the others → flush: write(2) what goes → the loop says when more goes
+ *   put: encode after the others → flush: write(2) what fits → the loop says when more fits
  *
  * The bound is queue_max, but one record of any size always fits an empty queue. Without a loop
  * nothing stays queued between calls: put writes and waits.
@@ -101,7 +101,7 @@ static void schedule(struct queue *q)
 		loop_timer_stop(&q->timer);
 }
 
-/* From the loop: goes on writing, then tells; the handlers may close the sink. */
+/* From the loop: continues writing, then tells; the handlers may close the sink. */
 static void go_on(struct queue *q)
 {
 	bool moved = q->dead ? false : write_some(q);

@@ -1,5 +1,5 @@
 /*
- * Positions: what is published, read and safe, and who sleeps for what.
+ * Positions: what is published, read and safe, and which side sleeps for what.
  *
  *   tail ............ cursor ............ head ............ tail + capacity
  *        read, not yet safe    published         free
@@ -25,7 +25,7 @@
 #include "bell.h"
 #include "ring_shm.h"
 
-#define OPEN_TRIES 16 /* a ring that is removed while it is being opened is made anew */
+#define OPEN_TRIES 16 /* a ring that is removed while it is being opened is made again */
 
 struct ring {
 	struct ring_shm shm;
@@ -379,7 +379,7 @@ bool ring_arm(struct ring *r)
 	if (atomic_load(producer ? &c->tail : &c->head) < want)
 		return false;
 	atomic_store_explicit(waits, 0, memory_order_relaxed);
-	/* Said once: who leaves the room unused waits for the next movement. */
+	/* Reported once: a caller that leaves the room unused waits for the next change. */
 	r->want_tail = 0;
 	return true;
 }

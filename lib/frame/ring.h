@@ -11,7 +11,7 @@
  * Positions are 64-bit byte counts that never wrap; position modulo capacity is the place. The
  * producer writes, then publishes whole records by moving the head. The consumer reads ahead with
  * a cursor of its own and moves the tail (ring_commit) only after what it read is safe, so a
- * consumer that is killed and restarted goes on with the first record not yet safe. A producer
+ * consumer that is killed and restarted continues with the first record not yet safe. A producer
  * that is killed leaves all that it published.
  *
  * Either side may start first, and restart at any time; a second live producer or consumer of the
@@ -19,8 +19,9 @@
  * child that is forked without exec holds them too). What stands in the control page is checked at
  * every use: a damaged ring gives -EBADMSG and is not written to any more.
  *
- * Nobody makes a system call while the other side is awake: who wants to sleep says so in the
- * control page (ring_arm) and only then is its bell rung. The death of the other side wakes too.
+ * Nobody makes a system call while the other side is awake: a side that wants to sleep says so in
+ * the control page (ring_arm), and only then is its bell rung. The death of the other side wakes
+ * too.
  */
 #ifndef MSR_FRAME_RING_H
 #define MSR_FRAME_RING_H
@@ -52,7 +53,7 @@ struct ring_stats {
 
 /*
  * Opens shm:NAME (without the prefix), making it with `size` bytes (rounded up to whole pages, 0:
- * RING_DEFAULT_SIZE) when it is not there, for this user only. An existing ring keeps its size.
+ * RING_DEFAULT_SIZE) if it does not exist, for this user only. An existing ring keeps its size.
  * 0, -EBUSY (the role is taken by a live process), -EBADMSG (not a ring of this version, or
  * damaged; ring_unlink helps), -EINVAL (not a name: an id that ends neither in ".bell" nor in
  * ".room"), -EPERM (another user's), -ENOSPC (/dev/shm is full) or -errno.
@@ -82,22 +83,22 @@ size_t ring_room(struct ring *r);
 size_t ring_record_max(const struct ring *r);
 /*
  * Publishes the first `n` bytes reserved as one record (a multiple of 8) and rings the doorbell
- * if the consumer sleeps. Returns the position behind it: the record is safe once ring_tail()
+ * if the consumer sleeps. Returns the position after it: the record is safe once ring_tail()
  * has reached that.
  */
 uint64_t ring_publish(struct ring *r, size_t n);
-/* The same for many records: publish with more=true, then once ring_flush. */
+/* The same for many records: call this for each, then ring_flush once. */
 uint64_t ring_publish_more(struct ring *r, size_t n);
 void ring_flush(struct ring *r);
 /* Up to where the consumer has made things safe. Never moves back. */
 uint64_t ring_tail(struct ring *r);
-/* Position behind the last record published. */
+/* Position after the last record published. */
 uint64_t ring_head(const struct ring *r);
 
 /* ---- consumer ---- */
 
 /*
- * What is published and not yet read: *data and its length, 0 when nothing is there (wait on
+ * What is published and not yet read: *data and its length, 0 if there is none (wait on
  * ring_fd), -EBADMSG when the control page is damaged. Stays valid until committed.
  */
 long ring_peek(struct ring *r, const uint8_t **data);

@@ -83,7 +83,7 @@ static int make_file(const char *path, size_t size)
 	return fd;
 }
 
-/* Makes the ring under its name, or opens the one that is there. */
+/* Opens the ring of that name, or makes it. */
 static int open_file(const char *path, size_t size)
 {
 	for (int tries = 0; tries < 100; tries++) {

@@ -34,14 +34,16 @@ struct ring_control {
 	uint64_t id;	       /* random, never 0 */
 
 	/* the producer writes */
-	alignas(RING_LINE) _Atomic uint64_t head; /* position behind the last whole record */
+	alignas(RING_LINE) _Atomic uint64_t head; /* position after the last whole record */
 	_Atomic uint64_t records, full, high_water, bells_rung, producer_starts;
 
 	/* the consumer writes */
 	alignas(RING_LINE) _Atomic uint64_t tail; /* everything before it is safe */
 	_Atomic uint64_t rooms_rung, consumer_starts;
 
-	/* positions whose passing wakes who sleeps; 0: awake. Who rings sets them back to 0. */
+	/*
+	 * Position that wakes the sleeping side; 0 if it is awake. The ringing side resets it to 0.
+	 */
 	alignas(RING_LINE) _Atomic uint64_t consumer_waits; /* for the head */
 	alignas(RING_LINE) _Atomic uint64_t producer_waits; /* for the tail */
 };
@@ -66,8 +68,8 @@ struct ring_shm {
 int ring_path(char out[static PATH_MAX], const char *name, const char *suffix);
 
 /*
- * Opens the file; `size` bytes of data are made where it is not there. With size 0 it must be
- * there. 0, -EBADMSG, -EPERM, or -errno.
+ * Opens the file, or makes it with `size` bytes of data; with size 0 it must exist. 0, -EBADMSG,
+ * -EPERM, or -errno.
  */
 int ring_shm_open(struct ring_shm *m, const char *path, size_t size);
 /* Accepts one that was never opened (fd -1, the rest zero). */
@@ -86,7 +88,7 @@ static inline void ring_shm_warm(struct ring_shm *m, uint64_t pos)
 		ring_shm_warm_more(m, pos);
 }
 
-/* Whether `path` still leads to this memory: not removed, not made anew. */
+/* Whether `path` still leads to this memory: not removed, not made again. */
 bool ring_shm_current(const struct ring_shm *m, const char *path);
 
 /* Whether two positions can be those of a ring of this capacity. */

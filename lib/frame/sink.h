@@ -8,9 +8,9 @@
  * A sink has a bounded queue: when sink_put returns -EAGAIN the caller stops reading its own input
  * until the ready handler is called, or drops, as its manual says. Frames are whole or absent.
  *
- * A file that is there is continued, never overwritten. In a loop a FIFO is held open at both
+ * A file that exists is continued, never overwritten. In a loop a FIFO is held open at both
  * ends: it needs no reader to start, and a reader that goes away loses what it had read and
- * nothing else; the next goes on from there. Programs must ignore SIGPIPE.
+ * nothing else; the next continues from there. Programs must ignore SIGPIPE.
  */
 #ifndef MSR_FRAME_SINK_H
 #define MSR_FRAME_SINK_H
@@ -36,7 +36,7 @@ struct sink_opts {
 	 */
 	void (*ready)(void *arg);
 	/*
-	 * From the loop, once until things are well again: 0 > err. -EPIPE: the reader of a pipe
+	 * From the loop, once per failure; err is negative. -EPIPE: the reader of a pipe
 	 * is gone for good, and so is what was queued. -EBADMSG: the ring is damaged for good.
 	 * Others (-ENOSPC): the sink keeps what is queued and keeps trying.
 	 */
@@ -46,7 +46,7 @@ struct sink_opts {
 
 /*
  * 0, -EBUSY (another producer), what ring_open says, or -errno. `spec` is "-", a path or
- * "shm:NAME"; a path that is not there becomes a file.
+ * "shm:NAME"; a path that does not exist becomes a file.
  */
 int sink_open(struct sink **sp, const char *spec, const struct sink_opts *opts);
 /*
@@ -71,7 +71,8 @@ void sink_flush(struct sink *s);
 
 /* Up to where frames are safe: committed by the ring's reader, or written to the pipe. */
 uint64_t sink_safe(const struct sink *s);
-/* How often a reader has begun (ring_consumer_starts); always 0 for pipes, whose loss is told. */
+/* How often a reader has begun (ring_consumer_starts); always 0 for pipes, whose loss is reported
+ * by lost(). */
 uint64_t sink_reader_starts(const struct sink *s);
 /* Whether "safe" means written to the recording (rings), not just to the pipe. */
 bool sink_is_ring(const struct sink *s);

@@ -155,7 +155,7 @@ static long decode_shared(struct source *s, const uint8_t *p, size_t n, struct f
 	memcpy(s->prefix, p, have);
 	long size = frame_decode_head(s->prefix, have, f, &need);
 	if (size == -EAGAIN && need > have && need <= n) {
-		/* Now the ids, and no more: the producer is writing right behind. */
+		/* Now the ids, and no more: the producer is writing right after them. */
 		memcpy(s->prefix + have, p + have, need - have);
 		size = frame_decode_head(s->prefix, need, f, NULL);
 	}
@@ -176,7 +176,7 @@ static size_t resync_shared(const uint8_t *p, size_t n)
 	return at;
 }
 
-/* Skipped bytes belong to no frame that would be committed; else they could fill the ring. */
+/* Nobody commits skipped bytes, so commit them here or they would fill the ring. */
 static void skip_shared(struct source *s, size_t n)
 {
 	uint64_t from = ring_cursor(s->ring);

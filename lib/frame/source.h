@@ -60,7 +60,7 @@ void source_pause(struct source *s, bool paused);
 void source_mute(struct source *s, bool muted);
 
 /*
- * Position behind the frame last returned. source_commit says that all frames up to `pos` are
+ * Position after the frame last returned. source_commit says that all frames up to `pos` are
  * safe; on pipes and files it does nothing.
  */
 uint64_t source_pos(const struct source *s);

@@ -7,7 +7,7 @@
 enum stream_type {
 	STREAM_PIPE,  /* pipe, FIFO or socket: can wait, and epoll(7) can wait for it */
 	STREAM_FILE,  /* regular: never waits */
-	STREAM_OTHER, /* terminal or other device: reading may wait even without data announced */
+	STREAM_OTHER, /* terminal or other device: a read may block even if poll reports nothing */
 };
 
 struct stream {
@@ -23,7 +23,7 @@ struct stream {
  */
 int stream_open_in(struct stream *st, const char *spec, bool nonblock, bool hold);
 /*
- * Opens for writing; a path that is not there becomes a file, one that is there is continued. With
+ * Opens for writing; a path that does not exist becomes a file, a file is continued. With
  * `nonblock` a FIFO is held; otherwise opening waits for its reader. 0 or -errno.
  */
 int stream_open_out(struct stream *st, const char *spec, bool nonblock);

@@ -73,7 +73,7 @@ struct loop_timer {
 };
 
 void loop_timer_init(struct loop_timer *t, struct loop *l, void (*handler)(void *arg), void *arg);
-/* Arms or re-arms. 0 or -ENOMEM (only when this loop never had so many timers before). */
+/* Arms or re-arms. 0 or -ENOMEM (only when this loop never had this many timers before). */
 int loop_timer_at(struct loop_timer *t, struct mono at);
 int loop_timer_in_us(struct loop_timer *t, int64_t us);
 void loop_timer_stop(struct loop_timer *t);
@@ -86,7 +86,8 @@ static inline bool loop_timer_armed(const struct loop_timer *t)
 
 /*
  * Calls `handler` for each of the signals in `sigs` (0-terminated) from the loop. They are blocked
- * in this thread; call it before other threads start. One call a loop.
+ * in this thread; call it before other threads start. One call a loop, of this or of
+ * loop_stop_signals.
  */
 int loop_signals(struct loop *l, const int *sigs, void (*handler)(void *arg, int sig), void *arg);
 

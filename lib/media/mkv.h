@@ -1,6 +1,6 @@
 /*
  * Matroska and WebM (RFC 9559), written live: the file can be played up to its last whole block at
- * any time, and nothing behind the header is ever written again.
+ * any time, and nothing after the header is ever written again.
  *
  *	| EBML header | Segment, unknown size: | Info | Tracks | Void | Cluster ... | Cluster ...
  *	|<------------- MKV_HEAD bytes, rewritten as a whole ------->|  appended only
@@ -54,12 +54,12 @@ void mkv_head(const struct mkv *m, uint8_t out[static MKV_HEAD]);
 
 /*
  * Reads the beginning of any Matroska file: tracks, and the duration where it says so. 0; -ENOTSUP
- * for codecs or numbers of tracks that struct mkv cannot tell; -EBADMSG when it is none, or begins
- * with more than `len` bytes of header.
+ * for codecs or numbers of tracks that struct mkv cannot tell; -EBADMSG when it is not one, or
+ * begins with more than `len` bytes of header.
  */
 int mkv_read_head(struct mkv *m, const uint8_t *head, size_t len);
 /*
- * Takes over the tracks of a header that mkv_head wrote, to go on with its file. 0 or -EBADMSG.
+ * Takes over the tracks of a header that mkv_head wrote, to continue its file. 0 or -EBADMSG.
  */
 int mkv_resume(struct mkv *m, const uint8_t *head, size_t len);
 

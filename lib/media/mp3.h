@@ -1,6 +1,6 @@
 /*
  * How long an MP3 file is, from its first frame: encoders put the number of frames there, and how
- * many samples at both ends are not sound (the Xing header, with LAME's tag behind it). Pure.
+ * many samples at both ends are not sound (the Xing header, with LAME's tag after it). Pure.
  */
 #ifndef MSR_MEDIA_MP3_H
 #define MSR_MEDIA_MP3_H

@@ -24,8 +24,8 @@
 /* Bytes of a record: sizes the buffer of each association; nothing of ours is longer. */
 #define FRAGMENT_MAX 2048
 #define EXPORTER     "EXTRACTOR-dtls_srtp"
-/* Between retransmissions: the first and the longest. OpenSSL's own second is long for somebody who
- * waits for a call; twelve are sent, more than DTLS_TIMEOUT_US takes. */
+/* Between retransmissions: the first and the longest. OpenSSL's own second is long for anybody
+ * who waits for a call; twelve are sent, more than DTLS_TIMEOUT_US takes. */
 #define RETRY_FIRST_US 100000
 #define RETRY_MAX_US   4000000
 #define CONTENT_LAST   23 /* content types of DTLS 1.2 end with application data */

@@ -28,7 +28,7 @@ static inline bool dtls_is(const uint8_t *p, size_t n)
 }
 
 /*
- * Certificate and key of the process, made anew: ECDSA P-256. `gcm`: whether AES-GCM is offered,
+ * Certificate and key of the process, newly made: ECDSA P-256. `gcm`: whether AES-GCM is offered,
  * before AES-CM. 0 or -ENOMEM.
  */
 int dtls_identity_new(struct dtls_identity **out, bool gcm);

@@ -1,4 +1,4 @@
-/* What the files of this room know of a peer_env (peer.h). */
+/* What the files of lib/peer know of a peer_env (peer.h). */
 #ifndef MSR_PEER_ENV_H
 #define MSR_PEER_ENV_H
 

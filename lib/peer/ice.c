@@ -2,7 +2,7 @@
  * ICE by libnice: see ice.h.
  *
  *	on_pair   new-selected-pair-full ──> handler.selected(sockets, addresses)
- *	on_packet whatever is no STUN ──> handler.packet
+ *	on_packet whatever is not STUN ──> handler.packet
  *	on_readable (before libnice reads) ── peek ── authentic? ──> handler.alive
  *
  * libnice 0.1.21 has no signal for "a check was answered", which the consent clock needs; so a
@@ -33,7 +33,7 @@
 #define PWD_CHARS     24    /* 144 bits; RFC 8839 asks for 128 */
 #define CLOSE_WAIT_US 20000 /* between looks whether libnice has let go */
 #define PEEK_MAX      1500
-/* libnice goes on ticking for so long after the last check; new ones wake it, and what failed
+/* libnice continues ticking this long after the last check; new ones wake it, and what failed
  * meanwhile is decided by our clock. Its own 5 s are 250 turns for each that joins. */
 #define IDLE_MS 1000
 /* RFC 8445 section 5.1.2.1: peer-reflexive, highest local preference, component 1 */
@@ -350,7 +350,7 @@ int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
 	nice_agent_set_local_credentials(i->agent, i->stream, ufrag, pwd);
 	snprintf(i->local_pwd, sizeof(i->local_pwd), "%s", pwd);
 	snprintf(i->local_ufrag, sizeof(i->local_ufrag), "%s", ufrag);
-	/* Until a pair is selected again, all checks are libnice's, and its own go on. */
+	/* Until a pair is selected again, all checks are libnice's, and its own continue. */
 	i->have_pair = false;
 	g_object_set(i->agent, "keepalive-conncheck", TRUE, NULL);
 	i->remote_pwd[0] = i->remote_ufrag[0] = '\0';

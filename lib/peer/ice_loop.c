@@ -120,7 +120,7 @@ static void on_timer(void *arg)
 	turn(arg);
 }
 
-/* ---- TCP connections: who does not know the password has few descriptors, not for long ---- */
+/* ---- TCP connections: a client without the password gets few descriptors, not for long ---- */
 
 static bool is_connection(int fd)
 {

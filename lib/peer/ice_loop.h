@@ -4,7 +4,7 @@
  * source of a context on each turn, which is nothing for the ten of one agent and everything for
  * the ten thousand of a server.
  *
- *	descriptor readable or timer due ── g_main_context_iteration ── descriptors, timer anew
+ *	descriptor readable or timer due ── g_main_context_iteration ── descriptors and timer again
  */
 #ifndef MSR_PEER_ICE_LOOP_H
 #define MSR_PEER_ICE_LOOP_H
@@ -29,8 +29,8 @@ GMainContext *ice_loop_context(struct ice_loop *g);
 int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),
 		    void *arg);
 /*
- * Who sent on `fd` knows the password. A TCP connection of which nobody said so is ended after ten
- * seconds, or sooner when there are many.
+ * Whoever sent on `fd` knows the password. A TCP connection of which that is not said ends after
+ * ten seconds, or sooner when there are many.
  */
 void ice_loop_known(struct ice_loop *g, int fd);
 /* The same of the connection that is from `remote`. */

@@ -41,7 +41,7 @@ int io_open(int fd, const struct sockaddr_storage *local)
 		return -errno;
 	if (local->ss_family == AF_INET6)
 		setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	/* The kernel grants what net.core.[rw]mem_max allows; less is no error. */
+	/* The kernel grants what net.core.[rw]mem_max allows; less is not an error. */
 	setsockopt(s, SOL_SOCKET, SO_RCVBUF, &rx, sizeof(rx));
 	setsockopt(s, SOL_SOCKET, SO_SNDBUF, &tx, sizeof(tx));
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||

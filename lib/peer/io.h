@@ -34,7 +34,7 @@ struct io_rx; /* buffers for io_receive, one a thread: 130 KB */
 
 struct io_rx *io_rx_new(void);
 void io_rx_free(struct io_rx *rx);
-/* Receives what is there. Returns how many, 0 when nothing is; see io_rx_packet. */
+/* Receives what has arrived. Returns how many, 0 if none; see io_rx_packet. */
 unsigned io_receive(struct io_rx *rx, int fd);
 /* The i-th; n is 0 for one that was too long. */
 struct io_packet io_rx_packet(struct io_rx *rx, unsigned i);

@@ -154,7 +154,7 @@ void io_tx_queue(struct io_tx *tx, int fd, const struct sockaddr_storage *to)
 	tx->first = tx->end;
 	if (tx->n_messages < QUEUE_MESSAGES && tx->end < QUEUE_BYTES)
 		return;
-	tx->sent = io_tx_submit(tx); /* the count goes on */
+	tx->sent = io_tx_submit(tx); /* the count continues */
 }
 
 /* ---- sending ---- */

@@ -2,7 +2,7 @@
  * UDP out, in two steps: the packets of one peer become a few messages, the messages of many peers
  * one system call.
  *
- *	io_tx_next, io_tx_add   packets lie one behind the other
+ *	io_tx_next, io_tx_add   packets lie one after the other
  *	io_tx_queue             they are for this address: a run of equal sizes is one message that
  *	                        the kernel cuts (UDP_SEGMENT, udp(7)). Sent once a few are together
  *	io_tx_submit            sends what is queued

@@ -80,7 +80,7 @@ struct peer {
 	char hash[16];
 	uint8_t fingerprint[PEER_HASH_MAX];
 	uint8_t fingerprint_len;
-	/* DTLS datagrams that came before dtls could start, each behind two bytes of length; heap,
+	/* DTLS datagrams that came before dtls could start, each after two bytes of length; heap,
 	 * EARLY_SIZE bytes, or NULL when there are none. */
 	uint8_t *early;
 	size_t early_len;
@@ -90,7 +90,7 @@ struct peer {
 	struct loop_timer clock;
 };
 
-/* Who closes agents needs this longer than the peer. */
+/* Needed until libnice has closed the agent, after the peer is freed. */
 struct port_return {
 	struct peer_io *io;
 	struct ports *ports;
@@ -102,6 +102,7 @@ const char *peer_end_name(enum peer_end why)
 	static const char *const names[] = {"none",    "ice",	 "dtls",  "fingerprint",
 					    "consent", "remote", "memory"};
 
+	_Static_assert(sizeof(names) / sizeof(*names) == PEER_ENDS, "a name for each end");
 	return names[why];
 }
 
@@ -152,8 +153,8 @@ static bool from_remote(const struct peer *p, const struct sockaddr_storage *fro
 /*
  * Behind a NAT that forgot its mapping the other side has a new address, and libnice stays with the
  * pair that it selected. So we send to where fresh SRTP comes from once the old address is silent;
- * replays do not count as fresh, so only who can suppress the peer's own packets could lead us
- * away.
+ * replays do not count as fresh, so only somebody who can suppress the peer's own packets could
+ * lead us away.
  */
 static void follow(struct peer *p, const struct sockaddr_storage *from, int fd, struct mono now)
 {
@@ -415,7 +416,7 @@ static struct mono next_look(void)
 	return (struct mono){(mono_now().us / CLOCK_US + 1) * CLOCK_US};
 }
 
-/* Most clients ask us every few seconds; who does not is asked, which keeps a NAT open too. */
+/* Most clients ask us every few seconds; one that does not is asked, which keeps a NAT open too. */
 static void ask_silent(struct peer *p)
 {
 	uint8_t check[STUN_OUT_MAX];

@@ -25,7 +25,7 @@
 #define PEER_REMOTE_MAX	    32	/* candidates taken from one client; more are ignored */
 #define PEER_HASH_MAX	    64	/* bytes of a fingerprint */
 #define PEER_OUT_PACKETS    64	/* packets of a batch; peer_send_rtp flushes a full one itself */
-#define PEER_CONSENT_US	    30000000 /* without an authentic packet for so long, a peer is gone */
+#define PEER_CONSENT_US	    30000000 /* without an authentic packet for this long, a peer is gone */
 
 struct loop;
 struct peer;
@@ -42,7 +42,7 @@ struct peer_env_config {
 	bool no_gcm;		      /* take only AES-CM: to measure and to test it */
 };
 
-/* 0, -EINVAL (an address is none, the range is empty), -EADDRNOTAVAIL (no local address), or
+/* 0, -EINVAL (not an address, or an empty range of ports), -EADDRNOTAVAIL (no local address), or
  * another -errno. */
 int peer_env_new(struct peer_env **out, const struct peer_env_config *config);
 /* Once no peer is left. Accepts NULL. */
@@ -88,11 +88,12 @@ enum peer_state {
 enum peer_end {
 	PEER_END_NONE,
 	PEER_END_ICE,	      /* no pair of candidates worked */
-	PEER_END_DTLS,	      /* handshake failed or took over 30 s */
+	PEER_END_DTLS,	      /* the handshake failed, or was not done within 30 s */
 	PEER_END_FINGERPRINT, /* the certificate is not the signalled one */
 	PEER_END_CONSENT,     /* nothing authentic for PEER_CONSENT_US */
 	PEER_END_REMOTE,      /* said goodbye (close_notify) */
 	PEER_END_MEMORY,
+	PEER_ENDS, /* one more than the last */
 };
 /* "ice", "dtls", "fingerprint", "consent", "remote", "memory" */
 const char *peer_end_name(enum peer_end why);
@@ -120,7 +121,7 @@ int peer_new(struct peer **out, struct peer_env *env, bool controlling, struct p
 int peer_io_new(struct peer_io **out, struct loop *loop);
 /* Once no peer is attached to it, closing ones included (peer_io_closing). */
 void peer_io_free(struct peer_io *io);
-/* Peers whose close is under way; the loop must go on turning until there are none. */
+/* Peers whose close is under way; the loop must keep turning until there are none. */
 unsigned peer_io_closing(const struct peer_io *io);
 
 /* `handler` and `arg` must live until peer_close. 0 or -errno; then the peer is still the caller's.
@@ -143,7 +144,7 @@ int peer_add_candidate(struct peer *p, const struct peer_candidate *c);
 void peer_end_of_candidates(struct peer *p);
 /* New credentials for an ICE restart, on any thread; then peer_restart on the peer's. */
 void peer_credentials(char ufrag[static PEER_UFRAG_SIZE], char pwd[static PEER_PWD_SIZE]);
-/* Restarts ICE with them; DTLS and SRTP go on. Call peer_set_remote with theirs then. */
+/* Restarts ICE with them; DTLS and SRTP continue. Call peer_set_remote with theirs then. */
 int peer_restart(struct peer *p, const char *ufrag, const char *pwd);
 
 enum peer_state peer_state(const struct peer *p);
@@ -177,7 +178,7 @@ struct peer_stats {
 	uint64_t tx_packets, tx_bytes, tx_calls; /* calls: system calls for them */
 	uint64_t tx_dropped;			 /* the socket was full, or an error */
 	uint64_t rx_unauthentic;		 /* SRTP or SRTCP refused, replays too */
-	uint64_t rx_stray; /* no packet of ours, too early, or from an address not validated */
+	uint64_t rx_stray; /* not a packet of ours, too early, or from an address not validated */
 };
 const struct peer_stats *peer_io_stats(const struct peer_io *io);
 

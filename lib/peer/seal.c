@@ -2,11 +2,11 @@
  * Sealing: see seal.h. Session keys come from the master's by RFC 3711 section 4.3 (AES in counter
  * mode over a label).
  *
- * AES-GCM, RFC 7714: the tag of 16 bytes lies behind what is encrypted,
+ * AES-GCM, RFC 7714: the tag of 16 bytes follows what is encrypted,
  *
  *	SRTP	nonce 00 00 | SSRC | ROC | SEQ  xor salt, header as associated data
  *	SRTCP	nonce 00 00 | SSRC | 00 00 | index  xor salt, the first 8 bytes and E | index as
- *		associated data; E | index behind the tag
+ *		associated data; E | index after the tag
  *
  * AES-CM with HMAC-SHA1, RFC 3711: the tag of 10 bytes lies behind all,
  *
@@ -78,7 +78,8 @@ static bool derive(const struct srtp_master *m, unsigned label, uint8_t *out, in
 	return ok;
 }
 
-/* RFC 2104: the hash of the padded key, that of the message and that of the hash go on from. */
+/* RFC 2104: the hash of the padded key, from which those of the message and of the hash continue.
+ */
 static void hmac_key(SHA_CTX *c, const uint8_t key[static AUTH_KEY], uint8_t pad)
 {
 	uint8_t block[SHA_BLOCK];

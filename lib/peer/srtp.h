@@ -35,7 +35,7 @@ int srtp_open_rtcp(struct srtp_session *s, uint8_t *p, size_t *n);
 
 /*
  * Seals a packet of `header_len` bytes at `out` and a payload from elsewhere, which is encrypted
- * into place behind it. `index` is the 48-bit packet index: its low 16 bits are the sequence number
+ * into place after it. `index` is the 48-bit packet index: its low 16 bits are the sequence number
  * in the header. Returns the length of all, or 0. `out` has room for SRTP_TAIL_MAX more.
  */
 size_t srtp_seal_rtp(struct srtp_session *s, uint8_t *out, size_t header_len,

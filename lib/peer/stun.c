@@ -134,7 +134,7 @@ static void add_address(uint8_t *out, size_t *n, const struct sockaddr_storage *
 	value[1] = six ? 2 : 1;
 	put_be16(value + 2,
 		 ntohs(six ? v6->sin6_port : v4->sin_port) ^ (uint16_t)(STUN_COOKIE >> 16));
-	/* Cookie and transaction id lie one behind the other in the header. */
+	/* Cookie and transaction id lie one after the other in the header. */
 	for (size_t i = 0; i < len; i++)
 		value[4 + i] = address[i] ^ out[4 + i];
 }

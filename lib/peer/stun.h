@@ -26,8 +26,8 @@ bool stun_authentic(const uint8_t *p, size_t n, const char *local_pwd, const cha
 
 /*
  * Writes the answer to `p`, an authentic Binding request from `from`. Returns its length, or 0 when
- * the request is no mere sign of life: it claims our role, or has an attribute that would have to
- * be understood.
+ * the request is more than a sign of life: it claims our role, or has an attribute that would have
+ * to be understood.
  */
 size_t stun_answer(uint8_t out[static STUN_OUT_MAX], const uint8_t *p, size_t n, bool controlling,
 		   const struct sockaddr_storage *from, const char *local_pwd);

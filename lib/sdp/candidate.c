@@ -24,7 +24,7 @@ static bool is_word(struct text t, size_t max)
 	return text_len(t) && text_len(t) <= max;
 }
 
-/* The pairs behind the type. */
+/* The pairs after the type. */
 static int parse_extras(struct sdp *s, struct text t, struct sdp_candidate *c)
 {
 	uint64_t n;

@@ -27,12 +27,12 @@ enum h264_profile {
 	H264_OTHER,
 };
 
-/* Of "42e01f"; a missing one means 420010. False for what is no profile-level-id. */
+/* Of "42e01f"; a missing one means 420010. False if it is not a profile-level-id. */
 bool h264_profile_level(const char *id, enum h264_profile *profile, uint8_t *level_idc);
 
 /*
  * Whether these are parameters of H.264 that browsers may decode: baseline, main or high, in
- * packetization mode 0 or 1. There are ten of them; those of all others are without number.
+ * packetization mode 0 or 1. There are ten of them; the others are unbounded in number.
  */
 bool h264_is_usual(const char *fmtp);
 

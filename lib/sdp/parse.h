@@ -44,7 +44,7 @@ struct parser {
 int parse_fail(struct parser *p, const char *reason);
 /* Notes that a limit was passed, or memory: NULL from an sdp_add_... */
 int parse_full(struct parser *p, unsigned n, unsigned max);
-/* "name" or "name:value" behind "a=". */
+/* "name" or "name:value" after "a=". */
 int parse_attribute(struct parser *p, struct text line);
 /* Applies a=simulcast to the section's rids. */
 int parse_simulcast(struct parser *p);

@@ -131,7 +131,7 @@ static int find_payload(struct sections *s, const struct sdp_codec *c, bool rtx,
 			return 0;
 		}
 	}
-	/* A codec that does not match itself is none that carries media. */
+	/* A codec that does not match itself carries no media. */
 	if (!c->name || !*c->name || !sdp_codec_match(c, c))
 		return -EINVAL;
 	if (s->n_pts + 1 + rtx > PTS_MAX)

@@ -56,7 +56,7 @@ void sections_remove(struct sections *s, unsigned index);
 bool sections_changed(const struct sections *s);
 
 unsigned sections_count(const struct sections *s);
-/* -ENOENT when there is no such section. */
+/* -ENOENT if no section has it. */
 int sections_get(const struct sections *s, unsigned index, struct section_view *v);
 
 /*

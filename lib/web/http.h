@@ -33,7 +33,7 @@ void web_route(struct web_server *s, const char *method, const char *pattern, si
 
 /* Without the query, percent-decoded, "//", "." and ".." resolved. */
 const char *web_path(const struct web_req *req);
-/* A parameter of the pattern, "" when there is no such. */
+/* A parameter of the pattern, "" if the pattern has none of that name. */
 const char *web_param(const struct web_req *req, const char *name);
 /* A parameter of the query, decoded; NULL when there is none. "" for one without "=". */
 const char *web_query(struct web_req *req, const char *name);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* "host" or "host:port" behind the scheme, or NULL. */
+/* "host" or "host:port" after the scheme, or NULL. */
 static const char *authority(const char *origin)
 {
 	if (strncasecmp(origin, "http://", 7) == 0)

@@ -55,8 +55,8 @@ int web_run(struct web *w);
 
 /*
  * Stops listening, closes idle connections, and closes WebSockets with 1001 and `reason`. What is
- * under way (replies, close handshakes) goes on while the loop turns; `done` is called when nothing
- * is open any more, or after `timeout_us`.
+ * under way (replies, close handshakes) continues while the loop turns; `done` is called when
+ * nothing is open any more, or after `timeout_us`.
  */
 void web_close(struct web *w, const char *reason, int64_t timeout_us, void (*done)(void *arg),
 	       void *arg);

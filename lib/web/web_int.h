@@ -7,7 +7,7 @@
  *   http.c    the way of a request · request.c what it says · route.c whom it is for, and routes
  *   reply.c   replies · static.c files · stream.c events · upgrade.c WebSocket handshakes
  *   session.c WebSocket sessions · client.c outgoing ones · held.c the memory bound
- *   origin.c  who may ask
+ *   origin.c  whose pages may ask
  */
 #ifndef MSR_WEB_WEB_INT_H
 #define MSR_WEB_WEB_INT_H
