@@ -1,6 +1,7 @@
 /* Connecting, logging in, and the queue of outgoing messages. */
 #include "net.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -119,6 +120,7 @@ static struct outgoing *outgoing_new(unsigned type, const char *to, const char *
 			json_str(&j, "filename", filename);
 		json_obj_end(&j);
 		len = json_end(&j);
+		assert(len > 0); /* HEAD_MAX has room for the longest names, all of them escaped */
 	}
 	o->head_len = PROTO_DESC + (size_t)len;
 	o->data_len = o->head_len + extra;
@@ -370,6 +372,7 @@ static void send_login(struct net *n)
 		json_str(&j, "password", n->password);
 	json_obj_end(&j);
 	int len = json_end(&j);
+	assert(len > 0); /* as in outgoing_new */
 	struct outgoing *o = outgoing_new(PROTO_LOGIN, NULL, NULL, (size_t)len, 0);
 	if (!o)
 		return; /* the timer ends this connection */
@@ -605,7 +608,7 @@ int net_open(struct net **np, struct client *c)
 	loop_timer_init(&n->timer, c->loop, on_timer, n);
 	ret = address_split(c->set.address, NULL, n->host, n->port);
 	if (ret < 0)
-		log_error("'%s' is no address; give it as host:port", c->set.address);
+		log_error("'%s' is not an address; use host:port", c->set.address);
 	if (!ret && c->set.password_file)
 		ret = read_password(n, c->set.password_file);
 	if (!ret && c->set.tls)

@@ -157,7 +157,7 @@ int listener_open(struct listener **lp, struct server *s)
 	int ret = address_split(s->set.address, s->set.port, host, port);
 
 	if (ret < 0) {
-		log_error("'%s' is no address; give it as 127.0.0.1:8080", s->set.address);
+		log_error("'%s' is not an address; use host:port", s->set.address);
 		return ret;
 	}
 	int gai = getaddrinfo(host, port, &hints, &ai);

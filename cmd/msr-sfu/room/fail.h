@@ -39,7 +39,8 @@ struct fail {
 	char text[192]; /* for people */
 };
 
-/* Sets the code with a message of its own (NULL: the default). Returns -1, to be returned on. */
+/* Sets the code with a message of its own (NULL: the default). Returns -1, so callers can write
+ * `return fail_set(...)`. */
 int fail_set(struct fail *f, enum fail_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
