@@ -153,6 +153,9 @@ $(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD
 $(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD)/tests/%,$(t)),,\
 	-fsanitize=fuzzer)))
 
+# Its allocations fail one after the other.
+$(BUILD)/tests/unit/base/nomem_test: ALL_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc
+
 # Programs that only measure: tests/bench/NAME.c and what lies in tests/bench/NAME/, linked with
 # every library that they include from.
 BENCH := $(wildcard tests/bench/*.c)
