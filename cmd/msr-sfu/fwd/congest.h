@@ -45,8 +45,8 @@ struct congest {
 	int64_t remb_us; /* when it came; 0: never */
 	struct congest_loss loss;
 	uint64_t granted_bps; /* of what it is sent, at the last decision */
-	uint64_t lowered;     /* bwe.lowered at the last decision */
-	uint64_t probes;      /* bwe.probes that were counted */
+	uint64_t n_lowered;   /* bwe.n_lowered at the last decision */
+	uint64_t n_probes;    /* bwe.n_probes that were counted */
 	int64_t look_us;      /* of the last decision */
 	bool limited;	      /* something was known then */
 	unsigned paused;      /* subs that are, by the last decision */
