@@ -132,11 +132,6 @@ static void take(struct endpoint *e, struct track *t, struct stream *s, const st
 
 	if (!stream_take(s, p, now_us, &b.seq, &b.reset))
 		return;
-	if (!t->live) {
-		t->live = true;
-		if (e->live)
-			e->live(e->live_arg, t);
-	}
 	if (!rtp_codec_is_video(t->config.codec)) {
 		hear(t, p, now_us);
 	} else {

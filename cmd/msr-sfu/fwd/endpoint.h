@@ -44,11 +44,9 @@ struct endpoint {
 	const struct wire *wire;
 	void *wire_arg;
 	struct fwd_stats *stats; /* of the thread */
-	/* A track's first packet came. */
-	void (*live)(void *arg, struct track *t);
 	/* A sub to it is sent another layer, or is paused. */
 	void (*layer)(void *arg, const struct sub *s);
-	void *live_arg, *layer_arg;
+	void *layer_arg;
 
 	/* Tracks and subs by their numbers, over all endpoints of the thread; NULL for none. */
 	struct map *track_map, *sub_map;

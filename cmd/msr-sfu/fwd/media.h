@@ -5,7 +5,7 @@
  *
  *	API thread                                   media thread (one a core)
  *	room, user ── media_peer_new, _track_new … ──> queue ──> peer, track, sub
- *	handler  <── media_event ── queue <── connected, ended, live, estimate, speaker
+ *	handler  <── media_event ── queue <── connected, ended, estimate, speaker, layer
  *
  * Objects are named by numbers that are never used twice, so a command or an event about something
  * that has just ended is simply ignored. All functions are for the API's thread and do not block.
@@ -47,12 +47,11 @@ enum media_reason {
 };
 
 enum media_event_kind {
-	MEDIA_CONNECTED,  /* peer: media may flow */
-	MEDIA_ENDED,	  /* peer: its transport ended for good (why); still to be closed */
-	MEDIA_TRACK_LIVE, /* track: its first packet came */
-	MEDIA_ESTIMATE,	  /* peer: what its path carries has changed by a tenth or more */
-	MEDIA_SPEAKER,	  /* room: who speaks now; track is the audio track, 0: nobody does */
-	MEDIA_LAYER,	  /* peer: is sent another layer of the track, or none of it */
+	MEDIA_CONNECTED, /* peer: media may flow */
+	MEDIA_ENDED,	 /* peer: its transport ended for good (why); still to be closed */
+	MEDIA_ESTIMATE,	 /* peer: what its path carries has changed by a tenth or more */
+	MEDIA_SPEAKER,	 /* room: who speaks now; track is the audio track, 0: nobody does */
+	MEDIA_LAYER,	 /* peer: is sent another layer of the track, or none of it */
 };
 
 struct media_event {

@@ -97,15 +97,6 @@ static void on_state(void *arg, enum peer_state state, enum peer_end why)
 	}
 }
 
-static void on_live(void *arg, struct track *track)
-{
-	struct member *m = arg;
-
-	emit(m->thread,
-	     (struct media_event){
-		 .kind = MEDIA_TRACK_LIVE, .room = m->room->id, .peer = m->id, .track = track->id});
-}
-
 static void on_layer(void *arg, const struct sub *s)
 {
 	struct member *m = arg;
@@ -240,8 +231,6 @@ static void do_peer(struct thread *t, struct command *c)
 	m->room = r;
 	m->peer = c->peer.peer;
 	endpoint_init(&m->endpoint, &peer_wire, m->peer, &t->stats);
-	m->endpoint.live = on_live;
-	m->endpoint.live_arg = m;
 	m->endpoint.layer = on_layer;
 	m->endpoint.layer_arg = m;
 	m->endpoint.track_map = &t->tracks;

@@ -39,7 +39,6 @@ struct track {
 	struct map_node node; /* in from->track_map, by id */
 	media_id id;
 	struct media_track_config config;
-	bool live; /* its first packet came */
 
 	struct stream stream[MEDIA_LAYERS_MAX];
 	unsigned n_streams; /* as many as layers, at least 1 */

@@ -102,8 +102,6 @@ static void on_event(void *arg, const struct media_event *e)
 	case MEDIA_LAYER:
 		on_layer(ls, e);
 		break;
-	case MEDIA_TRACK_LIVE:
-		break;
 	}
 }
 
