@@ -14,7 +14,7 @@
 #define LEVEL_EDGE   16 /* of a smoothed level: a new value weighs 1/4 */
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
-		   struct fwd_stats *stats)
+		   struct media_stats *stats)
 {
 	memset(e, 0, sizeof(*e));
 	e->wire = wire;

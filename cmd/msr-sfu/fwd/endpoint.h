@@ -32,18 +32,10 @@ struct sub;
 struct sub_past;
 struct track;
 
-/* Counters of a thread. */
-struct fwd_stats {
-	uint64_t rx_unknown;
-	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
-	uint64_t key_requests_sent, key_requests_received, layer_switches;
-	uint64_t probes, padding_bytes;
-};
-
 struct endpoint {
 	const struct wire *wire;
 	void *wire_arg;
-	struct fwd_stats *stats; /* of the thread */
+	struct media_stats *stats; /* of the thread */
 	/* A sub to it is sent another layer, or is paused. */
 	void (*layer)(void *arg, const struct sub *s);
 	void *layer_arg;
@@ -73,7 +65,7 @@ struct endpoint {
 };
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
-		   struct fwd_stats *stats);
+		   struct media_stats *stats);
 /* Frees its tracks and subs, and the subs of others to its tracks. */
 void endpoint_done(struct endpoint *e);
 

@@ -41,9 +41,9 @@ static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f
 	f->storage_len = ss->screen ? sizeof(SCREEN_NAME) - 1 : f->session_len;
 	int ret = sink_put(s->sink, f, NULL);
 	if (ret < 0)
-		s->dropped++;
+		s->stats->record_dropped++;
 	else
-		s->frames++;
+		s->stats->recorded++;
 	return ret;
 }
 
@@ -62,11 +62,12 @@ static void on_lost(void *arg, int err)
 		 strerror(-err));
 }
 
-int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop)
+int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop,
+		  struct media_stats *stats)
 {
 	struct sink_opts o = {.loop = loop, .lost = on_lost};
 
-	*s = (struct tap_sink){.wall_us = clock_wall_us() - mono_now().us};
+	*s = (struct tap_sink){.wall_us = clock_wall_us() - mono_now().us, .stats = stats};
 	list_init(&s->sessions);
 	return spec ? sink_open(&s->sink, spec, &o) : 0;
 }
@@ -220,7 +221,7 @@ static void take(struct tap *t, const struct burst_packet *b, const uint8_t *byt
 		t->left_out = 0;
 		return;
 	} else {
-		t->sink->gaps += !t->gap;
+		t->sink->stats->record_gaps += !t->gap;
 		t->gap = true;
 		t->wait_key = t->video;
 		t->left_out++;

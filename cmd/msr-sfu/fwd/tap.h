@@ -35,11 +35,12 @@ struct tap_sink {
 	struct list sessions; /* struct tap_session */
 	unsigned n_over;      /* of them, those that are over and whose end waits for room */
 	int64_t wall_us;      /* wall clock minus the loop's */
-	uint64_t frames, dropped, gaps;
+	struct media_stats *stats;
 };
 
-/* 0 or what sink_open says. */
-int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop);
+/* Counts in `stats`, which is lent. 0 or what sink_open says. */
+int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop,
+		  struct media_stats *stats);
 /* Ends the sessions that are open, and closes the sink. */
 void tap_sink_close(struct tap_sink *s);
 /* Hands on what was put; once a tick. */

@@ -58,8 +58,8 @@ struct thread {
 	struct media_stats published;
 
 	struct map members, rooms, tracks, subs;
-	struct list all; /* members */
-	struct fwd_stats stats;
+	struct list all;	  /* members */
+	struct media_stats stats; /* what endpoints and the tap count */
 	struct tap_sink tap;
 	struct loop_timer tick, pad; /* pad: while probes run */
 	int64_t speaker_us, stats_us;
@@ -498,31 +498,13 @@ static void add_estimates(struct thread *t, struct media_stats *s, int64_t now_u
 static void publish(struct thread *t, int64_t now_us)
 {
 	const struct peer_stats *p = peer_io_stats(t->io);
-	struct media_stats s = {.peers = t->members.n,
-				.tracks = t->tracks.n,
-				.subs = t->subs.n,
-				.rx_packets = p->rx_packets,
-				.rx_bytes = p->rx_bytes,
-				.tx_packets = p->tx_packets,
-				.tx_bytes = p->tx_bytes,
-				.tx_calls = p->tx_calls,
-				.tx_dropped = p->tx_dropped,
-				.rx_unauthentic = p->rx_unauthentic,
-				.rx_stray = p->rx_stray,
-				.rx_unknown = t->stats.rx_unknown,
-				.nacks_sent = t->stats.nacks_sent,
-				.nacks_received = t->stats.nacks_received,
-				.retransmitted = t->stats.retransmitted,
-				.not_kept = t->stats.not_kept,
-				.key_requests_sent = t->stats.key_requests_sent,
-				.key_requests_received = t->stats.key_requests_received,
-				.layer_switches = t->stats.layer_switches,
-				.probes = t->stats.probes,
-				.padding_bytes = t->stats.padding_bytes,
-				.recorded = t->tap.frames,
-				.record_dropped = t->tap.dropped,
-				.record_gaps = t->tap.gaps};
+	struct media_stats s = t->stats;
 
+	s.peers = t->members.n;
+	s.subs = t->subs.n;
+#define COPY(field, metric, help) s.field = p->field;
+	MEDIA_PEER_COUNTERS(COPY)
+#undef COPY
 	add_estimates(t, &s, now_us);
 	pthread_mutex_lock(&t->lock);
 	t->published = s;
@@ -581,12 +563,9 @@ void thread_add_stats(struct thread *t, struct media_stats *s)
 	const struct media_stats p = t->published;
 	pthread_mutex_unlock(&t->lock);
 
-	/* A row of uint64_t, which the assertion keeps it. */
-	_Static_assert(sizeof(p) % sizeof(uint64_t) == 0, "only counters");
-	const uint64_t *from = (const uint64_t *)&p;
-	uint64_t *to = (uint64_t *)s;
-	for (size_t i = 0; i < sizeof(p) / sizeof(uint64_t); i++)
-		to[i] += from[i];
+#define ADD(field, metric, help) s->field += p.field;
+	MEDIA_COUNTERS(ADD)
+#undef ADD
 }
 
 /* ---- life ---- */
@@ -641,7 +620,7 @@ int thread_new(struct thread **out, const char *sink, thread_event *event, void 
 	if (!ret)
 		ret = peer_io_new(&t->io, t->loop);
 	if (!ret)
-		ret = tap_sink_open(&t->tap, sink, t->loop);
+		ret = tap_sink_open(&t->tap, sink, t->loop, &t->stats);
 	if (!ret) {
 		loop_timer_init(&t->tick, t->loop, on_tick, t);
 		loop_timer_init(&t->pad, t->loop, on_pad, t);

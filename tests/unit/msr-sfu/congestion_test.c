@@ -100,7 +100,7 @@ static struct {
 } pub;
 static struct viewer *viewer[4];
 static unsigned n_viewers;
-static struct fwd_stats stats;
+static struct media_stats stats;
 static int64_t now;
 
 /* ---- the publisher ---- */

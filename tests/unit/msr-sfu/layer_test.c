@@ -167,7 +167,7 @@ static void box_told(void *arg, const struct sub *s)
 }
 
 static const struct wire wire = {box_out, box_send, box_flush, box_rtcp};
-static struct fwd_stats stats;
+static struct media_stats stats;
 static int64_t now;
 
 static struct box *box_new(void)
@@ -616,7 +616,7 @@ TEST(the_recorder_gets_the_best_layer_as_one_stream)
 	char path[200];
 
 	snprintf(path, sizeof(path), "%s/sink", test_dir());
-	CHECK_INT(tap_sink_open(&sink, path, NULL), 0);
+	CHECK_INT(tap_sink_open(&sink, path, NULL, &stats), 0);
 	CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
 	play(&x, 1000000);
 	CHECK_INT(x.t->tap->layer.current, 0); /* whatever the viewer wants */
@@ -650,7 +650,7 @@ TEST(a_recorder_that_begins_anew_gets_a_key_frame)
 	struct ring *reader;
 
 	setenv("MSR_RING_DIR", test_dir(), 1);
-	CHECK_INT(tap_sink_open(&sink, "shm:tap", NULL), 0);
+	CHECK_INT(tap_sink_open(&sink, "shm:tap", NULL, &stats), 0);
 	CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
 	play(&x, 1000000);
 	tap_sink_flush(&sink);
@@ -697,7 +697,7 @@ TEST(the_end_of_a_recording_waits_for_room)
 	setenv("MSR_RING_DIR", test_dir(), 1);
 	CHECK_INT(loop_new(&loop), 0);
 	CHECK_INT(ring_open(&reader, "end", RING_CONSUMER, 65536), 0);
-	CHECK_INT(tap_sink_open(&sink, "shm:end", loop), 0);
+	CHECK_INT(tap_sink_open(&sink, "shm:end", loop, &stats), 0);
 	for (unsigned round = 0; round < 2; round++) {
 		CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
 		while (sink_put(sink.sink, &junk, NULL) == 0)
