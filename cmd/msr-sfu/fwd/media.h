@@ -5,7 +5,7 @@
  *
  *	API thread                                   media thread (one a core)
  *	room, user ── media_peer_new, _track_new … ──> queue ──> peer, track, sub
- *	handler  <── media_event ── queue <── connected, ended, estimate, speaker, layer
+ *	handler  <── media_event ── queue <── connected, ended, estimate, speaker, layer, gap
  *
  * Objects are named by numbers that are never used twice, so a command or an event about something
  * that has just ended is simply ignored. All functions are for the API's thread and do not block.
@@ -52,6 +52,7 @@ enum media_event_kind {
 	MEDIA_ESTIMATE,	 /* peer: what its path carries has changed by a tenth or more */
 	MEDIA_SPEAKER,	 /* room: who speaks now; track is the audio track, 0: nobody does */
 	MEDIA_LAYER,	 /* peer: is sent another layer of the track, or none of it */
+	MEDIA_GAP,	 /* track: packets were left out of its recording */
 };
 
 struct media_event {
@@ -65,6 +66,9 @@ struct media_event {
 	uint16_t width, height;	 /* pixels; 0: not known */
 	enum media_reason reason;
 	uint64_t bps; /* MEDIA_ESTIMATE; 0: not known any more */
+	/* MEDIA_GAP: */
+	uint64_t left_out; /* packets */
+	bool open;	   /* so far, and more are: told again */
 };
 
 struct media_config {
@@ -212,8 +216,9 @@ uint32_t media_new_ssrc(struct media *m);
 	X(probes, "msr_sfu_probes_total", "Probes of a path's bandwidth")                        \
 	X(padding_bytes, "msr_sfu_padding_bytes_total", "Bytes sent for them besides media")     \
 	X(recorded, "msr_sfu_recorded_frames_total", "Frames given to the recorder")             \
-	X(record_dropped, "msr_sfu_record_dropped_total", "Frames that a full sink refused")     \
-	X(record_gaps, "msr_sfu_record_gaps_total", "Gaps in recordings that began so")          \
+	X(record_dropped, "msr_sfu_record_dropped_total",                                        \
+	  "Frames left out because a sink was full")                                             \
+	X(record_gaps, "msr_sfu_record_gaps_total", "Gaps in recorded tracks that this made")    \
 	X(events_lost, "msr_sfu_events_lost_total",                                              \
 	  "Events that the interface did not keep up with")
 

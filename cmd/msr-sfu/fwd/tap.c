@@ -12,7 +12,8 @@
 #include "rtp/rtcp.h"
 #include "track.h"
 
-#define CLOSE_MS    2000 /* that the reader of a pipe gets at the end */
+#define CLOSE_MS    2000    /* that the reader of a pipe gets at the end */
+#define GAP_TOLD_US 1000000 /* between reports of a gap that lasts */
 #define SCREEN_NAME "screen"
 #define TAP_FIRST   1	 /* number of simulcast's first packet */
 #define MARK_MAX    1024 /* bytes of a record without a body, and more */
@@ -210,28 +211,45 @@ static bool put_packet(struct tap *t, const struct burst_packet *b, const uint8_
 	return put(t->sink, t->session, &f, now_us) == 0;
 }
 
-/* A packet that is to be recorded, with the number that it has there. */
-static void take(struct tap *t, const struct burst_packet *b, const uint8_t *bytes, int64_t number,
-		 int64_t now_us)
+static void tell_gap(const struct tap *t, const struct track *of, bool open)
 {
-	if (t->wait_key && !b->key) {
-		t->left_out += t->gap;
-	} else if (put_packet(t, b, bytes, number, now_us)) {
+	if (t->sink->gap)
+		t->sink->gap(t->sink->gap_arg, of, t->left_out, open);
+}
+
+static void begin_gap(struct tap *t)
+{
+	t->sink->stats->record_gaps++;
+	t->gap = true;
+	t->left_out = 0;
+	t->told_us = 0;
+}
+
+/* A packet that is to be recorded, with the number that it has there. */
+static void take(struct tap *t, const struct track *of, const struct burst_packet *b,
+		 const uint8_t *bytes, int64_t number, int64_t now_us)
+{
+	bool waits = t->wait_key && !b->key;
+
+	if (!waits && put_packet(t, b, bytes, number, now_us)) {
+		if (t->gap)
+			tell_gap(t, of, false);
 		t->gap = t->wait_key = false;
-		t->left_out = 0;
 		return;
-	} else {
-		t->sink->stats->record_gaps += !t->gap;
-		t->gap = true;
-		t->wait_key = t->video;
-		t->left_out++;
 	}
+	if (!waits && !t->gap)
+		begin_gap(t);
+	t->wait_key = t->video;
+	/* At the start, before the first key frame, nothing is missing. */
+	t->left_out += t->gap;
+	t->sink->stats->record_dropped += t->gap && waits; /* others were counted when refused */
 	if (t->wait_key)
 		stream_want_key(b->stream);
 }
 
 /* A packet of one of several streams, as one of the only stream that the recorder knows. */
-static void take_layer(struct tap *t, const struct burst_packet *b, int64_t now_us)
+static void take_layer(struct tap *t, const struct track *of, const struct burst_packet *b,
+		       int64_t now_us)
 {
 	struct rewrite *w = &t->layer.rewrite;
 	uint8_t copy[RTP_PACKET_MAX];
@@ -256,7 +274,7 @@ static void take_layer(struct tap *t, const struct burst_packet *b, int64_t now_
 	rtp_set_ssrc(copy, t->ssrc);
 	if (t->codec == CODEC_VP8 && !vp8_parse(&d, rtp_payload(&b->p), b->p.payload_len))
 		layer_rewrite_vp8(copy + b->p.payload_off, &d, c);
-	take(t, b, copy, number, now_us);
+	take(t, of, b, copy, number, now_us);
 }
 
 void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
@@ -264,18 +282,22 @@ void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, un
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (of->n_streams == 1) {
-			take(t, &b[i], b[i].p.data, b[i].seq, now_us);
+			take(t, of, &b[i], b[i].p.data, b[i].seq, now_us);
 		} else if (layer_take(&t->layer, of, &b[i], now_us)) {
-			take_layer(t, &b[i], now_us);
+			take_layer(t, of, &b[i], now_us);
 			t->layer.last_us = now_us;
 		}
 	}
 }
 
-void tap_tick(struct tap *t, struct track *of)
+void tap_tick(struct tap *t, struct track *of, int64_t now_us)
 {
 	uint64_t readers = sink_reader_starts(t->sink->sink);
 
+	if (t->gap && (!t->told_us || now_us - t->told_us >= GAP_TOLD_US)) {
+		tell_gap(t, of, true);
+		t->told_us = now_us;
+	}
 	if (readers != t->readers && t->video)
 		layer_want_key(&t->layer, of);
 	t->readers = readers;

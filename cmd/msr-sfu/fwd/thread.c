@@ -118,6 +118,18 @@ static void on_layer(void *arg, const struct sub *s)
 	emit(m->thread, e);
 }
 
+static void on_gap(void *arg, const struct track *of, uint64_t left_out, bool open)
+{
+	struct member *m = container_of(of->from, struct member, endpoint);
+
+	emit(arg, (struct media_event){.kind = MEDIA_GAP,
+				       .room = m->room->id,
+				       .peer = m->id,
+				       .track = of->id,
+				       .left_out = left_out,
+				       .open = open});
+}
+
 static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 {
 	endpoint_rtp(&((struct member *)arg)->endpoint, p, n, now_us);
@@ -622,6 +634,8 @@ int thread_new(struct thread **out, const char *sink, thread_event *event, void 
 	if (!ret)
 		ret = tap_sink_open(&t->tap, sink, t->loop, &t->stats);
 	if (!ret) {
+		t->tap.gap = on_gap;
+		t->tap.gap_arg = t;
 		loop_timer_init(&t->tick, t->loop, on_tick, t);
 		loop_timer_init(&t->pad, t->loop, on_pad, t);
 		loop_on_wake(t->loop, on_wake, t);

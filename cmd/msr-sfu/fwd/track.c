@@ -78,7 +78,7 @@ void track_look(struct track *t, int64_t now_us)
 	for (unsigned i = 0; i < t->n_streams; i++)
 		stream_measure(&t->stream[i], now_us);
 	if (t->tap)
-		tap_tick(t->tap, t);
+		tap_tick(t->tap, t, now_us);
 	if (t->n_streams < 2 || !layers_look(&t->layers, t->stream, now_us))
 		return;
 	for (unsigned i = 0; i < t->n_subs; i++)

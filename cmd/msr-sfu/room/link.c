@@ -43,6 +43,7 @@ struct link_in {
 	struct links *all;
 	media_id id;
 	struct track *owner; /* lent */
+	uint64_t left_out;   /* of its recording, in a gap that lasts; 0: there is none */
 };
 
 struct link_out {
@@ -69,6 +70,19 @@ static void on_layer(struct links *ls, const struct media_event *e)
 		l.rid = e->stream < t->agreed.n_rids ? t->agreed.rid[e->stream] : NULL;
 	}
 	ls->opts.layer(container_of(to, struct link, node)->owner, t, &l);
+}
+
+/* One report a gap: when it ends, or where the track does, which it cannot outlive. */
+static void on_gap(struct links *ls, const struct media_event *e)
+{
+	struct map_node *n = map_get(&ls->ins, &e->track, sizeof(e->track));
+
+	if (!n)
+		return;
+	struct link_in *in = container_of(n, struct link_in, node);
+	in->left_out = e->open ? e->left_out : 0;
+	if (!e->open)
+		ls->opts.gap(in->owner, e->left_out);
 }
 
 static void on_event(void *arg, const struct media_event *e)
@@ -102,6 +116,9 @@ static void on_event(void *arg, const struct media_event *e)
 		break;
 	case MEDIA_LAYER:
 		on_layer(ls, e);
+		break;
+	case MEDIA_GAP:
+		on_gap(ls, e);
 		break;
 	}
 }
@@ -526,6 +543,8 @@ void link_in_free(struct link_in *in)
 {
 	if (!in)
 		return;
+	if (in->left_out)
+		in->all->opts.gap(in->owner, in->left_out);
 	media_track_close(in->all->media, in->id);
 	map_remove(&in->all->ins, &in->node);
 	free(in);
