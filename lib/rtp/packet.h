@@ -20,8 +20,8 @@
 
 #define RTP_HEADER	12   /* bytes of the fixed header */
 #define RTP_PACKET_MAX	1500 /* bytes; larger packets are refused: no path of ours carries them */
-#define RTP_MID_MAX	16 /* characters of a mid, as RFC 8843 recommends and one byte headers hold */
-#define RTP_EXT_ONE_MAX 14 /* the highest id of the one-byte form */
+#define RTP_MID_MAX	16   /* characters of a mid (RFC 8843); one-byte headers hold them */
+#define RTP_EXT_ONE_MAX 14   /* the highest id of the one-byte form */
 
 /* Header extensions that msr knows. Others are skipped. */
 enum rtp_ext_kind {

@@ -19,14 +19,12 @@
 
 #include "media.h"
 
-#define ALLOCATE_RAISE_US  1000000 /* a higher layer must fit for so long */
-#define ALLOCATE_RESUME_US 300000  /* what paused must, for so long */
-#define ALLOCATE_RAISE_MAX 6000000 /* the same after attempts that failed: twice as long each */
-#define ALLOCATE_FAILED_US                                                                      \
-	10000000		   /* a layer that was left that soon after it was taken failed \
-				    */
-#define ALLOCATE_PAUSE_US  1500000 /* the lowest must not have fitted for so long */
-#define ALLOCATE_SUDDEN_US 800000  /* where it did once, and by far does not any more */
+#define ALLOCATE_RAISE_US  1000000  /* a higher layer must fit for this long */
+#define ALLOCATE_RESUME_US 300000   /* a paused picture must fit for this long */
+#define ALLOCATE_RAISE_MAX 6000000  /* at most, after failed attempts: each doubles the time */
+#define ALLOCATE_FAILED_US 10000000 /* an attempt failed if its layer is left this soon */
+#define ALLOCATE_PAUSE_US  1500000  /* a lowest layer that does not fit is kept for this long */
+#define ALLOCATE_SUDDEN_US 800000   /* the same if it fitted before and now clearly does not */
 
 /* What was decided before, of a track on its way to a receiver. Zeroed is a new one. */
 struct allocate_grant {
@@ -42,7 +40,7 @@ struct allocate_grant {
 
 struct allocate_item {
 	bool audio;
-	bool speaks;			/* the one who speaks shows it */
+	bool speaks;			/* shown by the active speaker */
 	int wanted;			/* highest layer asked for; -1: none */
 	unsigned n_layers;		/* 1 without simulcast */
 	uint64_t bps[MEDIA_LAYERS_MAX]; /* what layers weigh, lowest first; 0: it does not come */

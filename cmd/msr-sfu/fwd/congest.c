@@ -186,7 +186,7 @@ static void decide(struct endpoint *e, int64_t now_us)
 	struct allocate_limits limits = {
 	    .estimate_bps = bps,
 	    .max_bps = e->max_bps,
-	    .other_bps = step_again(c, bps, now_us - c->look_us),
+	    .other_bps = step_again(c, bps, now_us - c->decided_us),
 	};
 	/* With the margin that a higher layer needs before it is taken. */
 	if (c->bwe)
@@ -216,9 +216,9 @@ void congest_tick(struct endpoint *e, int64_t now_us)
 	struct congest *c = &e->congest;
 	bool lowered = c->bwe && c->bwe->n_lowered != c->n_lowered;
 
-	if (lowered || now_us - c->look_us >= CONGEST_LOOK_US) {
+	if (lowered || now_us - c->decided_us >= CONGEST_DECIDE_US) {
 		decide(e, now_us);
-		c->look_us = now_us;
+		c->decided_us = now_us;
 		c->n_lowered = c->bwe ? c->bwe->n_lowered : 0;
 	}
 	congest_pad(e, now_us);

@@ -23,7 +23,7 @@
 #define CONGEST_MIN_BPS	  30000
 #define CONGEST_MAX_BPS	  100000000
 #define CONGEST_TAG	  16	   /* bytes that sealing adds to a packet */
-#define CONGEST_LOOK_US	  100000   /* between decisions; at once when the estimate was lowered */
+#define CONGEST_DECIDE_US 100000   /* between decisions; at once when the estimate was lowered */
 #define CONGEST_PAD_US	  5000	   /* between calls of congest_pad while a probe runs */
 #define CONGEST_REMB_US	  10000000 /* how long a REMB counts */
 #define CONGEST_LOSS_US	  1000000  /* between steps of the limit by loss */
@@ -47,7 +47,7 @@ struct congest {
 	uint64_t granted_bps; /* of what it is sent, at the last decision */
 	uint64_t n_lowered;   /* bwe.n_lowered at the last decision */
 	uint64_t n_probes;    /* bwe.n_probes that were counted */
-	int64_t look_us;      /* of the last decision */
+	int64_t decided_us;   /* of the last decision */
 	bool limited;	      /* something was known then */
 	unsigned paused;      /* subs that are, by the last decision */
 	uint64_t again;	      /* bytes sent again since the last decision */

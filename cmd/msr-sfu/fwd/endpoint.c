@@ -399,7 +399,7 @@ static void tick_tracks(struct endpoint *e, int64_t now_us)
 	}
 	list_each (i, &e->tracks) {
 		struct track *t = container_of(i, struct track, link);
-		track_look(t, now_us);
+		track_update(t, now_us);
 		for (unsigned k = 0; k < t->n_streams; k++)
 			put_requests(e, t, &t->stream[k], &w, now_us);
 	}

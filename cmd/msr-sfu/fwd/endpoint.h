@@ -23,7 +23,7 @@
 
 #define FWD_TICK_US   20000   /* NACK and key frame requests */
 #define FWD_TWCC_US   60000   /* transport-wide feedback; what browsers send themselves */
-#define FWD_SR_US     200000  /* between looks whether a sender report is due */
+#define FWD_SR_US     200000  /* between checks whether a sender report is due */
 #define FWD_REPORT_US 1000000 /* receiver reports */
 #define ENDPOINT_SSRC 1 /* ours, as a sender of feedback: we send nothing else to publishers */
 
@@ -57,7 +57,7 @@ struct endpoint {
 
 	struct twcc_rx *twcc;		   /* once a track of theirs has it */
 	struct remb_rx remb;		   /* for those without */
-	int64_t twcc_us, report_us, sr_us; /* of the last feedback, or look at it */
+	int64_t twcc_us, report_us, sr_us; /* of the last feedback, or check of it */
 
 	uint16_t twcc_next; /* number of the next packet to them */
 	struct congest congest;

@@ -48,7 +48,7 @@ static bool lower(const struct stream *a, const struct stream *b, int64_t now_us
 	return bps_a && bps_a * RATE_MARGIN < bps_b * (RATE_MARGIN - 1);
 }
 
-bool layers_look(struct layers *l, const struct stream *s, int64_t now_us)
+bool layers_update(struct layers *l, const struct stream *s, int64_t now_us)
 {
 	struct layers before = *l;
 

@@ -2,7 +2,7 @@
  * Layers of simulcast: which of a track's streams live, in what order they lie, and which one a
  * receiver is sent. Pure: no I/O, no clock.
  *
- *	streams ── layers_look ──> alive, order        (publisher's tick, once a track)
+ *	streams ── layers_update ──> alive, order        (publisher's tick, once a track)
  *	wanted, granted ── layer_aim ──> target        (when one of them or the above changes)
  *	packet ── layer_take ──> of the current stream, or begins the target: goes on to rewrite
  *
@@ -44,8 +44,8 @@ struct layers {
 
 /* In the order that the publisher lists them, until more is known. */
 void layers_init(struct layers *l, unsigned n);
-/* Looks at the streams: by size of the picture, else by rate. True when something changed. */
-bool layers_look(struct layers *l, const struct stream *s, int64_t now_us);
+/* Which streams live, and their order: by size of the picture, else by rate. True when changed. */
+bool layers_update(struct layers *l, const struct stream *s, int64_t now_us);
 /* The highest layer that a viewer asks for, or LAYER_NONE. */
 int layers_wanted(const struct layers *l, enum media_level level);
 /* The best living stream up to a layer, else the lowest above it; LAYER_NONE: nothing lives. */

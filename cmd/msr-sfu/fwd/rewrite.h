@@ -21,9 +21,8 @@
 
 #include "rtp/packet.h"
 
-#define REWRITE_CUTS 16 /* changes remembered */
-#define REWRITE_HEADER_MAX \
-	340 /* bytes of a header that we write, with long dependency descriptors */
+#define REWRITE_CUTS	   16  /* changes remembered */
+#define REWRITE_HEADER_MAX 340 /* bytes that we write, with long dependency descriptors */
 
 /* How the numbers of a stream are moved, from one of them on. */
 struct rewrite_cut {

@@ -189,7 +189,7 @@ void sub_stop(struct sub *s)
 	layer_stop(&s->layer);
 }
 
-void sub_look(struct sub *s, int64_t now_us)
+void sub_update(struct sub *s, int64_t now_us)
 {
 	aim(s, MEDIA_SOURCE, now_us);
 	/* What it gets may be another layer now that it is known better. */

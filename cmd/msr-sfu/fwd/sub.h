@@ -81,7 +81,7 @@ void sub_target(struct sub *s, int layer, int64_t now_us);
 /* What is sent now is far too much: it ends at once, and not with the key frame of the target. */
 void sub_stop(struct sub *s);
 /* The track's layers changed: one stopped, or came back. */
-void sub_look(struct sub *s, int64_t now_us);
+void sub_update(struct sub *s, int64_t now_us);
 
 void sub_burst(struct sub *s, const struct burst_packet *b, unsigned n, int64_t now_us);
 

@@ -303,7 +303,7 @@ void tap_tick(struct tap *t, struct track *of, int64_t now_us)
 	t->readers = readers;
 }
 
-void tap_look(struct tap *t, struct track *of)
+void tap_update(struct tap *t, struct track *of)
 {
 	if (layer_aim(&t->layer, of, MEDIA_SOURCE))
 		layer_ask(&t->layer, of);

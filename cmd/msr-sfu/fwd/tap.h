@@ -60,7 +60,7 @@ struct tap {
 	bool gap;	   /* packets are being left out */
 	int64_t told_us;   /* when this gap was last told; 0: not yet */
 	bool wait_key;	   /* until a key frame comes */
-	uint64_t readers;  /* that had begun at the last look, see sink_reader_starts */
+	uint64_t readers;  /* that had begun at the last tick, see sink_reader_starts */
 	uint64_t left_out; /* in this gap */
 	struct layer layer;
 	uint32_t ssrc; /* of simulcast: that of the first stream, for all; 0: none yet */
@@ -80,7 +80,7 @@ void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, un
  */
 void tap_tick(struct tap *t, struct track *of, int64_t now_us);
 /* The layers of its track changed. */
-void tap_look(struct tap *t, struct track *of);
+void tap_update(struct tap *t, struct track *of);
 /* A sender report of one of the track's streams. */
 void tap_report(struct tap *t, const struct track *of, const struct stream *s, int64_t now_us);
 

@@ -25,7 +25,7 @@
 #define TOLD_PART 10	  /* the API is told of an estimate that differs by more than a tenth */
 #define STOP_US	  3000000 /* for goodbyes and for libnice; then the process ends anyway */
 
-struct room {
+struct thread_room {
 	struct map_node node;
 	media_id id;
 	struct list members;
@@ -38,7 +38,7 @@ struct member {
 	struct list room_link;
 	struct thread *thread;
 	media_id id;
-	struct room *room;
+	struct thread_room *room;
 	struct peer *peer;
 	struct endpoint endpoint;
 	unsigned n_tracks;
@@ -190,13 +190,13 @@ static struct sub *find_sub(struct thread *t, media_id id)
 	return n ? container_of(n, struct sub, node) : NULL;
 }
 
-static struct room *join_room(struct thread *t, media_id id)
+static struct thread_room *join_room(struct thread *t, media_id id)
 {
 	struct map_node *n = map_get(&t->rooms, &id, sizeof(id));
 
 	if (n)
-		return container_of(n, struct room, node);
-	struct room *r = calloc(1, sizeof(*r));
+		return container_of(n, struct thread_room, node);
+	struct thread_room *r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
 	r->id = id;
@@ -208,7 +208,7 @@ static struct room *join_room(struct thread *t, media_id id)
 	return r;
 }
 
-static void leave_room(struct thread *t, struct room *r)
+static void leave_room(struct thread *t, struct thread_room *r)
 {
 	if (!list_empty(&r->members))
 		return;
@@ -218,7 +218,7 @@ static void leave_room(struct thread *t, struct room *r)
 
 static void free_member(struct thread *t, struct member *m)
 {
-	struct room *r = m->room;
+	struct thread_room *r = m->room;
 
 	endpoint_done(&m->endpoint);
 	peer_close(m->peer);
@@ -234,7 +234,7 @@ static void free_member(struct thread *t, struct member *m)
 static void do_peer(struct thread *t, struct command *c)
 {
 	struct member *m = calloc(1, sizeof(*m));
-	struct room *r = m ? join_room(t, c->peer.room) : NULL;
+	struct thread_room *r = m ? join_room(t, c->peer.room) : NULL;
 
 	if (!r)
 		goto fail;
@@ -460,7 +460,7 @@ int thread_post(struct thread *t, struct command *c)
 
 /* ---- time ---- */
 
-static void find_speaker(struct thread *t, struct room *r, int64_t now_us)
+static void find_speaker(struct thread *t, struct thread_room *r, int64_t now_us)
 {
 	speaker_begin(&r->speaker);
 	list_each (i, &r->members) {
@@ -558,7 +558,7 @@ static void on_tick(void *arg)
 	if (now.us - t->speaker_us >= SPEAKER_US) {
 		t->speaker_us = now.us;
 		map_each (i, &t->rooms)
-			find_speaker(t, container_of(i, struct room, node), now.us);
+			find_speaker(t, container_of(i, struct thread_room, node), now.us);
 	}
 	if (now.us - t->stats_us >= STATS_US) {
 		t->stats_us = now.us;

@@ -68,8 +68,8 @@ void track_put(struct track *t, const struct burst_packet *b, int64_t now_us);
 /* Sends the burst to everybody and empties it. */
 void track_route(struct track *t, int64_t now_us);
 
-/* Looks at its streams, once a tick: which live, in what order. Receivers follow. */
-void track_look(struct track *t, int64_t now_us);
+/* Once a tick: which of its streams live, in what order. Receivers follow. */
+void track_update(struct track *t, int64_t now_us);
 /* Whether somebody gets the stream, or waits for it. */
 bool track_needs(const struct track *t, const struct stream *s);
 /* Layer `layer`, from 0, the lowest, to n_streams - 1. */

@@ -35,12 +35,12 @@ TEST(layers_lie_by_the_size_of_their_pictures_not_by_their_names)
 			      stream_of(640, 500, START)};
 
 	layers_init(&l, 3);
-	CHECK(layers_look(&l, s, START));
+	CHECK(layers_update(&l, s, START));
 	CHECK_INT(l.order[0], 1);
 	CHECK_INT(l.order[1], 2);
 	CHECK_INT(l.order[2], 0);
 	CHECK_INT(layers_of(&l, 2), 1);
-	CHECK(!layers_look(&l, s, START)); /* nothing new */
+	CHECK(!layers_update(&l, s, START)); /* nothing new */
 }
 
 TEST(without_sizes_they_lie_by_rate_with_a_margin)
@@ -49,13 +49,13 @@ TEST(without_sizes_they_lie_by_rate_with_a_margin)
 	struct stream s[2] = {stream_of(0, 1000000, START), stream_of(0, 900000, START)};
 
 	layers_init(&l, 2);
-	layers_look(&l, s, START);
+	layers_update(&l, s, START);
 	CHECK_INT(l.order[0], 0); /* too near to each other to be sure */
 	s[1].bps = 500000;
-	CHECK(layers_look(&l, s, START));
+	CHECK(layers_update(&l, s, START));
 	CHECK_INT(l.order[0], 1);
 	s[0].bps = 600000; /* and it does not flicker */
-	CHECK(!layers_look(&l, s, START));
+	CHECK(!layers_update(&l, s, START));
 }
 
 TEST(a_layer_dies_when_others_go_on_without_it)
@@ -65,16 +65,16 @@ TEST(a_layer_dies_when_others_go_on_without_it)
 			      stream_of(1280, 0, START)};
 
 	layers_init(&l, 3);
-	layers_look(&l, s, START);
+	layers_update(&l, s, START);
 	CHECK_INT(l.alive, 7);
-	CHECK(!layers_look(&l, s, START + 60000000)); /* all are silent: muted, not dead */
+	CHECK(!layers_update(&l, s, START + 60000000)); /* all are silent: muted, not dead */
 	s[0].media_us = s[1].media_us = START + LAYER_SILENT_US;
-	CHECK(layers_look(&l, s, START + LAYER_SILENT_US));
+	CHECK(layers_update(&l, s, START + LAYER_SILENT_US));
 	CHECK_INT(l.alive, 3);
 	CHECK_INT(layers_best(&l, 2), 1);
 	CHECK_INT(layers_best(&l, 0), 0);
 	s[0].media_us = START - 1;
-	layers_look(&l, s, START + LAYER_SILENT_US);
+	layers_update(&l, s, START + LAYER_SILENT_US);
 	CHECK_INT(layers_best(&l, 0), 1); /* better one too many than none */
 }
 
