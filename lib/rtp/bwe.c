@@ -329,7 +329,7 @@ void bwe_sent(struct bwe *b, uint16_t seq, unsigned bytes, int64_t now_us)
 		probe_sent(&b->probe, seq, bytes);
 }
 
-/* The receiver's clock goes on where it wraps; it begins high enough to stay above 0. */
+/* The receiver's clock continues where it wraps; it begins high enough to stay above 0. */
 static int64_t unwrap_arrival(struct bwe *b, int64_t us)
 {
 	int64_t at = us + b->arrival_base_us;

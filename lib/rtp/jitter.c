@@ -12,7 +12,7 @@
 #include "rtp/unwrap.h"
 
 #define PACKETS_MAX 4096
-#define RESET_JUMP  3000 /* numbers: a larger jump begins the stream anew (RFC 3550 A.1) */
+#define RESET_JUMP  3000 /* numbers: a larger jump restarts the stream (RFC 3550 A.1) */
 
 struct slot {
 	uint8_t *data; /* owned; NULL: empty */
@@ -30,11 +30,11 @@ struct jitter {
 	int64_t next;		  /* whose turn it is */
 	int64_t highest;
 	unsigned lost; /* passed over since the last packet out */
-	bool reset;    /* the next packet out begins the stream anew */
+	bool reset;    /* the next packet out restarts the stream */
 	uint8_t *lent; /* owned: what the last jitter_get returned */
 	bool restart;  /* `again` waits for the ring to run empty */
 	uint16_t again_seq;
-	struct slot again; /* the packet that begins the stream anew */
+	struct slot again; /* the packet that restarts the stream */
 	uint64_t resets;
 };
 
@@ -113,7 +113,7 @@ static void begin_at(struct jitter *j, int64_t seq)
 }
 
 /*
- * A jump: what is held is given out first, then the stream begins anew with this packet. A second
+ * A jump: what is held is given out first, then the stream restarts with this packet. A second
  * packet before the ring is empty replaces the first.
  */
 static int begin_anew(struct jitter *j, uint16_t seq, const uint8_t *data, size_t len,

@@ -26,7 +26,7 @@ struct jitter_packet {
 	int64_t seq;	    /* unwrapped */
 	int64_t arrival_us; /* as given to jitter_put */
 	unsigned lost;	    /* numbers passed over just before this one */
-	bool reset;	    /* the stream began anew here: nothing before belongs to it */
+	bool reset;	    /* the stream restarted here: nothing before belongs to it */
 };
 
 /* 0, -EINVAL or -ENOMEM. */
@@ -50,8 +50,7 @@ void jitter_begin(struct jitter *j);
 /* When jitter_get may have something without another packet: a time, or INT64_MAX. */
 int64_t jitter_deadline(const struct jitter *j);
 
-/* How many jumps began the stream anew; a packet that waits to do so is replaced by a second one.
- */
+/* Jumps that restarted the stream. A packet that waits to do so is replaced by the next one. */
 uint64_t jitter_resets(const struct jitter *j);
 
 #endif

@@ -11,7 +11,7 @@
 #define FAST_US		300000	/* an interval with much loss is over sooner */
 #define FAST_N		20	/* packets that such an interval has, at least */
 #define MUCH		0.1	/* loss above the path's own that ends an interval sooner */
-#define FAST_DEVIATIONS 3	/* of the loss of so few packets, besides MUCH */
+#define FAST_DEVIATIONS 3	/* of the loss of that few packets, besides MUCH */
 #define TRIAL_N		100	/* packets that measure a trial, at least */
 #define SETTLE_US	200000	/* besides a response time, until feedback shows a new rate */
 

@@ -61,7 +61,7 @@ void loss_packet(struct loss *l, unsigned bytes, bool received, bool was_lost);
 /* After the packets of each feedback. */
 struct loss_verdict loss_step(struct loss *l, const struct loss_path *path, int64_t now_us);
 
-/* The part of what is sent that arrives when nothing is wrong: the path's own loss is no sign. */
+/* The part of what is sent that arrives when nothing is wrong: all but the path's own loss. */
 double loss_passing(const struct loss *l);
 /* The path's own loss; where that is not known yet, the loss now, but `most` at most. */
 double loss_likely(const struct loss *l, double most);

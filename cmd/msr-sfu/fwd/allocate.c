@@ -119,7 +119,7 @@ static void fill(struct plan *p)
 		;
 }
 
-/* Whether the lowest layer of a picture that flows goes on though the plan has no room for it. */
+/* Whether the lowest layer of a picture that flows stays though the plan has no room for it. */
 static bool lingers(struct plan *stay, const struct allocate_item *i, double flows, int64_t now_us)
 {
 	struct allocate_grant *g = i->grant;

@@ -13,8 +13,8 @@
 #define LOSS_LOW       5  /* 2 %: more may be */
 #define LOSS_SETTLE_US 3000000
 #define AGAIN_PART     2 /* retransmissions may have, and are left room for, half of the estimate */
-#define LOSSY	       0.1    /* of a path: a packet sent again is lost again too often */
-#define LOSSY_RTT_US   150000 /* and to ask once more takes so long that pictures stand still */
+#define LOSSY	       0.1 /* loss of the path: above, what is sent again is lost again too often */
+#define LOSSY_RTT_US   150000 /* response time: above, pictures stand still while asking again */
 #define AGAIN_BURST    4      /* of a second's worth of that, at once */
 #define AGAIN_MIN      4000   /* bytes at once in any case: a packet must fit */
 #define FLOOD	       14     /* tenths of the estimate */
@@ -160,7 +160,7 @@ static unsigned gather(struct endpoint *e, struct allocate_item *item, struct su
 	return n;
 }
 
-/* Retransmissions of late, so that pictures leave room for them. */
+/* Recent retransmissions, so that pictures leave room for them. */
 static uint64_t step_again(struct congest *c, uint64_t bps, int64_t passed_us)
 {
 	if (passed_us > 0)
@@ -194,7 +194,7 @@ static void decide(struct endpoint *e, int64_t now_us)
 	uint64_t before_bps = c->granted_bps;
 	allocate(item, n, &limits, now_us);
 	bool limited = limits.estimate_bps || limits.max_bps;
-	/* Does not even nearly pass: each packet more makes those wait that do. */
+	/* Far too much: every further packet delays those that still pass. */
 	bool flood = limits.estimate_bps && before_bps > FLOOD * bps / 10;
 	c->paused = 0;
 	for (unsigned i = 0; i < n; i++) {

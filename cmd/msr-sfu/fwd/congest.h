@@ -60,12 +60,11 @@ void congest_done(struct congest *c);
 
 /* A packet with transport-wide number `seq` of `bytes`, header included, leaves now. */
 void congest_sent(struct congest *c, uint16_t seq, size_t bytes, int64_t now_us);
-/* Whether a lost packet may be sent again: what is lost most where there is too much, must not add
- * to that. Counts it. */
+/* Whether a lost packet may be sent again, which counts it: where too much is sent already, what is
+ * sent again must not add to that. */
 bool congest_again(struct congest *c, size_t bytes, int64_t now_us);
 
-/* Whether the path itself loses so much, and is so long, that one retransmission often does not do.
- */
+/* Whether one retransmission is often too little: the path itself loses much, and is long. */
 bool congest_lossy(const struct congest *c);
 
 /* What the receiver says. */

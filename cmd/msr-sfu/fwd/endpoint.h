@@ -61,7 +61,7 @@ struct endpoint {
 
 	uint16_t twcc_next; /* number of the next packet to them */
 	struct congest congest;
-	bool speaks; /* who sends this is who speaks in the room now */
+	bool speaks; /* its user is the room's active speaker */
 };
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
@@ -87,7 +87,7 @@ static inline bool endpoint_probing(const struct endpoint *e)
 
 /* Ends the track, its subs, and what was bound to it. */
 void endpoint_drop_track(struct endpoint *e, struct track *t);
-/* Takes a track's new config; SSRCs are found anew where it may mean other ones. */
+/* Takes a track's new config; SSRCs are found again where it may mean other ones. */
 void endpoint_change_track(struct endpoint *e, struct track *t, const struct media_track_config *c);
 
 #endif

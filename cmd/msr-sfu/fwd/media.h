@@ -50,7 +50,7 @@ enum media_event_kind {
 	MEDIA_CONNECTED, /* peer: media may flow */
 	MEDIA_ENDED,	 /* peer: its transport ended for good (why); still to be closed */
 	MEDIA_ESTIMATE,	 /* peer: what its path carries has changed by a tenth or more */
-	MEDIA_SPEAKER,	 /* room: who speaks now; track is the audio track, 0: nobody does */
+	MEDIA_SPEAKER,	 /* room: another active speaker; its audio track, 0 if nobody speaks */
 	MEDIA_LAYER,	 /* peer: is sent another layer of the track, or none of it */
 	MEDIA_GAP,	 /* track: packets were left out of its recording */
 };
@@ -61,7 +61,7 @@ struct media_event {
 	media_id room, peer, track; /* those that apply */
 	uint8_t level;		    /* MEDIA_SPEAKER: -dBov, 0 is loudest */
 	/* MEDIA_LAYER: */
-	uint8_t layer, n_layers; /* from 0, the lowest; n_layers 0: it is paused */
+	uint8_t layer, n_layers; /* from 0, the lowest; n_layers is 0 if it is paused */
 	uint8_t stream;		 /* which of the rids of its config that is */
 	uint16_t width, height;	 /* pixels; 0: not known */
 	enum media_reason reason;
@@ -160,7 +160,7 @@ struct media_sub_config {
 	char cname[MEDIA_CNAME_SIZE]; /* one for all tracks of a publisher: lip sync */
 	bool nack, pli, fir, twcc, remb;
 	enum media_level want;
-	/* The SSRC outlives its track: the peer's next sub with it goes on with the numbers,
+	/* The SSRC outlives its track: the peer's next sub with it continues the numbers,
 	 * because SRTP must not use one twice, and receivers take no number for new that was there.
 	 */
 	bool lasting;
@@ -168,7 +168,7 @@ struct media_sub_config {
 
 /*
  * Sends a track to a peer from its next key frame on, which is asked for. The same (track, peer,
- * ssrc) again changes pt, mid and feedback, and its numbers go on.
+ * ssrc) again changes pt, mid and feedback, and its numbers continue.
  */
 int media_sub_new(struct media *m, media_id sub, const struct media_sub_config *c);
 void media_sub_close(struct media *m, media_id sub);

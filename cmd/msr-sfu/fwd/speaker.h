@@ -16,12 +16,12 @@
 
 /* Zeroed is ready. */
 struct speaker {
-	uint64_t now;	/* who speaks, 0: nobody */
-	uint64_t rival; /* who is louder */
+	uint64_t now;	/* the active speaker's; 0 if nobody speaks */
+	uint64_t rival; /* that is louder */
 	int64_t rival_us, heard_us;
 	/* the round under way */
 	uint64_t loudest;
-	int best, current; /* -dBov; of the loudest and of who speaks */
+	int best, current; /* -dBov; of the loudest and of the active speaker */
 };
 
 /* One round: begin, each track with its level (0 loudest, 127 silence), end. */

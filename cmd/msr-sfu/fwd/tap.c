@@ -24,7 +24,7 @@ struct tap_session {
 	struct list link; /* in tap_sink.sessions */
 	char room[ID_SIZE], user[ID_SIZE];
 	bool screen;
-	unsigned n_taps; /* 0: it is over, and its end has not fitted yet */
+	unsigned n_taps; /* 0 if it is over, and its end has not fitted yet */
 };
 
 /* ---- frames ---- */
@@ -58,8 +58,8 @@ static int put_mark(struct tap_sink *s, const struct tap_session *ss, enum frame
 static void on_lost(void *arg, int err)
 {
 	(void)arg;
-	log_warn("the reader of a recording sink is gone: %s; calls go on unrecorded until one "
-		 "comes",
+	log_warn("the reader of a recording sink is gone: %s; calls continue unrecorded until "
+		 "one comes",
 		 strerror(-err));
 }
 
@@ -95,7 +95,7 @@ void tap_sink_close(struct tap_sink *s)
 
 /*
  * Ends a session. An end that does not fit waits for room: without it the recording would stay open
- * until it counts as given up, and its task would come hours late.
+ * until it is given up, and its task would come hours late.
  */
 static void session_end(struct tap_sink *s, struct tap_session *ss)
 {
@@ -138,7 +138,8 @@ static struct tap_session *session_for(struct tap_sink *s, const struct tap_conf
 		struct tap_session *ss = container_of(i, struct tap_session, link);
 		if (ss->screen == screen && !strcmp(ss->user, c->user) &&
 		    !strcmp(ss->room, c->room)) {
-			s->n_over -= !ss->n_taps; /* who comes again before that goes on in it */
+			/* A user who returns before that continues the same session. */
+			s->n_over -= !ss->n_taps;
 			return ss;
 		}
 	}

@@ -6,7 +6,7 @@
  *	sender report ── tap_report ├──> sink of the media thread ──> msr-record
  *
  * Of simulcast the recorder gets the best layer that lives, as one stream whose numbers, times and
- * pictures go on over changes of the layer (layer.h); everything else as it came.
+ * pictures continue over changes of the layer (layer.h); everything else as it came.
  *
  * A full sink never delays a call. From the first packet that does not fit the track is left out:
  * sound until there is room again, pictures until a key frame comes after that. The first packet

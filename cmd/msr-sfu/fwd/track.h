@@ -26,7 +26,7 @@ struct burst_packet {
 	int64_t seq;	     /* 64 bits, within the stream */
 	struct stream *stream;
 	bool key;      /* begins a key frame */
-	bool reset;    /* its stream began anew with it */
+	bool reset;    /* its stream restarted with it */
 	bool own;      /* rewrite_has_own */
 	uint8_t index; /* of its stream in the track */
 	uint8_t tl0;   /* VP8 */

@@ -569,7 +569,7 @@ TEST(sound_is_paused_and_goes_on_where_it_was)
 		endpoint_batch_end(&from->e, now);
 	}
 	CHECK_INT(to->n_rtp, 200);
-	CHECK_INT(to->told, 2); /* off and on; that it began is no news */
+	CHECK_INT(to->told, 2); /* off and on; that it began is not news */
 	CHECK_INT(get_be16(to->rtp[100].p + 2), get_be16(to->rtp[99].p + 2) + 1);
 	CHECK_INT(get_be32(to->rtp[100].p + 4), get_be32(to->rtp[99].p + 4) + 101 * 960);
 	CHECK_MEM(to->rtp[150].p + to->rtp[150].n - 48, p + 12, 48); /* not taken for VP8 */

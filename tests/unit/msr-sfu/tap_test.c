@@ -86,7 +86,7 @@ static void send(uint8_t pt, uint32_t ssrc, uint16_t seq, bool key)
 	memset(p + RTP_HEADER, 0, PAYLOAD);
 	if (pt == VIDEO) {
 		p[RTP_HEADER] = 0x10;	  /* VP8: a picture begins */
-		p[RTP_HEADER + 1] = !key; /* whether it is no key frame */
+		p[RTP_HEADER + 1] = !key; /* whether it is not a key frame */
 		memcpy(p + RTP_HEADER + 4, "\x9d\x01\x2a", 3);
 	}
 	now += 10000;
