@@ -141,6 +141,7 @@ static int start_links(struct daemon *d)
 	    .ended = on_ended,
 	    .speaker = on_speaker,
 	    .layer = on_layer,
+	    .gap = notify_record_gap,
 	    .arg = d,
 	};
 

@@ -8,7 +8,7 @@
  *
  * Growing delay lowers the estimate to what arrives. While delay is steady it rises, and is no less
  * than what arrives; short probes of padding find free capacity at once. Loss lowers it too, unless
- * loss does not fall with the rate: then it is the path's own (radio), and is put up with.
+ * loss does not fall with the rate: then it is the path's own (radio), and is tolerated.
  */
 #ifndef MSR_RTP_BWE_H
 #define MSR_RTP_BWE_H
@@ -16,17 +16,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "rtp/loss.h"
 #include "rtp/probe.h"
 #include "rtp/rtcp.h"
+#include "rtp/rtt.h"
 #include "rtp/trend.h"
 
 #define BWE_SENT 1024 /* packets on their way, 10 Mbit/s for a second; older ones are forgotten */
 
 /* A packet on its way. */
-struct bwe_sent {
+struct bwe_packet {
 	uint32_t sent_us; /* modulo 2^32 */
 	uint16_t seq;
-	uint16_t bytes : 15; /* 0: empty, or acknowledged */
+	uint16_t bytes : 15; /* 0 if empty, or acknowledged */
 	uint16_t lost : 1;   /* the receiver said so; it may take that back */
 };
 
@@ -40,22 +42,6 @@ struct bwe_rate {
 	uint32_t bytes[BWE_SLICES];
 };
 
-/* What loss does, and whether it is the path's own. */
-struct bwe_loss {
-	int lost, got;	       /* in the interval under way; below 0 by late packets */
-	uint64_t bytes;	       /* in it, sent */
-	int64_t begin_us;      /* of the interval */
-	double now;	       /* fraction in the last interval */
-	double own;	       /* that the path has at any rate */
-	bool trial;	       /* the rate was lowered to see whether loss falls */
-	bool settled;	       /* the lowered rate has arrived at the receiver */
-	double before;	       /* loss before the trial */
-	uint64_t before_bps;   /* estimate before the trial */
-	double before_sent;    /* bit/s that were sent before the trial */
-	int64_t before_rtt_us; /* response time before the trial */
-	int64_t trial_us;      /* when it began */
-};
-
 struct bwe {
 	uint64_t bps; /* the estimate */
 	uint64_t min_bps, max_bps;
@@ -63,25 +49,22 @@ struct bwe {
 	struct trend trend;
 	struct bwe_rate arrived;
 	struct probe probe;
-	struct bwe_loss loss;
-	int64_t rtt_us;	     /* smoothed; 0: unknown */
-	int64_t rtt_min_us;  /* the shortest of late: rises slowly; 0: unknown */
-	int64_t standing_us; /* since when a queue stands; 0: none does */
-	bool drained;	     /* the estimate was lowered for that */
-	int64_t feedback_us; /* when the last feedback came; 0: never */
-	int64_t sent_us;     /* when the last packet was sent */
-	int64_t change_us;   /* when the estimate was last updated */
-	int64_t lowered_us;  /* when it was last lowered */
-	int64_t unsteady_us; /* when delay was last seen to grow or to fall */
-	int64_t probed_us;   /* when the last probe ended */
-	double capacity_bps,
-	    capacity_dev;	 /* what arrived at over use, and how it scatters; 0: unknown */
+	struct loss loss;
+	struct rtt rtt;
+	int64_t feedback_us;	 /* when the last feedback came; 0: never */
+	int64_t sent_us;	 /* when the last packet was sent */
+	int64_t lowered_us;	 /* when it was last lowered */
+	int64_t unsteady_us;	 /* when delay was last seen to grow or to fall */
+	int64_t probed_us;	 /* when the last probe ended */
+	double capacity_bps;	 /* what arrived at over use; 0: unknown */
+	double capacity_dev;	 /* how that scatters, absolute mean */
 	int64_t arrival_base_us; /* unwraps the receiver's clock */
 	int64_t arrival_last_us;
 	bool has_arrival;
-	unsigned probes_failed;	  /* in succession */
-	uint64_t probes, lowered; /* counters */
-	struct bwe_sent sent[BWE_SENT];
+	unsigned n_probes_failed; /* in succession */
+	uint64_t n_probes;
+	uint64_t n_lowered; /* how often the estimate was */
+	struct bwe_packet sent[BWE_SENT];
 };
 
 void bwe_init(struct bwe *b, uint64_t start_bps, uint64_t min_bps, uint64_t max_bps);
@@ -90,7 +73,7 @@ void bwe_want(struct bwe *b, uint64_t bps);
 
 /* A packet with transport-wide number `seq` and `bytes` on the wire leaves now. */
 void bwe_sent(struct bwe *b, uint16_t seq, unsigned bytes, int64_t now_us);
-/* Transport-wide feedback. 0, or -EBADMSG when it is none; then nothing changes. */
+/* Transport-wide feedback. 0, or -EBADMSG when it is something else; then nothing changes. */
 int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us);
 
 /*
@@ -105,7 +88,5 @@ static inline uint64_t bwe_bps(const struct bwe *b)
 {
 	return b->bps;
 }
-/* What arrived of late, in bit/s. */
-uint64_t bwe_arrived_bps(const struct bwe *b);
 
 #endif

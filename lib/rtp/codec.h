@@ -45,7 +45,7 @@ struct rtp_payload_info {
 	uint8_t tl0picidx;
 };
 
-/* Never fails: a payload that makes no sense is no key frame. */
+/* Never fails: a payload that makes no sense is not a key frame. */
 void rtp_payload_look(enum rtp_codec codec, const struct rtp_packet *p,
 		      struct rtp_payload_info *info);
 

@@ -28,7 +28,6 @@ struct depack {
 	unsigned n_done, n_taken;
 	bool damaged; /* frames were lost since the last key frame */
 	struct depack_params params;
-	struct depack_stats stats;
 };
 
 int depack_new(struct depack **out, enum rtp_codec codec)
@@ -79,7 +78,6 @@ static void finish(struct depack *d)
 	if (!w->broken && d->codec->end && d->codec->end(w, &d->params) < 0)
 		w->broken = true;
 	if (w->broken) {
-		d->stats.dropped++;
 		d->damaged = true;
 		return;
 	}
@@ -87,7 +85,6 @@ static void finish(struct depack *d)
 		return;
 	if (w->key)
 		d->damaged = false;
-	d->stats.frames++;
 	d->done_damaged[d->n_done] = d->damaged;
 	d->done[d->n_done++] = w;
 	/* The next free one: at most two are finished here. */
@@ -130,10 +127,8 @@ int depack_push(struct depack *d, const struct rtp_packet *p, bool lost)
 		w->broken = d->damaged && !d->codec->starts(p);
 	}
 	int r = w->broken ? 0 : d->codec->add(w, &d->params, p);
-	if (r < 0) {
+	if (r < 0)
 		w->broken = true;
-		d->stats.malformed += r == -EBADMSG;
-	}
 	if (p->marker || d->codec->every_packet)
 		finish(d);
 	return r;
@@ -142,7 +137,6 @@ int depack_push(struct depack *d, const struct rtp_packet *p, bool lost)
 void depack_begin(struct depack *d)
 {
 	d->n_done = d->n_taken = 0;
-	d->stats.dropped += d->now->active;
 	d->now->active = false;
 	d->damaged = false;
 	d->params = (struct depack_params){0};
@@ -171,9 +165,4 @@ const uint8_t *depack_private(struct depack *d, size_t *len)
 {
 	*len = d->codec->private ? d->codec->private(&d->params) : 0;
 	return *len ? d->params.out : NULL;
-}
-
-const struct depack_stats *depack_stats(const struct depack *d)
-{
-	return &d->stats;
 }

@@ -7,7 +7,7 @@
  * of NAL units with four bytes of length in front, parameter sets left in. AV1: temporal units of
  * OBUs with sizes, without temporal delimiters. A frame that lost a packet is not returned; frames
  * that refer to lost ones are marked, and the caller waits for the next key frame. Nor is one that
- *a key frame follows before its marker came: the layer of simulcast was changed within it.
+ * a key frame follows before its marker came: the layer of simulcast was changed within it.
  */
 #ifndef MSR_RTP_DEPACK_H
 #define MSR_RTP_DEPACK_H
@@ -18,7 +18,7 @@
 
 #include "rtp/codec.h"
 
-#define DEPACK_FRAME_MAX (4u << 20) /* bytes of a frame; larger ones are dropped and counted */
+#define DEPACK_FRAME_MAX (4u << 20) /* bytes of a frame; larger ones are dropped */
 
 struct depack;
 struct rtp_packet;
@@ -31,12 +31,6 @@ struct depack_frame {
 	bool damaged;		/* frames before it were lost since the last key frame */
 	uint16_t width, height; /* pixels; only where the frame says so, otherwise 0 */
 	uint32_t samples;	/* Opus: how long it lasts, at 48 kHz */
-};
-
-struct depack_stats {
-	uint64_t frames;
-	uint64_t dropped;   /* frames incomplete or too large */
-	uint64_t malformed; /* payloads that broke their format */
 };
 
 /* 0, -EINVAL for an unknown codec, -ENOMEM. */
@@ -58,7 +52,5 @@ void depack_begin(struct depack *d);
  * av1C for AV1. NULL and 0 when there is none (yet). Lent until the next depack_push.
  */
 const uint8_t *depack_private(struct depack *d, size_t *len);
-
-const struct depack_stats *depack_stats(const struct depack *d);
 
 #endif

@@ -12,7 +12,7 @@
 #include "rtp/unwrap.h"
 
 #define PACKETS_MAX 4096
-#define RESET_JUMP  3000 /* numbers: a larger jump begins the stream anew (RFC 3550 A.1) */
+#define RESET_JUMP  3000 /* numbers: a larger jump restarts the stream (RFC 3550 A.1) */
 
 struct slot {
 	uint8_t *data; /* owned; NULL: empty */
@@ -30,12 +30,12 @@ struct jitter {
 	int64_t next;		  /* whose turn it is */
 	int64_t highest;
 	unsigned lost; /* passed over since the last packet out */
-	bool reset;    /* the next packet out begins the stream anew */
+	bool reset;    /* the next packet out restarts the stream */
 	uint8_t *lent; /* owned: what the last jitter_get returned */
 	bool restart;  /* `again` waits for the ring to run empty */
 	uint16_t again_seq;
-	struct slot again; /* the packet that begins the stream anew */
-	struct jitter_stats stats;
+	struct slot again; /* the packet that restarts the stream */
+	uint64_t resets;
 };
 
 int jitter_new(struct jitter **out, const struct jitter_limits *limits)
@@ -94,15 +94,12 @@ static int place(struct jitter *j, int64_t seq, const uint8_t *data, size_t len,
 {
 	struct slot *s = at(j, seq);
 
-	if (s->data) {
-		j->stats.duplicate++;
+	if (s->data)
 		return -EEXIST;
-	}
 	int r = fill(s, data, len, now_us);
 	if (r < 0)
 		return r;
 	j->held++;
-	j->stats.in++;
 	if (seq > j->highest)
 		j->highest = seq;
 	return 0;
@@ -116,7 +113,7 @@ static void begin_at(struct jitter *j, int64_t seq)
 }
 
 /*
- * A jump: what is held is given out first, then the stream begins anew with this packet. A second
+ * A jump: what is held is given out first, then the stream restarts with this packet. A second
  * packet before the ring is empty replaces the first.
  */
 static int begin_anew(struct jitter *j, uint16_t seq, const uint8_t *data, size_t len,
@@ -131,7 +128,7 @@ static int begin_anew(struct jitter *j, uint16_t seq, const uint8_t *data, size_
 	j->again = s;
 	j->again_seq = seq;
 	j->restart = true;
-	j->stats.resets++;
+	j->resets++;
 	return 0;
 }
 
@@ -148,13 +145,10 @@ int jitter_put(struct jitter *j, uint16_t seq16, const uint8_t *data, size_t len
 		return begin_anew(j, seq16, data, len, now_us);
 	if (seq < j->next && !j->begun && j->highest - seq < j->n)
 		j->next = seq;
-	if (seq < j->next) {
-		j->stats.late++;
+	if (seq < j->next)
 		return -ESTALE;
-	}
 	if (seq >= j->next + j->n && !j->held) { /* nothing waits: pass over the hole at once */
 		j->lost += (unsigned)(seq - j->next);
-		j->stats.lost += (uint64_t)(seq - j->next);
 		j->next = seq;
 	}
 	if (seq >= j->next + j->n)
@@ -183,7 +177,6 @@ static int take(struct jitter *j, struct jitter_packet *out)
 	while (!at(j, j->next)->data) {
 		j->next++;
 		j->lost++;
-		j->stats.lost++;
 	}
 	struct slot *s = at(j, j->next);
 	free(j->lent);
@@ -201,7 +194,6 @@ static int take(struct jitter *j, struct jitter_packet *out)
 	j->next++;
 	j->lost = 0;
 	j->reset = false;
-	j->stats.out++;
 	return 1;
 }
 
@@ -214,7 +206,6 @@ static void restart(struct jitter *j)
 	*at(j, seq) = j->again;
 	j->again = (struct slot){0};
 	j->held = 1;
-	j->stats.in++;
 	j->lost = 0;
 	j->reset = true;
 	j->restart = false;
@@ -262,7 +253,7 @@ int64_t jitter_deadline(const struct jitter *j)
 	return since == INT64_MAX ? since : since + j->wait_us;
 }
 
-const struct jitter_stats *jitter_stats(const struct jitter *j)
+uint64_t jitter_resets(const struct jitter *j)
 {
-	return &j->stats;
+	return j->resets;
 }

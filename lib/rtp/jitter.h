@@ -20,21 +20,13 @@ struct jitter_limits {
 	int64_t start_us; /* how long the first packet waits for earlier ones that come later */
 };
 
-struct jitter_stats {
-	uint64_t in, out;
-	uint64_t lost;	    /* numbers passed over */
-	uint64_t duplicate; /* came twice */
-	uint64_t late;	    /* came after their place was passed over */
-	uint64_t resets;    /* jumps that began the stream anew */
-};
-
 struct jitter_packet {
 	const uint8_t *data; /* lent until the next call */
 	size_t len;
 	int64_t seq;	    /* unwrapped */
 	int64_t arrival_us; /* as given to jitter_put */
 	unsigned lost;	    /* numbers passed over just before this one */
-	bool reset;	    /* the stream began anew here: nothing before belongs to it */
+	bool reset;	    /* the stream restarted here: nothing before belongs to it */
 };
 
 /* 0, -EINVAL or -ENOMEM. */
@@ -58,6 +50,7 @@ void jitter_begin(struct jitter *j);
 /* When jitter_get may have something without another packet: a time, or INT64_MAX. */
 int64_t jitter_deadline(const struct jitter *j);
 
-const struct jitter_stats *jitter_stats(const struct jitter *j);
+/* Jumps that restarted the stream. A packet that waits to do so is replaced by the next one. */
+uint64_t jitter_resets(const struct jitter *j);
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define HISTORY_MAX  8192  /* packets */
-#define RESET_JUMP   3000  /* numbers: a larger jump begins the stream anew (RFC 3550 A.1) */
+#define RESET_JUMP   3000  /* numbers: a larger jump restarts the stream (RFC 3550 A.1) */
 #define RETRY_MIN_US 20000 /* a shorter round trip still gets time to be late */
 
 /* ---- receiver side ---- */

@@ -43,14 +43,14 @@ enum nack_verdict {
 	NACK_NEW,	/* in order, or the first behind a hole */
 	NACK_REPAIRED,	/* fills a hole (retransmission or reordering) */
 	NACK_DUPLICATE, /* not missing: has been there, or was given up */
-	NACK_RESET,	/* a jump so large that the stream begins anew: ask for a key frame */
+	NACK_RESET,	/* a jump that restarts the stream: ask for a key frame */
 };
 
 /* Tells of a packet that came in, directly or by RTX. *seq64, if not NULL, gets its unwrapped
  * number. */
 enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64);
 
-/* The next packet begins the stream anew, as after a jump: its source is another one. */
+/* The next packet restarts the stream, as after a jump: its source is another one. */
 void nack_rx_renew(struct nack_rx *n);
 
 /*

@@ -164,16 +164,6 @@ bool rtp_twcc_seq(const struct rtp_packet *p, uint16_t *seq)
 	return true;
 }
 
-bool rtp_abs_send_time(const struct rtp_packet *p, uint32_t *t)
-{
-	const struct rtp_ext *e = &p->ext[RTP_EXT_ABS_SEND_TIME];
-
-	if (e->len != 3)
-		return false;
-	*t = get_be24(p->data + e->off);
-	return true;
-}
-
 bool rtp_ext_text(const struct rtp_packet *p, enum rtp_ext_kind kind, char *out, size_t size)
 {
 	const struct rtp_ext *e = &p->ext[kind];

@@ -20,8 +20,8 @@
 
 #define RTP_HEADER	12   /* bytes of the fixed header */
 #define RTP_PACKET_MAX	1500 /* bytes; larger packets are refused: no path of ours carries them */
-#define RTP_MID_MAX	16 /* characters of a mid, as RFC 8843 recommends and one byte headers hold */
-#define RTP_EXT_ONE_MAX 14 /* the highest id of the one-byte form */
+#define RTP_MID_MAX	16   /* characters of a mid (RFC 8843); one-byte headers hold them */
+#define RTP_EXT_ONE_MAX 14   /* the highest id of the one-byte form */
 
 /* Header extensions that msr knows. Others are skipped. */
 enum rtp_ext_kind {
@@ -72,21 +72,6 @@ struct rtp_packet {
 	struct rtp_ext ext[RTP_EXT_KINDS];
 };
 
-/* Whether a datagram is RTP or RTCP at all (RFC 7983), and which (RFC 5761). */
-static inline bool rtp_or_rtcp(const uint8_t *p, size_t n)
-{
-	return n >= 8 && p[0] >= 128 && p[0] <= 191;
-}
-static inline bool rtp_is_rtcp(const uint8_t *p, size_t n)
-{
-	return n >= 8 && p[1] >= 192 && p[1] <= 223;
-}
-/* The SSRC of something that is RTP and at least 12 bytes long. */
-static inline uint32_t rtp_peek_ssrc(const uint8_t *p)
-{
-	return get_be32(p + 8);
-}
-
 /*
  * Fills *out with a view of the `n` bytes at `p`. `map` may be NULL. 0, or -EBADMSG when it is
  * no whole RTP packet (version, lengths, extension block, padding) or is longer than
@@ -109,8 +94,6 @@ static inline bool rtp_has(const struct rtp_packet *p, enum rtp_ext_kind kind)
 /* -dBov: 0 is loudest, 127 silence. */
 bool rtp_audio_level(const struct rtp_packet *p, uint8_t *level, bool *voice);
 bool rtp_twcc_seq(const struct rtp_packet *p, uint16_t *seq);
-/* 6.18 fixed point seconds, 24 bits. */
-bool rtp_abs_send_time(const struct rtp_packet *p, uint32_t *t);
 /* Copies a text extension (mid, rid, rrid), NUL-terminated. False when it does not fit. */
 bool rtp_ext_text(const struct rtp_packet *p, enum rtp_ext_kind kind, char *out, size_t size);
 

@@ -3,17 +3,18 @@
 
 #include <math.h>
 
-#define MIN_US	   25000
-#define MAX_US	   200000
-#define MIN_BYTES  10000  /* it sends at least so much */
-#define NOISES	   9	  /* at least so many times as long as delays scatter, */
-#define SPREAD	   5	  /* which draws its ends apart by so many times that, at most, */
-#define STEADY_MS  4.0	  /* once they scatter by more than bursts of media do */
+#define MIN_US	   25000  /* of a burst */
+#define MAX_US	   200000 /* of a burst */
+#define MIN_BYTES  10000  /* of a burst */
+#define NOISES	   9	  /* burst length, in multiples of the delay noise */
+#define SPREAD	   5	  /* how far the noise draws a burst's ends apart at most, in multiples */
+#define STEADY_MS  4.0	  /* noise that bursts of media cause by themselves: not counted in that */
 #define PATIENT_US 250000 /* for feedback, above the response time */
 #define PACKETS	   5	  /* fewer tell nothing */
-#define KNOWN	   3	  /* of so many, feedback of one must have come */
-#define CAME	   0.7	  /* of what the path's own loss lets through */
-#define THROUGH	   0.9	  /* of the rate that it was sent with */
+#define KNOWN	   3	  /* feedback must have come of one packet in this many */
+#define CAME	   0.7	  /* of what the path's own loss lets through, for a verdict */
+#define THROUGH	   0.9	  /* of the rate that it was sent with: it came through */
+#define ARRIVAL_S  0.001  /* the shortest time that a rate is reckoned with */
 
 static double seconds(int64_t us)
 {
@@ -36,11 +37,12 @@ unsigned probe_due(struct probe *p, int64_t now_us)
 {
 	if (!p->running)
 		return 0;
-	/* The last call is a little late: as long as that the rate goes on. */
+	/* The last call is a little late: the rate continues for that long. */
 	bool late = now_us >= p->end_us + MIN_US;
 	int64_t until_us = late ? p->end_us : now_us;
 	uint64_t due = (uint64_t)((double)p->bps / 8 * seconds(until_us - p->begin_us));
-	/* Who pads may have no packet so small, or none at all: asked for in vain, it is let be. */
+	/* The caller may have no packet that small, or none at all: if the request brings nothing,
+	 * give up. */
 	if (now_us >= p->end_us && (p->sent >= due || p->was_late)) {
 		p->running = false;
 		p->waiting = true;
@@ -131,7 +133,7 @@ static double arrival_time(const struct probe *p, double noise_ms)
 	double spread_s = SPREAD * fmax(noise_ms - STEADY_MS, 0) / 1000;
 	double line_s = seconds(p->last_sent_us - p->first_sent_us) * (1 + slope);
 
-	return fmax(fmax(line_s, all_s - spread_s), 0.001);
+	return fmax(fmax(line_s, all_s - spread_s), ARRIVAL_S);
 }
 
 struct probe_result probe_result(const struct probe *p, double own, double noise_ms)
@@ -139,7 +141,7 @@ struct probe_result probe_result(const struct probe *p, double own, double noise
 	/* From the first to the last; those that lost feedback told of count, too. */
 	double all = (double)(uint16_t)(p->last_got - p->first_got) + 1;
 	double bits = (double)(p->got - p->first_bytes) * 8 / (1 - own) * fmax(all / known(p), 1);
-	double sent_s = fmax(seconds(p->last_sent_us - p->first_sent_us), 0.001);
+	double sent_s = fmax(seconds(p->last_sent_us - p->first_sent_us), ARRIVAL_S);
 	struct probe_result r = {.sent_bps = bits / sent_s,
 				 .got_bps = bits / arrival_time(p, noise_ms)};
 

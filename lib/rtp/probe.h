@@ -16,7 +16,7 @@
 struct probe {
 	bool running, waiting; /* sending; sent, and feedback not complete */
 	bool was_late;	       /* the last bytes were asked for, too late */
-	bool over;	       /* there was over use meanwhile; the caller's */
+	bool overused;	       /* delay grew meanwhile; noted and read by the caller */
 	int64_t begin_us, end_us;
 	uint64_t bps;
 	uint64_t sent;			/* bytes since begin, media and padding */

@@ -71,11 +71,6 @@ bool rtcp_next(struct rtcp_iter *it, struct rtcp_msg *m)
 	return len != 0;
 }
 
-uint32_t rtcp_sender(const struct rtcp_msg *m)
-{
-	return m->len >= 4 ? get_be32(m->body) : 0;
-}
-
 /* ---- reports ---- */
 
 int rtcp_get_sr(const struct rtcp_msg *m, struct rtcp_sr *sr)
@@ -114,65 +109,12 @@ int rtcp_get_report(const struct rtcp_msg *m, unsigned i, struct rtcp_report *r)
 	return 0;
 }
 
-uint64_t rtcp_ntp(int64_t wall_us)
-{
-	uint64_t us = (uint64_t)wall_us;
-
-	return (us / 1000000 + NTP_EPOCH_S) << 32 | ((us % 1000000) << 32) / 1000000;
-}
-
 int64_t rtcp_ntp_us(uint64_t ntp)
 {
 	/* Half a unit is added, so that a time there and back is the same time. */
 	uint64_t us = ((ntp & 0xffffffff) * 1000000 + (1u << 31)) >> 32;
 
 	return (int64_t)(((ntp >> 32) - NTP_EPOCH_S) * 1000000 + us);
-}
-
-int64_t rtcp_rtt_us(const struct rtcp_report *r, uint64_t now_ntp)
-{
-	if (!r->lsr)
-		return -1;
-	uint32_t rtt = rtcp_ntp_middle(now_ntp) - r->lsr - r->dlsr;
-	/* Clocks that differ in rate can make a short round trip negative. */
-	if (rtt & 0x80000000)
-		rtt = 0;
-	return (int64_t)rtt * 1000000 / 65536;
-}
-
-/* ---- SDES and BYE ---- */
-
-int rtcp_get_cname(const struct rtcp_msg *m, uint32_t *ssrc, const char **cname, size_t *len)
-{
-	struct rd r = rd_of(m->body, m->len);
-
-	if (m->type != RTCP_SDES)
-		return -ENOENT;
-	for (unsigned i = 0; i < m->count && rd_ok(&r); i++) {
-		uint32_t source = rd_be32(&r);
-		for (uint8_t item; rd_ok(&r) && (item = rd_u8(&r));) {
-			uint8_t n = rd_u8(&r);
-			const uint8_t *text = rd_bytes(&r, n);
-			if (text && item == 1) {
-				*ssrc = source;
-				*cname = (const char *)text;
-				*len = n;
-				return 0;
-			}
-		}
-		/* The list ends with one to four zeros, up to a word. */
-		size_t used = (size_t)(r.p - m->body);
-		rd_bytes(&r, (4 - used % 4) % 4);
-	}
-	return rd_ok(&r) ? -ENOENT : -EBADMSG;
-}
-
-int rtcp_get_bye(const struct rtcp_msg *m, unsigned i, uint32_t *ssrc)
-{
-	if (m->type != RTCP_BYE || i >= m->count || m->len < 4 * ((size_t)i + 1))
-		return -ENOENT;
-	*ssrc = get_be32(m->body + 4 * (size_t)i);
-	return 0;
 }
 
 /* ---- feedback ---- */
@@ -318,18 +260,6 @@ int rtcp_put_sdes(struct rtcp_writer *w, uint32_t ssrc, const char *cname)
 	p[4] = 1;
 	p[5] = (uint8_t)n;
 	memcpy(p + 6, cname, n);
-	return 0;
-}
-
-int rtcp_put_bye(struct rtcp_writer *w, const uint32_t *ssrc, unsigned n)
-{
-	if (n > 31)
-		return -EINVAL;
-	uint8_t *p = begin(w, RTCP_BYE, n, 4 * (size_t)n);
-	if (!p)
-		return -ENOBUFS;
-	for (unsigned i = 0; i < n; i++)
-		put_be32(p + 4 * (size_t)i, ssrc[i]);
 	return 0;
 }
 

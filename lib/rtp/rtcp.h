@@ -54,9 +54,6 @@ struct rtcp_iter rtcp_begin(const uint8_t *p, size_t n);
 /* False at the end, also where rtcp_check would have failed. */
 bool rtcp_next(struct rtcp_iter *it, struct rtcp_msg *m);
 
-/* Sender SSRC of any message with one; 0 for too short ones. */
-uint32_t rtcp_sender(const struct rtcp_msg *m);
-
 /* ---- reports ---- */
 
 struct rtcp_report {
@@ -80,22 +77,12 @@ int rtcp_get_sr(const struct rtcp_msg *m, struct rtcp_sr *sr);
 /* The i-th report of an SR or RR; -ENOENT behind the last. */
 int rtcp_get_report(const struct rtcp_msg *m, unsigned i, struct rtcp_report *r);
 
-/* NTP time of a wall clock in µs since 1970, and back; the 32 bits in the middle of it. */
-uint64_t rtcp_ntp(int64_t wall_us);
+/* Wall clock in µs since 1970 of an NTP time; the 32 bits in the middle of one. */
 int64_t rtcp_ntp_us(uint64_t ntp);
 static inline uint32_t rtcp_ntp_middle(uint64_t ntp)
 {
 	return (uint32_t)(ntp >> 16);
 }
-/* Round-trip time in µs from a report about us that arrived at `now`; -1 when it has no LSR. */
-int64_t rtcp_rtt_us(const struct rtcp_report *r, uint64_t now_ntp);
-
-/* ---- SDES and BYE ---- */
-
-/* CNAME of the first chunk with one; -ENOENT, -EBADMSG. `cname` is lent and has no NUL. */
-int rtcp_get_cname(const struct rtcp_msg *m, uint32_t *ssrc, const char **cname, size_t *len);
-/* The i-th source that says goodbye; -ENOENT behind the last. */
-int rtcp_get_bye(const struct rtcp_msg *m, unsigned i, uint32_t *ssrc);
 
 /* ---- feedback ---- */
 
@@ -131,7 +118,6 @@ int rtcp_put_sr(struct rtcp_writer *w, const struct rtcp_sr *sr, const struct rt
 		unsigned n);
 int rtcp_put_rr(struct rtcp_writer *w, uint32_t ssrc, const struct rtcp_report *r, unsigned n);
 int rtcp_put_sdes(struct rtcp_writer *w, uint32_t ssrc, const char *cname);
-int rtcp_put_bye(struct rtcp_writer *w, const uint32_t *ssrc, unsigned n);
 /* `seq` ascending (modulo 2^16); packs them into pairs. */
 int rtcp_put_nack(struct rtcp_writer *w, uint32_t ssrc, uint32_t media, const uint16_t *seq,
 		  unsigned n);

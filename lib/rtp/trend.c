@@ -7,23 +7,23 @@
 #include <math.h>
 #include <string.h>
 
-#define GROUP_US 5000
-#define BURST_MAX_US \
-	250000 /* arrivals in a burst are one group for no longer; receivers that starve stall */
-#define SMOOTHING	0.9
-#define GAIN		4.0
-#define DELTAS_MAX	60
-#define THRESHOLD_MS	12.5 /* at first */
-#define THRESHOLD_MIN	6.0
-#define THRESHOLD_MAX	600.0
-#define THRESHOLD_UP	0.0087 /* how fast it follows, per ms */
-#define THRESHOLD_DOWN	0.039
-#define NOISE_SMOOTHING 0.03
+#define GROUP_US	5000	/* packets sent within this are a group */
+#define BURST_MAX_US	250000	/* of a group of arrivals: starved receivers stall */
+#define SMOOTHING	0.9	/* of delay: the weight of what was */
+#define GAIN		4.0	/* of the slope, as the threshold is scaled */
+#define DELTAS_MAX	60	/* groups that make the slope more certain */
+#define THRESHOLD_MS	12.5	/* at first */
+#define THRESHOLD_MIN	6.0	/* ms */
+#define THRESHOLD_MAX	600.0	/* ms */
+#define THRESHOLD_UP	0.0087	/* of the distance, per ms: how fast it follows a larger slope */
+#define THRESHOLD_DOWN	0.039	/* of the distance, per ms: how fast it follows a smaller one */
+#define ADAPT_MAX_MS	100	/* that count of a pause between groups */
+#define NOISE_SMOOTHING 0.03	/* weight of a new delta */
 #define NOISE_MAX	100.0	/* ms of a single delta */
 #define NOISE_PART	0.8	/* of the noise: random slopes stay below that */
-#define OUTLIER_MS	15.0	/* further above the threshold it does not follow at all */
-#define OVER_MS		10.0	/* that long above it is over use */
-#define GAP_US		3000000 /* after a longer pause everything begins anew */
+#define OUTLIER_MS	15.0	/* above the threshold: further ones it does not follow at all */
+#define OVER_MS		10.0	/* above the threshold for this long is over use */
+#define GAP_US		3000000 /* after a longer pause everything starts over */
 
 /* Slope of the least squares line through the window; false while it is not full enough. */
 static bool slope(const struct trend *t, double *out)
@@ -55,7 +55,7 @@ static void adapt_threshold(struct trend *t, double trend, double passed_ms)
 	if (size > t->threshold_ms + OUTLIER_MS)
 		return;
 	double rate = size < t->threshold_ms ? THRESHOLD_DOWN : THRESHOLD_UP;
-	t->threshold_ms += rate * (size - t->threshold_ms) * fmin(passed_ms, 100);
+	t->threshold_ms += rate * (size - t->threshold_ms) * fmin(passed_ms, ADAPT_MAX_MS);
 	double floor_ms = fmax(THRESHOLD_MIN, NOISE_PART * t->noise_ms);
 	t->threshold_ms = fmin(fmax(t->threshold_ms, floor_ms), THRESHOLD_MAX);
 }

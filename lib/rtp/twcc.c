@@ -20,7 +20,7 @@
 #define ROOM_MIN  128  /* bytes that a message needs at least: then every one tells of an arrival */
 #define WRITE_MAX 512  /* statuses of a message that we write: at most 1,316 bytes */
 #define HOLE_MAX  256  /* losses in front of the first arrival that a message tells of */
-#define RESET	  (TWCC_RX_PACKETS * 4) /* a jump by more numbers begins anew */
+#define RESET	  (TWCC_RX_PACKETS * 4) /* a jump by more numbers restarts */
 
 enum symbol { NOT_RECEIVED, SMALL, LARGE };
 
@@ -189,8 +189,7 @@ int twcc_rx_write(struct twcc_rx *t, struct rtcp_writer *w, uint32_t ssrc, uint3
 
 /* ---- sender side ---- */
 
-/* Statuses and delta bytes of one chunk; the last one of a message may announce more than it has.
- */
+/* Statuses and delta bytes of one chunk; the last of a message may announce more than it has. */
 static unsigned chunk_size(uint16_t word, unsigned left, size_t *delta_bytes)
 {
 	unsigned n = 0;
@@ -223,7 +222,7 @@ int twcc_read_begin(struct twcc_reader *r, const struct rtcp_msg *m)
 		if (end - at < 2)
 			return -EBADMSG;
 		unsigned n = chunk_size(get_be16(at), left, &delta_bytes);
-		if (!n) /* a run of nothing: would let a message of chunks go on for ever */
+		if (!n) /* a run of nothing: would make a message of chunks endless */
 			return -EBADMSG;
 		left -= n;
 		at += 2;

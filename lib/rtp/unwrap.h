@@ -36,10 +36,4 @@ static inline int64_t rtp_unwrap32(struct rtp_unwrap *u, uint32_t v)
 	return u->last;
 }
 
-/* Whether a comes before b, modulo 2^16. */
-static inline bool rtp_seq_before(uint16_t a, uint16_t b)
-{
-	return (int16_t)(uint16_t)(a - b) < 0;
-}
-
 #endif

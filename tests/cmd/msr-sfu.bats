@@ -36,6 +36,21 @@ fds_at_most() {
 	grep -q '"ev":"connected".*"session":"ann"' "$BATS_TEST_TMPDIR/events"
 }
 
+@test "a full ring delays no call, and a gap of a recording is an event" {
+	export MSR_RING_DIR=$BATS_TEST_TMPDIR
+	for _ in 1 2; do # nobody reads it
+		head -c 30000 /dev/zero | tr '\0' x |
+			msr-frames make --kind text --room r --session s --ring-size 64K -o shm:small
+	done
+	serve --record -o shm:small
+	client original
+	wait_for 5 grep -q '"ev":"room-end"' "$BATS_TEST_TMPDIR/events"
+	cat "$BATS_TEST_TMPDIR/events"
+	jq -se 'map(select(.ev == "record-gap")) |
+		length > 0 and all(.room and .session and .track and .left_out > 0)' "$BATS_TEST_TMPDIR/events"
+	curl -s "$URL/metrics" | grep '^msr_sfu_record_dropped_total [1-9]'
+}
+
 @test "a late joiner gets everything with the first offer and a picture soon" {
 	serve
 	client late

@@ -10,10 +10,8 @@
 #define STAY  1.1  /* of the estimate, for what flows already */
 #define TAKE  0.87 /* of the estimate, before more is sent */
 #define UNDER 0.93 /* of the receiver's own limit, before more is sent: layers fluctuate */
-#define CLEAR                                                                               \
-	1.05  /* times what is left: a lowest layer does not fit, whatever errors there are \
-	       */
-#define FAR 2 /* times what passes: all that flows does not by far */
+#define CLEAR 1.05 /* margin above which a layer clearly does not fit */
+#define FAR   2	   /* times what passes: the total is far above that */
 
 struct plan {
 	const struct allocate_item *item;
@@ -121,7 +119,7 @@ static void fill(struct plan *p)
 		;
 }
 
-/* Whether the lowest layer of a picture that flows goes on though the plan has no room for it. */
+/* Whether the lowest layer of a picture that flows stays though the plan has no room for it. */
 static bool lingers(struct plan *stay, const struct allocate_item *i, double flows, int64_t now_us)
 {
 	struct allocate_grant *g = i->grant;

@@ -6,8 +6,8 @@
 
 #include "track.h"
 
-#define BINDING_FIRST 6 /* sound and pictures with retransmissions; doubled up to BINDING_MAX */
-#define PAST_MAX      32 /* SSRCs of ended tracks that are remembered, the oldest is forgotten first */
+#define BINDING_FIRST 6	 /* sound and pictures with retransmissions; doubled up to BINDING_MAX */
+#define PAST_MAX      32 /* SSRCs of ended tracks remembered; the oldest is forgotten first */
 
 /* What an SSRC was. */
 struct past {
@@ -151,7 +151,7 @@ static struct binding *bind(struct bindings *b, uint32_t ssrc, struct track *t, 
 
 /*
  * Whether a stream may have another SSRC from now on, as after a collision (RFC 3550 section 8.2)
- * or an encoder's new start: its numbers begin anew then. While the old one lives the other is
+ * or an encoder's new start: its numbers restart then. While the old one lives the other is
  * something that was not agreed; both together would be a muddle.
  */
 static bool take_over(struct bindings *b, struct stream *s, uint32_t ssrc, int64_t now_us)

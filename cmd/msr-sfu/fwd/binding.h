@@ -3,8 +3,8 @@
  *
  * A packet names its m-section (mid) and layer (rid) only until the publisher sees that its SSRC is
  * known (RFC 8843 section 9.2, RFC 8852): from then on the SSRC stands for both. So a bound SSRC is
- * remembered also after its track has ended: a camera that is switched off and on goes on where it
- * was, without telling again what it is.
+ * remembered also after its track has ended: a camera that is switched off and on continues where
+ * it was, without telling again what it is.
  */
 #ifndef MSR_SFU_FWD_BINDING_H
 #define MSR_SFU_FWD_BINDING_H
@@ -43,7 +43,7 @@ struct binding *bindings_find(struct bindings *b, const struct list *tracks,
 			      const struct rtp_packet *p, int64_t now_us);
 /* The binding of a stream's own SSRC, as sender reports name it; NULL when there is none. */
 struct binding *bindings_of(struct bindings *b, uint32_t ssrc);
-/* The track ends, or its config may mean other SSRCs: they are to be found anew. */
+/* The track ends, or its config may mean other SSRCs: they are to be found again. */
 void bindings_forget(struct bindings *b, const struct track *t);
 
 #endif

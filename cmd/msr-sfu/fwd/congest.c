@@ -13,8 +13,8 @@
 #define LOSS_LOW       5  /* 2 %: more may be */
 #define LOSS_SETTLE_US 3000000
 #define AGAIN_PART     2 /* retransmissions may have, and are left room for, half of the estimate */
-#define LOSSY	       0.1    /* of a path: a packet sent again is lost again too often */
-#define LOSSY_RTT_US   150000 /* and to ask once more takes so long that pictures stand still */
+#define LOSSY	       0.1 /* loss of the path: above, what is sent again is lost again too often */
+#define LOSSY_RTT_US   150000 /* response time: above, pictures stand still while asking again */
 #define AGAIN_BURST    4      /* of a second's worth of that, at once */
 #define AGAIN_MIN      4000   /* bytes at once in any case: a packet must fit */
 #define FLOOD	       14     /* tenths of the estimate */
@@ -69,7 +69,7 @@ bool congest_again(struct congest *c, size_t bytes, int64_t now_us)
 
 bool congest_lossy(const struct congest *c)
 {
-	return has_feedback(c) && c->bwe->loss.own > LOSSY && c->bwe->rtt_us > LOSSY_RTT_US;
+	return has_feedback(c) && c->bwe->loss.own > LOSSY && c->bwe->rtt.us > LOSSY_RTT_US;
 }
 
 void congest_remb(struct congest *c, uint64_t bps, int64_t now_us)
@@ -96,8 +96,8 @@ static uint64_t clamp(uint64_t bps)
  * No limit until much is lost; then a little below what was sent, or what passed of it. Reports of
  * the time before that has an effect are left alone.
  */
-static void loss_step(struct congest_loss *l, uint64_t granted_bps, uint64_t wanted_bps,
-		      int64_t now_us)
+static void limit_step(struct congest_loss *l, uint64_t granted_bps, uint64_t wanted_bps,
+		       int64_t now_us)
 {
 	if (!l->reported || now_us - l->step_us < CONGEST_LOSS_US)
 		return;
@@ -160,7 +160,7 @@ static unsigned gather(struct endpoint *e, struct allocate_item *item, struct su
 	return n;
 }
 
-/* Retransmissions of late, so that pictures leave room for them. */
+/* Recent retransmissions, so that pictures leave room for them. */
 static uint64_t step_again(struct congest *c, uint64_t bps, int64_t passed_us)
 {
 	if (passed_us > 0)
@@ -181,12 +181,12 @@ static void decide(struct endpoint *e, int64_t now_us)
 	if (e->max_bps && wanted_bps > e->max_bps)
 		wanted_bps = e->max_bps;
 	if (!has_feedback(c))
-		loss_step(&c->loss, c->granted_bps, wanted_bps, now_us);
+		limit_step(&c->loss, c->granted_bps, wanted_bps, now_us);
 	uint64_t bps = congest_bps(c, now_us);
 	struct allocate_limits limits = {
 	    .estimate_bps = bps,
 	    .max_bps = e->max_bps,
-	    .other_bps = step_again(c, bps, now_us - c->look_us),
+	    .other_bps = step_again(c, bps, now_us - c->decided_us),
 	};
 	/* With the margin that a higher layer needs before it is taken. */
 	if (c->bwe)
@@ -194,7 +194,7 @@ static void decide(struct endpoint *e, int64_t now_us)
 	uint64_t before_bps = c->granted_bps;
 	allocate(item, n, &limits, now_us);
 	bool limited = limits.estimate_bps || limits.max_bps;
-	/* Does not even nearly pass: each packet more makes those wait that do. */
+	/* Far too much: every further packet delays those that still pass. */
 	bool flood = limits.estimate_bps && before_bps > FLOOD * bps / 10;
 	c->paused = 0;
 	for (unsigned i = 0; i < n; i++) {
@@ -214,12 +214,12 @@ static void decide(struct endpoint *e, int64_t now_us)
 void congest_tick(struct endpoint *e, int64_t now_us)
 {
 	struct congest *c = &e->congest;
-	bool lowered = c->bwe && c->bwe->lowered != c->lowered;
+	bool lowered = c->bwe && c->bwe->n_lowered != c->n_lowered;
 
-	if (lowered || now_us - c->look_us >= CONGEST_LOOK_US) {
+	if (lowered || now_us - c->decided_us >= CONGEST_DECIDE_US) {
 		decide(e, now_us);
-		c->look_us = now_us;
-		c->lowered = c->bwe ? c->bwe->lowered : 0;
+		c->decided_us = now_us;
+		c->n_lowered = c->bwe ? c->bwe->n_lowered : 0;
 	}
 	congest_pad(e, now_us);
 }
@@ -249,8 +249,8 @@ bool congest_pad(struct endpoint *e, int64_t now_us)
 	if (!has_feedback(c))
 		return false;
 	size_t due = bwe_padding(c->bwe, now_us);
-	e->stats->probes += c->bwe->probes - c->probes;
-	c->probes = c->bwe->probes;
+	e->stats->probes += c->bwe->n_probes - c->n_probes;
+	c->n_probes = c->bwe->n_probes;
 	struct sub *s = due >= PAD_MIN ? padder(e) : NULL;
 	unsigned n = 0;
 	for (; s && due >= PAD_MIN && n < PAD_PACKETS; n++) {

@@ -23,7 +23,7 @@
 #define CONGEST_MIN_BPS	  30000
 #define CONGEST_MAX_BPS	  100000000
 #define CONGEST_TAG	  16	   /* bytes that sealing adds to a packet */
-#define CONGEST_LOOK_US	  100000   /* between decisions; at once when the estimate was lowered */
+#define CONGEST_DECIDE_US 100000   /* between decisions; at once when the estimate was lowered */
 #define CONGEST_PAD_US	  5000	   /* between calls of congest_pad while a probe runs */
 #define CONGEST_REMB_US	  10000000 /* how long a REMB counts */
 #define CONGEST_LOSS_US	  1000000  /* between steps of the limit by loss */
@@ -45,9 +45,9 @@ struct congest {
 	int64_t remb_us; /* when it came; 0: never */
 	struct congest_loss loss;
 	uint64_t granted_bps; /* of what it is sent, at the last decision */
-	uint64_t lowered;     /* bwe.lowered at the last decision */
-	uint64_t probes;      /* bwe.probes that were counted */
-	int64_t look_us;      /* of the last decision */
+	uint64_t n_lowered;   /* bwe.n_lowered at the last decision */
+	uint64_t n_probes;    /* bwe.n_probes that were counted */
+	int64_t decided_us;   /* of the last decision */
 	bool limited;	      /* something was known then */
 	unsigned paused;      /* subs that are, by the last decision */
 	uint64_t again;	      /* bytes sent again since the last decision */
@@ -60,12 +60,11 @@ void congest_done(struct congest *c);
 
 /* A packet with transport-wide number `seq` of `bytes`, header included, leaves now. */
 void congest_sent(struct congest *c, uint16_t seq, size_t bytes, int64_t now_us);
-/* Whether a lost packet may be sent again: what is lost most where there is too much, must not add
- * to that. Counts it. */
+/* Whether a lost packet may be sent again, which counts it: where too much is sent already, what is
+ * sent again must not add to that. */
 bool congest_again(struct congest *c, size_t bytes, int64_t now_us);
 
-/* Whether the path itself loses so much, and is so long, that one retransmission often does not do.
- */
+/* Whether one retransmission is often too little: the path itself loses much, and is long. */
 bool congest_lossy(const struct congest *c);
 
 /* What the receiver says. */

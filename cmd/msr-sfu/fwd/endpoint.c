@@ -14,7 +14,7 @@
 #define LEVEL_EDGE   16 /* of a smoothed level: a new value weighs 1/4 */
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
-		   struct fwd_stats *stats)
+		   struct media_stats *stats)
 {
 	memset(e, 0, sizeof(*e));
 	e->wire = wire;
@@ -132,11 +132,6 @@ static void take(struct endpoint *e, struct track *t, struct stream *s, const st
 
 	if (!stream_take(s, p, now_us, &b.seq, &b.reset))
 		return;
-	if (!t->live) {
-		t->live = true;
-		if (e->live)
-			e->live(e->live_arg, t);
-	}
 	if (!rtp_codec_is_video(t->config.codec)) {
 		hear(t, p, now_us);
 	} else {
@@ -404,7 +399,7 @@ static void tick_tracks(struct endpoint *e, int64_t now_us)
 	}
 	list_each (i, &e->tracks) {
 		struct track *t = container_of(i, struct track, link);
-		track_look(t, now_us);
+		track_update(t, now_us);
 		for (unsigned k = 0; k < t->n_streams; k++)
 			put_requests(e, t, &t->stream[k], &w, now_us);
 	}

@@ -23,7 +23,7 @@
 
 #define FWD_TICK_US   20000   /* NACK and key frame requests */
 #define FWD_TWCC_US   60000   /* transport-wide feedback; what browsers send themselves */
-#define FWD_SR_US     200000  /* between looks whether a sender report is due */
+#define FWD_SR_US     200000  /* between checks whether a sender report is due */
 #define FWD_REPORT_US 1000000 /* receiver reports */
 #define ENDPOINT_SSRC 1 /* ours, as a sender of feedback: we send nothing else to publishers */
 
@@ -32,23 +32,13 @@ struct sub;
 struct sub_past;
 struct track;
 
-/* Counters of a thread. */
-struct fwd_stats {
-	uint64_t rx_unknown;
-	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
-	uint64_t key_requests_sent, key_requests_received, layer_switches;
-	uint64_t probes, padding_bytes;
-};
-
 struct endpoint {
 	const struct wire *wire;
 	void *wire_arg;
-	struct fwd_stats *stats; /* of the thread */
-	/* A track's first packet came. */
-	void (*live)(void *arg, struct track *t);
+	struct media_stats *stats; /* of the thread */
 	/* A sub to it is sent another layer, or is paused. */
 	void (*layer)(void *arg, const struct sub *s);
-	void *live_arg, *layer_arg;
+	void *layer_arg;
 
 	/* Tracks and subs by their numbers, over all endpoints of the thread; NULL for none. */
 	struct map *track_map, *sub_map;
@@ -67,15 +57,15 @@ struct endpoint {
 
 	struct twcc_rx *twcc;		   /* once a track of theirs has it */
 	struct remb_rx remb;		   /* for those without */
-	int64_t twcc_us, report_us, sr_us; /* of the last feedback, or look at it */
+	int64_t twcc_us, report_us, sr_us; /* of the last feedback, or check of it */
 
 	uint16_t twcc_next; /* number of the next packet to them */
 	struct congest congest;
-	bool speaks; /* who sends this is who speaks in the room now */
+	bool speaks; /* its user is the room's active speaker */
 };
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
-		   struct fwd_stats *stats);
+		   struct media_stats *stats);
 /* Frees its tracks and subs, and the subs of others to its tracks. */
 void endpoint_done(struct endpoint *e);
 
@@ -97,7 +87,7 @@ static inline bool endpoint_probing(const struct endpoint *e)
 
 /* Ends the track, its subs, and what was bound to it. */
 void endpoint_drop_track(struct endpoint *e, struct track *t);
-/* Takes a track's new config; SSRCs are found anew where it may mean other ones. */
+/* Takes a track's new config; SSRCs are found again where it may mean other ones. */
 void endpoint_change_track(struct endpoint *e, struct track *t, const struct media_track_config *c);
 
 #endif

@@ -29,8 +29,7 @@ static uint8_t living(const struct stream *s, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		if (s[i].media_us > newest_us)
 			newest_us = s[i].media_us;
-	/* Held against each other, not against the clock: a track that is muted has no dead layer.
-	 */
+	/* Held against each other, not the clock: a track that is muted has no dead layer. */
 	for (unsigned i = 0; i < n; i++)
 		if (s[i].media_us && newest_us - s[i].media_us < LAYER_SILENT_US)
 			alive |= (uint8_t)(1u << i);
@@ -48,7 +47,7 @@ static bool lower(const struct stream *a, const struct stream *b, int64_t now_us
 	return bps_a && bps_a * RATE_MARGIN < bps_b * (RATE_MARGIN - 1);
 }
 
-bool layers_look(struct layers *l, const struct stream *s, int64_t now_us)
+bool layers_update(struct layers *l, const struct stream *s, int64_t now_us)
 {
 	struct layers before = *l;
 
@@ -235,7 +234,7 @@ static struct layer_clock clock_of(const struct stream *s)
 	return (struct layer_clock){s->sr_at_us ? s->sr.ntp : 0, s->sr.ts};
 }
 
-/* RTP time goes on at the clock's pace over a change, and never back. */
+/* RTP time continues at the clock's pace over a change, and never goes back. */
 static uint32_t follow(struct layer *l, const struct track *t, const struct burst_packet *b,
 		       int64_t now_us)
 {
@@ -276,7 +275,8 @@ static void begin(struct layer *l, const struct track *t, const struct burst_pac
 	l->waiting_since_us = 0;
 }
 
-/* A stream that the target was not, because it had not come yet, or while the target has not. */
+/* A stream better than the current one that was not chosen as the target, because it had not come
+ * yet, or while the target has not. */
 static bool better(const struct layer *l, const struct track *t, int stream)
 {
 	int layer = layers_of(&t->layers, stream);

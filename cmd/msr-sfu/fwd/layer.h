@@ -2,14 +2,14 @@
  * Layers of simulcast: which of a track's streams live, in what order they lie, and which one a
  * receiver is sent. Pure: no I/O, no clock.
  *
- *	streams ── layers_look ──> alive, order        (publisher's tick, once a track)
+ *	streams ── layers_update ──> alive, order        (publisher's tick, once a track)
  *	wanted, granted ── layer_aim ──> target        (when one of them or the above changes)
- *	packet ── layer_take ──> of the current stream, or begins the target: goes on to rewrite
+ *	packet ── layer_take ──> of the current stream, or begins the target: then to rewrite
  *
  * A layer is an index from the lowest (0) upwards; a stream is its place in track.stream, which
  * never changes. A receiver moves to its target only where that stream has a key frame, which is
- * asked for; until then the old one goes on. Its numbers, VP8 pictures and times go on as if there
- * were one stream (RFC 3550 section 6.4.1 for the times, RFC 7741 section 4.2 for VP8).
+ * asked for; until then the old one continues. Its numbers, VP8 pictures and times continue as if
+ * there were one stream (RFC 3550 section 6.4.1 for the times, RFC 7741 section 4.2 for VP8).
  */
 #ifndef MSR_SFU_FWD_LAYER_H
 #define MSR_SFU_FWD_LAYER_H
@@ -21,7 +21,7 @@
 #include "rewrite.h"
 
 #define LAYER_NONE (-1)
-/* A stream that is silent for so long while others of its track are not has been stopped. Enough
+/* A stream that is silent for this long while others of its track are not has been stopped. Enough
  * for a layer of four pictures a second; with a key frame of another one viewers stand still for
  * less than a second. */
 #define LAYER_SILENT_US 500000
@@ -44,8 +44,8 @@ struct layers {
 
 /* In the order that the publisher lists them, until more is known. */
 void layers_init(struct layers *l, unsigned n);
-/* Looks at the streams: by size of the picture, else by rate. True when something changed. */
-bool layers_look(struct layers *l, const struct stream *s, int64_t now_us);
+/* Which streams live, and their order: by size of the picture, else by rate. True when changed. */
+bool layers_update(struct layers *l, const struct stream *s, int64_t now_us);
 /* The highest layer that a viewer asks for, or LAYER_NONE. */
 int layers_wanted(const struct layers *l, enum media_level level);
 /* The best living stream up to a layer, else the lowest above it; LAYER_NONE: nothing lives. */
@@ -68,7 +68,7 @@ struct layer {
 	int8_t current; /* stream that is sent; LAYER_NONE: waits for a key frame, or is paused */
 	int8_t target;	/* stream that is to be; LAYER_NONE: paused */
 	int8_t granted; /* highest layer that the network carries; LAYER_NONE: nothing */
-	bool changed;	/* `current` is another: for whoever tells; he clears it */
+	bool changed;	/* `current` is another: for whoever tells, and clears it */
 	enum media_level level;
 	enum media_reason reason; /* of the target */
 	uint16_t first;		  /* the receiver's first number */
@@ -83,10 +83,10 @@ struct layer {
 
 /* `first` is 1 to 32767. Granted everything; nothing is sent before layer_aim. */
 void layer_init(struct layer *l, enum media_level level, uint16_t first);
-/* Notes where it stands, and goes on from there with another track. */
+/* Notes where it stands, and continues from there with another track. */
 void layer_leave(struct layer *l, const struct track *t, struct layer_past *p);
 void layer_resume(struct layer *l, const struct layer_past *p);
-/* Finds the target anew, for that reason; pauses at once. True when it is another. */
+/* Finds the target again, for that reason; pauses at once. True when it is another. */
 bool layer_aim(struct layer *l, struct track *t, enum media_reason reason);
 /* Sends nothing more until the target begins: the network does not carry what is sent now. */
 void layer_stop(struct layer *l);

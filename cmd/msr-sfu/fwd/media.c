@@ -166,7 +166,7 @@ uint32_t media_new_ssrc(struct media *m)
 	(void)m;
 	while (!ssrc || ssrc == UINT32_MAX)
 		if (getrandom(&ssrc, sizeof(ssrc), 0) != sizeof(ssrc))
-			abort(); /* see getrandom(2): not for so few bytes */
+			abort(); /* see getrandom(2): not for this few bytes */
 	return ssrc;
 }
 

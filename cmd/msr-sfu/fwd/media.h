@@ -5,7 +5,7 @@
  *
  *	API thread                                   media thread (one a core)
  *	room, user ── media_peer_new, _track_new … ──> queue ──> peer, track, sub
- *	handler  <── media_event ── queue <── connected, ended, live, estimate, speaker
+ *	handler  <── media_event ── queue <── connected, ended, estimate, speaker, layer, gap
  *
  * Objects are named by numbers that are never used twice, so a command or an event about something
  * that has just ended is simply ignored. All functions are for the API's thread and do not block.
@@ -47,12 +47,12 @@ enum media_reason {
 };
 
 enum media_event_kind {
-	MEDIA_CONNECTED,  /* peer: media may flow */
-	MEDIA_ENDED,	  /* peer: its transport ended for good (why); still to be closed */
-	MEDIA_TRACK_LIVE, /* track: its first packet came */
-	MEDIA_ESTIMATE,	  /* peer: what its path carries has changed by a tenth or more */
-	MEDIA_SPEAKER,	  /* room: who speaks now; track is the audio track, 0: nobody does */
-	MEDIA_LAYER,	  /* peer: is sent another layer of the track, or none of it */
+	MEDIA_CONNECTED, /* peer: media may flow */
+	MEDIA_ENDED,	 /* peer: its transport ended for good (why); still to be closed */
+	MEDIA_ESTIMATE,	 /* peer: what its path carries has changed by a tenth or more */
+	MEDIA_SPEAKER,	 /* room: another active speaker; its audio track, 0 if nobody speaks */
+	MEDIA_LAYER,	 /* peer: is sent another layer of the track, or none of it */
+	MEDIA_GAP,	 /* track: packets were left out of its recording */
 };
 
 struct media_event {
@@ -61,11 +61,14 @@ struct media_event {
 	media_id room, peer, track; /* those that apply */
 	uint8_t level;		    /* MEDIA_SPEAKER: -dBov, 0 is loudest */
 	/* MEDIA_LAYER: */
-	uint8_t layer, n_layers; /* from 0, the lowest; n_layers 0: it is paused */
+	uint8_t layer, n_layers; /* from 0, the lowest; n_layers is 0 if it is paused */
 	uint8_t stream;		 /* which of the rids of its config that is */
 	uint16_t width, height;	 /* pixels; 0: not known */
 	enum media_reason reason;
 	uint64_t bps; /* MEDIA_ESTIMATE; 0: not known any more */
+	/* MEDIA_GAP: */
+	uint64_t left_out; /* packets */
+	bool open;	   /* so far, and more are: told again */
 };
 
 struct media_config {
@@ -157,7 +160,7 @@ struct media_sub_config {
 	char cname[MEDIA_CNAME_SIZE]; /* one for all tracks of a publisher: lip sync */
 	bool nack, pli, fir, twcc, remb;
 	enum media_level want;
-	/* The SSRC outlives its track: the peer's next sub with it goes on with the numbers,
+	/* The SSRC outlives its track: the peer's next sub with it continues the numbers,
 	 * because SRTP must not use one twice, and receivers take no number for new that was there.
 	 */
 	bool lasting;
@@ -165,7 +168,7 @@ struct media_sub_config {
 
 /*
  * Sends a track to a peer from its next key frame on, which is asked for. The same (track, peer,
- * ssrc) again changes pt, mid and feedback, and its numbers go on.
+ * ssrc) again changes pt, mid and feedback, and its numbers continue.
  */
 int media_sub_new(struct media *m, media_id sub, const struct media_sub_config *c);
 void media_sub_close(struct media *m, media_id sub);
@@ -178,20 +181,51 @@ int media_peer_limit(struct media *m, media_id peer, uint64_t max_bps);
 media_id media_new_id(struct media *m);
 uint32_t media_new_ssrc(struct media *m);
 
-/* ---- counters of all threads, for /metrics ---- */
+/* ---- counters of all threads: one table for their fields, their sum and GET /metrics ---- */
+
+/* field, metric, help: those that lib/peer counts, by their names in struct peer_stats */
+#define MEDIA_PEER_COUNTERS(X)                                                          \
+	X(rx_packets, "msr_sfu_rx_packets_total", "Packets received")                   \
+	X(rx_bytes, "msr_sfu_rx_bytes_total", "Bytes received")                         \
+	X(tx_packets, "msr_sfu_tx_packets_total", "Packets sent")                       \
+	X(tx_bytes, "msr_sfu_tx_bytes_total", "Bytes sent")                             \
+	X(tx_calls, "msr_sfu_tx_calls_total", "System calls that sent them")            \
+	X(tx_dropped, "msr_sfu_tx_dropped_total", "Packets that a full socket refused") \
+	X(rx_unauthentic, "msr_sfu_rx_unauthentic_total", "Packets that SRTP refused")  \
+	X(rx_stray, "msr_sfu_rx_stray_total",                                           \
+	  "Datagrams from addresses not validated, or of no use")
+
+/* All of them; what does not end in _total is a number of now. */
+#define MEDIA_COUNTERS(X)                                                                        \
+	X(peers, "msr_sfu_peers", "Peer connections")                                            \
+	X(subs, "msr_sfu_subscriptions", "Tracks sent to receivers")                             \
+	MEDIA_PEER_COUNTERS(X)                                                                   \
+	X(rx_unknown, "msr_sfu_rx_unknown_total", "RTP packets of no track")                     \
+	X(nacks_sent, "msr_sfu_nacks_sent_total", "Packets asked for again")                     \
+	X(nacks_received, "msr_sfu_nacks_received_total", "Packets we were asked for again")     \
+	X(retransmitted, "msr_sfu_retransmitted_total", "Packets sent again")                    \
+	X(not_kept, "msr_sfu_not_kept_total", "Packets asked for that were too old")             \
+	X(key_requests_sent, "msr_sfu_key_requests_sent_total", "Key frames asked for")          \
+	X(key_requests_received, "msr_sfu_key_requests_received_total",                          \
+	  "Key frames that receivers asked for")                                                 \
+	X(layer_switches, "msr_sfu_layer_switches_total",                                        \
+	  "Times that a receiver was moved to another layer, paused or resumed")                 \
+	X(estimated, "msr_sfu_estimated_peers", "Receivers whose paths' bandwidth is known")     \
+	X(estimate_bps, "msr_sfu_estimate_bits_per_second", "Bandwidth of these paths together") \
+	X(paused, "msr_sfu_paused_subscriptions", "Pictures not sent because they do not fit")   \
+	X(probes, "msr_sfu_probes_total", "Probes of a path's bandwidth")                        \
+	X(padding_bytes, "msr_sfu_padding_bytes_total", "Bytes sent for them besides media")     \
+	X(recorded, "msr_sfu_recorded_frames_total", "Frames given to the recorder")             \
+	X(record_dropped, "msr_sfu_record_dropped_total",                                        \
+	  "Frames left out because a sink was full")                                             \
+	X(record_gaps, "msr_sfu_record_gaps_total", "Gaps in recorded tracks that this made")    \
+	X(events_lost, "msr_sfu_events_lost_total",                                              \
+	  "Events that the interface did not keep up with")
 
 struct media_stats {
-	uint64_t peers, tracks, subs; /* now */
-	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, tx_calls, tx_dropped;
-	uint64_t rx_unauthentic, rx_stray;
-	uint64_t rx_unknown; /* RTP of no track */
-	uint64_t nacks_sent, nacks_received, retransmitted, not_kept;
-	uint64_t key_requests_sent, key_requests_received, layer_switches;
-	uint64_t estimated, estimate_bps; /* peers whose paths are known, now; their sum */
-	uint64_t paused;		  /* pictures that do not fit, now */
-	uint64_t probes, padding_bytes;
-	uint64_t recorded, record_dropped, record_gaps; /* frames; gaps that began */
-	uint64_t events_lost; /* the API's thread did not keep up with events */
+#define MEDIA_FIELD(field, metric, help) uint64_t field;
+	MEDIA_COUNTERS(MEDIA_FIELD)
+#undef MEDIA_FIELD
 };
 
 /* A recent sample; each thread publishes its part once a second. */

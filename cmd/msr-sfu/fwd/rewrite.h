@@ -21,9 +21,8 @@
 
 #include "rtp/packet.h"
 
-#define REWRITE_CUTS 16 /* changes remembered */
-#define REWRITE_HEADER_MAX \
-	340 /* bytes of a header that we write, with long dependency descriptors */
+#define REWRITE_CUTS	   16  /* changes remembered */
+#define REWRITE_HEADER_MAX 340 /* bytes that we write, with long dependency descriptors */
 
 /* How the numbers of a stream are moved, from one of them on. */
 struct rewrite_cut {
@@ -48,7 +47,7 @@ struct rewrite {
 /*
  * Begins at source number `cut.from` of `cut.stream`: the receiver's next number belongs to it;
  * cut.distance is filled in. For the start of all things `first` is the receiver's first number, 1
- * to 32767; later it goes on where it was.
+ * to 32767; later it continues where it was.
  */
 void rewrite_begin(struct rewrite *w, struct rewrite_cut cut, uint16_t first);
 /*

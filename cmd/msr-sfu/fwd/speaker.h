@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SPEAKER_US	  200000  /* between looks */
+#define SPEAKER_US	  200000  /* between rounds */
 #define SPEAKER_LOUD	  50	  /* -dBov: quieter than this is silence */
 #define SPEAKER_MARGIN	  6	  /* dB that another must be louder by */
 #define SPEAKER_HOLD_US	  600000  /* for this long */
@@ -16,15 +16,15 @@
 
 /* Zeroed is ready. */
 struct speaker {
-	uint64_t now;	/* who speaks, 0: nobody */
-	uint64_t rival; /* who is louder */
+	uint64_t now;	/* the active speaker's; 0 if nobody speaks */
+	uint64_t rival; /* that is louder */
 	int64_t rival_us, heard_us;
-	/* the look under way */
+	/* the round under way */
 	uint64_t loudest;
-	int best, current; /* -dBov; of the loudest and of who speaks */
+	int best, current; /* -dBov; of the loudest and of the active speaker */
 };
 
-/* One look: begin, each track with its level (0 loudest, 127 silence), end. */
+/* One round: begin, each track with its level (0 loudest, 127 silence), end. */
 void speaker_begin(struct speaker *s);
 void speaker_level(struct speaker *s, uint64_t track, int level);
 /* True when it is somebody else now, or nobody any more. */

@@ -30,7 +30,7 @@ static void update_jitter(struct stream *s, uint32_t ts, int64_t now_us)
 	s->transit = transit;
 	if (d < 0)
 		d = -d;
-	/* A jump of timestamps is no jitter. */
+	/* A jump of timestamps is not jitter. */
 	if (s->received > 1 && (uint32_t)d < s->clock * 4)
 		s->jitter += (uint32_t)d - ((s->jitter + 8) >> 4);
 }

@@ -65,12 +65,12 @@ void stream_done(struct stream *s);
 
 /*
  * Takes a packet. False for a duplicate, which goes no further. *seq gets its number, *reset tells
- * that the stream began anew there: what came before has nothing to do with it.
+ * that the stream restarted there: what came before has nothing to do with it.
  */
 bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, int64_t *seq,
 		 bool *reset);
 
-/* Its next packet is of another SSRC: it begins anew. */
+/* Its next packet is of another SSRC: it restarts. */
 void stream_renew(struct stream *s);
 
 /* Measures its rate, when it is time; once a tick. */

@@ -22,8 +22,7 @@ static void shape(struct rewrite_shape *s, const struct sub *sub, uint32_t ssrc,
 	memcpy(s->mid, sub->config.mid, sizeof(s->mid));
 	if (!sub->config.twcc || !ssrc)
 		s->ext.id[RTP_EXT_TWCC] = 0;
-	/* Its frames are numbered within each layer; without it receivers go by what is rewritten.
-	 */
+	/* Its frames are numbered within each layer; without it receivers go by our numbers. */
 	if (sub->track->n_streams > 1)
 		s->ext.id[RTP_EXT_DEPENDENCY] = 0;
 	/*
@@ -189,7 +188,7 @@ void sub_stop(struct sub *s)
 	layer_stop(&s->layer);
 }
 
-void sub_look(struct sub *s, int64_t now_us)
+void sub_update(struct sub *s, int64_t now_us)
 {
 	aim(s, MEDIA_SOURCE, now_us);
 	/* What it gets may be another layer now that it is known better. */
@@ -385,7 +384,7 @@ static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 	struct rtp_packet p;
 	const struct rewrite_cut *c = recall(s, number16, &p, &number);
 
-	/* Where nothing is sent, pictures begin anew: what was lost of them is of no use. */
+	/* Where nothing is sent, pictures restart: what was lost of them is of no use. */
 	if (!c || s->layer.current == LAYER_NONE || !may_resend(s, now_us) ||
 	    !congest_again(&e->congest, p.len, now_us)) {
 		e->stats->not_kept++;

@@ -81,15 +81,15 @@ void sub_target(struct sub *s, int layer, int64_t now_us);
 /* What is sent now is far too much: it ends at once, and not with the key frame of the target. */
 void sub_stop(struct sub *s);
 /* The track's layers changed: one stopped, or came back. */
-void sub_look(struct sub *s, int64_t now_us);
+void sub_update(struct sub *s, int64_t now_us);
 
 void sub_burst(struct sub *s, const struct burst_packet *b, unsigned n, int64_t now_us);
 
 /* The receiver's transport works now: it wants a picture. */
 void sub_wake(struct sub *s, int64_t now_us);
 /*
- * Sends a packet of about `bytes` that the receiver can do without, on the RTX stream: one of late
- * again, else padding. Returns its bytes. Only where rtx_shape has transport-wide numbers, and
+ * Sends a packet of about `bytes` that the receiver can do without, on the RTX stream: a recent
+ * one again, else padding. Returns its bytes. Only where rtx_shape has transport-wide numbers, and
  * after the first packet.
  */
 size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us);

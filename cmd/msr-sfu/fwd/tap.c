@@ -12,7 +12,8 @@
 #include "rtp/rtcp.h"
 #include "track.h"
 
-#define CLOSE_MS    2000 /* that the reader of a pipe gets at the end */
+#define CLOSE_MS    2000    /* that the reader of a pipe gets at the end */
+#define GAP_TOLD_US 1000000 /* between reports of a gap that lasts */
 #define SCREEN_NAME "screen"
 #define TAP_FIRST   1	 /* number of simulcast's first packet */
 #define MARK_MAX    1024 /* bytes of a record without a body, and more */
@@ -23,7 +24,7 @@ struct tap_session {
 	struct list link; /* in tap_sink.sessions */
 	char room[ID_SIZE], user[ID_SIZE];
 	bool screen;
-	unsigned n_taps; /* 0: it is over, and its end has not fitted yet */
+	unsigned n_taps; /* 0 if it is over, and its end has not fitted yet */
 };
 
 /* ---- frames ---- */
@@ -41,9 +42,9 @@ static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f
 	f->storage_len = ss->screen ? sizeof(SCREEN_NAME) - 1 : f->session_len;
 	int ret = sink_put(s->sink, f, NULL);
 	if (ret < 0)
-		s->dropped++;
+		s->stats->record_dropped++;
 	else
-		s->frames++;
+		s->stats->recorded++;
 	return ret;
 }
 
@@ -57,16 +58,17 @@ static int put_mark(struct tap_sink *s, const struct tap_session *ss, enum frame
 static void on_lost(void *arg, int err)
 {
 	(void)arg;
-	log_warn("the reader of a recording sink is gone: %s; calls go on unrecorded until one "
-		 "comes",
+	log_warn("the reader of a recording sink is gone: %s; calls continue unrecorded until "
+		 "one comes",
 		 strerror(-err));
 }
 
-int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop)
+int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop,
+		  struct media_stats *stats)
 {
 	struct sink_opts o = {.loop = loop, .lost = on_lost};
 
-	*s = (struct tap_sink){.wall_us = clock_wall_us() - mono_now().us};
+	*s = (struct tap_sink){.wall_us = clock_wall_us() - mono_now().us, .stats = stats};
 	list_init(&s->sessions);
 	return spec ? sink_open(&s->sink, spec, &o) : 0;
 }
@@ -93,7 +95,7 @@ void tap_sink_close(struct tap_sink *s)
 
 /*
  * Ends a session. An end that does not fit waits for room: without it the recording would stay open
- * until it counts as given up, and its task would come hours late.
+ * until it is given up, and its task would come hours late.
  */
 static void session_end(struct tap_sink *s, struct tap_session *ss)
 {
@@ -136,7 +138,8 @@ static struct tap_session *session_for(struct tap_sink *s, const struct tap_conf
 		struct tap_session *ss = container_of(i, struct tap_session, link);
 		if (ss->screen == screen && !strcmp(ss->user, c->user) &&
 		    !strcmp(ss->room, c->room)) {
-			s->n_over -= !ss->n_taps; /* who comes again before that goes on in it */
+			/* A user who returns before that continues the same session. */
+			s->n_over -= !ss->n_taps;
 			return ss;
 		}
 	}
@@ -209,28 +212,45 @@ static bool put_packet(struct tap *t, const struct burst_packet *b, const uint8_
 	return put(t->sink, t->session, &f, now_us) == 0;
 }
 
-/* A packet that is to be recorded, with the number that it has there. */
-static void take(struct tap *t, const struct burst_packet *b, const uint8_t *bytes, int64_t number,
-		 int64_t now_us)
+static void tell_gap(const struct tap *t, const struct track *of, bool open)
 {
-	if (t->wait_key && !b->key) {
-		t->left_out += t->gap;
-	} else if (put_packet(t, b, bytes, number, now_us)) {
+	if (t->sink->gap)
+		t->sink->gap(t->sink->gap_arg, of, t->left_out, open);
+}
+
+static void begin_gap(struct tap *t)
+{
+	t->sink->stats->record_gaps++;
+	t->gap = true;
+	t->left_out = 0;
+	t->told_us = 0;
+}
+
+/* A packet that is to be recorded, with the number that it has there. */
+static void take(struct tap *t, const struct track *of, const struct burst_packet *b,
+		 const uint8_t *bytes, int64_t number, int64_t now_us)
+{
+	bool waits = t->wait_key && !b->key;
+
+	if (!waits && put_packet(t, b, bytes, number, now_us)) {
+		if (t->gap)
+			tell_gap(t, of, false);
 		t->gap = t->wait_key = false;
-		t->left_out = 0;
 		return;
-	} else {
-		t->sink->gaps += !t->gap;
-		t->gap = true;
-		t->wait_key = t->video;
-		t->left_out++;
 	}
+	if (!waits && !t->gap)
+		begin_gap(t);
+	t->wait_key = t->video;
+	/* At the start, before the first key frame, nothing is missing. */
+	t->left_out += t->gap;
+	t->sink->stats->record_dropped += t->gap && waits; /* others were counted when refused */
 	if (t->wait_key)
 		stream_want_key(b->stream);
 }
 
 /* A packet of one of several streams, as one of the only stream that the recorder knows. */
-static void take_layer(struct tap *t, const struct burst_packet *b, int64_t now_us)
+static void take_layer(struct tap *t, const struct track *of, const struct burst_packet *b,
+		       int64_t now_us)
 {
 	struct rewrite *w = &t->layer.rewrite;
 	uint8_t copy[RTP_PACKET_MAX];
@@ -255,7 +275,7 @@ static void take_layer(struct tap *t, const struct burst_packet *b, int64_t now_
 	rtp_set_ssrc(copy, t->ssrc);
 	if (t->codec == CODEC_VP8 && !vp8_parse(&d, rtp_payload(&b->p), b->p.payload_len))
 		layer_rewrite_vp8(copy + b->p.payload_off, &d, c);
-	take(t, b, copy, number, now_us);
+	take(t, of, b, copy, number, now_us);
 }
 
 void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
@@ -263,24 +283,28 @@ void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, un
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (of->n_streams == 1) {
-			take(t, &b[i], b[i].p.data, b[i].seq, now_us);
+			take(t, of, &b[i], b[i].p.data, b[i].seq, now_us);
 		} else if (layer_take(&t->layer, of, &b[i], now_us)) {
-			take_layer(t, &b[i], now_us);
+			take_layer(t, of, &b[i], now_us);
 			t->layer.last_us = now_us;
 		}
 	}
 }
 
-void tap_tick(struct tap *t, struct track *of)
+void tap_tick(struct tap *t, struct track *of, int64_t now_us)
 {
 	uint64_t readers = sink_reader_starts(t->sink->sink);
 
+	if (t->gap && (!t->told_us || now_us - t->told_us >= GAP_TOLD_US)) {
+		tell_gap(t, of, true);
+		t->told_us = now_us;
+	}
 	if (readers != t->readers && t->video)
 		layer_want_key(&t->layer, of);
 	t->readers = readers;
 }
 
-void tap_look(struct tap *t, struct track *of)
+void tap_update(struct tap *t, struct track *of)
 {
 	if (layer_aim(&t->layer, of, MEDIA_SOURCE))
 		layer_ask(&t->layer, of);

@@ -6,11 +6,12 @@
  *	sender report ── tap_report ├──> sink of the media thread ──> msr-record
  *
  * Of simulcast the recorder gets the best layer that lives, as one stream whose numbers, times and
- * pictures go on over changes of the layer (layer.h); everything else as it came.
+ * pictures continue over changes of the layer (layer.h); everything else as it came.
  *
  * A full sink never delays a call. From the first packet that does not fit the track is left out:
  * sound until there is room again, pictures until a key frame comes after that. The first packet
- * behind such a gap carries FRAME_GAP.
+ * behind such a gap carries FRAME_GAP. A gap is told when it ends; while it lasts, at the next tick
+ * and then once a second, for whoever announces it where the track ends first.
  */
 #ifndef MSR_SFU_FWD_TAP_H
 #define MSR_SFU_FWD_TAP_H
@@ -35,11 +36,15 @@ struct tap_sink {
 	struct list sessions; /* struct tap_session */
 	unsigned n_over;      /* of them, those that are over and whose end waits for room */
 	int64_t wall_us;      /* wall clock minus the loop's */
-	uint64_t frames, dropped, gaps;
+	struct media_stats *stats;
+	/* Packets of a track were left out, and are still where `open`. NULL: nobody is told. */
+	void (*gap)(void *arg, const struct track *of, uint64_t left_out, bool open);
+	void *gap_arg;
 };
 
-/* 0 or what sink_open says. */
-int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop);
+/* Counts in `stats`, which is lent. 0 or what sink_open says. */
+int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop,
+		  struct media_stats *stats);
 /* Ends the sessions that are open, and closes the sink. */
 void tap_sink_close(struct tap_sink *s);
 /* Hands on what was put; once a tick. */
@@ -53,8 +58,9 @@ struct tap {
 	uint32_t clock;
 	bool video;
 	bool gap;	   /* packets are being left out */
+	int64_t told_us;   /* when this gap was last told; 0: not yet */
 	bool wait_key;	   /* until a key frame comes */
-	uint64_t readers;  /* that had begun at the last look, see sink_reader_starts */
+	uint64_t readers;  /* that had begun at the last tick, see sink_reader_starts */
 	uint64_t left_out; /* in this gap */
 	struct layer layer;
 	uint32_t ssrc; /* of simulcast: that of the first stream, for all; 0: none yet */
@@ -69,12 +75,12 @@ void tap_close(struct tap *t);
 void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
 	       int64_t now_us);
 /*
- * Once a tick: a recorder that has begun anew cannot go on with a picture that builds on those
- * which the last one knew; a key frame is asked for.
+ * Once a tick: tells of a gap that lasts. A recorder that has restarted cannot continue with a
+ * picture that builds on those which the last one knew; a key frame is asked for.
  */
-void tap_tick(struct tap *t, struct track *of);
+void tap_tick(struct tap *t, struct track *of, int64_t now_us);
 /* The layers of its track changed. */
-void tap_look(struct tap *t, struct track *of);
+void tap_update(struct tap *t, struct track *of);
 /* A sender report of one of the track's streams. */
 void tap_report(struct tap *t, const struct track *of, const struct stream *s, int64_t now_us);
 

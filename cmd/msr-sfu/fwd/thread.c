@@ -25,7 +25,7 @@
 #define TOLD_PART 10	  /* the API is told of an estimate that differs by more than a tenth */
 #define STOP_US	  3000000 /* for goodbyes and for libnice; then the process ends anyway */
 
-struct room {
+struct thread_room {
 	struct map_node node;
 	media_id id;
 	struct list members;
@@ -38,7 +38,7 @@ struct member {
 	struct list room_link;
 	struct thread *thread;
 	media_id id;
-	struct room *room;
+	struct thread_room *room;
 	struct peer *peer;
 	struct endpoint endpoint;
 	unsigned n_tracks;
@@ -58,8 +58,8 @@ struct thread {
 	struct media_stats published;
 
 	struct map members, rooms, tracks, subs;
-	struct list all; /* members */
-	struct fwd_stats stats;
+	struct list all;	  /* members */
+	struct media_stats stats; /* what endpoints and the tap count */
 	struct tap_sink tap;
 	struct loop_timer tick, pad; /* pad: while probes run */
 	int64_t speaker_us, stats_us;
@@ -97,15 +97,6 @@ static void on_state(void *arg, enum peer_state state, enum peer_end why)
 	}
 }
 
-static void on_live(void *arg, struct track *track)
-{
-	struct member *m = arg;
-
-	emit(m->thread,
-	     (struct media_event){
-		 .kind = MEDIA_TRACK_LIVE, .room = m->room->id, .peer = m->id, .track = track->id});
-}
-
 static void on_layer(void *arg, const struct sub *s)
 {
 	struct member *m = arg;
@@ -125,6 +116,18 @@ static void on_layer(void *arg, const struct sub *s)
 		e.height = from->height;
 	}
 	emit(m->thread, e);
+}
+
+static void on_gap(void *arg, const struct track *of, uint64_t left_out, bool open)
+{
+	struct member *m = container_of(of->from, struct member, endpoint);
+
+	emit(arg, (struct media_event){.kind = MEDIA_GAP,
+				       .room = m->room->id,
+				       .peer = m->id,
+				       .track = of->id,
+				       .left_out = left_out,
+				       .open = open});
 }
 
 static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
@@ -187,13 +190,13 @@ static struct sub *find_sub(struct thread *t, media_id id)
 	return n ? container_of(n, struct sub, node) : NULL;
 }
 
-static struct room *join_room(struct thread *t, media_id id)
+static struct thread_room *join_room(struct thread *t, media_id id)
 {
 	struct map_node *n = map_get(&t->rooms, &id, sizeof(id));
 
 	if (n)
-		return container_of(n, struct room, node);
-	struct room *r = calloc(1, sizeof(*r));
+		return container_of(n, struct thread_room, node);
+	struct thread_room *r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
 	r->id = id;
@@ -205,7 +208,7 @@ static struct room *join_room(struct thread *t, media_id id)
 	return r;
 }
 
-static void leave_room(struct thread *t, struct room *r)
+static void leave_room(struct thread *t, struct thread_room *r)
 {
 	if (!list_empty(&r->members))
 		return;
@@ -215,7 +218,7 @@ static void leave_room(struct thread *t, struct room *r)
 
 static void free_member(struct thread *t, struct member *m)
 {
-	struct room *r = m->room;
+	struct thread_room *r = m->room;
 
 	endpoint_done(&m->endpoint);
 	peer_close(m->peer);
@@ -231,7 +234,7 @@ static void free_member(struct thread *t, struct member *m)
 static void do_peer(struct thread *t, struct command *c)
 {
 	struct member *m = calloc(1, sizeof(*m));
-	struct room *r = m ? join_room(t, c->peer.room) : NULL;
+	struct thread_room *r = m ? join_room(t, c->peer.room) : NULL;
 
 	if (!r)
 		goto fail;
@@ -240,8 +243,6 @@ static void do_peer(struct thread *t, struct command *c)
 	m->room = r;
 	m->peer = c->peer.peer;
 	endpoint_init(&m->endpoint, &peer_wire, m->peer, &t->stats);
-	m->endpoint.live = on_live;
-	m->endpoint.live_arg = m;
 	m->endpoint.layer = on_layer;
 	m->endpoint.layer_arg = m;
 	m->endpoint.track_map = &t->tracks;
@@ -459,7 +460,7 @@ int thread_post(struct thread *t, struct command *c)
 
 /* ---- time ---- */
 
-static void find_speaker(struct thread *t, struct room *r, int64_t now_us)
+static void find_speaker(struct thread *t, struct thread_room *r, int64_t now_us)
 {
 	speaker_begin(&r->speaker);
 	list_each (i, &r->members) {
@@ -509,31 +510,13 @@ static void add_estimates(struct thread *t, struct media_stats *s, int64_t now_u
 static void publish(struct thread *t, int64_t now_us)
 {
 	const struct peer_stats *p = peer_io_stats(t->io);
-	struct media_stats s = {.peers = t->members.n,
-				.tracks = t->tracks.n,
-				.subs = t->subs.n,
-				.rx_packets = p->rx_packets,
-				.rx_bytes = p->rx_bytes,
-				.tx_packets = p->tx_packets,
-				.tx_bytes = p->tx_bytes,
-				.tx_calls = p->tx_calls,
-				.tx_dropped = p->tx_dropped,
-				.rx_unauthentic = p->rx_unauthentic,
-				.rx_stray = p->rx_stray,
-				.rx_unknown = t->stats.rx_unknown,
-				.nacks_sent = t->stats.nacks_sent,
-				.nacks_received = t->stats.nacks_received,
-				.retransmitted = t->stats.retransmitted,
-				.not_kept = t->stats.not_kept,
-				.key_requests_sent = t->stats.key_requests_sent,
-				.key_requests_received = t->stats.key_requests_received,
-				.layer_switches = t->stats.layer_switches,
-				.probes = t->stats.probes,
-				.padding_bytes = t->stats.padding_bytes,
-				.recorded = t->tap.frames,
-				.record_dropped = t->tap.dropped,
-				.record_gaps = t->tap.gaps};
+	struct media_stats s = t->stats;
 
+	s.peers = t->members.n;
+	s.subs = t->subs.n;
+#define COPY(field, metric, help) s.field = p->field;
+	MEDIA_PEER_COUNTERS(COPY)
+#undef COPY
 	add_estimates(t, &s, now_us);
 	pthread_mutex_lock(&t->lock);
 	t->published = s;
@@ -575,7 +558,7 @@ static void on_tick(void *arg)
 	if (now.us - t->speaker_us >= SPEAKER_US) {
 		t->speaker_us = now.us;
 		map_each (i, &t->rooms)
-			find_speaker(t, container_of(i, struct room, node), now.us);
+			find_speaker(t, container_of(i, struct thread_room, node), now.us);
 	}
 	if (now.us - t->stats_us >= STATS_US) {
 		t->stats_us = now.us;
@@ -592,12 +575,9 @@ void thread_add_stats(struct thread *t, struct media_stats *s)
 	const struct media_stats p = t->published;
 	pthread_mutex_unlock(&t->lock);
 
-	/* A row of uint64_t, which the assertion keeps it. */
-	_Static_assert(sizeof(p) % sizeof(uint64_t) == 0, "only counters");
-	const uint64_t *from = (const uint64_t *)&p;
-	uint64_t *to = (uint64_t *)s;
-	for (size_t i = 0; i < sizeof(p) / sizeof(uint64_t); i++)
-		to[i] += from[i];
+#define ADD(field, metric, help) s->field += p.field;
+	MEDIA_COUNTERS(ADD)
+#undef ADD
 }
 
 /* ---- life ---- */
@@ -652,8 +632,10 @@ int thread_new(struct thread **out, const char *sink, thread_event *event, void 
 	if (!ret)
 		ret = peer_io_new(&t->io, t->loop);
 	if (!ret)
-		ret = tap_sink_open(&t->tap, sink, t->loop);
+		ret = tap_sink_open(&t->tap, sink, t->loop, &t->stats);
 	if (!ret) {
+		t->tap.gap = on_gap;
+		t->tap.gap_arg = t;
 		loop_timer_init(&t->tick, t->loop, on_tick, t);
 		loop_timer_init(&t->pad, t->loop, on_pad, t);
 		loop_on_wake(t->loop, on_wake, t);

@@ -67,8 +67,7 @@ typedef void thread_event(void *arg, const struct media_event *e);
 int thread_new(struct thread **out, const char *sink, thread_event *event, void *arg);
 /* Closes its peers, joins and frees it. Accepts NULL. */
 void thread_free(struct thread *t);
-/* Takes the command, on any thread. 0, or -EAGAIN at MEDIA_QUEUE_MAX: then it stays the caller's.
- */
+/* Takes the command, on any thread. 0, or -EAGAIN at MEDIA_QUEUE_MAX: it stays the caller's. */
 int thread_post(struct thread *t, struct command *c);
 /* Adds what it counted, as of the last second, on any thread. */
 void thread_add_stats(struct thread *t, struct media_stats *s);

@@ -73,18 +73,18 @@ void track_route(struct track *t, int64_t now_us)
 		tap_burst(t->tap, t, t->burst, n, now_us);
 }
 
-void track_look(struct track *t, int64_t now_us)
+void track_update(struct track *t, int64_t now_us)
 {
 	for (unsigned i = 0; i < t->n_streams; i++)
 		stream_measure(&t->stream[i], now_us);
 	if (t->tap)
-		tap_tick(t->tap, t);
-	if (t->n_streams < 2 || !layers_look(&t->layers, t->stream, now_us))
+		tap_tick(t->tap, t, now_us);
+	if (t->n_streams < 2 || !layers_update(&t->layers, t->stream, now_us))
 		return;
 	for (unsigned i = 0; i < t->n_subs; i++)
-		sub_look(t->sub[i], now_us);
+		sub_update(t->sub[i], now_us);
 	if (t->tap)
-		tap_look(t->tap, t);
+		tap_update(t->tap, t);
 }
 
 static bool gets(const struct layer *l, int stream)

@@ -26,7 +26,7 @@ struct burst_packet {
 	int64_t seq;	     /* 64 bits, within the stream */
 	struct stream *stream;
 	bool key;      /* begins a key frame */
-	bool reset;    /* its stream began anew with it */
+	bool reset;    /* its stream restarted with it */
 	bool own;      /* rewrite_has_own */
 	uint8_t index; /* of its stream in the track */
 	uint8_t tl0;   /* VP8 */
@@ -39,7 +39,6 @@ struct track {
 	struct map_node node; /* in from->track_map, by id */
 	media_id id;
 	struct media_track_config config;
-	bool live; /* its first packet came */
 
 	struct stream stream[MEDIA_LAYERS_MAX];
 	unsigned n_streams; /* as many as layers, at least 1 */
@@ -69,8 +68,8 @@ void track_put(struct track *t, const struct burst_packet *b, int64_t now_us);
 /* Sends the burst to everybody and empties it. */
 void track_route(struct track *t, int64_t now_us);
 
-/* Looks at its streams, once a tick: which live, in what order. Receivers follow. */
-void track_look(struct track *t, int64_t now_us);
+/* Once a tick: which of its streams live, in what order. Receivers follow. */
+void track_update(struct track *t, int64_t now_us);
 /* Whether somebody gets the stream, or waits for it. */
 bool track_needs(const struct track *t, const struct stream *s);
 /* Layer `layer`, from 0, the lowest, to n_streams - 1. */

@@ -5,6 +5,7 @@
 #include "link.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ struct link_in {
 	struct links *all;
 	media_id id;
 	struct track *owner; /* lent */
+	uint64_t left_out;   /* of its recording, in a gap that lasts; 0: there is none */
 };
 
 struct link_out {
@@ -68,6 +70,19 @@ static void on_layer(struct links *ls, const struct media_event *e)
 		l.rid = e->stream < t->agreed.n_rids ? t->agreed.rid[e->stream] : NULL;
 	}
 	ls->opts.layer(container_of(to, struct link, node)->owner, t, &l);
+}
+
+/* One report a gap: when it ends, or where the track does, which it cannot outlive. */
+static void on_gap(struct links *ls, const struct media_event *e)
+{
+	struct map_node *n = map_get(&ls->ins, &e->track, sizeof(e->track));
+
+	if (!n)
+		return;
+	struct link_in *in = container_of(n, struct link_in, node);
+	in->left_out = e->open ? e->left_out : 0;
+	if (!e->open)
+		ls->opts.gap(in->owner, e->left_out);
 }
 
 static void on_event(void *arg, const struct media_event *e)
@@ -102,7 +117,8 @@ static void on_event(void *arg, const struct media_event *e)
 	case MEDIA_LAYER:
 		on_layer(ls, e);
 		break;
-	case MEDIA_TRACK_LIVE:
+	case MEDIA_GAP:
+		on_gap(ls, e);
 		break;
 	}
 }
@@ -135,48 +151,18 @@ static double ports_used(void *arg)
 static void list_metrics(struct links *ls)
 {
 	struct metrics *m = ls->opts.metrics;
-	struct media_stats *s = &ls->stats;
 	const struct {
 		const char *name, *help;
 		uint64_t *value;
 	} rows[] = {
-	    {"msr_sfu_subscriptions", "Tracks sent to receivers", &s->subs},
-	    {"msr_sfu_rx_packets_total", "Packets received", &s->rx_packets},
-	    {"msr_sfu_rx_bytes_total", "Bytes received", &s->rx_bytes},
-	    {"msr_sfu_tx_packets_total", "Packets sent", &s->tx_packets},
-	    {"msr_sfu_tx_bytes_total", "Bytes sent", &s->tx_bytes},
-	    {"msr_sfu_tx_calls_total", "System calls that sent them", &s->tx_calls},
-	    {"msr_sfu_tx_dropped_total", "Packets that a full socket refused", &s->tx_dropped},
-	    {"msr_sfu_rx_unauthentic_total", "Packets that SRTP refused", &s->rx_unauthentic},
-	    {"msr_sfu_rx_stray_total", "Datagrams from addresses not validated, or of no use",
-	     &s->rx_stray},
-	    {"msr_sfu_rx_unknown_total", "RTP packets of no track", &s->rx_unknown},
-	    {"msr_sfu_nacks_sent_total", "Packets asked for again", &s->nacks_sent},
-	    {"msr_sfu_nacks_received_total", "Packets we were asked for again", &s->nacks_received},
-	    {"msr_sfu_retransmitted_total", "Packets sent again", &s->retransmitted},
-	    {"msr_sfu_not_kept_total", "Packets asked for that were too old", &s->not_kept},
-	    {"msr_sfu_key_requests_sent_total", "Key frames asked for", &s->key_requests_sent},
-	    {"msr_sfu_key_requests_received_total", "Key frames that receivers asked for",
-	     &s->key_requests_received},
-	    {"msr_sfu_layer_switches_total",
-	     "Times that a receiver was moved to another layer, paused or resumed",
-	     &s->layer_switches},
-	    {"msr_sfu_estimated_peers", "Receivers whose paths' bandwidth is known", &s->estimated},
-	    {"msr_sfu_estimate_bits_per_second", "Bandwidth of these paths together",
-	     &s->estimate_bps},
-	    {"msr_sfu_paused_subscriptions", "Pictures not sent because they do not fit",
-	     &s->paused},
-	    {"msr_sfu_probes_total", "Probes of a path's bandwidth", &s->probes},
-	    {"msr_sfu_padding_bytes_total", "Bytes sent for them besides media", &s->padding_bytes},
-	    {"msr_sfu_recorded_frames_total", "Frames given to the recorder", &s->recorded},
-	    {"msr_sfu_record_dropped_total", "Frames that a full sink refused", &s->record_dropped},
-	    {"msr_sfu_record_gaps_total", "Gaps in recordings that began so", &s->record_gaps},
-	    {"msr_sfu_events_lost_total", "Events that the interface did not keep up with",
-	     &s->events_lost},
+#define ROW(field, metric, help) {metric, help, &ls->stats.field},
+	    MEDIA_COUNTERS(ROW)
+#undef ROW
 	};
 
-	metrics_call(m, "msr_sfu_peers", NULL, "Peer connections", fresh_sample, ls);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	_Static_assert(offsetof(struct media_stats, peers) == 0, "the first row takes the sample");
+	metrics_call(m, rows[0].name, NULL, rows[0].help, fresh_sample, ls);
+	for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++)
 		metrics_call(m, rows[i].name, NULL, rows[i].help, sample, rows[i].value);
 	metrics_call(m, "msr_sfu_ports_used", NULL, "Media ports in use", ports_used, ls);
 }
@@ -557,6 +543,8 @@ void link_in_free(struct link_in *in)
 {
 	if (!in)
 		return;
+	if (in->left_out)
+		in->all->opts.gap(in->owner, in->left_out);
 	media_track_close(in->all->media, in->id);
 	map_remove(&in->all->ins, &in->node);
 	free(in);

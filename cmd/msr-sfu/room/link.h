@@ -50,6 +50,8 @@ struct links_opts {
 	void (*speaker)(void *arg, uint64_t room, struct track *t, int level);
 	/* `owner` of a receiving link is sent another layer of a track. */
 	void (*layer)(struct owner *owner, const struct track *t, const struct link_layer *l);
+	/* This many packets of a track are missing in its recording: the sink was full. */
+	void (*gap)(const struct track *t, uint64_t left_out);
 	void *arg;
 };
 

@@ -130,6 +130,18 @@ void notify_layer(struct user *u, const struct track *t, const struct link_layer
 	tell(&u->listeners, "layer", text, (size_t)len);
 }
 
+void notify_record_gap(const struct track *t, uint64_t left_out)
+{
+	const struct user *u = t->user;
+	struct events *events = u->room->sfu->opts.events;
+	struct event ev;
+
+	event_start(&ev, events, "record-gap", u->room->id, u->id);
+	json_str(&ev.json, "track", t->id);
+	json_uint(&ev.json, "left_out", left_out);
+	event_send(&ev, events);
+}
+
 /* Offers are as long as the room is large, so their JSON has no fixed bound but the offer's own. */
 static int offer_json(const struct user *u, struct buf *out)
 {

@@ -262,6 +262,8 @@ void notify_tracks(struct user *u);
 void notify_speaker(struct room *r, const struct user *u, int level);
 /* `u` is sent another layer of a track. */
 void notify_layer(struct user *u, const struct track *t, const struct link_layer *l);
+/* The recording of a track has a gap, for the operator. */
+void notify_record_gap(const struct track *t, uint64_t left_out);
 void notify_offer(struct user *u);
 void notify_closed(struct list *listeners, const char *reason);
 /* Members "id", "kind", "codec", "source" of each track. */

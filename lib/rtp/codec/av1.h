@@ -23,7 +23,7 @@ enum av1_obu {
 
 struct av1_aggregation {
 	bool continues;	    /* Z: the first element continues one of the packet before */
-	bool continued;	    /* Y: the last element goes on in the next packet */
+	bool continued;	    /* Y: the last element continues in the next packet */
 	bool new_sequence;  /* N: a coded video sequence begins, that is a key frame */
 	uint8_t n_elements; /* W: 1 to 3, or 0 when each element has its length */
 };

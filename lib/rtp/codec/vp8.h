@@ -1,6 +1,6 @@
 /*
  * VP8 payload descriptor (RFC 7741) with rewriting of its counters in place, so that a receiver
- * that is moved from one simulcast layer to another sees them go on.
+ * that is moved from one simulcast layer to another sees them continue.
  */
 #ifndef MSR_RTP_CODEC_VP8_H
 #define MSR_RTP_CODEC_VP8_H

@@ -58,7 +58,7 @@ static const struct media_track_config tracks[] = {
 };
 #define N_TRACKS (sizeof(tracks) / sizeof(tracks[0]))
 
-static void set_up(struct endpoint *from, struct endpoint *to, struct fwd_stats *stats)
+static void set_up(struct endpoint *from, struct endpoint *to, struct media_stats *stats)
 {
 	struct track *t;
 	struct sub *s;
@@ -127,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t copy[32][2048];
 	struct endpoint from, to;
-	struct fwd_stats stats = {0};
+	struct media_stats stats = {0};
 	struct rd r = rd_of(data, size);
 	int64_t now = 1000000;
 	uint16_t acknowledged = 0;

@@ -17,7 +17,7 @@ static const struct media_track_config screen = {
 
 static void begin(void)
 {
-	static struct fwd_stats stats;
+	static struct media_stats stats;
 	static const struct wire wire;
 
 	endpoint_init(&e, &wire, NULL, &stats);

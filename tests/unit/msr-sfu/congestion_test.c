@@ -21,18 +21,16 @@
 #define FRAME_US    33333
 #define AUDIO_US    20000
 #define AUDIO_BYTES 80
-#define PLAYOUT_US                                                                               \
-	250000		 /* sound that comes later than this above the path's delay is concealed \
-			  */
-#define KEY_US	   50000 /* that an encoder takes */
-#define KEY_SIZE   5	 /* times a frame */
-#define MARK	   22	 /* bytes at the end of a payload */
-#define TWCC_ID	   5
-#define RID_ID	   6
-#define MID_ID	   7
-#define VIDEO_SSRC 5000
-#define RTX_SSRC   5001
-#define AUDIO_SSRC 5002
+#define PLAYOUT_US  250000 /* above the path's delay: later sound is concealed */
+#define KEY_US	    50000  /* that an encoder takes */
+#define KEY_SIZE    5	   /* times a frame */
+#define MARK	    22	   /* bytes at the end of a payload */
+#define TWCC_ID	    5
+#define RID_ID	    6
+#define MID_ID	    7
+#define VIDEO_SSRC  5000
+#define RTX_SSRC    5001
+#define AUDIO_SSRC  5002
 
 struct flight {
 	int64_t arrival_us;
@@ -100,7 +98,7 @@ static struct {
 } pub;
 static struct viewer *viewer[4];
 static unsigned n_viewers;
-static struct fwd_stats stats;
+static struct media_stats stats;
 static int64_t now;
 
 /* ---- the publisher ---- */

@@ -52,7 +52,7 @@ static void box_rtcp(void *arg, const uint8_t *p, size_t n)
 }
 
 static const struct wire wire = {box_out, box_send, box_flush, box_rtcp};
-static struct fwd_stats stats;
+static struct media_stats stats;
 static int64_t now;
 
 static struct box *box_new(void)

@@ -35,12 +35,12 @@ TEST(layers_lie_by_the_size_of_their_pictures_not_by_their_names)
 			      stream_of(640, 500, START)};
 
 	layers_init(&l, 3);
-	CHECK(layers_look(&l, s, START));
+	CHECK(layers_update(&l, s, START));
 	CHECK_INT(l.order[0], 1);
 	CHECK_INT(l.order[1], 2);
 	CHECK_INT(l.order[2], 0);
 	CHECK_INT(layers_of(&l, 2), 1);
-	CHECK(!layers_look(&l, s, START)); /* nothing new */
+	CHECK(!layers_update(&l, s, START)); /* nothing new */
 }
 
 TEST(without_sizes_they_lie_by_rate_with_a_margin)
@@ -49,13 +49,13 @@ TEST(without_sizes_they_lie_by_rate_with_a_margin)
 	struct stream s[2] = {stream_of(0, 1000000, START), stream_of(0, 900000, START)};
 
 	layers_init(&l, 2);
-	layers_look(&l, s, START);
+	layers_update(&l, s, START);
 	CHECK_INT(l.order[0], 0); /* too near to each other to be sure */
 	s[1].bps = 500000;
-	CHECK(layers_look(&l, s, START));
+	CHECK(layers_update(&l, s, START));
 	CHECK_INT(l.order[0], 1);
 	s[0].bps = 600000; /* and it does not flicker */
-	CHECK(!layers_look(&l, s, START));
+	CHECK(!layers_update(&l, s, START));
 }
 
 TEST(a_layer_dies_when_others_go_on_without_it)
@@ -65,16 +65,16 @@ TEST(a_layer_dies_when_others_go_on_without_it)
 			      stream_of(1280, 0, START)};
 
 	layers_init(&l, 3);
-	layers_look(&l, s, START);
+	layers_update(&l, s, START);
 	CHECK_INT(l.alive, 7);
-	CHECK(!layers_look(&l, s, START + 60000000)); /* all are silent: muted, not dead */
+	CHECK(!layers_update(&l, s, START + 60000000)); /* all are silent: muted, not dead */
 	s[0].media_us = s[1].media_us = START + LAYER_SILENT_US;
-	CHECK(layers_look(&l, s, START + LAYER_SILENT_US));
+	CHECK(layers_update(&l, s, START + LAYER_SILENT_US));
 	CHECK_INT(l.alive, 3);
 	CHECK_INT(layers_best(&l, 2), 1);
 	CHECK_INT(layers_best(&l, 0), 0);
 	s[0].media_us = START - 1;
-	layers_look(&l, s, START + LAYER_SILENT_US);
+	layers_update(&l, s, START + LAYER_SILENT_US);
 	CHECK_INT(layers_best(&l, 0), 1); /* better one too many than none */
 }
 
@@ -167,7 +167,7 @@ static void box_told(void *arg, const struct sub *s)
 }
 
 static const struct wire wire = {box_out, box_send, box_flush, box_rtcp};
-static struct fwd_stats stats;
+static struct media_stats stats;
 static int64_t now;
 
 static struct box *box_new(void)
@@ -569,7 +569,7 @@ TEST(sound_is_paused_and_goes_on_where_it_was)
 		endpoint_batch_end(&from->e, now);
 	}
 	CHECK_INT(to->n_rtp, 200);
-	CHECK_INT(to->told, 2); /* off and on; that it began is no news */
+	CHECK_INT(to->told, 2); /* off and on; that it began is not news */
 	CHECK_INT(get_be16(to->rtp[100].p + 2), get_be16(to->rtp[99].p + 2) + 1);
 	CHECK_INT(get_be32(to->rtp[100].p + 4), get_be32(to->rtp[99].p + 4) + 101 * 960);
 	CHECK_MEM(to->rtp[150].p + to->rtp[150].n - 48, p + 12, 48); /* not taken for VP8 */
@@ -616,7 +616,7 @@ TEST(the_recorder_gets_the_best_layer_as_one_stream)
 	char path[200];
 
 	snprintf(path, sizeof(path), "%s/sink", test_dir());
-	CHECK_INT(tap_sink_open(&sink, path, NULL), 0);
+	CHECK_INT(tap_sink_open(&sink, path, NULL, &stats), 0);
 	CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
 	play(&x, 1000000);
 	CHECK_INT(x.t->tap->layer.current, 0); /* whatever the viewer wants */
@@ -650,7 +650,7 @@ TEST(a_recorder_that_begins_anew_gets_a_key_frame)
 	struct ring *reader;
 
 	setenv("MSR_RING_DIR", test_dir(), 1);
-	CHECK_INT(tap_sink_open(&sink, "shm:tap", NULL), 0);
+	CHECK_INT(tap_sink_open(&sink, "shm:tap", NULL, &stats), 0);
 	CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
 	play(&x, 1000000);
 	tap_sink_flush(&sink);
@@ -697,7 +697,7 @@ TEST(the_end_of_a_recording_waits_for_room)
 	setenv("MSR_RING_DIR", test_dir(), 1);
 	CHECK_INT(loop_new(&loop), 0);
 	CHECK_INT(ring_open(&reader, "end", RING_CONSUMER, 65536), 0);
-	CHECK_INT(tap_sink_open(&sink, "shm:end", loop), 0);
+	CHECK_INT(tap_sink_open(&sink, "shm:end", loop, &stats), 0);
 	for (unsigned round = 0; round < 2; round++) {
 		CHECK_INT(tap_open(&x.t->tap, &sink, &who, x.t), 0);
 		while (sink_put(sink.sink, &junk, NULL) == 0)

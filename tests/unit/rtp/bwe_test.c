@@ -330,7 +330,7 @@ TEST(without_a_wish_nothing_is_probed)
 	net.app = 300e3;
 	bwe_want(&net.bwe, 0);
 	run(20, 0);
-	CHECK_INT(net.bwe.probes, 0);
+	CHECK_INT(net.bwe.n_probes, 0);
 }
 
 TEST(a_path_that_goes_dead_lowers_the_estimate)

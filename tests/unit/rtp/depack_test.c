@@ -88,7 +88,6 @@ TEST(a_frame_cut_off_by_another_layers_key_frame_is_dropped)
 	CHECK(f.key && !f.damaged);
 	CHECK_INT(f.ts, 7000);
 	expect_none();
-	CHECK_INT(depack_stats(d)->dropped, 1);
 	depack_free(d);
 }
 
@@ -120,8 +119,6 @@ TEST(frames_with_holes_are_dropped_and_what_refers_to_them_is_marked)
 	ts += 3000;
 	PUSH("\x10\x01ok", true, false);
 	CHECK(!expect("\x01ok", 3).damaged);
-	CHECK_INT(depack_stats(d)->dropped, 2);
-	CHECK_INT(depack_stats(d)->frames, 4);
 	depack_free(d);
 }
 
@@ -199,7 +196,6 @@ TEST(h264_access_units)
 		     7)
 		  .damaged);
 	expect_none();
-	CHECK_INT(depack_stats(d)->dropped, 2);
 	depack_free(d);
 }
 
@@ -320,6 +316,5 @@ TEST(frames_are_bounded)
 	ts += 3000;
 	PUSH(VP8_KEY, true, false);
 	expect(VP8_KEY + 1, sizeof(VP8_KEY) - 2);
-	CHECK_INT(depack_stats(d)->dropped, 1);
 	depack_free(d);
 }

@@ -66,11 +66,6 @@ TEST(a_hole_is_waited_for_and_then_passed_over)
 	CHECK_INT(put(j, 7, 112 * MS), -EEXIST);
 	CHECK_INT(jitter_drain(j, &p), 1);
 	CHECK_INT(p.seq, 7);
-	const struct jitter_stats *s = jitter_stats(j);
-	CHECK_INT(s->lost, 3);
-	CHECK_INT(s->late, 1);
-	CHECK_INT(s->duplicate, 1);
-	CHECK_INT(s->out, 4);
 	jitter_free(j);
 }
 
@@ -113,7 +108,7 @@ TEST(a_jump_gives_out_what_waits_and_begins_anew)
 	CHECK_INT(jitter_get(j, 2, &p), 1);
 	CHECK(!p.reset);
 	CHECK_INT(p.lost, 0);
-	CHECK_INT(jitter_stats(j)->resets, 1);
+	CHECK_INT(jitter_resets(j), 1);
 	jitter_free(j);
 }
 

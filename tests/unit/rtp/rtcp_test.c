@@ -39,16 +39,13 @@ TEST(sender_report_with_reports_sdes_and_bye)
 				     .lsr = 8,
 				     .dlsr = 65536},
 				    {.ssrc = 10, .lost = 0x7fffffff}};
-	uint32_t sources[2] = {1, 2};
 	struct rtcp_sr sr2;
 	struct rtcp_report r;
 
 	CHECK_INT(rtcp_put_sr(&w, &sr, in, 2), 0);
 	CHECK_INT(rtcp_put_sdes(&w, 1, "anna@host"), 0);
-	CHECK_INT(rtcp_put_bye(&w, sources, 2), 0);
 	struct rtcp_msg m = message(&w, 0);
 	CHECK_INT(m.type, RTCP_SR);
-	CHECK_INT(rtcp_sender(&m), 1);
 	CHECK_INT(rtcp_get_sr(&m, &sr2), 0);
 	/* Not as memory: what lies between the fields is anything. */
 	CHECK(sr2.ssrc == sr.ssrc && sr2.ntp == sr.ntp && sr2.ts == sr.ts);
@@ -59,18 +56,13 @@ TEST(sender_report_with_reports_sdes_and_bye)
 	CHECK_INT(r.lost, 0x7fffff); /* clamped to 24 bits */
 	CHECK_INT(rtcp_get_report(&m, 2, &r), -ENOENT);
 
-	const char *cname;
-	uint32_t ssrc;
-	size_t len;
 	m = message(&w, 1);
-	CHECK_INT(rtcp_get_cname(&m, &ssrc, &cname, &len), 0);
-	CHECK_INT(ssrc, 1);
-	CHECK_INT(len, 9);
-	CHECK_MEM(cname, "anna@host", 9);
-	m = message(&w, 2);
-	CHECK_INT(rtcp_get_bye(&m, 1, &ssrc), 0);
-	CHECK_INT(ssrc, 2);
-	CHECK_INT(rtcp_get_bye(&m, 2, &ssrc), -ENOENT);
+	CHECK_INT(m.type, RTCP_SDES);
+	CHECK_INT(m.len, 16);
+	CHECK_MEM(m.body,
+		  "\0\0\0\1\1\x9"
+		  "anna@host\0",
+		  16);
 }
 
 TEST(lost_packets_are_packed_into_pairs)
@@ -203,19 +195,9 @@ TEST(nothing_is_written_where_it_does_not_fit)
 	CHECK_INT(w.len, 8);
 }
 
-TEST(ntp_times_and_round_trips)
+TEST(ntp_times_are_wall_clock_times)
 {
-	int64_t wall = 1700000000123456;
-
-	CHECK_INT(rtcp_ntp_us(rtcp_ntp(wall)), wall);
-	CHECK_INT(rtcp_ntp(0) >> 32, 2208988800);
-	uint64_t sent = rtcp_ntp(wall), now = rtcp_ntp(wall + 350000);
-	/* RFC 3550 section 6.4.1: A - LSR - DLSR. */
-	struct rtcp_report r = {.lsr = rtcp_ntp_middle(sent), .dlsr = 65536 / 4};
-	int64_t rtt = rtcp_rtt_us(&r, now);
-	CHECK(rtt > 99900 && rtt < 100100);
-	r.dlsr = 65536;
-	CHECK_INT(rtcp_rtt_us(&r, now), 0);
-	r.lsr = 0;
-	CHECK_INT(rtcp_rtt_us(&r, now), -1);
+	CHECK_INT(rtcp_ntp_us(2208988800ull << 32), 0);
+	CHECK_INT(rtcp_ntp_us((2208988800ull + 1700000000) << 32 | 530239482), 1700000000123456);
+	CHECK_INT(rtcp_ntp_middle(0x0123456789abcdef), 0x456789ab);
 }

@@ -1,0 +1,40 @@
+/* Response times and standing queues: see rtt.h. */
+#include "rtt.h"
+
+#define DEFAULT_US	200000	/* while nothing is known: a long path's */
+#define SMOOTHING	8	/* a new response time weighs one part in this many */
+#define MIN_RISE_US	1	/* a packet: the shortest is forgotten within minutes */
+#define STANDING_US	150000	/* delay that a queue adds to the path's own, at least */
+#define STANDING_NOISES 3	/* multiples of the delay noise, added to that */
+#define STANDING_FOR_US 1200000 /* until it counts: no burst takes that long to drain */
+
+int64_t rtt_us(const struct rtt *r)
+{
+	return r->us ? r->us : DEFAULT_US;
+}
+
+void rtt_packet(struct rtt *r, int64_t age_us)
+{
+	r->us = r->us ? ((SMOOTHING - 1) * r->us + age_us) / SMOOTHING : age_us;
+	r->min_us = !r->min_us || age_us < r->min_us ? age_us : r->min_us + MIN_RISE_US;
+}
+
+bool rtt_queue_stands(struct rtt *r, double noise_ms, int64_t now_us)
+{
+	int64_t spread_us = (int64_t)(STANDING_NOISES * 1000 * noise_ms);
+
+	if (r->us < r->min_us + STANDING_US + spread_us) {
+		r->standing_us = 0;
+		r->drained = false;
+		return false;
+	}
+	if (!r->standing_us)
+		r->standing_us = now_us;
+	if (now_us - r->standing_us < STANDING_FOR_US)
+		return false;
+	r->standing_us = now_us;
+	if (r->drained)
+		r->min_us = r->us;
+	r->drained = !r->drained;
+	return r->drained;
+}

@@ -1,0 +1,32 @@
+/*
+ * Response times: from sending a packet to the feedback about it, and whether a queue stands on the
+ * way. A queue that is full, or is fed as fast as it empties, grows no more: trend.h sees nothing
+ * of it, but its delay is there.
+ */
+#ifndef MSR_RTP_RTT_H
+#define MSR_RTP_RTT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Zeroed is ready. */
+struct rtt {
+	int64_t us;	     /* smoothed; 0: unknown */
+	int64_t min_us;	     /* the shortest recently: rises slowly; 0: unknown */
+	int64_t standing_us; /* since when a queue stands; 0: none does */
+	bool drained;	     /* less was sent for that, once */
+};
+
+/* Feedback about a packet came `age_us` after it was sent. */
+void rtt_packet(struct rtt *r, int64_t age_us);
+/*
+ * After the packets of each feedback, on a path whose delays scatter by `noise_ms`. True when a
+ * queue has stood for long enough: less is to be sent, once. Where that does not help, the path has
+ * become that long, and this is its shortest response time from then on.
+ */
+bool rtt_queue_stands(struct rtt *r, double noise_ms, int64_t now_us);
+
+/* The response time, or a long one while it is unknown. */
+int64_t rtt_us(const struct rtt *r);
+
+#endif

@@ -1,0 +1,302 @@
+/* The recorder's tap at a ring without room: what is left out, what is asked for, what is told. */
+#include "../../../cmd/msr-sfu/fwd/tap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../cmd/msr-sfu/fwd/endpoint.h"
+#include "../../../cmd/msr-sfu/fwd/track.h"
+#include "../../support/test.h"
+#include "frame/ring.h"
+#include "frame/sink.h"
+#include "loop/loop.h"
+#include "rtp/rtcp.h"
+
+#define RING	   65536
+#define VIDEO	   96
+#define AUDIO	   111
+#define VIDEO_SSRC 11
+#define AUDIO_SSRC 22
+#define PAYLOAD	   1000 /* bytes */
+
+static const struct tap_config who = {.room = "r", .user = "u"};
+static struct media_stats stats;
+static struct endpoint from;
+static struct track *video, *audio;
+static struct tap_sink sink;
+static struct ring *reader;
+static struct loop *loop;
+static unsigned n_plis;
+static uint16_t video_seq, audio_seq;
+static int64_t now;
+
+/* What was told of gaps, the last time. */
+static struct told {
+	unsigned n, n_open;
+	media_id track;
+	uint64_t left_out;
+} told;
+
+static void on_gap(void *arg, const struct track *of, uint64_t left_out, bool open)
+{
+	(void)arg;
+	told.n += !open;
+	told.n_open += open;
+	told.track = of->id;
+	told.left_out = left_out;
+}
+
+static uint8_t *no_out(void *arg)
+{
+	(void)arg;
+	return NULL;
+}
+
+static void no_rtp(void *arg, size_t header_len, const uint8_t *payload, size_t len, uint64_t index)
+{
+	(void)arg, (void)header_len, (void)payload, (void)len, (void)index;
+}
+
+static void no_flush(void *arg)
+{
+	(void)arg;
+}
+
+static void count_plis(void *arg, const uint8_t *p, size_t n)
+{
+	struct rtcp_msg m;
+	uint32_t ssrc;
+
+	(void)arg;
+	for (struct rtcp_iter it = rtcp_begin(p, n); rtcp_next(&it, &m);)
+		if (m.type == RTCP_PSFB && m.count == RTCP_PLI && !rtcp_get_media(&m, &ssrc)) {
+			CHECK_INT(ssrc, VIDEO_SSRC);
+			n_plis++;
+		}
+}
+
+static const struct wire wire = {no_out, no_rtp, no_flush, count_plis};
+
+static void send(uint8_t pt, uint32_t ssrc, uint16_t seq, bool key)
+{
+	static uint8_t p[RTP_HEADER + PAYLOAD];
+	struct rtp_header h = {.pt = pt, .marker = true, .seq = seq, .ts = seq, .ssrc = ssrc};
+
+	CHECK_INT(rtp_header_write(p, sizeof(p), &h, NULL, 0), RTP_HEADER);
+	memset(p + RTP_HEADER, 0, PAYLOAD);
+	if (pt == VIDEO) {
+		p[RTP_HEADER] = 0x10;	  /* VP8: a picture begins */
+		p[RTP_HEADER + 1] = !key; /* whether it is not a key frame */
+		memcpy(p + RTP_HEADER + 4, "\x9d\x01\x2a", 3);
+	}
+	now += 10000;
+	endpoint_rtp(&from, p, sizeof(p), now);
+	endpoint_batch_end(&from, now);
+}
+
+static void picture(bool key)
+{
+	send(VIDEO, VIDEO_SSRC, video_seq++, key);
+}
+
+static void sound(void)
+{
+	send(AUDIO, AUDIO_SSRC, audio_seq++, false);
+}
+
+static void tick(void)
+{
+	now += FWD_TICK_US;
+	n_plis = 0;
+	endpoint_tick(&from, now);
+	tap_sink_flush(&sink);
+}
+
+static void set_up(void)
+{
+	struct media_track_config v = {
+	    .codec = RTP_CODEC_VP8, .pt = VIDEO, .ssrc = VIDEO_SSRC, .mid = "v", .pli = true};
+	struct media_track_config a = {
+	    .codec = RTP_CODEC_OPUS, .pt = AUDIO, .ssrc = AUDIO_SSRC, .mid = "a"};
+
+	now = 100000000;
+	stats = (struct media_stats){0};
+	told = (struct told){0};
+	video_seq = audio_seq = 1;
+	setenv("MSR_RING_DIR", test_dir(), 1);
+	CHECK_INT(loop_new(&loop), 0);
+	CHECK_INT(ring_open(&reader, "tap", RING_CONSUMER, RING), 0);
+	CHECK_INT(tap_sink_open(&sink, "shm:tap", loop, &stats), 0);
+	sink.gap = on_gap;
+	endpoint_init(&from, &wire, NULL, &stats);
+	CHECK_INT(track_new(&video, &from, 1, &v), 0);
+	CHECK_INT(track_new(&audio, &from, 2, &a), 0);
+	endpoint_connected(&from, now);
+	CHECK_INT(tap_open(&video->tap, &sink, &who, video), 0);
+	CHECK_INT(tap_open(&audio->tap, &sink, &who, audio), 0);
+}
+
+static void tear_down(void)
+{
+	endpoint_done(&from);
+	tap_sink_close(&sink);
+	ring_close(reader);
+	ring_unlink("tap");
+	loop_free(loop);
+}
+
+/* What the reader finds of one track. */
+struct found {
+	unsigned n, gaps;
+	uint64_t first, last; /* numbers */
+	bool first_gap, first_key;
+};
+
+/* Reads everything, which makes room. */
+static struct found take(uint8_t codec)
+{
+	const uint8_t *data;
+	long len = ring_peek(reader, &data);
+	struct found found = {0};
+	struct frame f;
+
+	for (long at = 0, n; at < len; at += n) {
+		n = frame_decode(data + at, (size_t)(len - at), &f, NULL);
+		CHECK(n > 0);
+		if (f.kind != FRAME_RTP || f.codec != codec)
+			continue;
+		if (!found.n++) {
+			found.first = f.part;
+			found.first_gap = f.flags & FRAME_GAP;
+			found.first_key = f.flags & FRAME_KEY;
+		}
+		found.last = f.part;
+		found.gaps += (f.flags & FRAME_GAP) != 0;
+	}
+	ring_advance(reader, (size_t)len);
+	ring_commit(reader, ring_cursor(reader));
+	return found;
+}
+
+TEST(pictures_are_left_out_up_to_a_key_frame_that_is_asked_for)
+{
+	uint64_t dropped = 0;
+
+	set_up();
+	picture(true);
+	tick();
+	tick();
+	CHECK_INT(n_plis, 0); /* it has its key frame */
+	while (!stats.record_gaps)
+		picture(false);
+	CHECK_INT(stats.record_gaps, 1);
+	uint64_t first_missing = video_seq - 1u;
+	struct found f = take(CODEC_VP8);
+	CHECK_INT(f.last, first_missing - 1);
+	CHECK_INT(f.gaps, 0);
+	/* There is room again, but nothing that could be shown. */
+	for (unsigned i = 0; i < 5; i++)
+		picture(false);
+	CHECK_INT(take(CODEC_VP8).n, 0);
+	now += STREAM_KEY_US;
+	tick();
+	CHECK_INT(n_plis, 1);
+	CHECK_INT(told.n, 0);
+	CHECK_INT(stats.record_dropped, 6);
+	picture(true);
+	picture(false);
+	f = take(CODEC_VP8);
+	CHECK_INT(f.n, 2);
+	CHECK_INT(f.first, first_missing + 6);
+	CHECK(f.first_gap && f.first_key);
+	CHECK_INT(f.gaps, 1);
+	CHECK_INT(told.n, 1);
+	CHECK_INT(told.track, 1);
+	CHECK_INT(told.left_out, 6);
+	dropped = stats.record_dropped;
+	picture(false);
+	CHECK_INT(stats.record_dropped, dropped);
+	CHECK_INT(told.n, 1);
+	tear_down();
+}
+
+TEST(sound_is_left_out_packet_by_packet)
+{
+	set_up();
+	while (!stats.record_gaps)
+		sound();
+	uint64_t first_missing = audio_seq - 1u;
+	sound();
+	sound();
+	CHECK_INT(stats.record_dropped, 3);
+	CHECK_INT(told.n, 0);
+	CHECK_INT(take(CODEC_OPUS).last, first_missing - 1);
+	sound();
+	sound();
+	struct found f = take(CODEC_OPUS);
+	CHECK_INT(f.n, 2);
+	CHECK_INT(f.first, first_missing + 3);
+	CHECK(f.first_gap);
+	CHECK_INT(f.gaps, 1);
+	CHECK_INT(told.n, 1);
+	CHECK_INT(told.track, 2);
+	CHECK_INT(told.left_out, 3);
+	CHECK_INT(stats.record_gaps, 1);
+	tear_down();
+}
+
+/* One track's gap is nothing to the other, and each is told by itself. */
+TEST(each_track_has_gaps_of_its_own)
+{
+	set_up();
+	picture(true);
+	while (!stats.record_gaps)
+		picture(false);
+	sound();
+	CHECK_INT(stats.record_gaps, 2);
+	take(CODEC_VP8);
+	sound();
+	CHECK_INT(told.n, 1);
+	CHECK_INT(told.track, 2);
+	picture(false);
+	picture(true);
+	CHECK_INT(told.n, 2);
+	CHECK_INT(told.track, 1);
+	CHECK_INT(told.left_out, 2);
+	tear_down();
+}
+
+TEST(a_gap_that_lasts_is_told_once_a_second)
+{
+	set_up();
+	while (!stats.record_gaps)
+		sound();
+	tick();
+	CHECK_INT(told.n_open, 1);
+	CHECK_INT(told.left_out, 1);
+	sound();
+	tick();
+	CHECK_INT(told.n_open, 1);
+	now += 1000000;
+	tick();
+	CHECK_INT(told.n_open, 2);
+	CHECK_INT(told.left_out, 2);
+	CHECK_INT(told.n, 0);
+	tear_down();
+}
+
+TEST(before_the_first_key_frame_nothing_is_missing)
+{
+	set_up();
+	picture(false);
+	picture(false);
+	tick();
+	CHECK_INT(n_plis, 1);
+	picture(true);
+	CHECK_INT(told.n + told.n_open, 0);
+	CHECK_INT(stats.record_dropped, 0);
+	struct found f = take(CODEC_VP8);
+	CHECK_INT(f.n, 1);
+	CHECK(f.first_key && !f.first_gap);
+	tear_down();
+}
