@@ -193,6 +193,43 @@ post() {
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Origin: https://evil.example' "$URL/rooms")" = 200 ]
 }
 
+# announced IP: how often the offer of a new user has the address as a candidate, over UDP and over TCP.
+announced() {
+	curl -s -X POST "$URL/rooms" -d '{"room_id":"r"}' >"$BATS_TEST_TMPDIR/room"
+	curl -sf -X POST "$URL/rooms/r/users/ann" -d '{"replace":true}' | jq -r .offer >"$BATS_TEST_TMPDIR/offer"
+	for transport in udp tcp; do
+		grep -ciE "^a=candidate:[^ ]+ 1 $transport [0-9]+ ${1//./\\.} [0-9]+ typ host" "$BATS_TEST_TMPDIR/offer" || true
+	done | xargs
+}
+
+@test "the public address is announced beside the host candidates, ADDRESS is where the interface listens" {
+	PUBLIC_IP=192.0.2.7 ADDRESS=127.0.0.2 start sfu env PORT="$PORT" msr-sfu -e "$BATS_TEST_TMPDIR/events" --rtc-address 127.0.0.1
+	URL=http://127.0.0.2:$PORT
+	wait_for 10 curl -sf "$URL/health"
+	run curl -s "http://127.0.0.1:$PORT/health"
+	[ "$status" -eq 7 ]
+	[ "$(announced 192.0.2.7)" = "1 1" ]
+	[ "$(announced 127.0.0.1)" = "1 1" ]
+	# It leads to the same ports, and each candidate has a foundation and a priority of its own.
+	sed -n 's/\r$//; s/^a=candidate://p' "$BATS_TEST_TMPDIR/offer" >"$BATS_TEST_TMPDIR/candidates"
+	[ "$(awk '{ print tolower($3), $6 }' "$BATS_TEST_TMPDIR/candidates" | sort | uniq -c | awk '{ print $1 }' | xargs)" = "2 2" ]
+	[ "$(cut -d' ' -f1 "$BATS_TEST_TMPDIR/candidates" | sort -u | wc -l)" = 4 ]
+	[ "$(cut -d' ' -f4 "$BATS_TEST_TMPDIR/candidates" | sort -u | wc -l)" = 4 ]
+}
+
+@test "--public-ip wins over the environment; one of another family than the local addresses changes nothing" {
+	PUBLIC_IP=192.0.2.7 serve --public-ip 198.51.100.9 --rtc-address 127.0.0.1
+	[ "$(announced 198.51.100.9)" = "1 1" ]
+	[ "$(announced 192.0.2.7)" = "0 0" ]
+	stop_all
+	PUBLIC_IP=2001:db8::7 serve --rtc-address 127.0.0.1
+	[ "$(announced 2001:db8::7)" = "0 0" ]
+	[ "$(announced 127.0.0.1)" = "1 1" ]
+	run msr-sfu -p 0 --public-ip example.org
+	[ "$status" -eq 1 ]
+	[[ $output == *"see --rtc-address and --public-ip"* ]]
+}
+
 @test "the description of the interface is served and is the one in examples" {
 	serve
 	curl -sf "$URL/openapi.json" | diff - "$BATS_TEST_DIRNAME/../../examples/msr-sfu.openapi.json"
