@@ -86,6 +86,11 @@ fds_at_most() {
 	client refuse
 }
 
+@test "WHIP takes the place of who is not connected, with an offer that is of use" {
+	serve
+	client whip_replace
+}
+
 @test "WHIP and WHEP restart ICE with a fragment of their section" {
 	serve
 	client whip_restart

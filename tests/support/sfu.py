@@ -318,6 +318,31 @@ async def whip_restart():
         await call("DELETE", session["Location"])
 
 
+async def whip_replace():
+    """Somebody who is not connected loses the place to a WHIP client whose offer is of use, not to others."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    path = f"/whip/{room}/ann"
+    await call("POST", f"/rooms/{room}/users/ann", want=201)
+    ears = Ears(f"/rooms/{room}/users/ann")
+    await ears.open.wait()
+    good = description(("0", "audio", "a=sendonly"))
+    for wrong in ["", "v=0", "nonsense", good.replace("m=audio 9", "m=audio 0"),
+                  "".join(line for line in good.splitlines(True) if "fingerprint" not in line),
+                  good.replace("ufrag:abcd", "ufrag:" + 40 * "a")]:
+        out = await call("POST", path, wrong, want=400, kind="application/sdp")
+        assert out["error"] == "bad_sdp" and "offer" in await call("GET", f"/rooms/{room}/users/ann"), (wrong, out)
+    status, _, out = await asyncio.to_thread(http, "POST", path, good, "application/sdp")
+    assert status == 201, out
+    assert (await ears.wait("closed"))["reason"] == "replaced"
+    state = await call("GET", f"/rooms/{room}/users/ann")
+    assert "offer" not in state and [t["kind"] for t in state["tracks"]] == ["audio"], state
+    # Nor does one that WHIP made, whose session goes on.
+    status, head, _ = await asyncio.to_thread(http, "POST", path, good, "application/sdp")
+    assert status == 201, status
+    await call("POST", path, "v=0", want=400, kind="application/sdp")
+    await call("DELETE", head["Location"])
+
+
 async def whip_room():
     """A room that WHIP made ends by itself when it is empty; one that was asked for stays."""
     await call("POST", "/rooms", {"room_id": "asked"}, want=201)

@@ -33,46 +33,14 @@ static void reply_session(struct web_req *req, const struct session *ss, const s
 	web_reply(req, 201, SDP_TYPE, buf_data(answer), buf_len(answer));
 }
 
-/* A user of that name that publishes here from now on, with its session. */
-static int whip_user(struct room *r, const char *id, struct user **u, struct fail *f)
-{
-	struct user *old = user_get(r, id);
-
-	if (old && user_connected(old))
-		return fail_set(f, FAIL_USER_EXISTS, "the user is connected");
-	if (old)
-		user_free(old, "replaced");
-	if (user_new_publisher(r, id, u, f) < 0)
-		return -1;
-	if (session_new(r->sfu, &(*u)->session, f) < 0) {
-		user_free(*u, "failed");
-		return -1;
-	}
-	(*u)->session->user = *u;
-	return 0;
-}
-
-static int publish(struct room *r, struct web_req *req, struct user **u, struct buf *answer,
-		   struct fail *f)
-{
-	size_t len;
-	const char *offer = web_body(req, &len);
-
-	if (whip_user(r, web_param(req, "user"), u, f) < 0)
-		return -1;
-	if (user_produce(*u, offer, len, NULL, 0, answer, f) < 0) {
-		user_free(*u, "failed");
-		return -1;
-	}
-	return 0;
-}
-
 static void post_whip(void *arg, struct web_req *req)
 {
 	struct sfu *sfu = arg;
 	struct buf answer;
 	struct user *u;
 	struct fail f;
+	size_t len;
+	const char *offer = web_body(req, &len);
 
 	if (!has_type(req, SDP_TYPE) || !path_id(req, "room") || !path_id(req, "user"))
 		return;
@@ -83,7 +51,7 @@ static void post_whip(void *arg, struct web_req *req)
 		return;
 	}
 	buf_init(&answer, 0);
-	if (publish(r, req, &u, &answer, &f) == 0) {
+	if (user_publish(r, web_param(req, "user"), offer, len, &u, &answer, &f) == 0) {
 		offer_refresh_room(r, u, NULL, NULL);
 		if (made)
 			room_end_when_empty(r);

@@ -363,6 +363,16 @@ static int send_remote(struct link *l, const struct sdp_media *m)
 	return media_peer_remote(l->all->media, l->id, &l->remote, c, n, m && m->end_of_candidates);
 }
 
+int link_described(const struct sdp_media *m, struct fail *f)
+{
+	const struct sdp_transport *t = &m->transport;
+
+	if (t->ufrag && t->pwd && t->fingerprint.len && strlen(t->ufrag) < PEER_UFRAG_SIZE &&
+	    strlen(t->pwd) < PEER_PWD_SIZE)
+		return 0;
+	return fail_set(f, FAIL_BAD_SDP, "ICE credentials or fingerprint are missing or too long");
+}
+
 int link_check(const struct link *l, const struct sdp_media *m, struct fail *f)
 {
 	const struct sdp_fingerprint *now = &m->transport.fingerprint;
@@ -381,12 +391,7 @@ int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
 	const struct sdp_transport *t = &m->transport;
 	struct peer_remote *r = &l->remote;
 
-	if (!t->ufrag || !t->pwd || !t->fingerprint.len || strlen(t->ufrag) >= sizeof(r->ufrag) ||
-	    strlen(t->pwd) >= sizeof(r->pwd))
-		return fail_set(f, FAIL_BAD_SDP,
-				"ICE credentials or fingerprint are missing or "
-				"too long");
-	if (link_check(l, m, f) < 0)
+	if (link_described(m, f) < 0 || link_check(l, m, f) < 0)
 		return -1;
 	snprintf(r->ufrag, sizeof(r->ufrag), "%s", t->ufrag);
 	snprintf(r->pwd, sizeof(r->pwd), "%s", t->pwd);

@@ -76,6 +76,8 @@ uint64_t link_estimate_bps(const struct link *l);
 
 /* Our side, for descriptions; the strings are lent until link_free or link_restart. */
 void link_local(const struct link *l, struct sdp_local *local);
+/* Whether a section has what a transport needs: 0, or -1 with *f. */
+int link_described(const struct sdp_media *m, struct fail *f);
 /*
  * Whether the section that carries the transport is of the PeerConnection that was described
  * before, if one was: DTLS goes on over an ICE restart, so its certificate cannot change. 0, or -1
