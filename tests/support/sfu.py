@@ -248,6 +248,11 @@ async def subscription():
 async def whip():
     """Publish and play with one request each; trickle, DELETE."""
     await call("POST", "/whep/studio", "v=0", want=404, kind="application/sdp")
+    for path in "/whip/studio/feed", "/whep/studio", "/whep/studio/feed":
+        status, head, _ = await asyncio.to_thread(http, "OPTIONS", path)
+        assert (status, head["Allow"], head["Accept-Post"]) == (204, "POST, OPTIONS", "application/sdp"), dict(head)
+    status, head, _ = await asyncio.to_thread(http, "OPTIONS", "/rooms")
+    assert status == 204 and "Accept-Post" not in head, dict(head)
     send, play = RTCPeerConnection(), RTCPeerConnection()
     send.addTrack(Tone(TONE_HZ["feed"]))
     head = await exchange(send, "/whip/studio/feed")
@@ -260,8 +265,10 @@ async def whip():
 
     frag = "a=candidate:1 1 udp 1 192.0.2.9 9 typ host\r\n"
     kind = "application/trickle-ice-sdpfrag"
-    await call("PATCH", session, frag, want=204, kind=kind, headers={"If-Match": etag})
-    await call("PATCH", session, frag, want=412, kind=kind, headers={"If-Match": '"77"'})
+    for tags in (etag, "*", '"*"', f'"77", {etag}', f'"7,7" ,{etag},W/"8"'):
+        await call("PATCH", session, frag, want=204, kind=kind, headers={"If-Match": tags})
+    for tags in ('"77"', etag[:-1] + 'junk"', "W/" + etag, etag.strip('"'), '"77", "78"', '"77'):
+        await call("PATCH", session, frag, want=412, kind=kind, headers={"If-Match": tags})
     await call("PATCH", session, frag, want=415, kind="text/plain")
     await call("POST", "/whip/studio/feed", "v=0", want=409, kind="application/sdp")
     await call("DELETE", head["Location"])
@@ -309,7 +316,7 @@ async def whip_restart():
     for session, mid in [(head, "v1"), (played, "p1")]:
         status, again, out = await asyncio.to_thread(
             http, "PATCH", session["Location"], frag, "application/trickle-ice-sdpfrag",
-            {"If-Match": "*"})
+            {"If-Match": '"*"'})
         assert status == 200 and again["ETag"] != session["ETag"], (status, out)
         lines = out.split("\r\n")
         assert lines[0].startswith("m=video 9 ") and lines[1] == f"a=mid:{mid}", out
