@@ -154,6 +154,11 @@ fds_at_most() {
 	client vanish
 }
 
+@test "any call that names a user restarts its clock, also one that is refused" {
+	serve --user-timeout 2s
+	client touched
+}
+
 @test "a full port range is 503 and recovers" {
 	RTC_MAX_PORT=$((RTC_MIN_PORT + 2)) serve --rtc-address 127.0.0.1
 	client ports 3

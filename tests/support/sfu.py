@@ -416,6 +416,33 @@ async def vanish():
     raise AssertionError("the user is still there")
 
 
+async def touched():
+    """Any call that names a user restarts its clock, also one that is refused. For a server with
+    --user-timeout 2s."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    calls = {
+        "get": ("GET", "", None, 200), "again": ("POST", "", {}, 409), "json": ("POST", "", "[]", 400),
+        "produce": ("POST", "/produce", {}, 400), "consume": ("POST", "/consume", {"answer": 7}, 400),
+        "stale": ("POST", "/consume", {"answer": "v=0", "offer_id": 77}, 409),
+        "wish": ("PATCH", "/subscription", {"users": []}, 400)}
+    for name in [*calls, "whip", "silent"]:
+        await call("POST", f"/rooms/{room}/users/{name}", want=201)
+
+    async def there():
+        return {u["id"] for u in (await call("GET", f"/rooms/{room}"))["users"]}
+
+    begin = time.monotonic()
+    while time.monotonic() - begin < 4.5:
+        for name, (method, action, body, status) in calls.items():
+            await call(method, f"/rooms/{room}/users/{name}{action}", body, want=status)
+        await call("POST", f"/whip/{room}/whip", "v=0", want=400, kind="application/sdp")
+        await asyncio.sleep(0.4)
+    assert await there() == {*calls, "whip"}
+    while await there():
+        await asyncio.sleep(0.1)
+    assert time.monotonic() - begin < 20
+
+
 async def errors():
     """Every mistake has its code; nobody else is disturbed."""
     room = (await call("POST", "/rooms", {"room_id": "r"}, want=201))["room_id"]

@@ -124,7 +124,11 @@ static void post_user(void *arg, struct web_req *req)
 	struct user *u;
 	struct fail f;
 
-	if (!r || !path_id(req, "user") || !(body = body_object(req)))
+	if (!r || !path_id(req, "user"))
+		return;
+	if ((u = user_get(r, web_param(req, "user"))))
+		user_touch(u); /* also where it stays as it is */
+	if (!(body = body_object(req)))
 		return;
 	replace = json_object_get(body, "replace");
 	if (replace && !json_is_boolean(replace))
@@ -143,7 +147,6 @@ static void get_user(void *arg, struct web_req *req)
 
 	if (!u)
 		return;
-	user_touch(u);
 	obj = user_json(u);
 	json_object_set_new(obj, "subscription", subscription_json(u));
 	set_pending(obj, u);

@@ -223,7 +223,6 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 	struct sdp *answer = NULL;
 	int ret;
 
-	user_touch(u);
 	if (!u->sections)
 		return fail_set(f, FAIL_NO_OFFER, NULL);
 	if (offer_id && offer_id != u->offer.id) {

@@ -268,7 +268,6 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 {
 	struct sdp *offer;
 
-	user_touch(u);
 	if (read_offer(&offer, text, len, f) < 0)
 		return -1;
 	int ret = produce(u, offer, hints, n_hints, out, f);

@@ -182,7 +182,7 @@ bool user_connected(const struct user *u);
 /* Reports of its links. A sending connection that ended takes its tracks with it. */
 void user_link_connected(struct user *u);
 void user_link_ended(struct user *u, struct link *l, const char *reason);
-/* A call named the user: its clock starts anew. */
+/* A call named the user: its clock starts again. */
 void user_touch(struct user *u);
 
 /* What a mid shows, as a client says it. */
