@@ -177,6 +177,7 @@ fds_at_most() {
 @test "pages of allowed origins get CORS headers, also on errors and preflight" {
 	serve --allow-origin https://good.example
 	curl -si -H 'Origin: https://good.example' "$URL/rooms/none" | grep -qi '^access-control-allow-origin: https://good.example'
+	curl -si -H 'Origin: https://good.example' "$URL/rooms" | grep -qi '^access-control-expose-headers: .*Location, ETag'
 	curl -si -X OPTIONS -H 'Origin: https://good.example' -H 'Access-Control-Request-Method: PATCH' "$URL/sessions/x" |
 		grep -qi '^access-control-allow-methods:.*PATCH'
 	run bash -c "curl -si -H 'Origin: https://evil.example' $URL/rooms | grep -i '^access-control-allow-origin'"

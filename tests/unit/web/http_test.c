@@ -248,6 +248,7 @@ TEST(errors_are_json_with_cors)
 	CHECK(strstr(got, "404 Not Found") && strstr(got, "{\"error\":\"not_found\",\"message\":"));
 	CHECK(strstr(got, "Access-Control-Allow-Origin: http://localhost:5\r\n"));
 	CHECK(strstr(got, "Vary: Origin\r\n"));
+	CHECK(strstr(got, "Access-Control-Expose-Headers: Location, ETag, Link, Retry-After\r\n"));
 	one("GET /none HTTP/1.1\r\nOrigin: http://evil.example\r\n" LAST, NULL);
 	CHECK(strstr(got, "404 Not Found") && !strstr(got, "Access-Control-Allow-Origin"));
 	one("PUT /echo/r HTTP/1.1\r\n" LAST, NULL);
