@@ -204,6 +204,35 @@ post() {
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Origin: https://evil.example' "$URL/rooms")" = 200 ]
 }
 
+@test "https, with a certificate that the client checks" {
+	cd "$BATS_TEST_TMPDIR"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+		-addext subjectAltName=IP:127.0.0.1 -keyout key -out cert 2>/dev/null
+	start sfu msr-sfu -p "$PORT" -e events --tls-cert cert --tls-key key
+	SFU=$PID
+	wait_for 10 curl -sf --cacert cert "https://127.0.0.1:$PORT/health"
+	[ "$(curl -s --cacert cert "https://127.0.0.1:$PORT/rooms" -d '{"room_id":"r"}')" = '{"room_id":"r"}' ]
+	run is_healthy "$PORT"
+	[ "$status" -ne 0 ]
+	grep -q "listening on https://127.0.0.1:$PORT" sfu.log
+	kill "$SFU"
+	ended_well "$SFU"
+	run msr-sfu -p "$PORT" --tls-cert cert
+	[ "$status" -eq 2 ]
+	run msr-sfu -p "$PORT" --tls-cert key --tls-key cert
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot use certificate key with key cert"* ]]
+}
+
+@test "beyond loopback without TLS says so in the log" {
+	serve -a 0.0.0.0
+	grep -q "listens on 0.0.0.0 without TLS" "$BATS_TEST_TMPDIR/sfu.log"
+	stop_all
+	serve
+	run grep "without TLS" "$BATS_TEST_TMPDIR/sfu.log"
+	[ "$status" -eq 1 ]
+}
+
 # announced IP: how often the offer of a new user has the address as a candidate, over UDP and over TCP.
 announced() {
 	curl -s -X POST "$URL/rooms" -d '{"room_id":"r"}' >"$BATS_TEST_TMPDIR/room"
