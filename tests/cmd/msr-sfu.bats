@@ -3,6 +3,24 @@
 
 load ../support/common
 
+# The replacement of an offer takes ten seconds; it happens beside the other tests, and the last one looks.
+setup_file() {
+	local port
+	port=$(free_port)
+	PATH=$BATS_TEST_DIRNAME/../../${MSR_BUILD:-build}/bin:$PATH RTC_MIN_PORT=9500 RTC_MAX_PORT=9999 \
+		msr-sfu -p "$port" -e "$BATS_FILE_TMPDIR/events" 2>"$BATS_FILE_TMPDIR/log" 3>&- &
+	export ASIDE=$!
+	{
+		wait_for 20 is_healthy "$port"
+		if URL=http://127.0.0.1:$port client superseded; then echo well; fi
+		: >"$BATS_FILE_TMPDIR/superseded.done"
+	} >"$BATS_FILE_TMPDIR/superseded" 2>&1 3>&- &
+}
+
+teardown_file() {
+	kill "$ASIDE"
+}
+
 setup() {
 	PORT=$(free_port)
 	URL=http://127.0.0.1:$PORT
@@ -282,4 +300,10 @@ announced() {
 	kill "$SFU"
 	ended_well "$SFU"
 	grep -q '"ev":"room-end".*"reason":"shutdown"' "$BATS_TEST_TMPDIR/events"
+}
+
+@test "an offer that stays unanswered is replaced after ten seconds, and its answer is refused" {
+	wait_for 40 test -e "$BATS_FILE_TMPDIR/superseded.done"
+	cat "$BATS_FILE_TMPDIR/superseded"
+	grep -qx well "$BATS_FILE_TMPDIR/superseded"
 }

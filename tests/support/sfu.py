@@ -128,6 +128,29 @@ async def stale():
     await bob.close()
 
 
+async def superseded():
+    """An offer that stays unanswered is replaced after ten seconds; its answer is refused then, with the
+    offer that took its place."""
+    room, ann, bob = await ann_and_bob()
+    begin = time.monotonic()
+    ears = Ears(bob)
+    first = await ears.wait("offer")
+    out = await call("POST", ann + "/produce", {"offer": description(("0", "audio", "a=sendonly"))})
+    assert out["outbound"] == [], out
+    second = await ears.wait("offer", 20)
+    assert time.monotonic() - begin > 9, "it was replaced at once"
+    assert second["offer_id"] > first["offer_id"] and "a=sendonly" in second["offer"], second
+    answer = description(("0", "audio", "a=recvonly"), setup="active")
+    out = await call("POST", bob + "/consume", {"answer": answer, "offer_id": first["offer_id"]}, want=409)
+    assert out["error"] == "stale_offer", out
+    assert (out["offer"], out["offer_id"]) == (second["offer"], second["offer_id"]), out
+    assert "msr_sfu_stale_answers_total 1" in (await asyncio.to_thread(http, "GET", "/metrics"))[2]
+    body = {"answer": answer, "offer_id": second["offer_id"]}
+    assert await call("POST", bob + "/consume", body) == {}
+    await call("DELETE", f"/rooms/{room}")
+    await asyncio.wait_for(ears.ended, 5)
+
+
 async def replace():
     room = (await call("POST", "/rooms", want=201))["room_id"]
     await call("POST", f"/rooms/{room}/users/ann", want=201)

@@ -200,9 +200,9 @@ class Ears:
 
         self.ended = asyncio.create_task(asyncio.to_thread(listen))
 
-    async def wait(self, name):
+    async def wait(self, name, timeout=10):
         while True:
-            got, data = await asyncio.wait_for(self.seen.get(), 10)
+            got, data = await asyncio.wait_for(self.seen.get(), timeout)
             if got == name:
                 return data
 
