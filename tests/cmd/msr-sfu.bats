@@ -114,6 +114,11 @@ fds_at_most() {
 	client whip_restart
 }
 
+@test "a receiving connection restarts ICE when its user asks for it" {
+	serve --rtc-address 127.0.0.1
+	client restart
+}
+
 @test "a room that WHIP made ends when it is empty" {
 	serve --user-timeout 1s
 	client whip_room

@@ -5,9 +5,11 @@ import asyncio
 import json
 import os
 import re
+import socket
 import sys
 import time
 
+from aioice import stun
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from sfu_client import (
@@ -598,6 +600,73 @@ async def refuse():
     told = await ears.wait("layer")
     assert told["track"] == "ann/1" and told["layer"] == "off", told
     await call("DELETE", f"/rooms/{room}")
+
+
+async def stun_check(port, ufrag, pwd):
+    """What the server answers on a media port to a connectivity check of a client "abcd": success, or nothing."""
+    message = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    message.attributes.update({"USERNAME": f"{ufrag}:abcd", "PRIORITY": 1, "ICE-CONTROLLED": 1})
+    message.add_message_integrity(pwd.encode())
+
+    def ask():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(0.3)
+            for _ in range(10):
+                s.sendto(bytes(message), ("127.0.0.1", port))
+                try:
+                    while data := s.recv(1500):
+                        try:
+                            got = stun.parse_message(data)
+                        except ValueError:
+                            continue
+                        if got.transaction_id == message.transaction_id:
+                            return got.message_class == stun.Class.RESPONSE
+                except TimeoutError:
+                    pass
+        return False
+
+    return await asyncio.to_thread(ask)
+
+
+async def restart():
+    """A user asks for an offer that restarts ICE on its receiving connection: new credentials, which the
+    server takes once the offer is answered. For a server with --rtc-address 127.0.0.1."""
+    room, _, bob = await ann_and_bob()
+
+    def credentials(offer):
+        return [re.search(f"a=ice-{what}:(.*)\r", offer["offer"])[1] for what in ("ufrag", "pwd")]
+
+    def answer(ufrag, offer):
+        sdp = description(("0", "audio", "a=inactive"), setup="active")
+        return {"answer": sdp.replace("ufrag:abcd", "ufrag:" + ufrag), "offer_id": offer["offer_id"]}
+
+    first = await call("GET", bob)
+    port = int(re.search(r"udp \d+ 127.0.0.1 (\d+) typ host", first["offer"])[1])
+    # Also while an offer waits: it is the user who asks.
+    second = await call("POST", bob + "/consume", {"restart": True})
+    assert second["offer_id"] > first["offer_id"] and credentials(second) != credentials(first), second
+    out = await call("POST", bob + "/consume", answer("abcd", first), want=409)
+    assert out["error"] == "stale_offer" and out["offer"] == second["offer"], out
+    assert await call("POST", bob + "/consume", answer("abcd", second)) == {}
+    assert await stun_check(port, *credentials(second)), "the server does not answer"
+    assert not await stun_check(port, *credentials(first)), "the server goes by what it has never offered"
+
+    ears = Ears(bob)
+    await ears.open.wait()
+    third = await call("POST", bob + "/consume", {"restart": True})
+    assert (await ears.wait("offer"))["offer_id"] == third["offer_id"]
+    assert await stun_check(port, *credentials(second)), "the way is lost before the offer is answered"
+    assert await call("POST", bob + "/consume", answer("efgh", third)) == {}
+    assert await stun_check(port, *credentials(third)), "the server does not answer after a restart"
+
+    for body in ({"restart": 1}, {"restart": None}, {"restart": False}, {**answer("efgh", third), "restart": True}):
+        out = await call("POST", bob + "/consume", body, want=400)
+        assert out["error"] == "bad_request", out
+    await asyncio.to_thread(http, "POST", f"/whip/{room}/eve", description(("0", "audio", "a=sendonly")), "application/sdp")
+    out = await call("POST", f"/rooms/{room}/users/eve/consume", {"restart": True}, want=409)
+    assert out["error"] == "no_offer", out
+    await call("DELETE", f"/rooms/{room}")
+    await asyncio.wait_for(ears.ended, 5)
 
 
 async def too_many():

@@ -30,7 +30,8 @@ struct link {
 	struct links *all;
 	media_id id;
 	struct owner *owner; /* lent */
-	bool connected;
+	bool connected, ended;
+	bool renewed;	       /* `local` has credentials that count once theirs have come */
 	uint64_t estimate_bps; /* what its path carries; 0: not known */
 	struct peer_local local;
 	struct sdp_candidate candidates[PEER_CANDIDATES_MAX]; /* of `local` */
@@ -87,6 +88,7 @@ static void on_event(void *arg, const struct media_event *e)
 		if ((n = map_get(&ls->links, &e->peer, sizeof(e->peer)))) {
 			struct link *l = container_of(n, struct link, node);
 			l->connected = false;
+			l->ended = true;
 			ls->opts.ended(l->owner, l, peer_end_name(e->why));
 		}
 		break;
@@ -399,7 +401,13 @@ int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
 	memcpy(r->fingerprint, t->fingerprint.value, sizeof(r->fingerprint));
 	r->fingerprint_len = t->fingerprint.len;
 	r->dtls_client = t->setup == SDP_PASSIVE;
-	int ret = send_remote(l, m);
+	int ret = 0;
+	if (l->renewed)
+		ret = media_peer_restart(l->all->media, l->id, l->local.ufrag, l->local.pwd);
+	if (!ret) {
+		l->renewed = false;
+		ret = send_remote(l, m);
+	}
 	return ret < 0 ? media_fail(f, ret) : 0;
 }
 
@@ -430,9 +438,24 @@ bool link_is_restart(const struct link *l, const char *ufrag)
 
 int link_restart(struct link *l, struct fail *f)
 {
-	int ret = media_peer_restart(l->all->media, l->id, &l->local);
+	char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
 
-	return ret < 0 ? media_fail(f, ret) : 0;
+	peer_credentials(ufrag, pwd);
+	int ret = media_peer_restart(l->all->media, l->id, ufrag, pwd);
+	if (ret < 0)
+		return media_fail(f, ret);
+	memcpy(l->local.ufrag, ufrag, sizeof(ufrag));
+	memcpy(l->local.pwd, pwd, sizeof(pwd));
+	return 0;
+}
+
+int link_renew(struct link *l, struct fail *f)
+{
+	if (l->ended)
+		return fail_set(f, FAIL_CONNECTION_ENDED, NULL);
+	peer_credentials(l->local.ufrag, l->local.pwd);
+	l->renewed = true;
+	return 0;
 }
 
 int link_credentials(struct link *l, const char *ufrag, const char *pwd, struct fail *f)

@@ -124,27 +124,41 @@ static int write_offer(struct user *u)
 	return text ? 0 : -ENOMEM;
 }
 
-bool offer_refresh(struct user *u)
+/* Makes the offer of what there is, and tells of it. */
+static bool make_offer(struct user *u)
 {
-	struct mono now = mono_now();
-
-	if (!u->sections || (u->offer.id && !sections_changed(u->sections)))
-		return false;
-	if (u->offer.unanswered) {
-		struct mono due = mono_add_us(u->offer.made, OFFER_KEEP_US);
-		if (mono_diff_us(due, now) > 0) {
-			loop_timer_at(&u->offer_timer, due);
-			return false;
-		}
-	}
 	if (write_offer(u) < 0)
 		return false;
+	loop_timer_stop(&u->offer_timer);
 	u->offer.id++;
-	u->offer.made = now;
+	u->offer.made = mono_now();
 	u->offer.unanswered = true;
 	metric_add(&u->room->sfu->n_offers, 1);
 	notify_offer(u);
 	return true;
+}
+
+bool offer_refresh(struct user *u)
+{
+	if (!u->sections || (u->offer.id && !sections_changed(u->sections)))
+		return false;
+	if (u->offer.unanswered) {
+		struct mono due = mono_add_us(u->offer.made, OFFER_KEEP_US);
+		if (mono_diff_us(due, mono_now()) > 0) {
+			loop_timer_at(&u->offer_timer, due);
+			return false;
+		}
+	}
+	return make_offer(u);
+}
+
+int user_restart(struct user *u, struct fail *f)
+{
+	if (!u->sub)
+		return fail_set(f, FAIL_NO_OFFER, "the user only publishes (WHIP)");
+	if (link_renew(u->sub, f) < 0)
+		return -1;
+	return make_offer(u) ? 0 : fail_set(f, FAIL_NO_MEMORY, NULL);
 }
 
 void offer_refresh_room(struct room *r, const struct user *except,

@@ -204,6 +204,11 @@ int user_publish(struct room *r, const char *id, const char *offer, size_t len, 
 		 struct buf *answer, struct fail *f);
 /* Answers the pending offer; `offer_id` 0 means the current one. */
 int user_consume(struct user *u, const char *answer, size_t len, uint64_t offer_id, struct fail *f);
+/*
+ * Makes an offer with which the receiving connection restarts ICE. It replaces one that is
+ * unanswered, however young: it is the user who asks.
+ */
+int user_restart(struct user *u, struct fail *f);
 
 /* ---- offers (offer.c) ---- */
 
