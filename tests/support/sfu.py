@@ -743,6 +743,9 @@ async def another():
     assert ufrag not in (await call("POST", ann + "/produce", body))["answer"]
 
     body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    # One that fails late leaves the offer to be answered again.
+    long = {"answer": body["answer"].replace("ufrag:abcd", "ufrag:" + 40 * "a")}
+    assert (await call("POST", bob + "/consume", long, want=400))["error"] == "bad_sdp"
     assert "a=sendonly" in (await call("POST", bob + "/consume", body))["offer"]
     taken = description(("0", "audio", "a=recvonly"), ("1", "video", "a=recvonly"), setup="active")
     out = await call("POST", bob + "/consume", {"answer": renewed(taken)}, want=409)

@@ -191,8 +191,9 @@ enum media_level offer_wants(const struct user *u, const struct slot *s)
 }
 
 /*
- * Starts what the answer accepted and does not flow yet. What it refuses after having accepted it
- * only pauses: under its SSRC the numbers must go on when it is taken again.
+ * Starts what the answer accepted and does not flow yet; again after a failure. What it refuses
+ * after having accepted it only pauses: under its SSRC the numbers must go on when it is taken
+ * again.
  */
 static int follow_answer(struct user *u, struct fail *f)
 {
@@ -204,9 +205,10 @@ static int follow_answer(struct user *u, struct fail *f)
 			continue;
 		bool refused = v.state == SECTION_REJECTED;
 		if (s->out && refused != s->refused) {
-			s->refused = refused;
-			if (link_out_want(s->out, offer_wants(u, s), f) < 0)
+			enum media_level want = refused ? MEDIA_OFF : want_of(u, s->track);
+			if (link_out_want(s->out, want, f) < 0)
 				return -1;
+			s->refused = refused;
 		}
 		if (s->out || v.state != SECTION_ACCEPTED)
 			continue;
@@ -257,11 +259,14 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 		ret = link_remote(u->sub, transport, f);
 	if (!ret)
 		ret = give_extensions(u, f);
+	if (!ret)
+		ret = follow_answer(u, f);
+	/* Where something failed the offer still waits, and the answer may come again. */
 	if (!ret) {
+		sections_answered(u->sections);
 		u->offer.unanswered = false;
 		loop_timer_stop(&u->offer_timer);
 		metric_add(&sfu->n_answers, 1);
-		ret = follow_answer(u, f);
 		if (u->lacks)
 			offer_room(u); /* sections may have become free */
 	}
