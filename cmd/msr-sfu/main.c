@@ -89,7 +89,7 @@ static void on_ended(struct owner *o, struct link *l, const char *reason)
 	if (o->user)
 		user_link_ended(o->user, l, reason);
 	else
-		viewer_ended(o->viewer);
+		viewer_free(o->viewer);
 }
 
 static void on_speaker(void *arg, uint64_t room, struct track *t, int level)
@@ -180,8 +180,10 @@ static int start_web(struct daemon *d)
 			     .trust_proxy = true};
 	int ret = web_new(&d->web, &o);
 
-	if (ret < 0)
+	if (ret < 0) {
+		log_error("cannot set up the interface: %s", strerror(-ret));
 		return ret;
+	}
 	cors = (struct web_origins){
 	    .list = origins.v, .n = origins.n, .localhost = origins.n == 0, .same = true};
 	struct web_listen_opts lo = {
@@ -216,11 +218,14 @@ static int start(struct daemon *d)
 		ret = metrics_new(&d->metrics);
 	if (!ret)
 		ret = loop_stop_signals(d->loop, on_stop, d);
-	if (ret < 0)
+	if (ret < 0) {
+		log_error("cannot set up the loop: %s", strerror(-ret));
 		return ret;
+	}
 	ret = events_open(&d->events, events_path, "msr-sfu");
 	if (ret < 0) {
-		log_error("cannot open '%s' for events: %s", events_path, strerror(-ret));
+		log_error("cannot open '%s' for events: %s", events_path ? events_path : "-",
+			  strerror(-ret));
 		return ret;
 	}
 	if ((ret = start_links(d)) < 0)
@@ -261,8 +266,8 @@ int main(int argc, char **argv)
 		return opt_usage(&program, "--tls-cert and --tls-key go together");
 	file_raise_nofile();
 	ret = start(&d);
-	if (!ret)
-		ret = web_run(d.web);
+	if (!ret && (ret = web_run(d.web)) < 0)
+		log_error("the loop failed: %s", strerror(-ret));
 	web_free(d.web);
 	links_free(d.links);
 	events_close(d.events);

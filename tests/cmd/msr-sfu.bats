@@ -298,6 +298,14 @@ announced() {
 	curl -sf "$URL/openapi.json" | diff - "$BATS_TEST_DIRNAME/../../examples/msr-sfu.openapi.json"
 }
 
+@test "where it cannot start it says why, and exits with 1" {
+	for n in 4 5 6; do
+		run bash -c "exec 3>&-; ulimit -n $n; exec msr-sfu -p 0"
+		[ "$status" -eq 1 ]
+		[[ $output == *"Too many open files"* ]]
+	done
+}
+
 @test "SIGTERM ends rooms and exits with 0 at once" {
 	serve
 	curl -sf -X POST "$URL/rooms" -d '{"room_id":"r"}'

@@ -191,8 +191,10 @@ int links_new(struct links **lp, const struct links_opts *opts)
 	struct links *ls = calloc(1, sizeof(*ls));
 	int ret;
 
-	if (!ls)
+	if (!ls) {
+		log_error("out of memory");
 		return -ENOMEM;
+	}
 	ls->opts = *opts;
 	map_init(&ls->links);
 	map_init(&ls->ins);
