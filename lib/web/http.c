@@ -92,7 +92,7 @@ static void dispatch(struct web_req *req)
 
 /* ---- from libwebsockets ---- */
 
-/* Length of the body that the head announces, 0 for none; -1: no number. */
+/* Length of the body that the head announces, 0 for none; -1: not a number. */
 static int64_t body_length(const struct web_req *req)
 {
 	const char *text = web_header(req, "content-length");
@@ -169,7 +169,7 @@ int web_http_request(struct conn *c, const char *uri, size_t len)
 		return 0;
 	req->route = web_find_route(req);
 	if (req->expected < 0)
-		web_reply_error(req, 400, "bad_length", "Content-Length is no number");
+		web_reply_error(req, 400, "bad_length", "Content-Length is not a number");
 	else if (chunked)
 		web_reply_error(req, 411, "length_required", "send the body with Content-Length");
 	else if (req->route && (uint64_t)req->expected > req->route->max_body)

@@ -80,8 +80,8 @@ void link_local(const struct link *l, struct sdp_local *local);
 int link_described(const struct sdp_media *m, struct fail *f);
 /*
  * Whether the section that carries the transport is of the PeerConnection that was described
- * before, if one was: DTLS goes on over an ICE restart, so its certificate cannot change. 0, or -1
- * with *f (other_connection).
+ * before, if one was: DTLS continues over an ICE restart, so its certificate cannot change. 0, or
+ * -1 with *f (other_connection).
  */
 int link_check(const struct link *l, const struct sdp_media *m, struct fail *f);
 /* Their side, from that section. 0, or -1 with *f. */
@@ -96,7 +96,7 @@ bool link_is_restart(const struct link *l, const char *ufrag);
 int link_restart(struct link *l, struct fail *f);
 /*
  * New credentials of ours for the next offer. ICE restarts with them when link_remote takes its
- * answer; until then media goes the way it went. 0, or -1 with *f (connection_ended).
+ * answer; until then media keeps its old way. 0, or -1 with *f (connection_ended).
  */
 int link_renew(struct link *l, struct fail *f);
 /* Theirs, where they come without a description (RFC 9725, section 4.3). */
@@ -120,7 +120,7 @@ struct link_out_opts {
 	uint32_t ssrc, rtx_ssrc; /* ours */
 	bool nack, pli, fir, twcc, remb;
 	enum media_level want;
-	bool lasting; /* the next track under this ssrc goes on with its numbers */
+	bool lasting; /* the next track under this ssrc continues its numbers */
 };
 int link_send(struct link *l, const struct link_in *in, struct link_out **out,
 	      const struct link_out_opts *opts, struct fail *f);
