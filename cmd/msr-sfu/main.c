@@ -89,7 +89,7 @@ static void on_ended(struct owner *o, struct link *l, const char *reason)
 	if (o->user)
 		user_link_ended(o->user, l, reason);
 	else
-		viewer_ended(o->viewer);
+		viewer_free(o->viewer);
 }
 
 static void on_speaker(void *arg, uint64_t room, struct track *t, int level)
@@ -220,11 +220,14 @@ static int start(struct daemon *d)
 		ret = metrics_new(&d->metrics);
 	if (!ret)
 		ret = loop_stop_signals(d->loop, on_stop, d);
-	if (ret < 0)
+	if (ret < 0) {
+		log_error("cannot set up the loop: %s", strerror(-ret));
 		return ret;
+	}
 	ret = events_open(&d->events, events_path, "msr-sfu");
 	if (ret < 0) {
-		log_error("cannot open '%s' for events: %s", events_path, strerror(-ret));
+		log_error("cannot open '%s' for events: %s", events_path ? events_path : "-",
+			  strerror(-ret));
 		return ret;
 	}
 	if ((ret = start_links(d)) < 0)

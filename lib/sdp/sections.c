@@ -520,7 +520,11 @@ int sections_answer(struct sections *s, const struct sdp *answer, struct sdp_err
 		return r;
 	for (unsigned i = 0; i < answer->n_media; i++)
 		apply(s, s->section[i], &s->pending->media[i], &answer->media[i]);
+	return 0;
+}
+
+void sections_answered(struct sections *s)
+{
 	sdp_free(s->pending);
 	s->pending = NULL;
-	return 0;
 }

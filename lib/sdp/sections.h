@@ -5,7 +5,7 @@
  *
  *	sections_add(track) ──┐
  *	sections_remove(i) ───┼─> changed ── sections_offer, _offered ──> answer ── sections_answer
- *	                                                         each accepted or rejected <─┘
+ *	                                             _answered <── each accepted or rejected <─┘
  */
 #ifndef MSR_SDP_SECTIONS_H
 #define MSR_SDP_SECTIONS_H
@@ -70,9 +70,11 @@ void sections_offered(struct sections *s);
 
 /*
  * Takes the answer to the last offer that was sent. 0; -EPROTO with *err filled when it does not
- * belong to it (number, kinds or mids of sections, no transport); then nothing has changed.
+ * belong to it (number, kinds or mids of sections, no transport); then nothing has changed. Until
+ * sections_answered says that all which follows from the answer is done, it may come again.
  */
 int sections_answer(struct sections *s, const struct sdp *answer, struct sdp_error *err);
+void sections_answered(struct sections *s);
 
 /* Ids of header extensions in all our offers, fixed: by URI, 0 when we do not offer it. */
 uint8_t sections_ext_id(const char *uri);

@@ -35,8 +35,11 @@ static void reply_options(struct web_req *req, const char *allow)
 	const struct web_listen_opts *o = &req->c->server->opts;
 	const char *origin = web_header(req, "origin");
 	const char *wanted = web_header(req, "access-control-request-headers");
+	const char *accepted = web_accepted_post(req);
 
 	web_reply_header(req, "Allow", "%s%sOPTIONS", allow, *allow ? ", " : "");
+	if (accepted)
+		web_reply_header(req, "Accept-Post", "%s", accepted);
 	if (o->cors && origin && web_origin_ok(o->cors, origin, web_header(req, "host"))) {
 		web_reply_header(req, "Access-Control-Allow-Methods", "%s",
 				 *allow ? allow : "GET, HEAD, POST, PUT, PATCH, DELETE");

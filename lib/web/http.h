@@ -29,6 +29,9 @@ typedef void web_handler(void *arg, struct web_req *req);
 void web_route(struct web_server *s, const char *method, const char *pattern, size_t max_body,
 	       web_handler *handler, void *arg);
 
+/* What POST takes on `pattern`, which has such a route: OPTIONS says so (Accept-Post). Lent. */
+void web_accept_post(struct web_server *s, const char *pattern, const char *type);
+
 /* ---- the request ---- */
 
 /* Without the query, percent-decoded, "//", "." and ".." resolved. */

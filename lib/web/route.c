@@ -57,6 +57,13 @@ void web_socket(struct web_server *s, const char *pattern, const struct ws_opts 
 	add_route(s, &(struct route){.pattern = pattern, .ws = *opts, .ops = *ops, .arg = arg});
 }
 
+void web_accept_post(struct web_server *s, const char *pattern, const char *type)
+{
+	for (struct route *r = s->routes; r; r = r->next)
+		if (r->method && strcmp(r->method, "POST") == 0 && strcmp(r->pattern, pattern) == 0)
+			r->accept_post = type;
+}
+
 static void handle_health(void *arg, struct web_req *req)
 {
 	(void)arg;
@@ -110,6 +117,16 @@ const struct route *web_find_route(struct web_req *req)
 	for (const struct route *r = req->c->server->routes; r; r = r->next)
 		if (is_method(r->method, req->method) && web_route_params(req, r))
 			return r;
+	return NULL;
+}
+
+const char *web_accepted_post(struct web_req *req)
+{
+	struct params p;
+
+	for (const struct route *r = req->c->server->routes; r; r = r->next)
+		if (r->accept_post && web_route_match(r->pattern, req->path, &p))
+			return r->accept_post;
 	return NULL;
 }
 

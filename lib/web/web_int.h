@@ -122,6 +122,7 @@ struct conn {
 struct route {
 	struct route *next;
 	const char *method, *pattern; /* lent */
+	const char *accept_post;      /* lent; NULL: not said */
 	size_t max_body;
 	web_handler *handler;
 	void *arg;
@@ -145,6 +146,8 @@ bool web_route_params(struct web_req *req, const struct route *r);
 /* The route for method and path; the WebSocket for the path. NULL: none. */
 const struct route *web_find_route(struct web_req *req);
 const struct route *web_find_socket(struct web_req *req);
+/* What POST takes on the path, or NULL when no route says so. */
+const char *web_accepted_post(struct web_req *req);
 /* "GET, HEAD, POST" for the path, or "" when no route has it. */
 void web_allowed_methods(struct web_req *req, char *out, size_t cap);
 /* GET /health and GET /metrics. */

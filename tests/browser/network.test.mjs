@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { networkInterfaces } from "node:os";
 import { launch, startSystem, waitFor } from "./support.mjs";
-import { enterCall, endures, meets, selected, startRelay, sums } from "./network.mjs";
+import { enterCall, endures, meets, metric, selected, startRelay, sums } from "./network.mjs";
 
 describe("calls in Chromium over a difficult network", () => {
 	let system, browser, relay;
@@ -53,6 +53,33 @@ describe("calls in Chromium over a difficult network", () => {
 		const [sound, pictures] = [await heard(), await seen()];
 		await waitFor("sound and pictures to go on", async () => (await heard()) > sound + 50 && (await seen()) > pictures + 10);
 		assert.equal(await anna.evaluate(() => globalThis.peers.length), 2, "the page joined anew");
+		well(anna, bo);
+	});
+
+	test("a connection that fails restarts ICE, and nobody sees its user leave", async (t) => {
+		const [anna, bo] = await pair(t, "mend", { relay });
+		await meets(bo, 1);
+		await meets(anna, 1);
+		const joins = await metric(system, "msr_sfu_joins_total");
+		const ufrag = (n) => anna.evaluate((i) =>
+			/a=ice-ufrag:(\S+)/.exec(globalThis.peers[i].currentRemoteDescription.sdp)[1], n);
+		for (const n of [0, 1]) { // the receiving one and the sending one
+			const before = await ufrag(n);
+			await relay.set({ rebind: true });
+			await anna.evaluate((i) => {
+				const pc = globalThis.peers[i];
+				Object.defineProperty(pc, "connectionState", { value: "failed", configurable: true });
+				pc.dispatchEvent(new Event("connectionstatechange"));
+				delete pc.connectionState;
+			}, n);
+			await waitFor("new credentials of the server", async () => (await ufrag(n)) !== before);
+			await waitFor("the call", () => anna.$eval("#call-state", (node) => node.dataset.state === "callConnected"), 30);
+		}
+		const flows = async (page) => (await sums(page, "inbound-rtp", "audio")).packetsReceived;
+		const [to, from] = [await flows(anna), await flows(bo)];
+		await waitFor("sound both ways", async () => (await flows(anna)) > to + 50 && (await flows(bo)) > from + 50);
+		assert.equal(await anna.evaluate(() => globalThis.peers.length), 2, "the page joined anew");
+		assert.equal(await metric(system, "msr_sfu_joins_total"), joins);
 		well(anna, bo);
 	});
 

@@ -3,6 +3,24 @@
 
 load ../support/common
 
+# The replacement of an offer takes ten seconds; it happens beside the other tests, and the last one looks.
+setup_file() {
+	local port
+	port=$(free_port)
+	PATH=$BATS_TEST_DIRNAME/../../${MSR_BUILD:-build}/bin:$PATH RTC_MIN_PORT=9500 RTC_MAX_PORT=9999 \
+		msr-sfu -p "$port" -e "$BATS_FILE_TMPDIR/events" 2>"$BATS_FILE_TMPDIR/log" 3>&- &
+	export ASIDE=$!
+	{
+		wait_for 20 is_healthy "$port"
+		if URL=http://127.0.0.1:$port client superseded; then echo well; fi
+		: >"$BATS_FILE_TMPDIR/superseded.done"
+	} >"$BATS_FILE_TMPDIR/superseded" 2>&1 3>&- &
+}
+
+teardown_file() {
+	kill "$ASIDE"
+}
+
 setup() {
 	PORT=$(free_port)
 	URL=http://127.0.0.1:$PORT
@@ -101,9 +119,19 @@ fds_at_most() {
 	client refuse
 }
 
+@test "WHIP takes the place of who is not connected, with an offer that is of use" {
+	serve
+	client whip_replace
+}
+
 @test "WHIP and WHEP restart ICE with a fragment of their section" {
 	serve
 	client whip_restart
+}
+
+@test "a receiving connection restarts ICE when its user asks for it" {
+	serve --rtc-address 127.0.0.1
+	client restart
 }
 
 @test "a room that WHIP made ends when it is empty" {
@@ -164,6 +192,11 @@ fds_at_most() {
 	client vanish
 }
 
+@test "any call that names a user restarts its clock, also one that is refused" {
+	serve --user-timeout 2s
+	client touched
+}
+
 @test "a full port range is 503 and recovers" {
 	RTC_MAX_PORT=$((RTC_MIN_PORT + 2)) serve --rtc-address 127.0.0.1
 	client ports 3
@@ -182,6 +215,7 @@ fds_at_most() {
 @test "pages of allowed origins get CORS headers, also on errors and preflight" {
 	serve --allow-origin https://good.example
 	curl -si -H 'Origin: https://good.example' "$URL/rooms/none" | grep -qi '^access-control-allow-origin: https://good.example'
+	curl -si -H 'Origin: https://good.example' "$URL/rooms" | grep -qi '^access-control-expose-headers: .*Location, ETag'
 	curl -si -X OPTIONS -H 'Origin: https://good.example' -H 'Access-Control-Request-Method: PATCH' "$URL/sessions/x" |
 		grep -qi '^access-control-allow-methods:.*PATCH'
 	run bash -c "curl -si -H 'Origin: https://evil.example' $URL/rooms | grep -i '^access-control-allow-origin'"
@@ -208,9 +242,83 @@ post() {
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Origin: https://evil.example' "$URL/rooms")" = 200 ]
 }
 
+@test "https, with a certificate that the client checks" {
+	cd "$BATS_TEST_TMPDIR"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+		-addext subjectAltName=IP:127.0.0.1 -keyout key -out cert 2>/dev/null
+	start sfu msr-sfu -p "$PORT" -e events --tls-cert cert --tls-key key
+	SFU=$PID
+	wait_for 10 curl -sf --cacert cert "https://127.0.0.1:$PORT/health"
+	[ "$(curl -s --cacert cert "https://127.0.0.1:$PORT/rooms" -d '{"room_id":"r"}')" = '{"room_id":"r"}' ]
+	run is_healthy "$PORT"
+	[ "$status" -ne 0 ]
+	grep -q "listening on https://127.0.0.1:$PORT" sfu.log
+	kill "$SFU"
+	ended_well "$SFU"
+	run msr-sfu -p "$PORT" --tls-cert cert
+	[ "$status" -eq 2 ]
+	run msr-sfu -p "$PORT" --tls-cert key --tls-key cert
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot use certificate key with key cert"* ]]
+}
+
+@test "beyond loopback without TLS says so in the log" {
+	serve -a 0.0.0.0
+	grep -q "listens on 0.0.0.0 without TLS" "$BATS_TEST_TMPDIR/sfu.log"
+	stop_all
+	serve
+	run grep "without TLS" "$BATS_TEST_TMPDIR/sfu.log"
+	[ "$status" -eq 1 ]
+}
+
+# announced IP: how often the offer of a new user has the address as a candidate, over UDP and over TCP.
+announced() {
+	curl -s -X POST "$URL/rooms" -d '{"room_id":"r"}' >"$BATS_TEST_TMPDIR/room"
+	curl -sf -X POST "$URL/rooms/r/users/ann" -d '{"replace":true}' | jq -r .offer >"$BATS_TEST_TMPDIR/offer"
+	for transport in udp tcp; do
+		grep -ciE "^a=candidate:[^ ]+ 1 $transport [0-9]+ ${1//./\\.} [0-9]+ typ host" "$BATS_TEST_TMPDIR/offer" || true
+	done | xargs
+}
+
+@test "the public address is announced beside the host candidates, ADDRESS is where the interface listens" {
+	PUBLIC_IP=192.0.2.7 ADDRESS=127.0.0.2 start sfu env PORT="$PORT" msr-sfu -e "$BATS_TEST_TMPDIR/events" --rtc-address 127.0.0.1
+	URL=http://127.0.0.2:$PORT
+	wait_for 10 curl -sf "$URL/health"
+	run curl -s "http://127.0.0.1:$PORT/health"
+	[ "$status" -eq 7 ]
+	[ "$(announced 192.0.2.7)" = "1 1" ]
+	[ "$(announced 127.0.0.1)" = "1 1" ]
+	# It leads to the same ports, and each candidate has a foundation and a priority of its own.
+	sed -n 's/\r$//; s/^a=candidate://p' "$BATS_TEST_TMPDIR/offer" >"$BATS_TEST_TMPDIR/candidates"
+	[ "$(awk '{ print tolower($3), $6 }' "$BATS_TEST_TMPDIR/candidates" | sort | uniq -c | awk '{ print $1 }' | xargs)" = "2 2" ]
+	[ "$(cut -d' ' -f1 "$BATS_TEST_TMPDIR/candidates" | sort -u | wc -l)" = 4 ]
+	[ "$(cut -d' ' -f4 "$BATS_TEST_TMPDIR/candidates" | sort -u | wc -l)" = 4 ]
+}
+
+@test "--public-ip wins over the environment; one of another family than the local addresses changes nothing" {
+	PUBLIC_IP=192.0.2.7 serve --public-ip 198.51.100.9 --rtc-address 127.0.0.1
+	[ "$(announced 198.51.100.9)" = "1 1" ]
+	[ "$(announced 192.0.2.7)" = "0 0" ]
+	stop_all
+	PUBLIC_IP=2001:db8::7 serve --rtc-address 127.0.0.1
+	[ "$(announced 2001:db8::7)" = "0 0" ]
+	[ "$(announced 127.0.0.1)" = "1 1" ]
+	run msr-sfu -p 0 --public-ip example.org
+	[ "$status" -eq 1 ]
+	[[ $output == *"see --rtc-address and --public-ip"* ]]
+}
+
 @test "the description of the interface is served and is the one in examples" {
 	serve
 	curl -sf "$URL/openapi.json" | diff - "$BATS_TEST_DIRNAME/../../examples/msr-sfu.openapi.json"
+}
+
+@test "where it cannot start it says why, and exits with 1" {
+	for n in 4 5 6; do
+		run bash -c "exec 3>&-; ulimit -n $n; exec msr-sfu -p 0"
+		[ "$status" -eq 1 ]
+		[[ $output == *"Too many open files"* ]]
+	done
 }
 
 @test "SIGTERM ends rooms and exits with 0 at once" {
@@ -220,4 +328,10 @@ post() {
 	kill "$SFU"
 	ended_well "$SFU"
 	grep -q '"ev":"room-end".*"reason":"shutdown"' "$BATS_TEST_TMPDIR/events"
+}
+
+@test "an offer that stays unanswered is replaced after ten seconds, and its answer is refused" {
+	wait_for 40 test -e "$BATS_FILE_TMPDIR/superseded.done"
+	cat "$BATS_FILE_TMPDIR/superseded"
+	grep -qx well "$BATS_FILE_TMPDIR/superseded"
 }

@@ -5,9 +5,11 @@ import asyncio
 import json
 import os
 import re
+import socket
 import sys
 import time
 
+from aioice import stun
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from sfu_client import (
@@ -126,6 +128,29 @@ async def stale():
     assert out["error"] == "no_offer", out
     await ann.close()
     await bob.close()
+
+
+async def superseded():
+    """An offer that stays unanswered is replaced after ten seconds; its answer is refused then, with the
+    offer that took its place."""
+    room, ann, bob = await ann_and_bob()
+    begin = time.monotonic()
+    ears = Ears(bob)
+    first = await ears.wait("offer")
+    out = await call("POST", ann + "/produce", {"offer": description(("0", "audio", "a=sendonly"))})
+    assert out["outbound"] == [], out
+    second = await ears.wait("offer", 20)
+    assert time.monotonic() - begin > 9, "it was replaced at once"
+    assert second["offer_id"] > first["offer_id"] and "a=sendonly" in second["offer"], second
+    answer = description(("0", "audio", "a=recvonly"), setup="active")
+    out = await call("POST", bob + "/consume", {"answer": answer, "offer_id": first["offer_id"]}, want=409)
+    assert out["error"] == "stale_offer", out
+    assert (out["offer"], out["offer_id"]) == (second["offer"], second["offer_id"]), out
+    assert "msr_sfu_stale_answers_total 1" in (await asyncio.to_thread(http, "GET", "/metrics"))[2]
+    body = {"answer": answer, "offer_id": second["offer_id"]}
+    assert await call("POST", bob + "/consume", body) == {}
+    await call("DELETE", f"/rooms/{room}")
+    await asyncio.wait_for(ears.ended, 5)
 
 
 async def replace():
@@ -248,6 +273,11 @@ async def subscription():
 async def whip():
     """Publish and play with one request each; trickle, DELETE."""
     await call("POST", "/whep/studio", "v=0", want=404, kind="application/sdp")
+    for path in "/whip/studio/feed", "/whep/studio", "/whep/studio/feed":
+        status, head, _ = await asyncio.to_thread(http, "OPTIONS", path)
+        assert (status, head["Allow"], head["Accept-Post"]) == (204, "POST, OPTIONS", "application/sdp"), dict(head)
+    status, head, _ = await asyncio.to_thread(http, "OPTIONS", "/rooms")
+    assert status == 204 and "Accept-Post" not in head, dict(head)
     send, play = RTCPeerConnection(), RTCPeerConnection()
     send.addTrack(Tone(TONE_HZ["feed"]))
     head = await exchange(send, "/whip/studio/feed")
@@ -260,8 +290,10 @@ async def whip():
 
     frag = "a=candidate:1 1 udp 1 192.0.2.9 9 typ host\r\n"
     kind = "application/trickle-ice-sdpfrag"
-    await call("PATCH", session, frag, want=204, kind=kind, headers={"If-Match": etag})
-    await call("PATCH", session, frag, want=412, kind=kind, headers={"If-Match": '"77"'})
+    for tags in (etag, "*", '"*"', f'"77", {etag}', f'"7,7" ,{etag},W/"8"'):
+        await call("PATCH", session, frag, want=204, kind=kind, headers={"If-Match": tags})
+    for tags in ('"77"', etag[:-1] + 'junk"', "W/" + etag, etag.strip('"'), '"77", "78"', '"77'):
+        await call("PATCH", session, frag, want=412, kind=kind, headers={"If-Match": tags})
     await call("PATCH", session, frag, want=415, kind="text/plain")
     await call("POST", "/whip/studio/feed", "v=0", want=409, kind="application/sdp")
     await call("DELETE", head["Location"])
@@ -309,13 +341,38 @@ async def whip_restart():
     for session, mid in [(head, "v1"), (played, "p1")]:
         status, again, out = await asyncio.to_thread(
             http, "PATCH", session["Location"], frag, "application/trickle-ice-sdpfrag",
-            {"If-Match": "*"})
+            {"If-Match": '"*"'})
         assert status == 200 and again["ETag"] != session["ETag"], (status, out)
         lines = out.split("\r\n")
         assert lines[0].startswith("m=video 9 ") and lines[1] == f"a=mid:{mid}", out
         assert lines[2].startswith("a=ice-ufrag:") and any("candidate:" in x for x in lines), out
     for session in (head, played):
         await call("DELETE", session["Location"])
+
+
+async def whip_replace():
+    """Somebody who is not connected loses the place to a WHIP client whose offer is of use, not to others."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    path = f"/whip/{room}/ann"
+    await call("POST", f"/rooms/{room}/users/ann", want=201)
+    ears = Ears(f"/rooms/{room}/users/ann")
+    await ears.open.wait()
+    good = description(("0", "audio", "a=sendonly"))
+    for wrong in ["", "v=0", "nonsense", good.replace("m=audio 9", "m=audio 0"),
+                  "".join(line for line in good.splitlines(True) if "fingerprint" not in line),
+                  good.replace("ufrag:abcd", "ufrag:" + 40 * "a")]:
+        out = await call("POST", path, wrong, want=400, kind="application/sdp")
+        assert out["error"] == "bad_sdp" and "offer" in await call("GET", f"/rooms/{room}/users/ann"), (wrong, out)
+    status, _, out = await asyncio.to_thread(http, "POST", path, good, "application/sdp")
+    assert status == 201, out
+    assert (await ears.wait("closed"))["reason"] == "replaced"
+    state = await call("GET", f"/rooms/{room}/users/ann")
+    assert "offer" not in state and [t["kind"] for t in state["tracks"]] == ["audio"], state
+    # Nor does one that WHIP made, whose session goes on.
+    status, head, _ = await asyncio.to_thread(http, "POST", path, good, "application/sdp")
+    assert status == 201, status
+    await call("POST", path, "v=0", want=400, kind="application/sdp")
+    await call("DELETE", head["Location"])
 
 
 async def whip_room():
@@ -382,6 +439,33 @@ async def vanish():
             return
         await asyncio.sleep(0.1)
     raise AssertionError("the user is still there")
+
+
+async def touched():
+    """Any call that names a user restarts its clock, also one that is refused. For a server with
+    --user-timeout 2s."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    calls = {
+        "get": ("GET", "", None, 200), "again": ("POST", "", {}, 409), "json": ("POST", "", "[]", 400),
+        "produce": ("POST", "/produce", {}, 400), "consume": ("POST", "/consume", {"answer": 7}, 400),
+        "stale": ("POST", "/consume", {"answer": "v=0", "offer_id": 77}, 409),
+        "wish": ("PATCH", "/subscription", {"users": []}, 400)}
+    for name in [*calls, "whip", "silent"]:
+        await call("POST", f"/rooms/{room}/users/{name}", want=201)
+
+    async def there():
+        return {u["id"] for u in (await call("GET", f"/rooms/{room}"))["users"]}
+
+    begin = time.monotonic()
+    while time.monotonic() - begin < 4.5:
+        for name, (method, action, body, status) in calls.items():
+            await call(method, f"/rooms/{room}/users/{name}{action}", body, want=status)
+        await call("POST", f"/whip/{room}/whip", "v=0", want=400, kind="application/sdp")
+        await asyncio.sleep(0.4)
+    assert await there() == {*calls, "whip"}
+    while await there():
+        await asyncio.sleep(0.1)
+    assert time.monotonic() - begin < 20
 
 
 async def errors():
@@ -518,6 +602,73 @@ async def refuse():
     await call("DELETE", f"/rooms/{room}")
 
 
+async def stun_check(port, ufrag, pwd):
+    """What the server answers on a media port to a connectivity check of a client "abcd": success, or nothing."""
+    message = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    message.attributes.update({"USERNAME": f"{ufrag}:abcd", "PRIORITY": 1, "ICE-CONTROLLED": 1})
+    message.add_message_integrity(pwd.encode())
+
+    def ask():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(0.3)
+            for _ in range(10):
+                s.sendto(bytes(message), ("127.0.0.1", port))
+                try:
+                    while data := s.recv(1500):
+                        try:
+                            got = stun.parse_message(data)
+                        except ValueError:
+                            continue
+                        if got.transaction_id == message.transaction_id:
+                            return got.message_class == stun.Class.RESPONSE
+                except TimeoutError:
+                    pass
+        return False
+
+    return await asyncio.to_thread(ask)
+
+
+async def restart():
+    """A user asks for an offer that restarts ICE on its receiving connection: new credentials, which the
+    server takes once the offer is answered. For a server with --rtc-address 127.0.0.1."""
+    room, _, bob = await ann_and_bob()
+
+    def credentials(offer):
+        return [re.search(f"a=ice-{what}:(.*)\r", offer["offer"])[1] for what in ("ufrag", "pwd")]
+
+    def answer(ufrag, offer):
+        sdp = description(("0", "audio", "a=inactive"), setup="active")
+        return {"answer": sdp.replace("ufrag:abcd", "ufrag:" + ufrag), "offer_id": offer["offer_id"]}
+
+    first = await call("GET", bob)
+    port = int(re.search(r"udp \d+ 127.0.0.1 (\d+) typ host", first["offer"])[1])
+    # Also while an offer waits: it is the user who asks.
+    second = await call("POST", bob + "/consume", {"restart": True})
+    assert second["offer_id"] > first["offer_id"] and credentials(second) != credentials(first), second
+    out = await call("POST", bob + "/consume", answer("abcd", first), want=409)
+    assert out["error"] == "stale_offer" and out["offer"] == second["offer"], out
+    assert await call("POST", bob + "/consume", answer("abcd", second)) == {}
+    assert await stun_check(port, *credentials(second)), "the server does not answer"
+    assert not await stun_check(port, *credentials(first)), "the server goes by what it has never offered"
+
+    ears = Ears(bob)
+    await ears.open.wait()
+    third = await call("POST", bob + "/consume", {"restart": True})
+    assert (await ears.wait("offer"))["offer_id"] == third["offer_id"]
+    assert await stun_check(port, *credentials(second)), "the way is lost before the offer is answered"
+    assert await call("POST", bob + "/consume", answer("efgh", third)) == {}
+    assert await stun_check(port, *credentials(third)), "the server does not answer after a restart"
+
+    for body in ({"restart": 1}, {"restart": None}, {"restart": False}, {**answer("efgh", third), "restart": True}):
+        out = await call("POST", bob + "/consume", body, want=400)
+        assert out["error"] == "bad_request", out
+    await asyncio.to_thread(http, "POST", f"/whip/{room}/eve", description(("0", "audio", "a=sendonly")), "application/sdp")
+    out = await call("POST", f"/rooms/{room}/users/eve/consume", {"restart": True}, want=409)
+    assert out["error"] == "no_offer", out
+    await call("DELETE", f"/rooms/{room}")
+    await asyncio.wait_for(ears.ended, 5)
+
+
 async def too_many():
     """An offer that goes over the limit fails; the others learn what it has changed all the same."""
     room, ann, bob = await ann_and_bob()
@@ -592,6 +743,9 @@ async def another():
     assert ufrag not in (await call("POST", ann + "/produce", body))["answer"]
 
     body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    # One that fails late leaves the offer to be answered again.
+    long = {"answer": body["answer"].replace("ufrag:abcd", "ufrag:" + 40 * "a")}
+    assert (await call("POST", bob + "/consume", long, want=400))["error"] == "bad_sdp"
     assert "a=sendonly" in (await call("POST", bob + "/consume", body))["offer"]
     taken = description(("0", "audio", "a=recvonly"), ("1", "video", "a=recvonly"), setup="active")
     out = await call("POST", bob + "/consume", {"answer": renewed(taken)}, want=409)

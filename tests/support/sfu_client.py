@@ -54,6 +54,12 @@ def check_documented(method, path, status, out):
             assert str(status) in known, f"the description lacks {status} of {method} {pattern}"
 
 
+def check_event(name, data):
+    """The description knows of the event and of what it says."""
+    schema = DESCRIBED["components"]["schemas"]["OfferEvent" if name == "offer" else name.capitalize()]
+    assert set(schema["required"]) <= set(data) <= set(schema["properties"]), f"{name} {data}"
+
+
 async def call(method, path, body=None, want=200, **kw):
     status, _, out = await asyncio.to_thread(http, method, path, body, **kw)
     assert status == want, f"{method} {path}: {status} {out}"
@@ -200,9 +206,10 @@ class Ears:
 
         self.ended = asyncio.create_task(asyncio.to_thread(listen))
 
-    async def wait(self, name):
+    async def wait(self, name, timeout=10):
         while True:
-            got, data = await asyncio.wait_for(self.seen.get(), 10)
+            got, data = await asyncio.wait_for(self.seen.get(), timeout)
+            check_event(got, data)
             if got == name:
                 return data
 

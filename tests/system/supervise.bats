@@ -118,6 +118,24 @@ ring_prefix() {
 	supervise stop
 }
 
+@test "PUBLIC_IP of msr.conf reaches msr-sfu, and the environment wins" {
+	cp "$BATS_TEST_DIRNAME/../../build/bin/msr-sfu" bin/
+	announced() {
+		local url=http://127.0.0.1:$MSR_SFU_PORT
+		curl -sf -X POST "$url/rooms" -d '{"room_id":"r"}' >/dev/null
+		curl -sf -X POST "$url/rooms/r/users/ann" | jq -r .offer | grep -oE '203\.0\.113\.[0-9]+ [0-9]+ typ host' | cut -d' ' -f1 | sort -u
+	}
+	mkdir "$dir"
+	echo "PUBLIC_IP=203.0.113.7" >"$dir/msr.conf"
+	export MSR_ONLY=sfu
+	supervise start
+	[ "$(announced)" = 203.0.113.7 ]
+	supervise stop
+	PUBLIC_IP=203.0.113.8 supervise start
+	[ "$(announced)" = 203.0.113.8 ]
+	supervise stop
+}
+
 @test "what is not built or not wanted is skipped" {
 	rm bin/msr-chat bin/msr-audiod
 	mkdir empty

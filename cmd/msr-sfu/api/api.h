@@ -32,7 +32,10 @@ json_t *body_object(struct web_req *req);
  */
 const char *body_sdp(struct web_req *req, json_t *body, const char *key, size_t *len);
 
-/* The room or user that the path names. NULL: replied with bad_id, no_room or no_user. */
+/*
+ * The room or user that the path names. NULL: replied with bad_id, no_room or no_user. The user's
+ * clock starts again, whatever becomes of the call.
+ */
 struct room *path_room(struct sfu *sfu, struct web_req *req);
 struct user *path_user(struct sfu *sfu, struct web_req *req);
 /* Whether the path parameter is an id; otherwise replied with bad_id. */

@@ -74,7 +74,9 @@ struct user *path_user(struct sfu *sfu, struct web_req *req)
 	if (!r || !path_id(req, "user"))
 		return NULL;
 	u = user_get(r, web_param(req, "user"));
-	if (!u)
+	if (u)
+		user_touch(u);
+	else
 		web_reply_error(req, 404, "no_user", "there is no user '%s' in room '%s'",
 				web_param(req, "user"), r->id);
 	return u;

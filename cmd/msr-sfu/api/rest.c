@@ -124,7 +124,11 @@ static void post_user(void *arg, struct web_req *req)
 	struct user *u;
 	struct fail f;
 
-	if (!r || !path_id(req, "user") || !(body = body_object(req)))
+	if (!r || !path_id(req, "user"))
+		return;
+	if ((u = user_get(r, web_param(req, "user"))))
+		user_touch(u); /* also where it stays as it is */
+	if (!(body = body_object(req)))
 		return;
 	replace = json_object_get(body, "replace");
 	if (replace && !json_is_boolean(replace))
@@ -143,7 +147,6 @@ static void get_user(void *arg, struct web_req *req)
 
 	if (!u)
 		return;
-	user_touch(u);
 	obj = user_json(u);
 	json_object_set_new(obj, "subscription", subscription_json(u));
 	set_pending(obj, u);
@@ -241,17 +244,13 @@ static void reply_consume_fail(struct web_req *req, const struct user *u, const 
 	reply_object(req, fail_status(f->code), obj);
 }
 
-static void consume(void *arg, struct web_req *req)
+static void consume_answer(struct web_req *req, struct user *u, json_t *body)
 {
-	struct user *u = path_user(arg, req);
+	json_t *id = json_object_get(body, "offer_id");
 	struct fail f;
 	const char *sdp;
-	json_t *body, *id;
 	size_t len;
 
-	if (!u || !(body = body_object(req)))
-		return;
-	id = json_object_get(body, "offer_id");
 	if (id && (!json_is_integer(id) || json_integer_value(id) < 1)) {
 		web_reply_error(req, 400, "bad_request", "'offer_id' is a number from 1");
 	} else if ((sdp = body_sdp(req, body, "answer", &len))) {
@@ -263,6 +262,26 @@ static void consume(void *arg, struct web_req *req)
 		else
 			reply_object(req, 200, json_object());
 	}
+}
+
+static void consume(void *arg, struct web_req *req)
+{
+	struct user *u = path_user(arg, req);
+	json_t *body, *restart;
+	struct fail f;
+
+	if (!u || !(body = body_object(req)))
+		return;
+	restart = json_object_get(body, "restart");
+	if (restart && (!json_is_boolean(restart) || json_object_get(body, "answer")))
+		web_reply_error(req, 400, "bad_request",
+				"'restart' is true or false, and comes without an answer");
+	else if (!json_is_true(restart))
+		consume_answer(req, u, body);
+	else if (user_restart(u, &f) < 0)
+		reply_fail(req, &f);
+	else
+		reply_offer(req, 200, u);
 	json_decref(body);
 }
 

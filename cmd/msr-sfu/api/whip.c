@@ -1,7 +1,7 @@
 /* WHIP (RFC 9725) and WHEP: publishing and playing with one HTTP request. */
 #include "api.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -33,46 +33,14 @@ static void reply_session(struct web_req *req, const struct session *ss, const s
 	web_reply(req, 201, SDP_TYPE, buf_data(answer), buf_len(answer));
 }
 
-/* A user of that name that publishes here from now on, with its session. */
-static int whip_user(struct room *r, const char *id, struct user **u, struct fail *f)
-{
-	struct user *old = user_get(r, id);
-
-	if (old && user_connected(old))
-		return fail_set(f, FAIL_USER_EXISTS, "the user is connected");
-	if (old)
-		user_free(old, "replaced");
-	if (user_new_publisher(r, id, u, f) < 0)
-		return -1;
-	if (session_new(r->sfu, &(*u)->session, f) < 0) {
-		user_free(*u, "failed");
-		return -1;
-	}
-	(*u)->session->user = *u;
-	return 0;
-}
-
-static int publish(struct room *r, struct web_req *req, struct user **u, struct buf *answer,
-		   struct fail *f)
-{
-	size_t len;
-	const char *offer = web_body(req, &len);
-
-	if (whip_user(r, web_param(req, "user"), u, f) < 0)
-		return -1;
-	if (user_produce(*u, offer, len, NULL, 0, answer, f) < 0) {
-		user_free(*u, "failed");
-		return -1;
-	}
-	return 0;
-}
-
 static void post_whip(void *arg, struct web_req *req)
 {
 	struct sfu *sfu = arg;
 	struct buf answer;
 	struct user *u;
 	struct fail f;
+	size_t len;
+	const char *offer = web_body(req, &len);
 
 	if (!has_type(req, SDP_TYPE) || !path_id(req, "room") || !path_id(req, "user"))
 		return;
@@ -83,7 +51,7 @@ static void post_whip(void *arg, struct web_req *req)
 		return;
 	}
 	buf_init(&answer, 0);
-	if (publish(r, req, &u, &answer, &f) == 0) {
+	if (user_publish(r, web_param(req, "user"), offer, len, &u, &answer, &f) == 0) {
 		offer_refresh_room(r, u, NULL, NULL);
 		if (made)
 			room_end_when_empty(r);
@@ -131,17 +99,36 @@ static struct session *path_session(struct sfu *sfu, struct web_req *req)
 	return ss;
 }
 
-/* RFC 9725, section 4.3.1: trickling names the ICE session it belongs to. False: replied. */
+/* Whether a list of entity tags has this one, compared strongly (RFC 9110, section 8.8.3.2). */
+static bool etag_listed(const char *list, const char *etag)
+{
+	size_t n = strlen(etag);
+
+	while (*(list += strspn(list, " \t,"))) {
+		bool weak = !strncmp(list, "W/", 2);
+		const char *tag = list + 2 * weak, *end = *tag == '"' ? strchr(tag + 1, '"') : NULL;
+		if (!end)
+			return false;
+		list = end + 1;
+		if (!weak && (size_t)(list - tag) == n && !memcmp(tag, etag, n))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * RFC 9725, section 4.3.1: trickling names the ICE session it belongs to; a restart names any, with
+ * the asterisk in quotes in the RFC's own examples. False: replied.
+ */
 static bool etag_matches(struct web_req *req, const struct session *ss)
 {
 	const char *want = web_header(req, "if-match");
+	char etag[32];
 
-	if (!want || !strcmp(want, "*"))
+	snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)ss->etag);
+	if (!want || !strcmp(want, "*") || !strcmp(want, "\"*\"") || etag_listed(want, etag))
 		return true;
-	if (want[0] == '"' && strtoull(want + 1, NULL, 10) == ss->etag)
-		return true;
-	web_reply_error(req, 412, "etag", "the ICE session has changed; its ETag is \"%llu\"",
-			(unsigned long long)ss->etag);
+	web_reply_error(req, 412, "etag", "the ICE session has changed; its ETag is %s", etag);
 	return false;
 }
 
@@ -180,9 +167,19 @@ static void delete_session(void *arg, struct web_req *req)
 
 void whip_routes(struct web_server *s, struct sfu *sfu)
 {
-	web_route(s, "POST", "/whip/:room/:user", BODY_MAX, post_whip, sfu);
-	web_route(s, "POST", "/whep/:room", BODY_MAX, post_whep, sfu);
-	web_route(s, "POST", "/whep/:room/:user", BODY_MAX, post_whep, sfu);
+	static const struct {
+		const char *pattern;
+		web_handler *handler;
+	} endpoints[] = {
+	    {"/whip/:room/:user", post_whip},
+	    {"/whep/:room", post_whep},
+	    {"/whep/:room/:user", post_whep},
+	};
+
+	for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
+		web_route(s, "POST", endpoints[i].pattern, BODY_MAX, endpoints[i].handler, sfu);
+		web_accept_post(s, endpoints[i].pattern, SDP_TYPE);
+	}
 	web_route(s, "PATCH", "/sessions/:session", BODY_MAX, patch_session, sfu);
 	web_route(s, "DELETE", "/sessions/:session", 0, delete_session, sfu);
 }

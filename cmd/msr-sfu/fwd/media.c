@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -340,14 +341,13 @@ int media_peer_candidates(struct media *m, media_id peer, const struct peer_cand
 	return media_peer_remote(m, peer, NULL, candidates, n_candidates, end_of_candidates);
 }
 
-int media_peer_restart(struct media *m, media_id peer, struct peer_local *local)
+int media_peer_restart(struct media *m, media_id peer, const char *ufrag, const char *pwd)
 {
 	struct command *c = command(COMMAND_RESTART, peer);
 
-	peer_credentials(local->ufrag, local->pwd);
 	if (c) {
-		memcpy(c->restart.ufrag, local->ufrag, sizeof(c->restart.ufrag));
-		memcpy(c->restart.pwd, local->pwd, sizeof(c->restart.pwd));
+		snprintf(c->restart.ufrag, sizeof(c->restart.ufrag), "%s", ufrag);
+		snprintf(c->restart.pwd, sizeof(c->restart.pwd), "%s", pwd);
 	}
 	return post_to(m, peer, c);
 }

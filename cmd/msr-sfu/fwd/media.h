@@ -117,8 +117,9 @@ int media_peer_remote(struct media *m, media_id peer, const struct peer_remote *
 /* Trickled ones. */
 int media_peer_candidates(struct media *m, media_id peer, const struct peer_candidate *candidates,
 			  unsigned n_candidates, bool end_of_candidates);
-/* Restarts ICE: fills in the new ufrag and pwd of `local`, whose candidates stay. */
-int media_peer_restart(struct media *m, media_id peer, struct peer_local *local);
+/* Restarts ICE with these of ours, from peer_credentials; the candidates stay. 0, -EAGAIN, -ENOMEM.
+ */
+int media_peer_restart(struct media *m, media_id peer, const char *ufrag, const char *pwd);
 /* Header extension ids of the transport, both ways; to be set before its first track or sub. */
 int media_peer_extensions(struct media *m, media_id peer, const struct rtp_extmap *map);
 

@@ -19,6 +19,8 @@
 	X(OTHER_CONNECTION, "other_connection", 409,                                             \
 	  "a=fingerprint is not that of the PeerConnection before; take the user over with "     \
 	  "{\"replace\": true}")                                                                 \
+	X(CONNECTION_ENDED, "connection_ended", 409,                                             \
+	  "the receiving connection has ended; take the user over with {\"replace\": true}")     \
 	X(ETAG, "etag", 412, "the session has changed meanwhile")                                \
 	X(MEDIA_TYPE, "media_type", 415, "another Content-Type is expected")                     \
 	X(NO_PORTS, "no_ports", 503, "every media port is in use; try again when somebody left") \

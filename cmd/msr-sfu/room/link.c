@@ -31,7 +31,8 @@ struct link {
 	struct links *all;
 	media_id id;
 	struct owner *owner; /* lent */
-	bool connected;
+	bool connected, ended;
+	bool renewed;	       /* `local` has credentials that count once theirs have come */
 	uint64_t estimate_bps; /* what its path carries; 0: not known */
 	struct peer_local local;
 	struct sdp_candidate candidates[PEER_CANDIDATES_MAX]; /* of `local` */
@@ -102,6 +103,7 @@ static void on_event(void *arg, const struct media_event *e)
 		if ((n = map_get(&ls->links, &e->peer, sizeof(e->peer)))) {
 			struct link *l = container_of(n, struct link, node);
 			l->connected = false;
+			l->ended = true;
 			ls->opts.ended(l->owner, l, peer_end_name(e->why));
 		}
 		break;
@@ -175,8 +177,10 @@ int links_new(struct links **lp, const struct links_opts *opts)
 	struct links *ls = calloc(1, sizeof(*ls));
 	int ret;
 
-	if (!ls)
+	if (!ls) {
+		log_error("out of memory");
 		return -ENOMEM;
+	}
 	ls->opts = *opts;
 	map_init(&ls->links);
 	map_init(&ls->ins);
@@ -349,6 +353,16 @@ static int send_remote(struct link *l, const struct sdp_media *m)
 	return media_peer_remote(l->all->media, l->id, &l->remote, c, n, m && m->end_of_candidates);
 }
 
+int link_described(const struct sdp_media *m, struct fail *f)
+{
+	const struct sdp_transport *t = &m->transport;
+
+	if (t->ufrag && t->pwd && t->fingerprint.len && strlen(t->ufrag) < PEER_UFRAG_SIZE &&
+	    strlen(t->pwd) < PEER_PWD_SIZE)
+		return 0;
+	return fail_set(f, FAIL_BAD_SDP, "ICE credentials or fingerprint are missing or too long");
+}
+
 int link_check(const struct link *l, const struct sdp_media *m, struct fail *f)
 {
 	const struct sdp_fingerprint *now = &m->transport.fingerprint;
@@ -367,12 +381,7 @@ int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
 	const struct sdp_transport *t = &m->transport;
 	struct peer_remote *r = &l->remote;
 
-	if (!t->ufrag || !t->pwd || !t->fingerprint.len || strlen(t->ufrag) >= sizeof(r->ufrag) ||
-	    strlen(t->pwd) >= sizeof(r->pwd))
-		return fail_set(f, FAIL_BAD_SDP,
-				"ICE credentials or fingerprint are missing or "
-				"too long");
-	if (link_check(l, m, f) < 0)
+	if (link_described(m, f) < 0 || link_check(l, m, f) < 0)
 		return -1;
 	snprintf(r->ufrag, sizeof(r->ufrag), "%s", t->ufrag);
 	snprintf(r->pwd, sizeof(r->pwd), "%s", t->pwd);
@@ -380,7 +389,13 @@ int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
 	memcpy(r->fingerprint, t->fingerprint.value, sizeof(r->fingerprint));
 	r->fingerprint_len = t->fingerprint.len;
 	r->dtls_client = t->setup == SDP_PASSIVE;
-	int ret = send_remote(l, m);
+	int ret = 0;
+	if (l->renewed)
+		ret = media_peer_restart(l->all->media, l->id, l->local.ufrag, l->local.pwd);
+	if (!ret) {
+		l->renewed = false;
+		ret = send_remote(l, m);
+	}
 	return ret < 0 ? media_fail(f, ret) : 0;
 }
 
@@ -411,9 +426,24 @@ bool link_is_restart(const struct link *l, const char *ufrag)
 
 int link_restart(struct link *l, struct fail *f)
 {
-	int ret = media_peer_restart(l->all->media, l->id, &l->local);
+	char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
 
-	return ret < 0 ? media_fail(f, ret) : 0;
+	peer_credentials(ufrag, pwd);
+	int ret = media_peer_restart(l->all->media, l->id, ufrag, pwd);
+	if (ret < 0)
+		return media_fail(f, ret);
+	memcpy(l->local.ufrag, ufrag, sizeof(ufrag));
+	memcpy(l->local.pwd, pwd, sizeof(pwd));
+	return 0;
+}
+
+int link_renew(struct link *l, struct fail *f)
+{
+	if (l->ended)
+		return fail_set(f, FAIL_CONNECTION_ENDED, NULL);
+	peer_credentials(l->local.ufrag, l->local.pwd);
+	l->renewed = true;
+	return 0;
 }
 
 int link_credentials(struct link *l, const char *ufrag, const char *pwd, struct fail *f)

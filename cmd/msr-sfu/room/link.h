@@ -76,12 +76,14 @@ bool link_connected(const struct link *l);
 /* Bit/s that the path to it carries, a second old at most; 0: not known. */
 uint64_t link_estimate_bps(const struct link *l);
 
-/* Our side, for descriptions; the strings are lent until link_free or link_restart. */
+/* Our side, for descriptions; the strings are lent until link_free, _restart or _renew. */
 void link_local(const struct link *l, struct sdp_local *local);
+/* Whether a section has what a transport needs: 0, or -1 with *f. */
+int link_described(const struct sdp_media *m, struct fail *f);
 /*
  * Whether the section that carries the transport is of the PeerConnection that was described
- * before, if one was: DTLS goes on over an ICE restart, so its certificate cannot change. 0, or -1
- * with *f (other_connection).
+ * before, if one was: DTLS continues over an ICE restart, so its certificate cannot change. 0, or
+ * -1 with *f (other_connection).
  */
 int link_check(const struct link *l, const struct sdp_media *m, struct fail *f);
 /* Their side, from that section. 0, or -1 with *f. */
@@ -92,8 +94,13 @@ void link_extmap(struct rtp_extmap *map, const struct sdp *answer);
 int link_extensions(struct link *l, const struct rtp_extmap *map, struct fail *f);
 /* Whether these credentials of theirs are new while others are in use: an ICE restart. */
 bool link_is_restart(const struct link *l, const char *ufrag);
-/* New credentials of ours. 0, or -1 with *f. */
+/* New credentials of ours, at once. 0, or -1 with *f. */
 int link_restart(struct link *l, struct fail *f);
+/*
+ * New credentials of ours for the next offer. ICE restarts with them when link_remote takes its
+ * answer; until then media keeps its old way. 0, or -1 with *f (connection_ended).
+ */
+int link_renew(struct link *l, struct fail *f);
 /* Theirs, where they come without a description (RFC 9725, section 4.3). */
 int link_credentials(struct link *l, const char *ufrag, const char *pwd, struct fail *f);
 /* A trickled candidate; names such as x.local and TCP are ignored. */
@@ -115,7 +122,7 @@ struct link_out_opts {
 	uint32_t ssrc, rtx_ssrc; /* ours */
 	bool nack, pli, fir, twcc, remb;
 	enum media_level want;
-	bool lasting; /* the next track under this ssrc goes on with its numbers */
+	bool lasting; /* the next track under this ssrc continues its numbers */
 };
 int link_send(struct link *l, const struct link_in *in, struct link_out **out,
 	      const struct link_out_opts *opts, struct fail *f);

@@ -124,27 +124,41 @@ static int write_offer(struct user *u)
 	return text ? 0 : -ENOMEM;
 }
 
-bool offer_refresh(struct user *u)
+/* Makes the offer of what there is, and tells of it. */
+static bool make_offer(struct user *u)
 {
-	struct mono now = mono_now();
-
-	if (!u->sections || (u->offer.id && !sections_changed(u->sections)))
-		return false;
-	if (u->offer.unanswered) {
-		struct mono due = mono_add_us(u->offer.made, OFFER_KEEP_US);
-		if (mono_diff_us(due, now) > 0) {
-			loop_timer_at(&u->offer_timer, due);
-			return false;
-		}
-	}
 	if (write_offer(u) < 0)
 		return false;
+	loop_timer_stop(&u->offer_timer);
 	u->offer.id++;
-	u->offer.made = now;
+	u->offer.made = mono_now();
 	u->offer.unanswered = true;
 	metric_add(&u->room->sfu->n_offers, 1);
 	notify_offer(u);
 	return true;
+}
+
+bool offer_refresh(struct user *u)
+{
+	if (!u->sections || (u->offer.id && !sections_changed(u->sections)))
+		return false;
+	if (u->offer.unanswered) {
+		struct mono due = mono_add_us(u->offer.made, OFFER_KEEP_US);
+		if (mono_diff_us(due, mono_now()) > 0) {
+			loop_timer_at(&u->offer_timer, due);
+			return false;
+		}
+	}
+	return make_offer(u);
+}
+
+int user_restart(struct user *u, struct fail *f)
+{
+	if (!u->sub)
+		return fail_set(f, FAIL_NO_OFFER, "the user only publishes (WHIP)");
+	if (link_renew(u->sub, f) < 0)
+		return -1;
+	return make_offer(u) ? 0 : fail_set(f, FAIL_NO_MEMORY, NULL);
 }
 
 void offer_refresh_room(struct room *r, const struct user *except,
@@ -177,8 +191,9 @@ enum media_level offer_wants(const struct user *u, const struct slot *s)
 }
 
 /*
- * Starts what the answer accepted and does not flow yet. What it refuses after having accepted it
- * only pauses: under its SSRC the numbers must go on when it is taken again.
+ * Starts what the answer accepted and does not flow yet; again after a failure. What it refuses
+ * after having accepted it only pauses: under its SSRC the numbers must go on when it is taken
+ * again.
  */
 static int follow_answer(struct user *u, struct fail *f)
 {
@@ -190,9 +205,10 @@ static int follow_answer(struct user *u, struct fail *f)
 			continue;
 		bool refused = v.state == SECTION_REJECTED;
 		if (s->out && refused != s->refused) {
-			s->refused = refused;
-			if (link_out_want(s->out, offer_wants(u, s), f) < 0)
+			enum media_level want = refused ? MEDIA_OFF : want_of(u, s->track);
+			if (link_out_want(s->out, want, f) < 0)
 				return -1;
+			s->refused = refused;
 		}
 		if (s->out || v.state != SECTION_ACCEPTED)
 			continue;
@@ -223,7 +239,6 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 	struct sdp *answer = NULL;
 	int ret;
 
-	user_touch(u);
 	if (!u->sections)
 		return fail_set(f, FAIL_NO_OFFER, NULL);
 	if (offer_id && offer_id != u->offer.id) {
@@ -244,11 +259,14 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 		ret = link_remote(u->sub, transport, f);
 	if (!ret)
 		ret = give_extensions(u, f);
+	if (!ret)
+		ret = follow_answer(u, f);
+	/* Where something failed the offer still waits, and the answer may come again. */
 	if (!ret) {
+		sections_answered(u->sections);
 		u->offer.unanswered = false;
 		loop_timer_stop(&u->offer_timer);
 		metric_add(&sfu->n_answers, 1);
-		ret = follow_answer(u, f);
 		if (u->lacks)
 			offer_room(u); /* sections may have become free */
 	}

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "link.h"
 #include "rtp/codec.h"
+#include "session.h"
 #include "whep.h"
 
 const char *track_codec(const struct track *t)
@@ -198,14 +199,32 @@ static int make_answer(struct user *u, const struct sdp *offer, struct sdp **ans
 	return 0;
 }
 
-/* The transport of an offer, checked: there must be one section that is alive. */
+/* Reads an offer; there must be one section that is alive and describes the transport. */
+static int read_offer(struct sdp **offer, const char *text, size_t len, struct fail *f)
+{
+	struct sdp_error err = {0};
+	struct sdp *o = NULL;
+	int ret = sdp_parse(&o, text, len, &err);
+
+	if (ret < 0)
+		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
+				err.line, err.reason);
+	const struct sdp_media *m = sdp_transport_media(o);
+	ret = m ? link_described(m, f)
+		: fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
+	if (ret < 0) {
+		sdp_free(o);
+		return -1;
+	}
+	*offer = o;
+	return 0;
+}
+
 static int take_transport(struct user *u, const struct sdp *offer, struct fail *f)
 {
 	const struct sdp_media *m = sdp_transport_media(offer);
 	struct room *r = u->room;
 
-	if (!m)
-		return fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
 	if (!u->pub) {
 		struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &u->owner};
 		return link_new(&u->pub, r->sfu->opts.links, &lo, f);
@@ -215,40 +234,85 @@ static int take_transport(struct user *u, const struct sdp *offer, struct fail *
 	return link_is_restart(u->pub, m->transport.ufrag) ? link_restart(u->pub, f) : 0;
 }
 
-int user_produce(struct user *u, const char *text, size_t len, const struct source_hint *hints,
-		 size_t n_hints, struct buf *out, struct fail *f)
+static int produce(struct user *u, const struct sdp *offer, const struct source_hint *hints,
+		   size_t n_hints, struct buf *out, struct fail *f)
 {
-	struct sdp *offer = NULL, *answer = NULL, *old;
-	struct sdp_error err = {0};
+	struct sdp *answer = NULL, *old;
 	struct rtp_extmap map;
-	int ret = sdp_parse(&offer, text, len, &err);
+	int ret;
 
-	user_touch(u);
-	if (ret < 0)
-		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
-				err.line, err.reason);
 	if (take_transport(u, offer, f) < 0 || make_answer(u, offer, &answer, &map, f) < 0 ||
 	    link_remote(u->pub, sdp_transport_media(offer), f) < 0 ||
 	    link_extensions(u->pub, &map, f) < 0) {
-		ret = -1;
-		goto out;
+		sdp_free(answer);
+		return -1;
 	}
 	if (sdp_write(answer, out) < 0) {
-		ret = fail_set(f, FAIL_NO_MEMORY, NULL);
-		goto out;
+		sdp_free(answer);
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	}
 	ret = update_tracks(u, offer, answer, hints, n_hints, f);
 	drop_unmentioned(u, offer);
 	old = u->pub_answer;
 	u->pub_answer = answer;
-	answer = NULL;
 	sdp_free(old);
 	notify_tracks(u);
-	if (ret <
-	    0) /* what changed before it failed; the caller only does this where nothing did */
+	/* What changed before it failed; the caller only does this where nothing did. */
+	if (ret < 0)
 		offer_refresh_room(u->room, u, NULL, NULL);
-out:
-	sdp_free(answer);
+	return ret;
+}
+
+int user_produce(struct user *u, const char *text, size_t len, const struct source_hint *hints,
+		 size_t n_hints, struct buf *out, struct fail *f)
+{
+	struct sdp *offer;
+
+	if (read_offer(&offer, text, len, f) < 0)
+		return -1;
+	int ret = produce(u, offer, hints, n_hints, out, f);
 	sdp_free(offer);
+	return ret;
+}
+
+/* A user that publishes by WHIP from now on, with its session. */
+static int add_publisher(struct room *r, const char *id, struct user **up, struct fail *f)
+{
+	struct user *u;
+
+	if (user_new_publisher(r, id, &u, f) < 0)
+		return -1;
+	if (session_new(r->sfu, &u->session, f) < 0) {
+		user_free(u, "failed");
+		return -1;
+	}
+	u->session->user = u;
+	*up = u;
+	return 0;
+}
+
+int user_publish(struct room *r, const char *id, const char *text, size_t len, struct user **up,
+		 struct buf *out, struct fail *f)
+{
+	struct user *old = user_get(r, id), *u;
+	struct sdp *offer;
+
+	if (old)
+		user_touch(old);
+	if (old && user_connected(old))
+		return fail_set(f, FAIL_USER_EXISTS, "the user is connected");
+	/* Nobody loses their place to an offer that comes to nothing. */
+	if (read_offer(&offer, text, len, f) < 0)
+		return -1;
+	if (old)
+		user_free(old, "replaced");
+	int ret = add_publisher(r, id, &u, f);
+	if (!ret && produce(u, offer, NULL, 0, out, f) < 0) {
+		user_free(u, "failed");
+		ret = -1;
+	}
+	sdp_free(offer);
+	if (!ret)
+		*up = u;
 	return ret;
 }

@@ -127,7 +127,7 @@ void room_free(struct room *r, const char *reason)
 	r->ending = true; /* nobody needs new offers any more */
 	map_each (n, &r->users)
 		user_free(container_of(n, struct user, node), reason);
-	viewers_end(r, reason);
+	viewers_end(r);
 	notify_closed(&r->listeners, reason);
 	event_start(&ev, s->opts.events, "room-end", r->id, NULL);
 	json_str(&ev.json, "reason", reason);

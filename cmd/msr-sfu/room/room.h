@@ -174,7 +174,7 @@ void room_free(struct room *r, const char *reason);
 
 /* A user with a receiving connection and its first offer. `replace` takes over an id in use. */
 int user_new(struct room *r, const char *id, bool replace, struct user **up, struct fail *f);
-/* A user that only publishes (WHIP). */
+/* A user that only publishes. */
 int user_new_publisher(struct room *r, const char *id, struct user **up, struct fail *f);
 struct user *user_get(const struct room *r, const char *id);
 void user_free(struct user *u, const char *reason);
@@ -182,7 +182,7 @@ bool user_connected(const struct user *u);
 /* Reports of its links. A sending connection that ended takes its tracks with it. */
 void user_link_connected(struct user *u);
 void user_link_ended(struct user *u, struct link *l, const char *reason);
-/* A call named the user: its clock starts anew. */
+/* A call named the user: its clock starts again. */
 void user_touch(struct user *u);
 
 /* What a mid shows, as a client says it. */
@@ -196,8 +196,19 @@ struct source_hint {
  */
 int user_produce(struct user *u, const char *offer, size_t len, const struct source_hint *hints,
 		 size_t n_hints, struct buf *answer, struct fail *f);
+/*
+ * Publishes by WHIP as a new user, with its session. A user of that name who is not connected is
+ * replaced, once the offer is known to be of use.
+ */
+int user_publish(struct room *r, const char *id, const char *offer, size_t len, struct user **up,
+		 struct buf *answer, struct fail *f);
 /* Answers the pending offer; `offer_id` 0 means the current one. */
 int user_consume(struct user *u, const char *answer, size_t len, uint64_t offer_id, struct fail *f);
+/*
+ * Makes an offer with which the receiving connection restarts ICE. It replaces one that is
+ * unanswered, however young: it is the user who asks.
+ */
+int user_restart(struct user *u, struct fail *f);
 
 /* ---- offers (offer.c) ---- */
 

@@ -115,7 +115,7 @@ static int add_candidates(struct link *l, const struct frag *fr, struct fail *f)
 		if (sdp_parse_candidate(arena, fr->candidate[i], fr->candidate_len[i], &c) < 0)
 			ret = fail_set(f, FAIL_BAD_SDP, "candidate %zu cannot be read", i + 1);
 		else
-			link_candidate(l, &c); /* one that cannot be used is no error */
+			link_candidate(l, &c); /* one that cannot be used is not an error */
 	}
 	sdp_free(arena);
 	return ret;

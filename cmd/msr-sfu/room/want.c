@@ -135,7 +135,6 @@ static int take_wish(struct user *u, const struct wish *wish, struct fail *f)
 int user_subscribe(struct user *u, const struct wish *wishes, size_t n, const uint64_t *max_kbps,
 		   struct fail *f)
 {
-	user_touch(u);
 	if (!u->sub)
 		return fail_set(f, FAIL_NO_OFFER, "the user only publishes (WHIP)");
 	if (make_space(u, wishes, n, f) < 0)

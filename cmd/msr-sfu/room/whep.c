@@ -62,14 +62,8 @@ void viewer_free(struct viewer *v)
 	free(v);
 }
 
-void viewer_ended(struct viewer *v)
+void viewers_end(struct room *r)
 {
-	viewer_free(v);
-}
-
-void viewers_end(struct room *r, const char *reason)
-{
-	(void)reason; /* WHEP has no channel to tell it through: the connection just ends */
 	list_each_safe (i, &r->viewers)
 		viewer_free(container_of(i, struct viewer, in_room));
 }

@@ -29,11 +29,9 @@ struct link *viewer_link(const struct viewer *v);
 /* The mid that its candidates are of, as answered, and the section's kind. "": none. Lent. */
 const char *viewer_mid(const struct viewer *v, enum sdp_kind *kind);
 
-/* For the room: a track came or went, a link failed, all is over. */
+/* For the room: a track came or went, all is over. WHEP has no word for why. */
 void viewers_track(struct room *r, struct track *t);
 void viewers_untrack(struct room *r, struct track *t);
-void viewers_end(struct room *r, const char *reason);
-/* Report of its link: it is gone. */
-void viewer_ended(struct viewer *v);
+void viewers_end(struct room *r);
 
 #endif

@@ -63,7 +63,7 @@ export class SoundGraph extends EventTarget {
 		this.#use(this.context.createMediaStreamSource(stream));
 	}
 
-	/* Takes a file, which playFile() begins; throws where it is none of sound. */
+	/* Takes a file, which playFile() begins; throws where it has no sound. */
 	async useFile(file) {
 		const buffer = await this.context.decodeAudioData(await file.arrayBuffer());
 		this.#drop();

@@ -7,9 +7,9 @@ import { $ } from "../base/ui.js";
 
 const FLOOR_DB = -60;
 const BARS = ["peak", "rms", "lufs"];
-/* Speech that was just heard stays lit so long, so that it does not flicker. */
+/* Speech that was just heard stays lit this long, so that it does not flicker. */
 const VOICE_MS = 250;
-/* Without news for so long the figures are old. */
+/* Without news for this long the figures are old. */
 const OLD_MS = 1500;
 
 /* RMS of samples, in dBFS. */

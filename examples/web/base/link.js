@@ -2,7 +2,7 @@
  * A WebSocket that comes back by itself: pauses between tries grow from 0.25 s to 5 s, and a try is
  * made at once when the browser says that the network is there again.
  *
- *   new Link(() => url)   the address is asked for anew for each try
+ *   new Link(() => url)   the address is asked for again for each try
  *   events: "open", "message" (detail: data), "down" (detail: {code, reason, tries}), and "end"
  *   (detail: {code, reason}), after which the link stays closed
  */

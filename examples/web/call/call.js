@@ -6,8 +6,8 @@
  *   want(users, limit) ─→ Subscription ─→ PATCH subscription
  *
  * Offers and answers of a connection go one after the other (a queue each), whatever arrives
- * meanwhile, and each again until the server has heard it. When a connection fails, the user enters
- * anew with fresh connections and queues, a few times.
+ * meanwhile, and each again until the server has heard it. A connection that fails restarts ICE once;
+ * where that does not help, the user enters again with fresh connections and queues, a few times.
  *
  * Events: "state" (detail: connecting | connected | rejoining | ended), "people" (the list or
  * somebody's tracks changed: see people()), "left" (detail: user), "recording" (detail: whether the
@@ -32,6 +32,7 @@ const FINAL = ["replaced", "ended", "room deleted"];
 
 export class Call extends EventTarget {
 	#sfu;
+	#user;
 	#sending = null;
 	#receiving = null;
 	#sendQueue = Promise.resolve();
@@ -44,14 +45,16 @@ export class Call extends EventTarget {
 	#connectTimer = 0;
 	#rejoinTimer = 0;
 	#tries = 0;
+	#mendable = new WeakSet(); // connections that were up since they last failed
 	#heard = null; // users of whom events spoke since people were asked for; null: nothing is asked
-	#answered = null; // id of the offer that was answered last
+	#answered = 0; // id of the offer that was answered last: they count up
 	#generation = 0; // counts the connections, to tell late news of old ones
 	#over = false;
 
 	constructor({ base, room, user }) {
 		super();
 		this.#sfu = new Sfu(base, room, user);
+		this.#user = user;
 		this.#people = new People(user, () => this.#tell("people"));
 		this.#subscription = new Subscription((wishes) => this.#sfu.subscribe(wishes));
 		this.leaveNow = this.leaveNow.bind(this);
@@ -125,14 +128,19 @@ export class Call extends EventTarget {
 		const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
 		pc.addEventListener("connectionstatechange", () => {
 			if (generation !== this.#generation) return;
-			if (pc.connectionState === "failed") this.#failed(generation);
-			if (this.#isConnected()) {
-				this.#tries = 0;
-				clearTimeout(this.#connectTimer);
-				this.#tellState("connected");
-			}
+			if (pc.connectionState === "failed") this.#mend(pc, generation);
+			if (pc.connectionState === "connected") this.#mendable.add(pc);
+			this.#look();
 		});
 		return pc;
+	}
+
+	/* Tells once all is up. */
+	#look() {
+		if (!this.#isConnected()) return;
+		this.#tries = 0;
+		clearTimeout(this.#connectTimer);
+		this.#tellState("connected");
 	}
 
 	/* The receiving connection comes up even in an empty room; the sending one once it sends. */
@@ -149,7 +157,7 @@ export class Call extends EventTarget {
 		this.#sending?.close();
 		this.#receiving?.close();
 		this.#sending = this.#receiving = null;
-		this.#answered = null;
+		this.#answered = 0;
 		// What waits for an answer that never comes must not stop the next connection.
 		this.#sendQueue = this.#receiveQueue = Promise.resolve();
 		this.#sender.reset();
@@ -188,11 +196,11 @@ export class Call extends EventTarget {
 
 	/* One offer of the server after the other. A pending one comes again when the events begin. */
 	#take({ offer, offer_id }, generation) {
-		this.#receiveQueue = this.#receiveQueue.then(async () => {
+		return (this.#receiveQueue = this.#receiveQueue.then(async () => {
 			let next = { offer, offer_id };
-			while (next?.offer && next.offer_id !== this.#answered && generation === this.#generation)
+			while (next?.offer && next.offer_id > this.#answered && generation === this.#generation)
 				next = await this.#answer(next, generation);
-		}).catch((error) => generation === this.#generation && this.#tell("failed", reasonOf(error)));
+		}).catch((error) => generation === this.#generation && this.#tell("failed", reasonOf(error))));
 	}
 
 	/* Answers an offer; returns what the server offers next, if anything. */
@@ -228,12 +236,12 @@ export class Call extends EventTarget {
 		throw new Error("these connections are over");
 	}
 
-	/* Makes the sending connection carry exactly what is published. */
-	#renegotiate() {
+	/* Makes the sending connection carry exactly what is published; `anyway`: also where it does. */
+	#renegotiate(anyway = false) {
 		const generation = this.#generation;
 		this.#sendQueue = this.#sendQueue.then(async () => {
 			const pc = this.#sending;
-			if (!pc || generation !== this.#generation || !(await this.#sender.arrange(pc))) return;
+			if (!pc || generation !== this.#generation || !((await this.#sender.arrange(pc)) || anyway)) return;
 			await pc.setLocalDescription();
 			const { answer } = await this.#insist(generation, () =>
 				this.#sfu.produce(pc.localDescription.sdp, this.#sender.sources()));
@@ -269,6 +277,34 @@ export class Call extends EventTarget {
 		this.#tell("left", user);
 	}
 
+	/*
+	 * A connection that was up has failed, as where a network went away: an ICE restart finds a new way,
+	 * and nobody sees this user leave. The server gives a connection up after half a minute.
+	 */
+	async #mend(pc, generation) {
+		if (!this.#mendable.delete(pc)) {
+			this.#failed(generation);
+			return;
+		}
+		this.#tellState("rejoining");
+		clearTimeout(this.#connectTimer);
+		this.#connectTimer = setTimeout(() => this.#failed(generation), CONNECT_WITHIN_MS);
+		try {
+			if (pc === this.#receiving) {
+				await this.#take(await this.#sfu.restart(), generation);
+			} else {
+				const { users } = await this.#sfu.state();
+				if (!users.find(({ id }) => id === this.#user)?.tracks.length) throw new Error("given up");
+				if (generation !== this.#generation) return;
+				pc.restartIce();
+				await this.#renegotiate(true);
+			}
+			if (generation === this.#generation) this.#look();
+		} catch {
+			this.#failed(generation);
+		}
+	}
+
 	async #failed(generation) {
 		if (this.#over || generation !== this.#generation) return;
 		clearTimeout(this.#connectTimer);
@@ -279,7 +315,7 @@ export class Call extends EventTarget {
 		this.#rejoin({ code: "ice", why });
 	}
 
-	/* Enters anew after a pause; `reason` is told when that was in vain too often. */
+	/* Enters again after a pause; `reason` is told when that was in vain too often. */
 	#rejoin(reason = { code: "unreachable" }) {
 		if (this.#over) return;
 		this.#hangUp();

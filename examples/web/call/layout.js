@@ -4,7 +4,7 @@
  *   grid      all alike, in the columns that make them largest
  *   speaker   one large, the others in rows below it
  *
- * What does not fit at a useful size goes on below the floor's edge, which scrolls. Tiles out of sight
+ * What does not fit at a useful size continues below the floor's edge, which scrolls. Tiles out of sight
  * ask the server for nothing (wants.js).
  */
 

@@ -156,7 +156,7 @@ export class OwnTracks extends EventTarget {
 		if (this.#tracks[source] !== track) return;
 		const { enabled } = track;
 		this.stop(source);
-		if (source === "screen") return; // "Stop sharing" of the browser is no fault
+		if (source === "screen") return; // "Stop sharing" of the browser is not a fault
 		try {
 			this.#adopt(source, await OPEN[source]());
 			if (source === "microphone" && this.has(source)) this.#tracks[source].enabled = enabled;

@@ -35,7 +35,7 @@ export class Sfu {
 		this.room = room;
 	}
 
-	/* Makes the room if need be, and the user anew: {offer, offer_id}. */
+	/* Makes the room if need be, and the user again: {offer, offer_id}. */
 	async enter() {
 		try {
 			return await this.#call("POST", this.#user, { replace: true });
@@ -56,6 +56,11 @@ export class Sfu {
 
 	consume(answer, offer_id) {
 		return this.#call("POST", `${this.#user}/consume`, { answer, offer_id });
+	}
+
+	/* {offer, offer_id}: an offer whose answer restarts ICE on the receiving connection. */
+	restart() {
+		return this.#call("POST", `${this.#user}/consume`, { restart: true });
 	}
 
 	/* What this user wants to receive: {users: {id: {audio, video}}, max_kbps?}. */

@@ -7,7 +7,7 @@
 const RIDS = [["l", 4], ["m", 2], ["h", 1]]; // and how many times smaller
 /* A layer below this many lines is of no use to anybody. */
 const LEAST_LINES = 150;
-/* Bits a second that suffice for so many lines of a face that talks. */
+/* Bits a second that suffice for that many lines of a face that talks. */
 const BITS = [[200, 150000], [400, 500000], [Infinity, 1700000]];
 
 /* sendEncodings for a camera's track, the lowest layer first. */

@@ -2,7 +2,7 @@
  * The floor of a call: a tile for each camera and each shared screen, placed by layout.js, and which
  * of them somebody can see.
  *
- * Tiles are kept while they change, because a video element that is made anew goes black for a
+ * Tiles are kept while they change, because a video element that is made again goes black for a
  * moment and forgets its sound.
  *
  * Events: "sight" (what is seen, or how large, has changed: see sights()).

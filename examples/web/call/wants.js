@@ -12,7 +12,7 @@ const LAYERS = [["low", 180], ["mid", 360]];
 const STRETCH = 4 / 3;
 const ORDER = ["off", "low", "mid", "high"];
 
-/* "low", "mid" or "high" for a tile of so many physical pixels; "off" for one out of sight. */
+/* "low", "mid" or "high" for a tile of that many physical pixels; "off" for one out of sight. */
 export function layerFor(heightPx, inSight) {
 	if (!inSight || heightPx <= 0) return "off";
 	return LAYERS.find(([, lines]) => heightPx <= lines * STRETCH)?.[0] ?? "high";

@@ -93,7 +93,7 @@ export class Chat extends EventTarget {
 		this.#add(shown);
 	}
 
-	/* Sends an object that is no line to read; what cannot go now is dropped. */
+	/* Sends an object that is not a line to read; what cannot go now is dropped. */
 	tell(object) {
 		if (this.#link.isOpen) this.#link.send(JSON.stringify(object));
 	}

@@ -1,5 +1,5 @@
 /*
- * Who is in the room: a row of round initials above the text. A press begins a message to that one.
+ * Who is in the room: a row of round initials above the text. A press starts a message to that person.
  */
 import { t } from "../base/i18n.js";
 import { $, el } from "../base/ui.js";

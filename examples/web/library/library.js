@@ -18,7 +18,7 @@ const LOOK_SOON_MS = 700;
 const LOOK_SLOWER = 0.2;
 /* A long recording takes FFmpeg a while; after that the slow look will do. */
 const EXPECT_MS = 60000;
-/* An answer that does not come, say for a network that has gone: the next look asks anew. */
+/* An answer that does not come, say for a network that has gone: the next look asks again. */
 const ANSWER_MS = 15000;
 const SHOWN_FIRST = 24;
 
@@ -34,7 +34,7 @@ export class Library {
 	#known = null; // paths seen before, to say what is new
 	#timer;
 	#fresh = new Set(); // paths that came while this page looked
-	#cards = new Map(); // path → element, so that one that plays goes on playing
+	#cards = new Map(); // path → element, so that one that plays keeps playing
 	#asking = false;
 
 	/* share(recording) puts one into the room's text. */
@@ -152,7 +152,7 @@ export class Library {
 
 	redraw() {
 		for (const [path, card] of this.#cards)
-			if (!card.querySelector(".player")) this.#cards.delete(path); // one that plays goes on
+			if (!card.querySelector(".player")) this.#cards.delete(path); // one that plays keeps playing
 		this.draw();
 	}
 

@@ -5,7 +5,7 @@
 import { Wave } from "./wave.js";
 
 const FLOOR_DB = -60;
-/* The bar falls so many decibels a second, so that short peaks can be seen. */
+/* The bar falls this many decibels a second, so that short peaks can be seen. */
 const FALL_DB = 40;
 
 export class Meter {

@@ -28,7 +28,7 @@ import { Parts } from "./parts.js";
 export const MAX_WAITING = 64 * 1024 * 1024;
 /* What the browser may hold between us and the network. More would only be sent twice. */
 const IN_FLIGHT_BYTES = 4 * 1024 * 1024;
-/* A connection that neither acknowledges nor takes bytes for so long is dead. */
+/* A connection that neither acknowledges nor takes bytes for this long is dead. */
 const DEAD_AFTER_MS = 15000;
 const LOOK_EVERY_MS = 250;
 /* Close code of a server that shuts down: it has ended every session. */

@@ -200,7 +200,7 @@ export class RecordView {
 		for (const track of stream.getTracks())
 			track.addEventListener("ended", () => {
 				if (stream !== this.#stream) return;
-				// "Stop sharing" of the browser is no fault; a lost microphone is.
+				// "Stop sharing" of the browser is not a fault; a lost microphone is.
 				if (this.#recorder && this.source !== "screen") notice(t("deviceEnded"), { kind: "bad" });
 				this.stop();
 				this.turnOff();

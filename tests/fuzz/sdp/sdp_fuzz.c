@@ -74,6 +74,8 @@ static void take_answer(const struct sdp *theirs)
 			sdp_free(o);
 		}
 		sections_answer(s, theirs, NULL);
+		if (round)
+			sections_answered(s);
 		sections_remove(s, 0);
 		sections_add(s, &t);
 	}

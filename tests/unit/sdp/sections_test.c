@@ -52,7 +52,7 @@ static struct sdp *offer(struct sections *s)
 }
 
 /* What a client that takes everything answers; `reject` is the index of a section it does not. */
-static int accept(struct sections *s, const struct sdp *o, int reject)
+static int accept_first(struct sections *s, const struct sdp *o, int reject)
 {
 	struct sdp_wish wish[SDP_MEDIA_MAX];
 	struct sdp *answer;
@@ -64,6 +64,15 @@ static int accept(struct sections *s, const struct sdp *o, int reject)
 	CHECK_INT(sdp_answer(&answer, o, wish, &local, NULL), 0);
 	int r = sections_answer(s, answer, NULL);
 	sdp_free(answer);
+	return r;
+}
+
+static int accept(struct sections *s, const struct sdp *o, int reject)
+{
+	int r = accept_first(s, o, reject);
+
+	if (!r)
+		sections_answered(s);
 	return r;
 }
 
@@ -288,6 +297,37 @@ TEST(an_offer_that_nobody_got_changes_nothing)
 	CHECK_INT(o->n_media, 2);
 	CHECK_INT(accept(s, o, -1), 0);
 	CHECK_INT(state(s, 1), SECTION_ACCEPTED);
+	sdp_free(o);
+	sections_free(s);
+}
+
+TEST(an_answer_may_come_again_until_it_is_done)
+{
+	struct sections *s;
+
+	CHECK_INT(sections_new(&s), 0);
+	CHECK_INT(add(s, SDP_AUDIO, &opus, "ann"), 0);
+	CHECK_INT(add(s, SDP_VIDEO, &vp8, "ann"), 1);
+	struct sdp *o = offer(s);
+	CHECK_INT(accept(s, o, -1), 0);
+	sdp_free(o);
+	sections_remove(s, 0);
+	o = offer(s);
+	CHECK_INT(accept_first(s, o, -1), 0);
+	/* What came meanwhile is in no offer that is answered here. */
+	CHECK_INT(add(s, SDP_AUDIO, &opus, "bob"), 0);
+	sections_remove(s, 1);
+	CHECK_INT(accept_first(s, o, -1), 0);
+	CHECK_INT(state(s, 0), SECTION_NEW);
+	CHECK_INT(state(s, 1), SECTION_FREE);
+	CHECK(sections_changed(s));
+	sections_answered(s);
+	CHECK_INT(accept(s, o, -1), -EPROTO);
+	sdp_free(o);
+	o = offer(s);
+	CHECK_INT(accept(s, o, -1), 0);
+	CHECK_INT(state(s, 0), SECTION_ACCEPTED);
+	CHECK_INT(state(s, 1), SECTION_FREE);
 	sdp_free(o);
 	sections_free(s);
 }

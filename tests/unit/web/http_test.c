@@ -152,6 +152,7 @@ static void set_up(const struct web_opts *opts)
 	web_route(server, "POST", "/echo/:room", 0, handle_echo, post);
 	web_route(server, "DELETE", "/echo/:room", 0, handle_echo, delete);
 	web_route(server, "POST", "/large", 100000, handle_nothing, NULL);
+	web_accept_post(server, "/echo/:room", "text/plain");
 	web_route(server, "GET", "/defer", 0, handle_defer, NULL);
 	web_route(server, "GET", "/leave", 0, handle_defer, leave);
 	web_route(server, "GET", "/events", 0, handle_stream, plain);
@@ -248,6 +249,7 @@ TEST(errors_are_json_with_cors)
 	CHECK(strstr(got, "404 Not Found") && strstr(got, "{\"error\":\"not_found\",\"message\":"));
 	CHECK(strstr(got, "Access-Control-Allow-Origin: http://localhost:5\r\n"));
 	CHECK(strstr(got, "Vary: Origin\r\n"));
+	CHECK(strstr(got, "Access-Control-Expose-Headers: Location, ETag, Link, Retry-After\r\n"));
 	one("GET /none HTTP/1.1\r\nOrigin: http://evil.example\r\n" LAST, NULL);
 	CHECK(strstr(got, "404 Not Found") && !strstr(got, "Access-Control-Allow-Origin"));
 	one("PUT /echo/r HTTP/1.1\r\n" LAST, NULL);
@@ -260,6 +262,10 @@ TEST(errors_are_json_with_cors)
 	CHECK(strstr(got, "204 No Content") &&
 	      strstr(got, "Access-Control-Allow-Methods: GET, HEAD, POST, DELETE\r\n") &&
 	      strstr(got, "Access-Control-Allow-Headers: if-match\r\n"));
+	CHECK(strstr(got, "Accept-Post: text/plain\r\n"));
+	one("OPTIONS /large HTTP/1.1\r\n" LAST, NULL);
+	CHECK(strstr(got, "204 No Content") && strstr(got, "Allow: POST, OPTIONS\r\n"));
+	CHECK(!strstr(got, "Accept-Post"));
 }
 
 TEST(bodies_are_bounded_per_route)
