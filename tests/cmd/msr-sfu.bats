@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # msr-sfu: the interface as documented, with an independent WebRTC client (aiortc).
+# shellcheck disable=SC2030,SC2031 # each test has its own variables
 
 load ../support/common
 
