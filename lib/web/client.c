@@ -8,8 +8,7 @@
 
 #include "base/log.h"
 
-#define CONNECT_US 10000000 /* until open, unless ws_connect_opts says: names, TCP, TLS, upgrade \
-			     */
+#define CONNECT_US 10000000 /* name, TCP, TLS and upgrade, unless ws_connect_opts says */
 
 struct url {
 	bool tls;
