@@ -9,7 +9,9 @@
  * message is peeked at before libnice takes it. Of a connection that stands nearly all are checks
  * of the pair in use, a few a second for each peer; a turn of GLib and libnice for one costs more
  * than everything else that an idle peer does. So those are answered here, and libnice does not
- * ask the other side on its own (peer.c does when it falls silent).
+ * ask the other side on its own (peer.c does when it falls silent). Were "keepalive-conncheck" on,
+ * a clock of libnice's would run besides ours, and the other side could end the program: libnice
+ * aborts when a check is answered after that clock has run out.
  */
 #include "ice.h"
 
@@ -104,8 +106,6 @@ static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandida
 		ice_loop_known_from(i->loop, &pair.remote);
 	i->remote = pair.remote;
 	i->have_pair = true;
-	/* Over TCP checks show that a connection is dead. */
-	g_object_set(agent, "keepalive-conncheck", pair.tcp, NULL);
 	if (i->handler)
 		i->handler->selected(i->arg, &pair);
 }
@@ -196,7 +196,7 @@ int ice_new(struct ice **out, const struct ice_config *c, struct peer_local *loc
 	i->agent = nice_agent_new_full(ice_loop_context(i->loop), NICE_COMPATIBILITY_RFC5245,
 				       NICE_AGENT_OPTION_ICE_TRICKLE);
 	g_object_set(i->agent, "controlling-mode", c->controlling, "ice-tcp", c->tcp, "upnp", FALSE,
-		     "keepalive-conncheck", TRUE, "idle-timeout", IDLE_MS, NULL);
+		     "idle-timeout", IDLE_MS, NULL);
 	g_signal_connect(i->agent, "new-selected-pair-full", G_CALLBACK(on_pair), i);
 	g_signal_connect(i->agent, "component-state-changed", G_CALLBACK(on_state), i);
 	ret = gather(i, c);
@@ -350,9 +350,8 @@ int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
 	nice_agent_set_local_credentials(i->agent, i->stream, ufrag, pwd);
 	snprintf(i->local_pwd, sizeof(i->local_pwd), "%s", pwd);
 	snprintf(i->local_ufrag, sizeof(i->local_ufrag), "%s", ufrag);
-	/* Until a pair is selected again, all checks are libnice's, and its own continue. */
+	/* Until a pair is selected again, all checks are libnice's. */
 	i->have_pair = false;
-	g_object_set(i->agent, "keepalive-conncheck", TRUE, NULL);
 	i->remote_pwd[0] = i->remote_ufrag[0] = '\0';
 	i->n_remote = 0;
 	ice_loop_changed(i->loop);
