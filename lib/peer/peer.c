@@ -28,7 +28,6 @@
 #include "srtp.h"
 #include "stun.h"
 
-#define SOCKETS_MAX 4	    /* local addresses that pairs were selected on, over a life */
 #define REMOTES_MAX 4	    /* addresses of theirs that ICE selected last */
 #define CLOCK_US    5000000 /* between looks at the consent clock */
 #define SILENT_US   8000000 /* without an authentic packet: then we ask for one */
@@ -70,7 +69,8 @@ struct peer {
 	struct dtls *dtls;
 	struct srtp_session *srtp;
 
-	struct peer_socket socket[SOCKETS_MAX];
+	/* One for each local address that a pair was selected on, over a life. */
+	struct peer_socket socket[ENV_ADDRESSES_MAX];
 	unsigned n_sockets;
 	int fd; /* where to send: a socket of ours, or -1: through ice */
 	struct sockaddr_storage remote[REMOTES_MAX]; /* [0] is where we send */
@@ -365,7 +365,7 @@ static int socket_for(struct peer *p, const struct ice_pair *pair)
 	for (unsigned i = 0; i < p->n_sockets; i++)
 		if (io_same_address(&p->socket[i].local, &pair->local))
 			return p->socket[i].fd;
-	if (p->n_sockets == SOCKETS_MAX)
+	if (p->n_sockets == ENV_ADDRESSES_MAX)
 		return -1;
 	struct peer_socket *s = &p->socket[p->n_sockets];
 	int fd = io_open(pair->fd, &pair->local);
