@@ -243,6 +243,28 @@ static bool is_authentic(const struct ice *i, const uint8_t *p, size_t n)
 	       stun_authentic(p, n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL);
 }
 
+/*
+ * A TCP connection that has proved nothing yet: RFC 6544 begins it with a check, behind a length.
+ * Of anything else libnice gets to see no byte, for it has one buffer for all connections, and
+ * would put what others send behind what is missing here.
+ */
+static bool meet_stranger(struct ice *i, int fd)
+{
+	uint8_t p[PEEK_MAX];
+	ssize_t n = recv(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT);
+	size_t have = n > 0 ? (size_t)n : 0;
+	size_t need = have < 2 ? 2 : 2 + (size_t)get_be16(p);
+
+	if (have >= need && is_authentic(i, p + 2, need - 2)) {
+		ice_loop_known(i->loop, fd);
+		i->handler->alive(i->arg);
+		return false;
+	}
+	if (have < need && need <= sizeof(p) && ice_loop_await(i->loop, fd, need))
+		return true;
+	return !ice_loop_refuse(i->loop, fd);
+}
+
 static bool on_readable(void *arg, int fd)
 {
 	struct sockaddr_storage from = {0};
@@ -252,6 +274,8 @@ static bool on_readable(void *arg, int fd)
 
 	if (!i->handler)
 		return false;
+	if (ice_loop_stranger(i->loop, fd))
+		return meet_stranger(i, fd);
 	ssize_t n = recvfrom(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT, (struct sockaddr *)&from,
 			     &from_len);
 	if (n <= 0)

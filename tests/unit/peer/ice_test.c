@@ -371,17 +371,80 @@ static void answer_over_tcp(int s, const uint8_t *check)
 	CHECK_INT(send(s, frame, n + 2, 0), n + 2);
 }
 
+/* A check on the pair in use, which libnice answers. */
+static bool is_answered_over_tcp(int s)
+{
+	struct mono end = mono_add_us(mono_now(), 2000000);
+	uint8_t frame[400], reply[400];
+	size_t n = framed_request(frame);
+
+	CHECK_INT(send(s, frame, n, 0), n);
+	while (mono_diff_us(end, mono_now()) > 0) {
+		loop_turn(loop, 10);
+		if (recv(s, reply, sizeof(reply), MSG_DONTWAIT) > 4)
+			return get_be16(reply + 2) == 0x0101;
+	}
+	return false;
+}
+
+static int select_tcp(void)
+{
+	uint8_t check[1500];
+	int s = connect_tcp();
+
+	exchange_over_tcp(s, check);
+	answer_over_tcp(s, check);
+	CHECK(until(&n_pairs, 1));
+	turn_for(IDLE_US);
+	recv(s, check, sizeof(check), MSG_DONTWAIT);
+	return s;
+}
+
+static bool is_closed(int s);
+
+/* Frames that never become whole, and no checks: of neither may anything reach libnice. */
+TEST(a_stranger_over_tcp_disturbs_no_other_connection)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		bool stays; /* more could follow */
+	} sent[] = {{"\xff\xff\0", 3, false},
+		    {"\0", 1, true},
+		    {"\0\x64\0\1", 4, true},
+		    {"\0\4junk", 6, false},
+		    {"GET / HTTP/1.1\r\n\r\n", 18, false}};
+
+	start(1, true);
+	int s = select_tcp();
+	CHECK(is_answered_over_tcp(s));
+	for (unsigned i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		int other = connect_tcp();
+		turn_for(100000);
+		CHECK_INT(send(other, sent[i].bytes, sent[i].n, 0), sent[i].n);
+		/* In the same turn too. */
+		CHECK(is_answered_over_tcp(s));
+		turn_for(200000);
+		CHECK_INT(is_closed(other), !sent[i].stays);
+		unsigned turns = 0;
+		struct mono end = mono_add_us(mono_now(), 200000);
+		for (; mono_diff_us(end, mono_now()) > 0; turns++)
+			loop_turn(loop, 20);
+		CHECK(turns < 50); /* nothing that waits keeps us busy */
+		close(other);
+		CHECK(is_answered_over_tcp(s));
+	}
+	close(s);
+	stop();
+}
+
 /* The same where the pair in use is a connection, and ends. */
 TEST(a_connection_that_ends_may_leave_checks_unanswered)
 {
 	uint8_t check[1500];
 
 	start(1, true);
-	int s = connect_tcp();
-	exchange_over_tcp(s, check);
-	answer_over_tcp(s, check);
-	CHECK(until(&n_pairs, 1));
-	turn_for(IDLE_US);
+	int s = select_tcp();
 	int other = connect_tcp();
 	exchange_over_tcp(other, check);
 	close(s);
