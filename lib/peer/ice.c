@@ -385,8 +385,12 @@ int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
 bool ice_send(struct ice *i, const uint8_t *p, size_t n)
 {
 	/* Over TCP libnice frames the packet and keeps what the socket does not take yet. */
-	return nice_agent_send(i->agent, i->stream, COMPONENT, (guint)n, (const gchar *)p) ==
-	       (gint)n;
+	bool sent =
+	    nice_agent_send(i->agent, i->stream, COMPONENT, (guint)n, (const gchar *)p) == (gint)n;
+	/* For that it now waits, and takes nothing more until it has come true. */
+	if (i->tcp)
+		ice_loop_changed(i->loop);
+	return sent;
 }
 
 /* ---- the end ---- */

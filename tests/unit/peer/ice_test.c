@@ -438,6 +438,30 @@ TEST(a_stranger_over_tcp_disturbs_no_other_connection)
 	stop();
 }
 
+/* Sends until no more is taken; reads all of that; and the next one goes out. */
+TEST(sending_over_tcp_goes_on_once_the_other_side_reads)
+{
+	static const uint8_t packet[1200] = {0x80};
+	static uint8_t p[65536];
+
+	start(1, true);
+	int s = select_tcp();
+	for (int i = 0; i < 100000 && ice_send(ice, packet, sizeof(packet)); i++)
+		;
+	CHECK(!ice_send(ice, packet, sizeof(packet)));
+	bool goes_on = false;
+	struct mono end = mono_add_us(mono_now(), 3000000);
+	while (!goes_on && mono_diff_us(end, mono_now()) > 0) {
+		while (recv(s, p, sizeof(p), MSG_DONTWAIT) > 0)
+			;
+		loop_turn(loop, 50);
+		goes_on = ice_send(ice, packet, sizeof(packet));
+	}
+	CHECK(goes_on);
+	close(s);
+	stop();
+}
+
 /* The same where the pair in use is a connection, and ends. */
 TEST(a_connection_that_ends_may_leave_checks_unanswered)
 {
