@@ -739,7 +739,10 @@ async def another():
     assert out["error"] == "other_connection" and "replace" in out["message"], out
     assert len((await call("GET", ann))["tracks"]) == 1
     assert ufrag in (await call("POST", ann + "/produce", {"offer": two}))["answer"]
-    body = {"offer": two.replace("ufrag:abcd", "ufrag:efgh")}  # the same one restarts ICE
+    # The same one restarts ICE, unless its offer is refused for something else.
+    body = {"offer": two.replace("ufrag:abcd", "ufrag:efgh")}
+    await call("POST", ann + "/produce", {"offer": body["offer"].replace("a=rtcp-mux\r\n", "")}, want=400)
+    assert ufrag in (await call("POST", ann + "/produce", {"offer": two}))["answer"]
     assert ufrag not in (await call("POST", ann + "/produce", body))["answer"]
 
     body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
