@@ -53,7 +53,8 @@ struct ice {
 	int fd;				/* of the selected pair; -1: none of ours */
 	struct sockaddr_storage remote; /* of the selected pair */
 	uint64_t tie_breaker;
-	unsigned n_remote;
+	NiceAddress given[PEER_REMOTE_MAX]; /* candidates of theirs */
+	unsigned n_given;
 	char local_pwd[PEER_PWD_SIZE], remote_pwd[PEER_PWD_SIZE];
 	char local_ufrag[PEER_UFRAG_SIZE], remote_ufrag[PEER_UFRAG_SIZE];
 
@@ -332,6 +333,15 @@ int ice_set_remote(struct ice *i, const char *ufrag, const char *pwd)
 	return 0;
 }
 
+/* A renegotiation repeats them. */
+static bool is_given(const struct ice *i, const NiceAddress *a)
+{
+	for (unsigned k = 0; k < i->n_given; k++)
+		if (nice_address_equal(&i->given[k], a))
+			return true;
+	return false;
+}
+
 int ice_add_candidate(struct ice *i, const struct peer_candidate *c)
 {
 	NiceAddress addr;
@@ -341,10 +351,12 @@ int ice_add_candidate(struct ice *i, const struct peer_candidate *c)
 		return 0; /* they connect to us */
 	if (!nice_address_set_from_string(&addr, c->address))
 		return -EINVAL;
-	if (i->n_remote == PEER_REMOTE_MAX)
-		return -ENOSPC;
-	i->n_remote++;
 	nice_address_set_port(&addr, c->port);
+	if (!is_given(i, &addr)) {
+		if (i->n_given == PEER_REMOTE_MAX)
+			return -ENOSPC;
+		i->given[i->n_given++] = addr;
+	}
 	NiceCandidate *n = nice_candidate_new(NICE_CANDIDATE_TYPE_HOST);
 	n->stream_id = i->stream;
 	n->component_id = COMPONENT;
@@ -377,7 +389,7 @@ int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
 	/* Until a pair is selected again, all checks are libnice's. */
 	i->have_pair = false;
 	i->remote_pwd[0] = i->remote_ufrag[0] = '\0';
-	i->n_remote = 0;
+	i->n_given = 0;
 	ice_loop_changed(i->loop);
 	return 0;
 }

@@ -478,6 +478,25 @@ TEST(a_connection_that_ends_may_leave_checks_unanswered)
 	stop();
 }
 
+TEST(candidates_that_are_repeated_count_once)
+{
+	struct peer_candidate c = {.address = "127.0.0.1", .priority = 1000};
+
+	start(1, false);
+	for (unsigned times = 0; times < 5; times++)
+		for (unsigned i = 0; i < PEER_REMOTE_MAX - 1; i++) {
+			c.port = (uint16_t)(50000 + i);
+			CHECK_INT(ice_add_candidate(ice, &c), 0);
+		}
+	c.port = 60000;
+	CHECK_INT(ice_add_candidate(ice, &c), 0);
+	c.port++;
+	CHECK_INT(ice_add_candidate(ice, &c), -ENOSPC);
+	c.port--;
+	CHECK_INT(ice_add_candidate(ice, &c), 0);
+	stop();
+}
+
 static bool is_closed(int s)
 {
 	uint8_t p[400];
