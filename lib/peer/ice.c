@@ -244,6 +244,23 @@ static bool is_authentic(const struct ice *i, const uint8_t *p, size_t n)
 	       stun_authentic(p, n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL);
 }
 
+bool ice_stun(struct ice *i, int fd, const uint8_t *p, size_t n,
+	      const struct sockaddr_storage *from)
+{
+	uint8_t out[STUN_OUT_MAX];
+
+	if (!i->handler || !is_authentic(i, p, n))
+		return false;
+	i->handler->alive(i->arg);
+	if (!i->have_pair || i->tcp || !io_same_address(from, &i->remote))
+		return true; /* of another pair: libnice gets it when it is sent again */
+	size_t len = stun_answer(out, p, n, i->controlling, from, i->local_pwd);
+	if (len)
+		sendto(fd, out, len, MSG_DONTWAIT, (const struct sockaddr *)from,
+		       io_address_size(from));
+	return true;
+}
+
 /*
  * A TCP connection that has proved nothing yet: RFC 6544 begins it with a check, behind a length.
  * Of anything else libnice gets to see no byte, for it has one buffer for all connections, and

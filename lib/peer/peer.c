@@ -220,7 +220,7 @@ static void got(struct peer *p, uint8_t *data, size_t n, const struct sockaddr_s
 		got_media(p, data, n, from, fd, now);
 	else if (dtls_is(data, n) && (!from || from_remote(p, from)))
 		got_dtls(p, data, n);
-	else
+	else if (!from || fd != p->fd || !stun_is(data, n) || !ice_stun(p->ice, fd, data, n, from))
 		s->rx_stray++;
 }
 
@@ -289,8 +289,7 @@ static void send_raw(struct peer *p, const uint8_t *data, size_t n)
 	if (p->fd >= 0) {
 		const struct sockaddr_storage *to = &p->remote[0];
 		ok = sendto(p->fd, data, n, MSG_DONTWAIT, (const struct sockaddr *)to,
-			    to->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-						      : sizeof(struct sockaddr_in)) >= 0;
+			    io_address_size(to)) >= 0;
 	} else {
 		ok = ice_send(p->ice, data, n);
 	}
