@@ -9,7 +9,9 @@
  * message is peeked at before libnice takes it. Of a connection that stands nearly all are checks
  * of the pair in use, a few a second for each peer; a turn of GLib and libnice for one costs more
  * than everything else that an idle peer does. So those are answered here, and libnice does not
- * ask the other side on its own (peer.c does when it falls silent).
+ * ask the other side on its own (peer.c does when it falls silent). Were "keepalive-conncheck" on,
+ * a clock of libnice's would run besides ours, and the other side could end the program: libnice
+ * aborts when a check is answered after that clock has run out.
  */
 #include "ice.h"
 
@@ -51,7 +53,8 @@ struct ice {
 	int fd;				/* of the selected pair; -1: none of ours */
 	struct sockaddr_storage remote; /* of the selected pair */
 	uint64_t tie_breaker;
-	unsigned n_remote;
+	NiceAddress given[PEER_REMOTE_MAX]; /* candidates of theirs */
+	unsigned n_given;
 	char local_pwd[PEER_PWD_SIZE], remote_pwd[PEER_PWD_SIZE];
 	char local_ufrag[PEER_UFRAG_SIZE], remote_ufrag[PEER_UFRAG_SIZE];
 
@@ -104,8 +107,6 @@ static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandida
 		ice_loop_known_from(i->loop, &pair.remote);
 	i->remote = pair.remote;
 	i->have_pair = true;
-	/* Over TCP checks show that a connection is dead. */
-	g_object_set(agent, "keepalive-conncheck", pair.tcp, NULL);
 	if (i->handler)
 		i->handler->selected(i->arg, &pair);
 }
@@ -196,7 +197,7 @@ int ice_new(struct ice **out, const struct ice_config *c, struct peer_local *loc
 	i->agent = nice_agent_new_full(ice_loop_context(i->loop), NICE_COMPATIBILITY_RFC5245,
 				       NICE_AGENT_OPTION_ICE_TRICKLE);
 	g_object_set(i->agent, "controlling-mode", c->controlling, "ice-tcp", c->tcp, "upnp", FALSE,
-		     "keepalive-conncheck", TRUE, "idle-timeout", IDLE_MS, NULL);
+		     "idle-timeout", IDLE_MS, NULL);
 	g_signal_connect(i->agent, "new-selected-pair-full", G_CALLBACK(on_pair), i);
 	g_signal_connect(i->agent, "component-state-changed", G_CALLBACK(on_state), i);
 	ret = gather(i, c);
@@ -243,6 +244,45 @@ static bool is_authentic(const struct ice *i, const uint8_t *p, size_t n)
 	       stun_authentic(p, n, i->local_pwd, i->remote_pwd[0] ? i->remote_pwd : NULL);
 }
 
+bool ice_stun(struct ice *i, int fd, const uint8_t *p, size_t n,
+	      const struct sockaddr_storage *from)
+{
+	uint8_t out[STUN_OUT_MAX];
+
+	if (!i->handler || !is_authentic(i, p, n))
+		return false;
+	i->handler->alive(i->arg);
+	if (!i->have_pair || i->tcp || !io_same_address(from, &i->remote))
+		return true; /* of another pair: libnice gets it when it is sent again */
+	size_t len = stun_answer(out, p, n, i->controlling, from, i->local_pwd);
+	if (len)
+		sendto(fd, out, len, MSG_DONTWAIT, (const struct sockaddr *)from,
+		       io_address_size(from));
+	return true;
+}
+
+/*
+ * A TCP connection that has proved nothing yet: RFC 6544 begins it with a check, behind a length.
+ * Of anything else libnice gets to see no byte, for it has one buffer for all connections, and
+ * would put what others send behind what is missing here.
+ */
+static bool meet_stranger(struct ice *i, int fd)
+{
+	uint8_t p[PEEK_MAX];
+	ssize_t n = recv(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT);
+	size_t have = n > 0 ? (size_t)n : 0;
+	size_t need = have < 2 ? 2 : 2 + (size_t)get_be16(p);
+
+	if (have >= need && is_authentic(i, p + 2, need - 2)) {
+		ice_loop_known(i->loop, fd);
+		i->handler->alive(i->arg);
+		return false;
+	}
+	if (have < need && need <= sizeof(p) && ice_loop_await(i->loop, fd, need))
+		return true;
+	return !ice_loop_refuse(i->loop, fd);
+}
+
 static bool on_readable(void *arg, int fd)
 {
 	struct sockaddr_storage from = {0};
@@ -252,6 +292,8 @@ static bool on_readable(void *arg, int fd)
 
 	if (!i->handler)
 		return false;
+	if (ice_loop_stranger(i->loop, fd))
+		return meet_stranger(i, fd);
 	ssize_t n = recvfrom(fd, p, sizeof(p), MSG_PEEK | MSG_DONTWAIT, (struct sockaddr *)&from,
 			     &from_len);
 	if (n <= 0)
@@ -308,6 +350,15 @@ int ice_set_remote(struct ice *i, const char *ufrag, const char *pwd)
 	return 0;
 }
 
+/* A renegotiation repeats them. */
+static bool is_given(const struct ice *i, const NiceAddress *a)
+{
+	for (unsigned k = 0; k < i->n_given; k++)
+		if (nice_address_equal(&i->given[k], a))
+			return true;
+	return false;
+}
+
 int ice_add_candidate(struct ice *i, const struct peer_candidate *c)
 {
 	NiceAddress addr;
@@ -317,10 +368,12 @@ int ice_add_candidate(struct ice *i, const struct peer_candidate *c)
 		return 0; /* they connect to us */
 	if (!nice_address_set_from_string(&addr, c->address))
 		return -EINVAL;
-	if (i->n_remote == PEER_REMOTE_MAX)
-		return -ENOSPC;
-	i->n_remote++;
 	nice_address_set_port(&addr, c->port);
+	if (!is_given(i, &addr)) {
+		if (i->n_given == PEER_REMOTE_MAX)
+			return -ENOSPC;
+		i->given[i->n_given++] = addr;
+	}
 	NiceCandidate *n = nice_candidate_new(NICE_CANDIDATE_TYPE_HOST);
 	n->stream_id = i->stream;
 	n->component_id = COMPONENT;
@@ -350,11 +403,10 @@ int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
 	nice_agent_set_local_credentials(i->agent, i->stream, ufrag, pwd);
 	snprintf(i->local_pwd, sizeof(i->local_pwd), "%s", pwd);
 	snprintf(i->local_ufrag, sizeof(i->local_ufrag), "%s", ufrag);
-	/* Until a pair is selected again, all checks are libnice's, and its own continue. */
+	/* Until a pair is selected again, all checks are libnice's. */
 	i->have_pair = false;
-	g_object_set(i->agent, "keepalive-conncheck", TRUE, NULL);
 	i->remote_pwd[0] = i->remote_ufrag[0] = '\0';
-	i->n_remote = 0;
+	i->n_given = 0;
 	ice_loop_changed(i->loop);
 	return 0;
 }
@@ -362,8 +414,12 @@ int ice_restart(struct ice *i, const char *ufrag, const char *pwd)
 bool ice_send(struct ice *i, const uint8_t *p, size_t n)
 {
 	/* Over TCP libnice frames the packet and keeps what the socket does not take yet. */
-	return nice_agent_send(i->agent, i->stream, COMPONENT, (guint)n, (const gchar *)p) ==
-	       (gint)n;
+	bool sent =
+	    nice_agent_send(i->agent, i->stream, COMPONENT, (guint)n, (const gchar *)p) == (gint)n;
+	/* For that it now waits, and takes nothing more until it has come true. */
+	if (i->tcp)
+		ice_loop_changed(i->loop);
+	return sent;
 }
 
 /* ---- the end ---- */

@@ -60,6 +60,14 @@ void ice_free(struct ice *i);
  */
 void ice_close(struct ice *i, void (*closed)(void *arg), void *arg);
 
+/*
+ * STUN that came to a socket of ours beside libnice's, bound to the local address of the selected
+ * pair; between bind and filter the kernel gives some of it to the wrong one (io.h). Answers a
+ * check of that pair. True when it was authentic.
+ */
+bool ice_stun(struct ice *i, int fd, const uint8_t *p, size_t n,
+	      const struct sockaddr_storage *from);
+
 int ice_set_remote(struct ice *i, const char *ufrag, const char *pwd);
 int ice_add_candidate(struct ice *i, const struct peer_candidate *c);
 void ice_end_of_candidates(struct ice *i);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct watch {
 	int events; /* of poll(2), as GLib asks */
 	/* A TCP connection. libnice accepts all that come, and keeps those that say nothing. */
 	bool tcp, known, ended;
+	bool spent;	   /* nothing is left to read but its end */
 	struct mono heard; /* since when there is one, or the last time that it was known */
 };
 
@@ -39,6 +41,41 @@ struct ice_loop {
 	bool (*before)(void *arg, int fd);
 	void *arg;
 };
+
+/* Whose context GLib polls for. */
+static _Thread_local struct ice_loop *turning;
+
+static struct watch *watch_of(struct ice_loop *g, int fd)
+{
+	for (unsigned i = 0; i < g->n_watches; i++)
+		if (g->watch[i]->fd == fd)
+			return g->watch[i];
+	return NULL;
+}
+
+static bool is_stranger(const struct watch *w)
+{
+	return w->tcp && !w->known;
+}
+
+/*
+ * What GLib polls with. libnice has one buffer for the frames of all TCP connections, so it must
+ * not read half a frame of a stranger's, whatever it is that this turn is for.
+ */
+static gint poll_known(GPollFD *fds, guint n, gint timeout)
+{
+	gint ready = g_poll(fds, n, timeout);
+
+	for (guint i = 0; turning && i < n; i++) {
+		const struct watch *w = watch_of(turning, fds[i].fd);
+		bool held = w ? is_stranger(w) && !w->spent : fds[i].fd != turning->wake_fd;
+		if (!fds[i].revents || !held)
+			continue;
+		fds[i].revents = 0;
+		ready--;
+	}
+	return ready;
+}
 
 /* GLib ends the program when it has no descriptor for a context: two of them at most. */
 static int have_descriptors(void)
@@ -65,6 +102,7 @@ int ice_loop_new(struct ice_loop **out)
 		return -EMFILE;
 	}
 	g->ctx = g_main_context_new();
+	g_main_context_set_poll_func(g->ctx, poll_known);
 	g_main_context_acquire(g->ctx);
 	g_main_context_query(g->ctx, G_PRIORITY_DEFAULT, &timeout, &fd, 1);
 	g_main_context_release(g->ctx);
@@ -101,7 +139,9 @@ GMainContext *ice_loop_context(struct ice_loop *g)
 static void turn(struct ice_loop *g)
 {
 	g->running = true;
+	turning = g;
 	g_main_context_iteration(g->ctx, FALSE);
+	turning = NULL;
 	g->running = false;
 	ice_loop_changed(g);
 }
@@ -110,7 +150,7 @@ static void on_fd(void *arg, int events)
 {
 	struct watch *w = arg;
 
-	if (events == LOOP_IN && w->g->before && w->g->before(w->g->arg, w->fd))
+	if ((events == LOOP_IN || is_stranger(w)) && w->g->before && w->g->before(w->g->arg, w->fd))
 		return; /* more of it comes in the next turn */
 	turn(w->g);
 }
@@ -212,12 +252,10 @@ static GPollFD *find(GPollFD *fds, int n, int fd)
 	return NULL;
 }
 
-static struct watch *watch_of(struct ice_loop *g, int fd)
+/* Readable is what has so many bytes, or has ended. */
+static void wake_at(int fd, int n)
 {
-	for (unsigned i = 0; i < g->n_watches; i++)
-		if (g->watch[i]->fd == fd)
-			return g->watch[i];
-	return NULL;
+	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n));
 }
 
 static void now_known(struct watch *w)
@@ -226,6 +264,7 @@ static void now_known(struct watch *w)
 	if (w->known)
 		return;
 	w->known = true;
+	wake_at(w->fd, 1);
 	end_eldest_beyond(w->g, true);
 }
 
@@ -235,6 +274,45 @@ void ice_loop_known(struct ice_loop *g, int fd)
 
 	if (w && w->tcp)
 		now_known(w);
+}
+
+bool ice_loop_stranger(struct ice_loop *g, int fd)
+{
+	const struct watch *w = watch_of(g, fd);
+
+	return w && is_stranger(w);
+}
+
+static bool has_ended(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+bool ice_loop_await(struct ice_loop *g, int fd, size_t n)
+{
+	const struct watch *w = watch_of(g, fd);
+
+	if (!w || w->ended || has_ended(fd))
+		return false;
+	wake_at(fd, (int)n);
+	return true;
+}
+
+bool ice_loop_refuse(struct ice_loop *g, int fd)
+{
+	struct watch *w = watch_of(g, fd);
+	uint8_t junk[1500];
+	ssize_t n;
+
+	if (!w->ended)
+		end_connection(w);
+	while ((n = recv(fd, junk, sizeof(junk), MSG_DONTWAIT)) > 0)
+		;
+	/* Nothing comes any more: since the shutdown the kernel refuses it. */
+	w->spent = n == 0 || errno != EAGAIN;
+	return w->spent;
 }
 
 void ice_loop_known_from(struct ice_loop *g, const struct sockaddr_storage *remote)

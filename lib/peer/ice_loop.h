@@ -11,6 +11,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
 struct ice_loop;
@@ -35,6 +36,15 @@ int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *
 void ice_loop_known(struct ice_loop *g, int fd);
 /* The same of the connection that is from `remote`. */
 void ice_loop_known_from(struct ice_loop *g, const struct sockaddr_storage *remote);
+/*
+ * A TCP connection of which nobody has said so yet: GLib does not read from it, so that a stranger
+ * cannot disturb what libnice reads from others.
+ */
+bool ice_loop_stranger(struct ice_loop *g, int fd);
+/* `before` is called again once `n` bytes are there; false: they will never be. */
+bool ice_loop_await(struct ice_loop *g, int fd, size_t n);
+/* Ends a stranger's connection. True when GLib may see that now. */
+bool ice_loop_refuse(struct ice_loop *g, int fd);
 /* To be called after everything that may have changed sources or timers from outside. */
 void ice_loop_changed(struct ice_loop *g);
 

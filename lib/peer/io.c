@@ -13,7 +13,7 @@
 
 /* ---- sockets ---- */
 
-static socklen_t size_of(const struct sockaddr_storage *a)
+socklen_t io_address_size(const struct sockaddr_storage *a)
 {
 	return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
@@ -46,7 +46,7 @@ int io_open(int fd, const struct sockaddr_storage *local)
 	setsockopt(s, SOL_SOCKET, SO_SNDBUF, &tx, sizeof(tx));
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
 	    setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
-	    bind(s, (const struct sockaddr *)local, size_of(local)) < 0 ||
+	    bind(s, (const struct sockaddr *)local, io_address_size(local)) < 0 ||
 	    split_by_first_byte(s) < 0) {
 		int err = -errno;
 		close(s);

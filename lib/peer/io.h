@@ -39,6 +39,8 @@ unsigned io_receive(struct io_rx *rx, int fd);
 /* The i-th; n is 0 for one that was too long. */
 struct io_packet io_rx_packet(struct io_rx *rx, unsigned i);
 
+/* As bind(2) and sendto(2) want it. */
+socklen_t io_address_size(const struct sockaddr_storage *a);
 bool io_same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
 #endif

@@ -28,7 +28,6 @@
 #include "srtp.h"
 #include "stun.h"
 
-#define SOCKETS_MAX 4	    /* local addresses that pairs were selected on, over a life */
 #define REMOTES_MAX 4	    /* addresses of theirs that ICE selected last */
 #define CLOCK_US    5000000 /* between looks at the consent clock */
 #define SILENT_US   8000000 /* without an authentic packet: then we ask for one */
@@ -70,7 +69,8 @@ struct peer {
 	struct dtls *dtls;
 	struct srtp_session *srtp;
 
-	struct peer_socket socket[SOCKETS_MAX];
+	/* One for each local address that a pair was selected on, over a life. */
+	struct peer_socket socket[ENV_ADDRESSES_MAX];
 	unsigned n_sockets;
 	int fd; /* where to send: a socket of ours, or -1: through ice */
 	struct sockaddr_storage remote[REMOTES_MAX]; /* [0] is where we send */
@@ -220,7 +220,7 @@ static void got(struct peer *p, uint8_t *data, size_t n, const struct sockaddr_s
 		got_media(p, data, n, from, fd, now);
 	else if (dtls_is(data, n) && (!from || from_remote(p, from)))
 		got_dtls(p, data, n);
-	else
+	else if (!from || fd != p->fd || !stun_is(data, n) || !ice_stun(p->ice, fd, data, n, from))
 		s->rx_stray++;
 }
 
@@ -289,8 +289,7 @@ static void send_raw(struct peer *p, const uint8_t *data, size_t n)
 	if (p->fd >= 0) {
 		const struct sockaddr_storage *to = &p->remote[0];
 		ok = sendto(p->fd, data, n, MSG_DONTWAIT, (const struct sockaddr *)to,
-			    to->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-						      : sizeof(struct sockaddr_in)) >= 0;
+			    io_address_size(to)) >= 0;
 	} else {
 		ok = ice_send(p->ice, data, n);
 	}
@@ -365,7 +364,7 @@ static int socket_for(struct peer *p, const struct ice_pair *pair)
 	for (unsigned i = 0; i < p->n_sockets; i++)
 		if (io_same_address(&p->socket[i].local, &pair->local))
 			return p->socket[i].fd;
-	if (p->n_sockets == SOCKETS_MAX)
+	if (p->n_sockets == ENV_ADDRESSES_MAX)
 		return -1;
 	struct peer_socket *s = &p->socket[p->n_sockets];
 	int fd = io_open(pair->fd, &pair->local);

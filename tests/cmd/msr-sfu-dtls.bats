@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# serial: starved of processor time, aiortc and msr-sfu sometimes do not come together in these roles
 # msr-sfu: roles in DTLS, with an independent WebRTC client (aiortc).
 
 load ../support/common

@@ -55,7 +55,7 @@ static bool is_news(enum media_event_kind kind)
 }
 
 /* On a media thread. */
-static void on_event(void *arg, const struct media_event *e)
+static bool on_event(void *arg, const struct media_event *e)
 {
 	struct media *m = arg;
 	uint64_t one = 1;
@@ -68,7 +68,8 @@ static void on_event(void *arg, const struct media_event *e)
 		m->event[(m->first + m->n_events++) % EVENTS_MAX] = *e;
 	pthread_mutex_unlock(&m->lock);
 	if (!full && write(m->fd, &one, sizeof(one)) < 0)
-		return; /* it is readable already */
+		return true; /* it is readable already */
+	return !full;
 }
 
 static bool next_event(struct media *m, struct media_event *e)
@@ -372,12 +373,15 @@ static int post_child(struct media *m, media_id peer, struct command *c)
 		free(c);
 		return 0;
 	}
-	struct place *child = find(m, c->id);
-	if (!child && !(child = remember(m, c->id, p, p->thread))) {
+	struct place *child = find(m, c->id), *made = NULL;
+	if (!child && !(made = remember(m, c->id, p, p->thread))) {
 		free(c);
 		return -ENOMEM;
 	}
-	return post(m, p->thread, c);
+	int ret = post(m, p->thread, c);
+	if (ret < 0 && made)
+		forget(m, made);
+	return ret;
 }
 
 int media_track_new(struct media *m, media_id peer, media_id track,

@@ -19,21 +19,25 @@ static void push_cut(struct rewrite *w, struct rewrite_cut cut)
 	w->n_cuts = keep + 1;
 }
 
+/* The receiver's first number behind a change. */
+static int64_t begin_of(const struct rewrite_cut *c)
+{
+	return c->from + c->distance;
+}
+
 void rewrite_begin(struct rewrite *w, struct rewrite_cut cut, uint16_t first)
 {
 	int64_t next = w->started ? w->highest + 1 : first;
 
+	/* What is missing before a packet that was left out keeps its numbers: one index with two
+	 * payloads would break the cipher. */
+	if (w->n_cuts && begin_of(&w->cut[0]) > next)
+		next = begin_of(&w->cut[0]);
 	cut.distance = next - cut.from;
 	push_cut(w, cut);
 	w->highest = next - 1;
 	w->highest_source = cut.from - 1;
 	w->started = true;
-}
-
-/* The receiver's first number behind a change. */
-static int64_t begin_of(const struct rewrite_cut *c)
-{
-	return c->from + c->distance;
 }
 
 const struct rewrite_cut *rewrite_map(struct rewrite *w, uint8_t stream, int64_t seq, int64_t *out)

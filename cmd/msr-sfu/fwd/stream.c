@@ -25,13 +25,13 @@ void stream_done(struct stream *s)
 static void update_jitter(struct stream *s, uint32_t ts, int64_t now_us)
 {
 	int64_t transit = now_us * (int64_t)s->clock / US - ts;
-	int32_t d = (int32_t)(uint32_t)(transit - s->transit);
+	int64_t d = (int32_t)(uint32_t)(transit - s->transit);
 
 	s->transit = transit;
 	if (d < 0)
 		d = -d;
 	/* A jump of timestamps is not jitter. */
-	if (s->received > 1 && (uint32_t)d < s->clock * 4)
+	if (s->received > 1 && d < (int64_t)s->clock * 4)
 		s->jitter += (uint32_t)d - ((s->jitter + 8) >> 4);
 }
 

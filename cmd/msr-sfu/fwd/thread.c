@@ -69,9 +69,9 @@ struct thread {
 
 /* ---- events from peers ---- */
 
-static void emit(struct thread *t, struct media_event e)
+static bool emit(struct thread *t, struct media_event e)
 {
-	t->event(t->arg, &e);
+	return t->event(t->arg, &e);
 }
 
 static void need_ticks(struct thread *t)
@@ -500,10 +500,10 @@ static void add_estimates(struct thread *t, struct media_stats *s, int64_t now_u
 		s->paused += m->endpoint.congest.paused;
 		if (change <= m->told_bps / TOLD_PART)
 			continue;
-		m->told_bps = bps;
-		emit(t,
-		     (struct media_event){
-			 .kind = MEDIA_ESTIMATE, .room = m->room->id, .peer = m->id, .bps = bps});
+		struct media_event e = {
+		    .kind = MEDIA_ESTIMATE, .room = m->room->id, .peer = m->id, .bps = bps};
+		if (emit(t, e))
+			m->told_bps = bps;
 	}
 }
 

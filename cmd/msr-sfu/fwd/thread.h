@@ -60,8 +60,8 @@ struct command {
 
 struct thread;
 
-/* Called on the media thread. */
-typedef void thread_event(void *arg, const struct media_event *e);
+/* Called on the media thread. False: dropped. */
+typedef bool thread_event(void *arg, const struct media_event *e);
 
 /* Starts it; `sink` is where it records to, or NULL. 0 or -errno. */
 int thread_new(struct thread **out, const char *sink, thread_event *event, void *arg);

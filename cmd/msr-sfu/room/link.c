@@ -35,8 +35,9 @@ struct link {
 	bool renewed;	       /* `local` has credentials that count once theirs have come */
 	uint64_t estimate_bps; /* what its path carries; 0: not known */
 	struct peer_local local;
-	struct sdp_candidate candidates[PEER_CANDIDATES_MAX]; /* of `local` */
-	struct peer_remote remote;			      /* ufrag empty: none yet */
+	char next_ufrag[PEER_UFRAG_SIZE], next_pwd[PEER_PWD_SIZE]; /* of the restart to come */
+	struct sdp_candidate candidates[PEER_CANDIDATES_MAX];	   /* of `local` */
+	struct peer_remote remote;				   /* ufrag empty: none yet */
 };
 
 struct link_in {
@@ -424,16 +425,21 @@ bool link_is_restart(const struct link *l, const char *ufrag)
 	return l->remote.ufrag[0] && ufrag && strcmp(l->remote.ufrag, ufrag) != 0;
 }
 
+void link_draw(struct link *l, struct sdp_local *local)
+{
+	peer_credentials(l->next_ufrag, l->next_pwd);
+	local->ufrag = l->next_ufrag;
+	local->pwd = l->next_pwd;
+}
+
 int link_restart(struct link *l, struct fail *f)
 {
-	char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
+	int ret = media_peer_restart(l->all->media, l->id, l->next_ufrag, l->next_pwd);
 
-	peer_credentials(ufrag, pwd);
-	int ret = media_peer_restart(l->all->media, l->id, ufrag, pwd);
 	if (ret < 0)
 		return media_fail(f, ret);
-	memcpy(l->local.ufrag, ufrag, sizeof(ufrag));
-	memcpy(l->local.pwd, pwd, sizeof(pwd));
+	memcpy(l->local.ufrag, l->next_ufrag, sizeof(l->local.ufrag));
+	memcpy(l->local.pwd, l->next_pwd, sizeof(l->local.pwd));
 	return 0;
 }
 

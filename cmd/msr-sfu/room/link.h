@@ -94,7 +94,12 @@ void link_extmap(struct rtp_extmap *map, const struct sdp *answer);
 int link_extensions(struct link *l, const struct rtp_extmap *map, struct fail *f);
 /* Whether these credentials of theirs are new while others are in use: an ICE restart. */
 bool link_is_restart(const struct link *l, const char *ufrag);
-/* New credentials of ours, at once. 0, or -1 with *f. */
+/*
+ * Draws new credentials of ours and puts them into *local, lent until the next call. link_restart
+ * puts them to use: once what they were drawn for is certain, for until then the old ones serve. 0,
+ * or -1 with *f.
+ */
+void link_draw(struct link *l, struct sdp_local *local);
 int link_restart(struct link *l, struct fail *f);
 /*
  * New credentials of ours for the next offer. ICE restarts with them when link_remote takes its

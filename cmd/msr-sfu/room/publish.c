@@ -174,6 +174,8 @@ static void drop_unmentioned(struct user *u, const struct sdp *offer)
 	}
 }
 
+/* ICE restarts where the offer asks for that, once it has an answer: with one that is refused
+ * nothing may change. */
 static int make_answer(struct user *u, const struct sdp *offer, struct sdp **answer,
 		       struct rtp_extmap *map, struct fail *f)
 {
@@ -186,7 +188,10 @@ static int make_answer(struct user *u, const struct sdp *offer, struct sdp **ans
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	for (unsigned i = 0; i < offer->n_media; i++)
 		sdp_wish_receive(&wish[i], &offer->media[i]);
+	bool restart = link_is_restart(u->pub, sdp_transport_media(offer)->transport.ufrag);
 	link_local(u->pub, &local);
+	if (restart)
+		link_draw(u->pub, &local);
 	local.session_id = (uint64_t)u->room->created_us; /* stays: RFC 3264 section 8 */
 	local.version = ++s->session_seq;
 	int ret = sdp_answer(answer, offer, wish, &local, &err);
@@ -196,7 +201,7 @@ static int make_answer(struct user *u, const struct sdp *offer, struct sdp **ans
 	if (ret < 0)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	link_extmap(map, *answer);
-	return 0;
+	return restart ? link_restart(u->pub, f) : 0;
 }
 
 /* Reads an offer; there must be one section that is alive and describes the transport. */
@@ -229,9 +234,7 @@ static int take_transport(struct user *u, const struct sdp *offer, struct fail *
 		struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &u->owner};
 		return link_new(&u->pub, r->sfu->opts.links, &lo, f);
 	}
-	if (link_check(u->pub, m, f) < 0)
-		return -1;
-	return link_is_restart(u->pub, m->transport.ufrag) ? link_restart(u->pub, f) : 0;
+	return link_check(u->pub, m, f);
 }
 
 static int produce(struct user *u, const struct sdp *offer, const struct source_hint *hints,

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -19,7 +22,8 @@
 #define THEIR_PWD   "theirpasswordtheirpassword"
 #define STRANGERS   40
 #define WAIT_US	    5000000
-#define IDLE_US	    2500000 /* libnice's own checks have ended */
+#define IDLE_US	    2500000  /* libnice's own checks have ended */
+#define CONSENT_US  50000000 /* libnice's clock, were it to ask on its own */
 
 static struct loop *loop;
 static struct ice *ice;
@@ -27,6 +31,50 @@ static struct peer_local local;
 static struct ice_pair pair; /* selected last */
 static unsigned n_pairs, n_alive;
 static bool closed;
+static int64_t skipped_us;
+
+/* Instead of the C library's, also for GLib and libnice: tests need not wait for late timers. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	if (syscall(SYS_clock_gettime, id, t) < 0)
+		return -1;
+	int64_t us = t->tv_sec * 1000000LL + t->tv_nsec / 1000 + skipped_us;
+	t->tv_sec = us / 1000000;
+	t->tv_nsec = us % 1000000 * 1000;
+	return 0;
+}
+
+/* And the loop's, which waits for a time of that clock. It uses one such timer. */
+static struct itimerspec timer_at;
+static int timer_fd = -1;
+
+static int set_timer(void)
+{
+	int64_t us = timer_at.it_value.tv_sec * 1000000LL + timer_at.it_value.tv_nsec / 1000;
+	struct itimerspec real = {0};
+
+	if (us) {
+		us = us > skipped_us ? us - skipped_us : 1;
+		real.it_value.tv_sec = us / 1000000;
+		real.it_value.tv_nsec = us % 1000000 * 1000;
+	}
+	return (int)syscall(SYS_timerfd_settime, timer_fd, TFD_TIMER_ABSTIME, &real, NULL);
+}
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *old)
+{
+	(void)flags;
+	(void)old;
+	timer_at = *at;
+	timer_fd = fd;
+	return set_timer();
+}
+
+static void skip(int64_t us)
+{
+	skipped_us += us;
+	set_timer();
+}
 
 static void on_selected(void *arg, const struct ice_pair *p)
 {
@@ -201,6 +249,74 @@ TEST(another_address_of_ours_may_be_nominated)
 	stop();
 }
 
+/* The next check of libnice's that comes to `s`, and whence. */
+static void take_check(int s, uint8_t *p, size_t size, struct sockaddr_in *from)
+{
+	struct mono end = mono_add_us(mono_now(), WAIT_US);
+	socklen_t len = sizeof(*from);
+
+	while (mono_diff_us(end, mono_now()) > 0) {
+		loop_turn(loop, 10);
+		if (recvfrom(s, p, size, MSG_DONTWAIT, (struct sockaddr *)from, &len) > 0 &&
+		    get_be16(p) == 1)
+			return;
+	}
+	test_fail(__FILE__, __LINE__, "no check came");
+}
+
+static void turn_for(int64_t us)
+{
+	struct mono end = mono_add_us(mono_now(), us);
+
+	while (mono_diff_us(end, mono_now()) > 0)
+		loop_turn(loop, 20);
+}
+
+/* libnice aborts when one is answered after it has given up a component. */
+TEST(a_check_that_is_answered_late_does_no_harm)
+{
+	uint8_t p[1500], reply[400];
+	struct sockaddr_in to, from;
+
+	start(1, false);
+	int s = bound(), other = bound();
+	CHECK(nominate(s, "127.0.0.1"));
+	struct mono selected = mono_now();
+	answer_checks(s, IDLE_US);
+	skip(CONSENT_US - 500000 - mono_diff_us(mono_now(), selected));
+	to = address_of(candidate(false, "127.0.0.1"));
+	sendto(other, p, binding_request(p, &local, true), 0, (struct sockaddr *)&to, sizeof(to));
+	take_check(other, p, sizeof(p), &from);
+	skip(1000000);
+	turn_for(200000);
+	size_t n = binding_response(reply, p, &from, THEIR_PWD);
+	sendto(other, reply, n, 0, (struct sockaddr *)&from, sizeof(from));
+	turn_for(200000);
+	close(other);
+	close(s);
+	stop();
+}
+
+/* Where there is no socket of our own, libnice sends: for as long as the other side is there. */
+TEST(libnice_sends_on_after_minutes)
+{
+	uint8_t p[1500];
+
+	start(1, false);
+	int s = bound();
+	CHECK(nominate(s, "127.0.0.1"));
+	for (int i = 0; i < 4; i++) {
+		skip(CONSENT_US);
+		turn_for(200000);
+		CHECK(ice_send(ice, (const uint8_t *)"\x80 media", 7));
+		while (recv(s, p, sizeof(p), MSG_DONTWAIT) > 0 && p[0] != 0x80)
+			;
+		CHECK_INT(p[0], 0x80);
+	}
+	close(s);
+	stop();
+}
+
 static int connect_tcp(void)
 {
 	struct sockaddr_in to = address_of(candidate(true, "127.0.0.1"));
@@ -208,6 +324,177 @@ static int connect_tcp(void)
 
 	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
 	return s;
+}
+
+static size_t framed_request(uint8_t *frame)
+{
+	size_t n = binding_request(frame + 2, &local, true);
+
+	put_be16(frame, (uint16_t)n); /* RFC 4571 */
+	return n + 2;
+}
+
+/* Sends a check and takes libnice's own, into `check` behind its length; what else comes is lost.
+ */
+static void exchange_over_tcp(int s, uint8_t check[static 1500])
+{
+	struct mono end = mono_add_us(mono_now(), WAIT_US);
+	uint8_t frame[400];
+	size_t n = framed_request(frame), len = 0, at = 0;
+
+	CHECK_INT(send(s, frame, n, 0), n);
+	while (mono_diff_us(end, mono_now()) > 0) {
+		loop_turn(loop, 10);
+		ssize_t got = recv(s, check + len, 1500 - len, MSG_DONTWAIT);
+		len += got > 0 ? (size_t)got : 0;
+		while (at + 2 <= len && at + 2 + get_be16(check + at) <= len) {
+			if (get_be16(check + at + 2) == 1) {
+				memmove(check, check + at, len - at);
+				return;
+			}
+			at += 2 + get_be16(check + at);
+		}
+	}
+	test_fail(__FILE__, __LINE__, "no check came");
+}
+
+static void answer_over_tcp(int s, const uint8_t *check)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	uint8_t frame[400];
+
+	getsockname(s, (struct sockaddr *)&from, &len);
+	getpeername(s, (struct sockaddr *)&from, &len);
+	size_t n = binding_response(frame + 2, check + 2, &from, THEIR_PWD);
+	put_be16(frame, (uint16_t)n);
+	CHECK_INT(send(s, frame, n + 2, 0), n + 2);
+}
+
+/* A check on the pair in use, which libnice answers. */
+static bool is_answered_over_tcp(int s)
+{
+	struct mono end = mono_add_us(mono_now(), 2000000);
+	uint8_t frame[400], reply[400];
+	size_t n = framed_request(frame);
+
+	CHECK_INT(send(s, frame, n, 0), n);
+	while (mono_diff_us(end, mono_now()) > 0) {
+		loop_turn(loop, 10);
+		if (recv(s, reply, sizeof(reply), MSG_DONTWAIT) > 4)
+			return get_be16(reply + 2) == 0x0101;
+	}
+	return false;
+}
+
+static int select_tcp(void)
+{
+	uint8_t check[1500];
+	int s = connect_tcp();
+
+	exchange_over_tcp(s, check);
+	answer_over_tcp(s, check);
+	CHECK(until(&n_pairs, 1));
+	turn_for(IDLE_US);
+	recv(s, check, sizeof(check), MSG_DONTWAIT);
+	return s;
+}
+
+static bool is_closed(int s);
+
+/* Frames that never become whole, and no checks: of neither may anything reach libnice. */
+TEST(a_stranger_over_tcp_disturbs_no_other_connection)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		bool stays; /* more could follow */
+	} sent[] = {{"\xff\xff\0", 3, false},
+		    {"\0", 1, true},
+		    {"\0\x64\0\1", 4, true},
+		    {"\0\4junk", 6, false},
+		    {"GET / HTTP/1.1\r\n\r\n", 18, false}};
+
+	start(1, true);
+	int s = select_tcp();
+	CHECK(is_answered_over_tcp(s));
+	for (unsigned i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		int other = connect_tcp();
+		turn_for(100000);
+		CHECK_INT(send(other, sent[i].bytes, sent[i].n, 0), sent[i].n);
+		/* In the same turn too. */
+		CHECK(is_answered_over_tcp(s));
+		turn_for(200000);
+		CHECK_INT(is_closed(other), !sent[i].stays);
+		unsigned turns = 0;
+		struct mono end = mono_add_us(mono_now(), 200000);
+		for (; mono_diff_us(end, mono_now()) > 0; turns++)
+			loop_turn(loop, 20);
+		CHECK(turns < 50); /* nothing that waits keeps us busy */
+		close(other);
+		CHECK(is_answered_over_tcp(s));
+	}
+	close(s);
+	stop();
+}
+
+/* Sends until no more is taken; reads all of that; and the next one goes out. */
+TEST(sending_over_tcp_goes_on_once_the_other_side_reads)
+{
+	static const uint8_t packet[1200] = {0x80};
+	static uint8_t p[65536];
+
+	start(1, true);
+	int s = select_tcp();
+	for (int i = 0; i < 100000 && ice_send(ice, packet, sizeof(packet)); i++)
+		;
+	CHECK(!ice_send(ice, packet, sizeof(packet)));
+	bool goes_on = false;
+	struct mono end = mono_add_us(mono_now(), 3000000);
+	while (!goes_on && mono_diff_us(end, mono_now()) > 0) {
+		while (recv(s, p, sizeof(p), MSG_DONTWAIT) > 0)
+			;
+		loop_turn(loop, 50);
+		goes_on = ice_send(ice, packet, sizeof(packet));
+	}
+	CHECK(goes_on);
+	close(s);
+	stop();
+}
+
+/* The same where the pair in use is a connection, and ends. */
+TEST(a_connection_that_ends_may_leave_checks_unanswered)
+{
+	uint8_t check[1500];
+
+	start(1, true);
+	int s = select_tcp();
+	int other = connect_tcp();
+	exchange_over_tcp(other, check);
+	close(s);
+	answer_over_tcp(other, check);
+	turn_for(500000);
+	close(other);
+	stop();
+}
+
+TEST(candidates_that_are_repeated_count_once)
+{
+	struct peer_candidate c = {.address = "127.0.0.1", .priority = 1000};
+
+	start(1, false);
+	for (unsigned times = 0; times < 5; times++)
+		for (unsigned i = 0; i < PEER_REMOTE_MAX - 1; i++) {
+			c.port = (uint16_t)(50000 + i);
+			CHECK_INT(ice_add_candidate(ice, &c), 0);
+		}
+	c.port = 60000;
+	CHECK_INT(ice_add_candidate(ice, &c), 0);
+	c.port++;
+	CHECK_INT(ice_add_candidate(ice, &c), -ENOSPC);
+	c.port--;
+	CHECK_INT(ice_add_candidate(ice, &c), 0);
+	stop();
 }
 
 static bool is_closed(int s)
@@ -218,14 +505,6 @@ static bool is_closed(int s)
 	while ((n = recv(s, p, sizeof(p), MSG_DONTWAIT)) > 0)
 		;
 	return n == 0 || errno != EAGAIN;
-}
-
-static void turn_for(int64_t us)
-{
-	struct mono end = mono_add_us(mono_now(), us);
-
-	while (mono_diff_us(end, mono_now()) > 0)
-		loop_turn(loop, 20);
 }
 
 /* Those who say nothing have no password; each takes a descriptor. */

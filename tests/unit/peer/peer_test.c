@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -666,6 +667,58 @@ TEST(a_hello_in_pieces_may_overtake_the_nomination)
 	CHECK_INT(p[0], 22);
 	CHECK_INT(p[13], 2); /* ServerHello */
 	SSL_free(client);
+	close(s);
+	peer_close(a.peer);
+	stop();
+}
+
+/* A socket of this process that is bound to `at`; there are libnice's and that for media. */
+static int socket_at(const struct sockaddr_in *at)
+{
+	struct sockaddr_in a;
+	int found = -1;
+
+	for (int fd = 3; fd < 256; fd++) {
+		socklen_t len = sizeof(a);
+		if (!getsockname(fd, (struct sockaddr *)&a, &len) && a.sin_family == AF_INET &&
+		    a.sin_port == at->sin_port && a.sin_addr.s_addr == at->sin_addr.s_addr)
+			found = fd;
+	}
+	return found;
+}
+
+/* While the socket for media is new, and not yet filtered, the kernel picks either. */
+TEST(a_check_that_falls_to_the_socket_for_media_is_answered)
+{
+	struct sock_filter second[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
+	struct sock_fprog all = {1, second};
+	struct end a;
+	struct sockaddr_in to;
+	uint8_t p[1500];
+
+	start(0, 0, false);
+	make(&a, false);
+	CHECK_INT(peer_set_remote(a.peer, &by_hand), 0);
+	int s = outsider(&a.local.candidate[0], &to);
+	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
+	send(s, p, binding_request(p, &a.local, true), 0);
+	CHECK(next_datagram(s, p, sizeof(p)) > 20);
+	/* Until libnice has nothing more to ask. */
+	while (next_datagram(s, p, sizeof(p)))
+		;
+	CHECK_INT(a.state, PEER_SECURING);
+	CHECK_INT(
+	    setsockopt(socket_at(&to), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &all, sizeof(all)), 0);
+	uint64_t stray = peer_io_stats(io)->rx_stray;
+	send(s, p, binding_request(p, &a.local, false), 0);
+	CHECK(next_datagram(s, p, sizeof(p)) > 20);
+	CHECK_INT(get_be16(p), 0x0101);
+	/* Without the password it is nothing. */
+	size_t n = binding_request(p, &a.local, false);
+	p[n - 10] ^= 1;
+	send(s, p, n, 0);
+	CHECK_INT(next_datagram(s, p, sizeof(p)), 0);
+	CHECK_INT(peer_io_stats(io)->rx_stray, stray + 1);
 	close(s);
 	peer_close(a.peer);
 	stop();
