@@ -155,7 +155,7 @@ static void on_signal(void *arg)
 	end(arg, 0);
 }
 
-/* Who only looks at what is there makes no ring, for example of a name mistyped. */
+/* Whoever only looks at a ring does not make one, for example of a mistyped name. */
 static int may_open(const char *spec)
 {
 	const char *name = ring_name_in(spec);

@@ -5,7 +5,7 @@
  *   for each packet, at its RTP time
  *
  * A packet that is missing is waited for as long as a listener would not mind. When another stream
- * takes the track's place (a page that was reloaded), time goes on as it did in the call.
+ * takes the track's place (a page that was reloaded), time continues as it did in the call.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -16,7 +16,8 @@
 #define POSTER_FILTER "scale='min(" POSTER_WIDTH ",iw)':-2"
 #define WAVE_S	      3600	  /* of sound that the filter keeps in memory: 115 MB */
 #define OFFSET_MAX_US 86400000000 /* between streams; more is a wrong clock */
-/* A result is no longer than its parts took to come, and than sound of so few bytes a second plays.
+/* A result is no longer than its parts took to come, and than sound of this few bytes a second
+ * plays.
  */
 #define SPAN_MAX_US (30 * OFFSET_MAX_US)
 #define BYTES_A_S   50

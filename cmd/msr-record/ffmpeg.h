@@ -58,7 +58,8 @@ void ffmpeg_input(struct args *a, const char *path, int codec);
 void ffmpeg_sound_codec(struct args *a, const char *ext);
 void ffmpeg_container(struct args *a, const char *ext, const char *out);
 
-/* `lost`: parts are missing, so copied sound would be too short. False: there is nothing to play.
+/*
+ * `lost`: parts are missing, so copied sound would be too short. False: there is nothing to play.
  */
 bool ffmpeg_plan(const struct input in[STREAMS], const struct settings *set, bool lost,
 		 struct plan *plan);

@@ -68,14 +68,14 @@ static const struct opt table[] = {
      100000, DAY_US},
     {0, "max-pause", OPT_TIME, &opts.set.max_pause_us, NULL, "TIME",
      "end silent sessions after (1h)", 100000, 365 * DAY_US},
-    {0, "sync", OPT_INT, &opts.set.sync_ms, NULL, "MS", "safe against power loss; 0: not (0)", 0,
-     60000},
+    {0, "sync", OPT_INT, &opts.set.sync_ms, NULL, "MS",
+     "make safe against power loss that often; 0: never (0)", 0, 60000},
     {0, "max-sessions", OPT_INT, &opts.set.max_sessions, NULL, "N", "recordings at once", 1,
      1000000},
     {0, "max-bytes", OPT_SIZE, &opts.set.max_bytes, NULL, "SIZE", "of a recording; 0: no bound (0)",
      0, INT64_MAX},
     {0, "follow", OPT_FLAG, &opts.follow, NULL, NULL, "a FIFO: wait for the next writer", 0, 0},
-    {0, "grace", OPT_TIME, &opts.set.grace_us, NULL, "TIME", "finish so long after SIGTERM (10s)",
+    {0, "grace", OPT_TIME, &opts.set.grace_us, NULL, "TIME", "time to finish after SIGTERM (10s)",
      0, DAY_US},
     {0, "record-mix", OPT_LIST, &opts.set.mix, NULL, "ROOM",
      "one file of everybody when the room is over, or all; repeatable", 0, 0},
@@ -208,7 +208,7 @@ static void end_mixes(struct app *a)
 		return;
 	int ret = mixer_end_all(a->r.mixer);
 	if (ret)
-		log_error("cannot begin to mix: %s; it is left to the next start", strerror(-ret));
+		log_error("cannot start to mix: %s; it is left to the next start", strerror(-ret));
 	list_each_safe (i, &a->r.ended)
 		finisher_add(a->r.finisher, container_of(i, struct recording, link));
 }
@@ -248,7 +248,7 @@ static void on_stop(void *arg)
 {
 	struct app *a = arg;
 
-	log_info("stopping; once more to stop at once");
+	log_info("stopping; send the signal again to quit at once");
 	a->stopping = true;
 	loop_timer_in_us(&a->grace, opts.set.grace_us);
 	if (!a->input_ended)
@@ -287,7 +287,7 @@ static void set_limits(struct settings *set)
 		if (set->max_sessions > SESSIONS_MAX)
 			set->max_sessions = SESSIONS_MAX;
 	}
-	/* It is met by beginning another file. */
+	/* The answer to it is another file. */
 	signal(SIGXFSZ, SIG_IGN);
 }
 
@@ -375,7 +375,7 @@ int main(int argc, char **argv)
 			log_error("the event loop failed: %s", strerror(-ret));
 	}
 	/* A daemon that is told to stop has done its job, also when a recording could not be
-	 * finished: it has said so, and goes on with it at the next start. */
+	 * finished: it has said so, and continues at the next start. */
 	status =
 	    ret || intake_failed(a.intake) || (!a.stopping && metric_get(&a.r.n.failed)) ? 1 : 0;
 	app_close(&a);

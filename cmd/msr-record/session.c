@@ -17,13 +17,12 @@
 #define TARGETS_MAX 64 /* storage ids of one session: peers choose them */
 #define REST_US	    1000000
 #define KEY_SIZE    (2 * ID_SIZE)
-#define SILENT_US   2000000 /* of a picture's codec in a call: one of before may come back */
+#define SILENT_US   2000000 /* of a picture's codec in a call: an earlier one may come back */
 
 struct target {
 	struct list link; /* in session.targets */
 	char storage[ID_SIZE];
-	uint64_t
-	    begins_at[STREAMS]; /* where the next recording of a stream goes on; 0: it begins */
+	uint64_t begins_at[STREAMS]; /* part with which a stream's next recording continues, or 0 */
 	struct recording *recs[STREAMS]; /* current ones; the same may stand there several times */
 	struct journal_source seen[JOURNAL_SOURCES]; /* frames up to there are in recordings */
 	uint32_t source;			     /* of its latest media; 0: an earlier run */
@@ -318,8 +317,8 @@ static bool is_replaced(const struct target *t, const struct frame *f)
 }
 
 /*
- * The file may not become larger. Samples and packets go on in another recording; the middle of a
- * container cannot, and one that is empty would not help. As try_put.
+ * The file may not become larger. Samples and packets continue in another recording; the middle of
+ * a container cannot, and one that is empty would not help. As try_put.
  */
 static int go_beyond(struct recorder *r, struct session *s, struct target *t,
 		     const struct origin *from, enum stream stream)
@@ -436,7 +435,7 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
 /*
  * A close that names a storage ends that recording only; otherwise the whole session. What another
  * source feeds is none of its business: somebody in a call who ends a recording of their own, or
- * who has come again by another media thread before the end of their first visit was read.
+ * who has returned by another media thread before the end of their first visit was read.
  */
 static int on_close(struct recorder *r, const struct origin *from, const struct frame *f)
 {
@@ -454,8 +453,7 @@ static int on_close(struct recorder *r, const struct origin *from, const struct 
 			continue;
 		if (t->source && t->source != from->source)
 			continue;
-		/* Come again after a crash: what it ended has ended, and what is there is younger.
-		 */
+		/* Read again after a crash: what it ended is over, and what is open is younger. */
 		if (from->ring_id && from->pos <= seen(t, from->ring_id))
 			continue;
 		int ret = end_target(t, from, "close");
@@ -520,7 +518,7 @@ int session_adopt(struct recorder *r, struct recording *rec)
 	for (int i = 0; i < STREAMS; i++) {
 		const struct journal_stream *mine = &rec->state.streams[i];
 		struct recording *other = t->recs[i];
-		/* Of two recordings with this stream the later one goes on. */
+		/* Of two recordings with this stream the later one continues. */
 		if (!mine->present || (other && other->state.streams[i].first_us > mine->first_us))
 			continue;
 		t->recs[i] = rec;

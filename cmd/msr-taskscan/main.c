@@ -47,7 +47,7 @@ static const struct opt opts[] = {
     {0, "again", OPT_LIST, &again, NULL, "NAME", "forget that NAME had a task; repeatable", 0, 0},
     {'x', "exec", OPT_STR, &command, NULL, "COMMAND", "run COMMAND per task, its path last", 0, 0},
     {'j', "jobs", OPT_INT, &jobs, NULL, "N", "commands at once (2)", 1, 1024},
-    {0, "tries", OPT_INT, &tries, NULL, "N", "give up after so many failures (3)", 1, 1000},
+    {0, "tries", OPT_INT, &tries, NULL, "N", "give up after that many failures (3)", 1, 1000},
     {0, "backoff", OPT_TIME, &backoff_us, NULL, "TIME",
      "pause before the second try, doubled for each further (5s)", 1000, 300000000},
     {0, "timeout", OPT_TIME, &timeout_us, NULL, "TIME", "end commands that run longer (0: never)",
@@ -122,7 +122,7 @@ static void on_signal(void *arg, int sig)
 	}
 	stop(p);
 	if (p->exec && exec_busy(p->exec))
-		log_info("waiting for the commands that run; once more to kill them");
+		log_info("waiting for the commands that run; send the signal again to kill them");
 }
 
 static void on_task_made(void *arg, const char *key)

@@ -253,7 +253,7 @@ static void announce(struct scan *s, const struct task *t)
 		s->o.made(s->o.arg, task_key(t));
 }
 
-/* One step for the first of the queue. 0: it is through; -EAGAIN: go on in *wait_us; or -errno. */
+/* One step for the first of the queue. 0: it is done; -EAGAIN: continue in *wait_us; or -errno. */
 static int step(struct scan *s, const char *key, int64_t *wait_us)
 {
 	int64_t unsettled = 0;

@@ -35,7 +35,7 @@ struct scan_stats {
 	uint64_t scans;	      /* whole scans of the storage */
 	uint64_t made;	      /* tasks */
 	uint64_t failed;      /* tasks that could not be made */
-	uint64_t badly_named; /* media files whose name is no recording's */
+	uint64_t badly_named; /* media files whose name is not a recording's */
 };
 
 int scan_new(struct scan **sp, const struct scan_opts *opts);

@@ -23,7 +23,7 @@
 #define ACKS_US	 1000000 /* at shutdown, for the reader to make things safe */
 #define CLOSE_US 5000000 /* at shutdown, for closing handshakes */
 #define SINK_MS	 5000	 /* at shutdown, for what a pipe has not taken yet */
-#define LOOK_US	 20000	 /* between two looks whether that is so */
+#define LOOK_US	 20000	 /* between two looks whether that has happened */
 
 /* ---- options ---- */
 
@@ -52,7 +52,7 @@ static const struct opt opts[] = {
     {0, "trust-proxy", OPT_FLAG, &trust_proxy, NULL, NULL,
      "a proxy on loopback names the client in X-Forwarded-For", 0, 0},
     {0, "resume-window", OPT_TIME, &limits.resume_window_us, NULL, "TIME",
-     "a session waits so long for its client (10s)", 0, 86400000000},
+     "how long a session waits for its client to return (10s)", 0, 86400000000},
     {0, "max-sessions", OPT_INT, &limits.max_sessions, NULL, "N", "sessions in all (10000)", 1,
      1000000},
     {0, "max-room", OPT_INT, &limits.max_room, NULL, "N", "sessions in a room (1000)", 1, 1000000},
@@ -103,7 +103,7 @@ static void on_sink_lost(void *arg, int err)
 		a->sink_lost = true;
 		stop(1);
 	} else {
-		log_warn("%s: %s; trying on", output, strerror(-err));
+		log_warn("%s: %s; still trying", output, strerror(-err));
 	}
 }
 
