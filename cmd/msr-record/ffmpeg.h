@@ -35,7 +35,7 @@ struct input {
 	int64_t first_us; /* time of its first part */
 	int64_t last_us;  /* and of its last */
 	uint64_t bytes;
-	struct probe probe;
+	struct media_probe probe;
 };
 
 /* What is to become of them. */

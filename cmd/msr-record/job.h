@@ -41,7 +41,7 @@ struct job {
 	struct mix *mix; /* owned; of a mix, instead of `in` */
 	double done;	 /* seconds of media converted */
 	char out[FULL_PATH_MAX];
-	struct probe probe; /* of the result */
+	struct media_probe probe; /* of the result */
 	char sha256[SHA256_HEX + 1];
 	bool wave, poster;
 	unsigned unread; /* set of streams, by bit, that could not be read: their parts are kept */

@@ -19,7 +19,7 @@ static void write_time(struct json *j, const char *key, int64_t us)
 	json_str(j, key, text);
 }
 
-static void write_media(struct json *j, const struct probe *p)
+static void write_media(struct json *j, const struct media_probe *p)
 {
 	const struct probe_stream *video = probe_first(p, true), *audio = probe_first(p, false);
 

@@ -38,10 +38,10 @@ struct session {
 	char room[ID_SIZE], id[ID_SIZE];
 	struct list targets;
 	size_t n_targets;
-	struct mono last; /* when its last frame came */
-	uint32_t source;  /* where that was from */
-	bool orphan;	  /* its producer may be gone: --idle applies */
-	bool crowded;	  /* it has been said that it has too many storage ids */
+	struct mono last;   /* when its last frame came */
+	uint32_t source;    /* where that was from */
+	bool orphan;	    /* its producer may be gone: --idle applies */
+	bool told_too_many; /* it has been said that it has too many storage ids */
 };
 
 /* ---- finding and making ---- */
@@ -116,7 +116,7 @@ static void session_free(struct recorder *r, struct session *s)
 
 /* ---- positions ---- */
 
-static uint64_t seen(const struct target *t, uint64_t ring_id)
+static uint64_t position_of(const struct target *t, uint64_t ring_id)
 {
 	for (int i = 0; ring_id && i < JOURNAL_SOURCES; i++)
 		if (t->seen[i].ring_id == ring_id)
@@ -125,7 +125,7 @@ static uint64_t seen(const struct target *t, uint64_t ring_id)
 }
 
 /* False when there are too many rings. */
-static bool see(struct target *t, uint64_t ring_id, uint64_t pos)
+static bool note_position(struct target *t, uint64_t ring_id, uint64_t pos)
 {
 	for (int i = 0; ring_id && i < JOURNAL_SOURCES; i++) {
 		if (t->seen[i].ring_id && t->seen[i].ring_id != ring_id)
@@ -138,13 +138,13 @@ static bool see(struct target *t, uint64_t ring_id, uint64_t pos)
 	return !ring_id;
 }
 
-static bool see_all(struct target *t, const struct journal_state *st)
+static bool note_positions(struct target *t, const struct journal_state *st)
 {
 	bool ok = true;
 
 	for (int i = 0; i < JOURNAL_SOURCES; i++)
 		if (st->sources[i].ring_id)
-			ok &= see(t, st->sources[i].ring_id, st->sources[i].pos);
+			ok &= note_position(t, st->sources[i].ring_id, st->sources[i].pos);
 	return ok;
 }
 
@@ -174,13 +174,13 @@ static void refuse(struct recorder *r, struct session *s, struct target *t, cons
 static void refuse_crowd(struct recorder *r, struct session *s, const char *storage)
 {
 	metric_add(&r->n.dropped, 1);
-	if (!s->crowded)
+	if (!s->told_too_many)
 		announce(r, s, storage, "too many storage ids in one session");
-	s->crowded = true;
+	s->told_too_many = true;
 }
 
-/* Errors that pass when somebody makes room, and until then stop everything. */
-static bool is_passing(int err)
+/* Errors that are over when somebody makes room, and until then stop everything. */
+static bool is_temporary(int err)
 {
 	return err == -ENOSPC || err == -EDQUOT || err == -EIO || err == -ENOMEM;
 }
@@ -263,7 +263,7 @@ static int join_recording(struct recorder *r, struct session *s, struct target *
 		return 0;
 	}
 	int ret = recording_open(&t->recs[stream], r, &head);
-	if (ret && !is_passing(ret)) {
+	if (ret && !is_temporary(ret)) {
 		refuse(r, s, t, strerror(-ret));
 		return 0;
 	}
@@ -373,7 +373,7 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 	case PUT_LIMIT:
 		return go_beyond(r, s, t, from, stream);
 	}
-	if (is_passing(ret))
+	if (is_temporary(ret))
 		return ret;
 	/* An empty recording that cannot take even its first frame: bad format, no descriptors. */
 	ret = end_target(t, from, "error");
@@ -388,7 +388,7 @@ static int put_media(struct recorder *r, struct session *s, struct target *t,
 	int ret = 1;
 
 	t->source = from->source;
-	if (!see(t, from->ring_id, 0)) {
+	if (!note_position(t, from->ring_id, 0)) {
 		if (!t->refused)
 			refuse(r, s, t, "it comes from more rings than a journal can hold");
 		metric_add(&r->n.dropped, 1);
@@ -399,7 +399,7 @@ static int put_media(struct recorder *r, struct session *s, struct target *t,
 		ret = try_put(r, s, t, from, f);
 	if (ret < 0)
 		return ret;
-	see(t, from->ring_id, from->pos);
+	note_position(t, from->ring_id, from->pos);
 	return 0;
 }
 
@@ -422,7 +422,7 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
 		refuse_crowd(r, s, storage);
 		return 0;
 	}
-	if (from->ring_id && from->pos <= seen(t, from->ring_id)) {
+	if (from->ring_id && from->pos <= position_of(t, from->ring_id)) {
 		metric_add(&r->n.replayed, 1);
 		return 0;
 	}
@@ -454,7 +454,7 @@ static int on_close(struct recorder *r, const struct origin *from, const struct 
 		if (t->source && t->source != from->source)
 			continue;
 		/* Read again after a crash: what it ended is over, and what is open is younger. */
-		if (from->ring_id && from->pos <= seen(t, from->ring_id))
+		if (from->ring_id && from->pos <= position_of(t, from->ring_id))
 			continue;
 		int ret = end_target(t, from, "close");
 		if (ret)
@@ -493,7 +493,7 @@ int session_remember(struct recorder *r, const struct recording *rec)
 	if (!t)
 		return -ENOMEM;
 	s->orphan = true;
-	if (!see_all(t, &rec->state))
+	if (!note_positions(t, &rec->state))
 		log_warn("'%s' comes from too many rings; a part may be stored twice",
 			 rec->name.stem);
 	return 0;

@@ -2,7 +2,7 @@
  * Finds recordings that have had no task and makes their tasks, one at a time, from the loop:
  *
  *	scan_all, scan_folder (a whole folder) ─┐
- *	scan_file (one changed file) ───────────┴▶ queue ──timer──▶ task_look, _digest, _publish
+ *	scan_file (one changed file) ───────────┴▶ queue ──timer──▶ task_inspect, _digest, _publish
  *
  * The queue has a bound; recordings that do not fit are found by another scan once it is empty.
  */

@@ -172,7 +172,7 @@ TEST(probes_are_read_and_anything_else_refused)
 				   "rate\":\"48000\",\"channels\":2},"
 				   "{\"codec_type\":\"data\",\"codec_name\":\"bin\"}],\"format\":{"
 				   "\"duration\":\"5.021\"}}";
-	struct probe p;
+	struct media_probe p;
 
 	CHECK_INT(probe_parse(text, sizeof(text) - 1, &p), 0);
 	CHECK_INT(p.n, 2);
