@@ -46,6 +46,10 @@ struct plan {
 	double seconds; /* expected, for progress */
 };
 
+/* Whether --audio or --video may name this format; all that they may: "webm, mkv or mp4". */
+bool ffmpeg_has_format(const char *ext, bool video);
+void ffmpeg_list_formats(bool video, char *out, size_t size);
+
 void args_start(struct args *a, const char *program);
 void args_add(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Each of a NULL-terminated list. */

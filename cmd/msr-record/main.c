@@ -19,6 +19,7 @@
 #include "base/opt.h"
 #include "base/proc.h"
 #include "event/event.h"
+#include "ffmpeg.h"
 #include "finish.h"
 #include "intake.h"
 #include "loop/loop.h"
@@ -106,19 +107,20 @@ struct app {
 	bool input_ended, stopping;
 };
 
-static bool is_one_of(const char *s, const char *const *list)
+/* 0, or the exit status where there is no such format. */
+static int check_format(const char *option, const char *format, bool video)
 {
-	for (; *list; list++)
-		if (!strcmp(s, *list))
-			return true;
-	return false;
+	char list[64];
+
+	if (ffmpeg_has_format(format, video))
+		return 0;
+	ffmpeg_list_formats(video, list, sizeof(list));
+	return opt_usage(&program, "%s is %s, not '%s'", option, list, format);
 }
 
 static int check_options(int argc, char **argv)
 {
-	static const char *const audio[] = {"mp3", "opus", "flac", "wav", "m4a", NULL};
-	static const char *const video[] = {"webm", "mkv", "mp4", NULL};
-	int next;
+	int next, status;
 
 	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
 	if (parsed != OPT_OK)
@@ -126,11 +128,9 @@ static int check_options(int argc, char **argv)
 	if (next < argc)
 		return opt_usage(&program, "'%s' is not expected; sources are given with -i",
 				 argv[next]);
-	if (!is_one_of(opts.set.audio, audio))
-		return opt_usage(&program, "--audio is mp3, opus, flac, wav or m4a, not '%s'",
-				 opts.set.audio);
-	if (!is_one_of(opts.set.video, video))
-		return opt_usage(&program, "--video is webm, mkv or mp4, not '%s'", opts.set.video);
+	if ((status = check_format("--audio", opts.set.audio, false)) ||
+	    (status = check_format("--video", opts.set.video, true)))
+		return status;
 	for (size_t i = 0; i < opts.set.mix.n; i++)
 		if (!id_valid(opts.set.mix.v[i], strlen(opts.set.mix.v[i])))
 			return opt_usage(&program, "--record-mix is the name of a room, not '%s'",
