@@ -217,7 +217,7 @@ int pump_run(struct pump *p)
 	int status = loop_run(p->loop);
 
 	if (status < 0)
-		status = command_fail("%s", strerror(-status));
+		status = command_fail("the event loop failed: %s", strerror(-status));
 	for (size_t i = 0; i < p->n; i++) {
 		struct source_stats st;
 		source_stats(p->feed[i].source, &st);

@@ -147,7 +147,7 @@ static int run(int argc, char **argv)
 	if (!ret)
 		ret = depack_new(&l.depack, RTP_CODEC_OPUS);
 	if (ret)
-		command_fail("%s", strerror(-ret));
+		command_fail("cannot start: %s", strerror(-ret));
 	else if (pump_open(&p, &match, &(struct pump_handler){on_frame, on_settle, &l}) == 0) {
 		status = pump_run(p);
 		while (!status && !ret && jitter_drain(l.jitter, &jp))
