@@ -98,7 +98,7 @@ int match_parse(struct match *m, int argc, char **argv)
 			key++;
 		if (key == N_KEYS)
 			return command_usage(
-			    "'%s' is no condition; they are room= session= storage= "
+			    "'%s' is not a condition; conditions are room= session= storage= "
 			    "kind= codec= source=",
 			    argv[i]);
 		if (m->n == MATCH_MAX)

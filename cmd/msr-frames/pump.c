@@ -155,7 +155,7 @@ static void on_signal(void *arg)
 	end(arg, 0);
 }
 
-/* Who only looks at what is there makes no ring, for example of a name mistyped. */
+/* Whoever only looks at a ring does not make one, for example of a mistyped name. */
 static int may_open(const char *spec)
 {
 	const char *name = ring_name_in(spec);
@@ -217,7 +217,7 @@ int pump_run(struct pump *p)
 	int status = loop_run(p->loop);
 
 	if (status < 0)
-		status = command_fail("%s", strerror(-status));
+		status = command_fail("the event loop failed: %s", strerror(-status));
 	for (size_t i = 0; i < p->n; i++) {
 		struct source_stats st;
 		source_stats(p->feed[i].source, &st);

@@ -16,7 +16,7 @@ struct pump_handler {
 	 */
 	int (*frame)(void *arg, const struct frame *f);
 	/*
-	 * Nothing more for now: put what was handled where it is safe. 0: it is; -EAGAIN: on its
+	 * Nothing more for now: put what was handled where it is safe. 0 if it is; -EAGAIN: on its
 	 * way, pump_resume says when; or -errno.
 	 */
 	int (*settle)(void *arg);

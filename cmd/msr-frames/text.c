@@ -1,4 +1,5 @@
-/* Printing frames: conditions, the pump, and standard output that is safe before it is committed.
+/*
+ * Printing frames: conditions, the pump, and standard output that is safe before it is committed.
  */
 #include "text.h"
 

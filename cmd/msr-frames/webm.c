@@ -5,7 +5,7 @@
  *   for each packet, at its RTP time
  *
  * A packet that is missing is waited for as long as a listener would not mind. When another stream
- * takes the track's place (a page that was reloaded), time goes on as it did in the call.
+ * takes the track's place (a page that was reloaded), time continues as it did in the call.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -147,7 +147,7 @@ static int run(int argc, char **argv)
 	if (!ret)
 		ret = depack_new(&l.depack, RTP_CODEC_OPUS);
 	if (ret)
-		command_fail("%s", strerror(-ret));
+		command_fail("cannot start: %s", strerror(-ret));
 	else if (pump_open(&p, &match, &(struct pump_handler){on_frame, on_settle, &l}) == 0) {
 		status = pump_run(p);
 		while (!status && !ret && jitter_drain(l.jitter, &jp))

@@ -16,7 +16,8 @@
 #define POSTER_FILTER "scale='min(" POSTER_WIDTH ",iw)':-2"
 #define WAVE_S	      3600	  /* of sound that the filter keeps in memory: 115 MB */
 #define OFFSET_MAX_US 86400000000 /* between streams; more is a wrong clock */
-/* A result is no longer than its parts took to come, and than sound of so few bytes a second plays.
+/* A result is no longer than its parts took to come, and than sound of this few bytes a second
+ * plays.
  */
 #define SPAN_MAX_US (30 * OFFSET_MAX_US)
 #define BYTES_A_S   50
@@ -93,12 +94,44 @@ static const struct container containers[] = {
     {"mp4", "h264 hevc av1 vp9", "aac mp3", aac_args},
 };
 
+#define N_CONTAINERS (sizeof(containers) / sizeof(containers[0]))
+
 static const struct container *container_of_ext(const char *ext)
 {
-	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++)
+	for (size_t i = 0; i < N_CONTAINERS; i++)
 		if (!strcmp(containers[i].ext, ext))
 			return &containers[i];
 	return &containers[0];
+}
+
+static bool is_for(const struct container *c, bool video)
+{
+	return video == (!c->video || *c->video);
+}
+
+bool ffmpeg_has_format(const char *ext, bool video)
+{
+	for (size_t i = 0; i < N_CONTAINERS; i++)
+		if (is_for(&containers[i], video) && !strcmp(containers[i].ext, ext))
+			return true;
+	return false;
+}
+
+void ffmpeg_list_formats(bool video, char *out, size_t size)
+{
+	size_t used = 0, left = 0;
+
+	for (size_t i = 0; i < N_CONTAINERS; i++)
+		left += is_for(&containers[i], video);
+	for (size_t i = 0; i < N_CONTAINERS && used < size; i++) {
+		if (!is_for(&containers[i], video))
+			continue;
+		left--;
+		used += (size_t)snprintf(out + used, size - used, "%s%s", containers[i].ext,
+					 left > 1    ? ", "
+					 : left == 1 ? " or "
+						     : "");
+	}
 }
 
 static bool can_copy(const struct input *in, bool video, const char *codecs)

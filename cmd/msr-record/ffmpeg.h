@@ -35,7 +35,7 @@ struct input {
 	int64_t first_us; /* time of its first part */
 	int64_t last_us;  /* and of its last */
 	uint64_t bytes;
-	struct probe probe;
+	struct media_probe probe;
 };
 
 /* What is to become of them. */
@@ -45,6 +45,10 @@ struct plan {
 	bool copy_video, copy_audio;
 	double seconds; /* expected, for progress */
 };
+
+/* Whether --audio or --video may name this format; all that they may: "webm, mkv or mp4". */
+bool ffmpeg_has_format(const char *ext, bool video);
+void ffmpeg_list_formats(bool video, char *out, size_t size);
 
 void args_start(struct args *a, const char *program);
 void args_add(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -58,7 +62,8 @@ void ffmpeg_input(struct args *a, const char *path, int codec);
 void ffmpeg_sound_codec(struct args *a, const char *ext);
 void ffmpeg_container(struct args *a, const char *ext, const char *out);
 
-/* `lost`: parts are missing, so copied sound would be too short. False: there is nothing to play.
+/*
+ * `lost`: parts are missing, so copied sound would be too short. False: there is nothing to play.
  */
 bool ffmpeg_plan(const struct input in[STREAMS], const struct settings *set, bool lost,
 		 struct plan *plan);

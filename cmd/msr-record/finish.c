@@ -24,7 +24,7 @@
 #define TRIES	       5	  /* after children that were killed */
 #define RETRY_US       1000000	  /* until the next try */
 #define SPACE_RETRY_US 5000000	  /* when the disk is full */
-#define STALL_US       600000000  /* a child that gets nowhere for so long is ended */
+#define STALL_US       600000000  /* a child that gets nowhere for this long is ended */
 #define SLOWEST	       1	  /* byte a microsecond: a child that says nothing meanwhile */
 #define FREE_MIN       (1u << 20) /* bytes; with less, a failure is put down to the full disk */
 #define FULL_PATH_MAX  (PATH_MAX + STORE_PATH_MAX)
@@ -143,7 +143,7 @@ static void step_failed(struct job *j, int err, const char *errors)
 		return;
 	}
 	if (err == -ENODATA && is_mix(j->rec)) {
-		log_warn("'%s': nothing is there any more that could be mixed", j->rec->name.stem);
+		log_warn("'%s': nothing is left that could be mixed", j->rec->name.stem);
 		store_discard(&r->store, &j->rec->name);
 		job_end(j);
 		return;
@@ -187,7 +187,7 @@ static void on_output(void *arg, struct buf *out)
 	event_send(&ev, j->r->events);
 }
 
-/* What it does by itself, and will do again; the other signals are sent, as for want of memory. */
+/* Signals a program causes itself, and would again; other signals come from outside. */
 static bool is_crash(int sig)
 {
 	return sig == SIGSEGV || sig == SIGABRT || sig == SIGILL || sig == SIGFPE ||
@@ -209,13 +209,13 @@ static void on_child(void *arg, int status, struct buf *out, const char *errors)
 	j->child = NULL;
 	loop_timer_stop(&j->timer);
 	if (WIFSIGNALED(status)) {
-		log_warn("'%s': child that was to %s was ended by signal %d (%s)",
+		log_warn("'%s': the child process (%s) was killed by signal %d (%s)",
 			 j->rec->name.stem, s->what, WTERMSIG(status), strsignal(WTERMSIG(status)));
 		bool at_once = is_crash(WTERMSIG(status)) && has_way_round(j);
 		if (!at_once && j->tries++ < TRIES)
 			job_retry_in(j, RETRY_US);
 		else
-			step_failed(j, -EPROTO, "its child is ended by a signal each time");
+			step_failed(j, -EPROTO, "its child process was killed every time");
 		return;
 	}
 	int ret = WEXITSTATUS(status) ? -EPROTO : s->done ? s->done(j, out) : 0;
@@ -255,7 +255,7 @@ static void on_timer(void *arg)
 	}
 }
 
-/* Goes on with the current step, until one has to wait for its child. */
+/* Continues with the current step, until one has to wait for its child. */
 static void job_run(struct job *j)
 {
 	struct child_opts o = {j->r->loop, on_output, on_child, j};

@@ -127,7 +127,7 @@ static void go_on(struct intake *in)
 		return;
 	in->paused = false;
 	metric_set(&in->r->n.paused, 0);
-	log_info("recording goes on");
+	log_info("recording continues");
 	event_start(&ev, in->r->events, "disk-ok", NULL, NULL);
 	event_send(&ev, in->r->events);
 }
@@ -242,7 +242,7 @@ static void look_at(struct feed *f)
 	metric_add(&n->resyncs, (int64_t)(now.resyncs - f->last.resyncs));
 	metric_add(&n->skipped, (int64_t)(now.skipped - f->last.skipped));
 	if (now.skipped != f->last.skipped)
-		log_warn("'%s': skipped %llu bytes that are no frames", f->spec,
+		log_warn("'%s': skipped %llu bytes that were not valid frames", f->spec,
 			 (unsigned long long)(now.skipped - f->last.skipped));
 	f->last = now;
 	if (now.producer_starts != f->producer_starts) {

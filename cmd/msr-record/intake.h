@@ -35,7 +35,7 @@ void intake_free(struct intake *in);
 
 /* Whether a source failed. */
 bool intake_failed(const struct intake *in);
-/* Whether rings are among the sources: what is in them may go on after this process. */
+/* Whether rings are among the sources: what is in them may continue after this process. */
 bool intake_has_rings(const struct intake *in);
 
 /* Once a second: silent sessions, restarted producers, statistics. */

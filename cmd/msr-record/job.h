@@ -41,7 +41,7 @@ struct job {
 	struct mix *mix; /* owned; of a mix, instead of `in` */
 	double done;	 /* seconds of media converted */
 	char out[FULL_PATH_MAX];
-	struct probe probe; /* of the result */
+	struct media_probe probe; /* of the result */
 	char sha256[SHA256_HEX + 1];
 	bool wave, poster;
 	unsigned unread; /* set of streams, by bit, that could not be read: their parts are kept */
@@ -56,7 +56,7 @@ struct step {
 	const char *what; /* for messages: "could not ..." */
 	int (*start)(struct job *j, struct args *a);
 	int (*done)(struct job *j, struct buf *out);
-	bool optional; /* go on without */
+	bool optional; /* continue without */
 };
 
 /* Those of a recording, and those of a mix. The last one gives the files their names. */
@@ -66,7 +66,8 @@ bool step_converts(const struct step *s);
 
 /* A recording of a call is noted for the mix of its room. 0, or -errno when there is no space. */
 int job_note_in_mix(struct job *j, const struct store_name *final);
-/* Parts that could not be read go beside the media, before store_publish removes all. 0 or -errno.
+/*
+ * Parts that could not be read go beside the media, before store_publish removes all. 0 or -errno.
  */
 int job_keep_unread(struct job *j, const struct store_name *final);
 /* The event `finished`, and the log. */

@@ -1,4 +1,5 @@
-/* The journal's bytes, and its file. What is read may be damaged and is believed only as checked.
+/*
+ * The journal's bytes, and its file. What is read may be damaged and is believed only as checked.
  */
 #include "journal.h"
 
@@ -128,7 +129,7 @@ void journal_render_slot(const struct journal_state *s, uint8_t out[static JOURN
 		put_le64(p + 16, s->gaps[i].missing);
 		put_le64(p + 24, (uint64_t)s->gaps[i].at_us);
 	}
-	/* Behind the gaps, where journals of before have zeros. */
+	/* Behind the gaps, where older journals have zeros. */
 	render_stream(&s->streams[STREAM_LIST], p);
 	put_le32(out + 4, crc32c(0, out + 8, JOURNAL_SLOT - 8));
 }

@@ -53,7 +53,7 @@ struct journal_stream {
 	uint8_t channels;    /* of PCM */
 	uint32_t rate;	     /* of PCM, Hz */
 	uint64_t bytes;	     /* of the part file that count */
-	uint64_t base;	     /* added to part numbers, where numbering began anew */
+	uint64_t base;	     /* added to part numbers, where numbering restarted */
 	uint64_t first_part; /* as received */
 	uint64_t next_part;  /* one above the highest stored, `base` included */
 	uint64_t parts, missing, duplicates;
@@ -84,7 +84,7 @@ struct journal_state {
  */
 int journal_create(int *fd, int dirfd, const char *path, const struct journal_head *h,
 		   struct journal_state *s);
-/* Opens and locks it. -EBUSY when a live process has it, -EBADMSG when it is no journal. */
+/* Opens and locks it. -EBUSY when a live process has it, -EBADMSG when it is not a journal. */
 int journal_open(int *fd, int dirfd, const char *path, struct journal_head *h,
 		 struct journal_state *s);
 /* Counts the state up and writes it. 0 or -errno; the state before stays. */

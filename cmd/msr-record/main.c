@@ -3,7 +3,6 @@
  * for the way of a frame.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +11,12 @@
 #include <sys/resource.h>
 #include <sys/vfs.h>
 
-#include "base/buf.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/opt.h"
 #include "base/proc.h"
 #include "event/event.h"
+#include "ffmpeg.h"
 #include "finish.h"
 #include "intake.h"
 #include "loop/loop.h"
@@ -68,14 +66,14 @@ static const struct opt table[] = {
      100000, DAY_US},
     {0, "max-pause", OPT_TIME, &opts.set.max_pause_us, NULL, "TIME",
      "end silent sessions after (1h)", 100000, 365 * DAY_US},
-    {0, "sync", OPT_INT, &opts.set.sync_ms, NULL, "MS", "safe against power loss; 0: not (0)", 0,
-     60000},
+    {0, "sync", OPT_INT, &opts.set.sync_ms, NULL, "MS",
+     "make safe against power loss that often; 0: never (0)", 0, 60000},
     {0, "max-sessions", OPT_INT, &opts.set.max_sessions, NULL, "N", "recordings at once", 1,
      1000000},
     {0, "max-bytes", OPT_SIZE, &opts.set.max_bytes, NULL, "SIZE", "of a recording; 0: no bound (0)",
      0, INT64_MAX},
     {0, "follow", OPT_FLAG, &opts.follow, NULL, NULL, "a FIFO: wait for the next writer", 0, 0},
-    {0, "grace", OPT_TIME, &opts.set.grace_us, NULL, "TIME", "finish so long after SIGTERM (10s)",
+    {0, "grace", OPT_TIME, &opts.set.grace_us, NULL, "TIME", "time to finish after SIGTERM (10s)",
      0, DAY_US},
     {0, "record-mix", OPT_LIST, &opts.set.mix, NULL, "ROOM",
      "one file of everybody when the room is over, or all; repeatable", 0, 0},
@@ -96,8 +94,7 @@ static const struct opt_program program = {
     .opts = table,
 };
 
-/* What runs. */
-struct app {
+struct program {
 	struct recorder r;
 	struct intake *intake;
 	struct metrics *metrics;
@@ -106,19 +103,21 @@ struct app {
 	bool input_ended, stopping;
 };
 
-static bool is_one_of(const char *s, const char *const *list)
+/* 0, or the exit status where there is no such format. */
+static int check_format(const char *option, const char *format, bool video)
 {
-	for (; *list; list++)
-		if (!strcmp(s, *list))
-			return true;
-	return false;
+	char list[64];
+
+	if (ffmpeg_has_format(format, video))
+		return 0;
+	ffmpeg_list_formats(video, list, sizeof(list));
+	return opt_usage(&program, "%s is %s, not '%s'", option, list, format);
 }
 
+/* An exit status, or -1 to start. */
 static int check_options(int argc, char **argv)
 {
-	static const char *const audio[] = {"mp3", "opus", "flac", "wav", "m4a", NULL};
-	static const char *const video[] = {"webm", "mkv", "mp4", NULL};
-	int next;
+	int next, status;
 
 	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
 	if (parsed != OPT_OK)
@@ -126,11 +125,9 @@ static int check_options(int argc, char **argv)
 	if (next < argc)
 		return opt_usage(&program, "'%s' is not expected; sources are given with -i",
 				 argv[next]);
-	if (!is_one_of(opts.set.audio, audio))
-		return opt_usage(&program, "--audio is mp3, opus, flac, wav or m4a, not '%s'",
-				 opts.set.audio);
-	if (!is_one_of(opts.set.video, video))
-		return opt_usage(&program, "--video is webm, mkv or mp4, not '%s'", opts.set.video);
+	if ((status = check_format("--audio", opts.set.audio, false)) ||
+	    (status = check_format("--video", opts.set.video, true)))
+		return status;
 	for (size_t i = 0; i < opts.set.mix.n; i++)
 		if (!id_valid(opts.set.mix.v[i], strlen(opts.set.mix.v[i])))
 			return opt_usage(&program, "--record-mix is the name of a room, not '%s'",
@@ -176,56 +173,51 @@ static void list_metrics(struct metrics *m, const struct counters *n)
 	metrics_process(m);
 }
 
-static void write_metrics(struct app *a)
+static void write_metrics(struct program *p)
 {
-	struct buf b;
+	int ret = metrics_write(p->metrics, opts.metrics);
 
-	buf_init(&b, 0);
-	int ret = metrics_render(a->metrics, &b);
-	if (!ret)
-		ret = file_refresh(AT_FDCWD, opts.metrics, buf_data(&b), buf_len(&b));
 	if (ret)
 		log_warn("cannot write '%s': %s", opts.metrics, strerror(-ret));
-	buf_done(&b);
 }
 
 static void on_tick(void *arg)
 {
-	struct app *a = arg;
+	struct program *p = arg;
 
-	intake_tick(a->intake);
-	if (opts.metrics && a->ticks++ % METRICS_TICKS == 0)
-		write_metrics(a);
-	loop_timer_in_us(&a->tick, TICK_US);
+	intake_tick(p->intake);
+	if (opts.metrics && p->ticks++ % METRICS_TICKS == 0)
+		write_metrics(p);
+	loop_timer_in_us(&p->tick, TICK_US);
 }
 
 /* ---- ends ---- */
 
 /* When all is finished, and nobody can come back, rooms are over without waiting for it. */
-static void end_mixes(struct app *a)
+static void end_mixes(struct program *p)
 {
-	if (!a->input_ended || intake_has_rings(a->intake) || !finisher_is_idle(a->r.finisher))
+	if (!p->input_ended || intake_has_rings(p->intake) || !finisher_is_idle(p->r.finisher))
 		return;
-	int ret = mixer_end_all(a->r.mixer);
+	int ret = mixer_end_all(p->r.mixer);
 	if (ret)
-		log_error("cannot begin to mix: %s; it is left to the next start", strerror(-ret));
-	list_each_safe (i, &a->r.ended)
-		finisher_add(a->r.finisher, container_of(i, struct recording, link));
+		log_error("cannot start to mix: %s; it is left to the next start", strerror(-ret));
+	list_each_safe (i, &p->r.ended)
+		finisher_add(p->r.finisher, container_of(i, struct recording, link));
 }
 
-static void stop_when_done(struct app *a)
+static void stop_when_done(struct program *p)
 {
-	end_mixes(a);
-	if (a->input_ended && finisher_is_idle(a->r.finisher))
-		loop_stop(a->r.loop, 0);
+	end_mixes(p);
+	if (p->input_ended && finisher_is_idle(p->r.finisher))
+		loop_stop(p->r.loop, 0);
 }
 
 static void on_input_end(void *arg)
 {
-	struct app *a = arg;
+	struct program *p = arg;
 
-	a->input_ended = true;
-	stop_when_done(a);
+	p->input_ended = true;
+	stop_when_done(p);
 }
 
 static void on_finisher_idle(void *arg)
@@ -235,36 +227,36 @@ static void on_finisher_idle(void *arg)
 
 static void on_grace(void *arg)
 {
-	struct app *a = arg;
-	int64_t left = metric_get(&a->r.n.queued);
+	struct program *p = arg;
+	int64_t left = metric_get(&p->r.n.queued);
 
 	if (left)
 		log_warn("%lld recordings are left to the next start or --recover",
 			 (long long)left);
-	loop_stop(a->r.loop, 0);
+	loop_stop(p->r.loop, 0);
 }
 
 static void on_stop(void *arg)
 {
-	struct app *a = arg;
+	struct program *p = arg;
 
-	log_info("stopping; once more to stop at once");
-	a->stopping = true;
-	loop_timer_in_us(&a->grace, opts.set.grace_us);
-	if (!a->input_ended)
-		intake_stop(a->intake, opts.set.grace_us / 2);
+	log_info("stopping; send the signal again to quit at once");
+	p->stopping = true;
+	loop_timer_in_us(&p->grace, opts.set.grace_us);
+	if (!p->input_ended)
+		intake_stop(p->intake, opts.set.grace_us / 2);
 }
 
 /* ---- start ---- */
 
-static int open_inputs(struct app *a)
+static int open_inputs(struct program *p)
 {
 	static const char *const standard[] = {"-"};
 	const char *const *specs = opts.inputs.n ? opts.inputs.v : standard;
 	size_t n = opts.inputs.n ? opts.inputs.n : 1;
 
 	for (size_t i = 0; i < n; i++) {
-		int ret = intake_add(a->intake, specs[i], opts.follow);
+		int ret = intake_add(p->intake, specs[i], opts.follow);
 		if (ret == -EBUSY)
 			log_error("'%s' is being read by another process", specs[i]);
 		else if (ret == -ENOENT)
@@ -287,7 +279,7 @@ static void set_limits(struct settings *set)
 		if (set->max_sessions > SESSIONS_MAX)
 			set->max_sessions = SESSIONS_MAX;
 	}
-	/* It is met by beginning another file. */
+	/* The answer to it is another file. */
 	signal(SIGXFSZ, SIG_IGN);
 }
 
@@ -306,78 +298,101 @@ static uint64_t max_file(const struct store *s)
 	return max;
 }
 
-static int app_open(struct app *a)
+static int fail(const char *what, int err)
 {
-	struct recorder *r = &a->r;
-	int ret = loop_new(&r->loop);
-
-	if (ret)
-		return ret;
-	loop_timer_init(&a->tick, r->loop, on_tick, a);
-	loop_timer_init(&a->grace, r->loop, on_grace, a);
-	if ((ret = events_open(&r->events, opts.events, "msr-record"))) {
-		log_error("cannot open '%s': %s", opts.events, strerror(-ret));
-		return ret;
-	}
-	if ((ret = store_open(&r->store, opts.storage))) {
-		log_error("cannot open the storage '%s': %s", opts.storage, strerror(-ret));
-		return ret;
-	}
-	r->set.max_file = max_file(&r->store);
-	if ((ret = metrics_new(&a->metrics)) || (ret = mixer_new(&r->mixer, r)) ||
-	    (ret = finisher_new(&r->finisher, r, on_finisher_idle, a)) ||
-	    (ret = intake_new(&a->intake, r, on_input_end, a)) ||
-	    (ret = loop_stop_signals(r->loop, on_stop, a)))
-		return ret;
-	list_metrics(a->metrics, &r->n);
-	events_metrics(r->events, a->metrics);
-	if (!opts.recover && (ret = open_inputs(a)))
-		return ret;
-	return recover_all(r, opts.recover);
+	log_error("cannot %s: %s", what, strerror(-err));
+	return err;
 }
 
-static void app_close(struct app *a)
+static int open_files(struct program *p)
 {
-	if (opts.metrics && a->metrics)
-		write_metrics(a);
-	intake_free(a->intake);
-	sessions_free(&a->r);
-	list_each_safe (i, &a->r.ended)
+	struct recorder *r = &p->r;
+	int ret = events_open(&r->events, opts.events, program.name);
+
+	if (ret) {
+		log_error("cannot open '%s' for events: %s",
+			  opts.events ? opts.events : "standard error", strerror(-ret));
+		return ret;
+	}
+	ret = store_open(&r->store, opts.storage);
+	if (ret)
+		log_error("cannot open the storage '%s': %s; name it with -d", opts.storage,
+			  strerror(-ret));
+	return ret;
+}
+
+/* 0, or -errno of what failed, which is logged. */
+static int start(struct program *p)
+{
+	struct recorder *r = &p->r;
+	int ret;
+
+	set_limits(&opts.set);
+	r->set = opts.set;
+	r->store.dirfd = -1;
+	map_init(&r->sessions);
+	list_init(&r->dirty);
+	list_init(&r->ended);
+	if ((ret = loop_new(&r->loop)) || (ret = loop_stop_signals(r->loop, on_stop, p)) ||
+	    (ret = metrics_new(&p->metrics)))
+		return fail("start", ret);
+	loop_timer_init(&p->tick, r->loop, on_tick, p);
+	loop_timer_init(&p->grace, r->loop, on_grace, p);
+	if ((ret = open_files(p)))
+		return ret;
+	r->set.max_file = max_file(&r->store);
+	if ((ret = mixer_new(&r->mixer, r)) ||
+	    (ret = finisher_new(&r->finisher, r, on_finisher_idle, p)) ||
+	    (ret = intake_new(&p->intake, r, on_input_end, p)))
+		return fail("start", ret);
+	list_metrics(p->metrics, &r->n);
+	events_metrics(r->events, p->metrics);
+	if (!opts.recover && (ret = open_inputs(p)))
+		return ret;
+	if ((ret = recover_all(r, opts.recover)))
+		return fail("look for what an earlier run left behind", ret);
+	return 0;
+}
+
+/* The exit status. */
+static int run(struct program *p)
+{
+	loop_timer_in_us(&p->tick, TICK_US);
+	intake_start(p->intake);
+	int ret = loop_run(p->r.loop);
+	if (ret)
+		log_error("the event loop failed: %s", strerror(-ret));
+	if (opts.metrics)
+		write_metrics(p);
+	/* A daemon that is told to stop has done its job, also when a recording could not be
+	 * finished: it has said so, and continues at the next start. */
+	return ret || intake_failed(p->intake) || (!p->stopping && metric_get(&p->r.n.failed));
+}
+
+/* Also after a start that failed. */
+static void stop(struct program *p)
+{
+	intake_free(p->intake);
+	sessions_free(&p->r);
+	list_each_safe (i, &p->r.ended)
 		recording_free(container_of(i, struct recording, link));
-	finisher_free(a->r.finisher);
-	mixer_free(a->r.mixer);
-	map_done(&a->r.sessions);
-	metrics_free(a->metrics);
-	store_close(&a->r.store);
-	events_close(a->r.events);
-	loop_free(a->r.loop);
+	finisher_free(p->r.finisher);
+	mixer_free(p->r.mixer);
+	map_done(&p->r.sessions);
+	metrics_free(p->metrics);
+	store_close(&p->r.store);
+	events_close(p->r.events);
+	loop_free(p->r.loop);
 }
 
 int main(int argc, char **argv)
 {
-	static struct app a;
+	static struct program p;
 	int status = check_options(argc, argv);
 
 	if (status >= 0)
 		return status;
-	set_limits(&opts.set);
-	a.r.set = opts.set;
-	a.r.store.dirfd = -1;
-	map_init(&a.r.sessions);
-	list_init(&a.r.dirty);
-	list_init(&a.r.ended);
-	int ret = app_open(&a);
-	if (!ret) {
-		loop_timer_in_us(&a.tick, TICK_US);
-		intake_start(a.intake);
-		ret = loop_run(a.r.loop);
-		if (ret)
-			log_error("the event loop failed: %s", strerror(-ret));
-	}
-	/* A daemon that is told to stop has done its job, also when a recording could not be
-	 * finished: it has said so, and goes on with it at the next start. */
-	status =
-	    ret || intake_failed(a.intake) || (!a.stopping && metric_get(&a.r.n.failed)) ? 1 : 0;
-	app_close(&a);
+	status = start(&p) ? 1 : run(&p);
+	stop(&p);
 	return status;
 }

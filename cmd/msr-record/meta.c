@@ -19,7 +19,7 @@ static void write_time(struct json *j, const char *key, int64_t us)
 	json_str(j, key, text);
 }
 
-static void write_media(struct json *j, const struct probe *p)
+static void write_media(struct json *j, const struct media_probe *p)
 {
 	const struct probe_stream *video = probe_first(p, true), *audio = probe_first(p, false);
 
@@ -55,7 +55,8 @@ static void write_parts(struct json *j, const struct journal_state *st)
 		const struct journal_gap *g = &st->gaps[i];
 		json_obj(j, NULL);
 		json_str(j, "kind", stream_names[g->stream]);
-		if (!st->streams[STREAM_RTP].present) /* packets of calls count anew all the time */
+		/* Packets of calls count afresh all the time. */
+		if (!st->streams[STREAM_RTP].present)
 			json_uint(j, "part", g->part);
 		json_uint(j, "missing", g->missing);
 		json_num(j, "at", (double)g->at_us / 1e6, 3);

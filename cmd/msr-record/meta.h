@@ -18,10 +18,10 @@ struct meta {
 	const char *ext;
 	uint64_t bytes;
 	const char *sha256;
-	const struct probe *probe; /* of the media file */
+	const struct media_probe *probe; /* of the media file */
 	bool wave, poster;
 	unsigned unread;       /* set of streams, by bit, whose parts are kept beside it */
-	const struct mix *mix; /* what it was made of; NULL: it is no mix */
+	const struct mix *mix; /* what it was made of; NULL if it is not a mix */
 };
 
 /* The text for the recording under its final name. Its length, or -ENOBUFS. */

@@ -146,7 +146,7 @@ static int cell_of(struct mix *m, const struct mix_input *in)
 	return m->n_cells++;
 }
 
-/* So many columns that pictures of 16:9 are as large as can be. */
+/* As many columns as make pictures of 16:9 as large as can be. */
 static int best_columns(int w, int h, int n)
 {
 	double best = 0;

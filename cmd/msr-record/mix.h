@@ -21,7 +21,7 @@ struct args;
 struct settings;
 
 #define MIX_INPUTS_MAX	64 /* recordings; later ones are left out */
-#define MIX_PEOPLE_MAX	16 /* cells; who comes later is only heard */
+#define MIX_PEOPLE_MAX	16 /* cells; those who come later are only heard */
 #define MIX_SCREENS_MAX 4
 #define MIX_CELLS_MAX	(MIX_PEOPLE_MAX + MIX_SCREENS_MAX)
 #define MIX_WIDTH	1280 /* pixels */
@@ -58,7 +58,7 @@ struct mix {
 
 /*
  * Adds the recording whose metadata is `text`, in this folder of the storage ("" for none). 0 also
- * when it is there already or there is no room; -EBADMSG when it is no metadata.
+ * when it is in the mix already or there is no room; -EBADMSG when it is not metadata.
  */
 int mix_add(struct mix *m, const char *folder, const char *text, size_t n);
 /* When all are there: order, times and cells. */

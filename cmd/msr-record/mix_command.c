@@ -3,7 +3,7 @@
  * is laid in its cell while it lasts; and sound, each input behind as much silence as it came late.
  *
  * Pictures change their size within a recording as a network gets better or worse. That must not
- * begin the graph anew (-reinit_filter 0): its filters look at each frame.
+ * restart the graph (-reinit_filter 0): its filters look at each frame.
  */
 #include <limits.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * Which recordings of calls become one: a room is mixed when it is over.
  *
- *   recording opens ── mixer_join ──▶ its room goes on
+ *   recording opens ── mixer_join ──▶ its room continues
  *   recording finished ── mixer_note ──▶ its name, in the list of the room
  *   all of them freed ── mixer_leave, --mix-wait ──▶ the list ends ──▶ finisher: a mix
  *
@@ -37,7 +37,7 @@ struct mix_room *mixer_join(struct mixer *m, const char *room);
 void mixer_leave(struct mix_room *room);
 /*
  * The recording is about to appear as `final`: it will be in the mix, if it is one of a call. Noted
- * twice it is there once. 0 or -errno of a write.
+ * twice it is in it once. 0 or -errno of a write.
  */
 int mixer_note(struct mix_room *room, const struct recording *rec, const struct store_name *final);
 

@@ -1,4 +1,5 @@
-/* Part files: writes at positions of our own, so that a write that failed half-way is just redone.
+/*
+ * Part files: writes at positions of our own, so that a write that failed half-way is just redone.
  */
 #include "part.h"
 

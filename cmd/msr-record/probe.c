@@ -28,7 +28,7 @@ static int number(const json_t *o, const char *key)
 	return json_is_string(v) ? atoi(json_string_value(v)) : 0; /* "sample_rate": "48000" */
 }
 
-static void add_stream(struct probe *p, const json_t *o)
+static void add_stream(struct media_probe *p, const json_t *o)
 {
 	const char *type = json_string_value(json_object_get(o, "codec_type"));
 	const char *codec = json_string_value(json_object_get(o, "codec_name"));
@@ -50,11 +50,11 @@ static void add_stream(struct probe *p, const json_t *o)
 		p->n++;
 }
 
-int probe_parse(const char *text, size_t n, struct probe *out)
+int probe_parse(const char *text, size_t n, struct media_probe *out)
 {
 	json_t *root = json_loadb(text, n, 0, NULL);
 	const json_t *streams = json_object_get(root, "streams");
-	struct probe p = {0};
+	struct media_probe p = {0};
 
 	if (!root)
 		return -EBADMSG;
@@ -73,7 +73,7 @@ int probe_parse(const char *text, size_t n, struct probe *out)
 
 /* ---- first bytes ---- */
 
-static bool probe_mkv(const uint8_t *data, size_t n, struct probe *out)
+static bool probe_mkv(const uint8_t *data, size_t n, struct media_probe *out)
 {
 	static const char *const names[MKV_CODECS] = {[MKV_OPUS] = "opus",
 						      [MKV_VP8] = "vp8",
@@ -84,7 +84,7 @@ static bool probe_mkv(const uint8_t *data, size_t n, struct probe *out)
 
 	if (mkv_read_head(&m, data, n) < 0)
 		return false;
-	*out = (struct probe){.duration = (double)m.duration_us / 1e6};
+	*out = (struct media_probe){.duration = (double)m.duration_us / 1e6};
 	for (unsigned i = 0; i < m.n_tracks; i++) {
 		const struct mkv_track *t = &m.tracks[i];
 		struct probe_stream *s = &out->streams[out->n++];
@@ -101,19 +101,19 @@ static bool probe_mkv(const uint8_t *data, size_t n, struct probe *out)
 	return true;
 }
 
-static bool probe_mp3(const uint8_t *data, size_t n, struct probe *out)
+static bool probe_mp3(const uint8_t *data, size_t n, struct media_probe *out)
 {
 	struct mp3_head h;
 
 	if (mp3_read_head(&h, data, n) < 0)
 		return false;
-	*out = (struct probe){.duration = (double)h.samples / h.rate, .n = 1};
+	*out = (struct media_probe){.duration = (double)h.samples / h.rate, .n = 1};
 	out->streams[0] =
 	    (struct probe_stream){.codec = "mp3", .rate = (int)h.rate, .channels = h.channels};
 	return true;
 }
 
-bool probe_file(const char *path, int codec, struct probe *out)
+bool probe_file(const char *path, int codec, struct media_probe *out)
 {
 	uint8_t *data = malloc(HEAD_BYTES);
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -127,7 +127,7 @@ bool probe_file(const char *path, int codec, struct probe *out)
 	return known;
 }
 
-bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes, struct probe *out)
+bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes, struct media_probe *out)
 {
 	static const char *const names[] = {[CODEC_U8] = "pcm_u8",
 					    [CODEC_S16LE] = "pcm_s16le",
@@ -138,13 +138,13 @@ bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes, stru
 
 	if (!each || !rate)
 		return false;
-	*out = (struct probe){.n = 1, .duration = (double)bytes / each / rate};
+	*out = (struct media_probe){.n = 1, .duration = (double)bytes / each / rate};
 	out->streams[0] = (struct probe_stream){.rate = (int)rate, .channels = (int)channels};
 	snprintf(out->streams[0].codec, sizeof(out->streams[0].codec), "%s", names[codec]);
 	return true;
 }
 
-const struct probe_stream *probe_first(const struct probe *p, bool video)
+const struct probe_stream *probe_first(const struct media_probe *p, bool video)
 {
 	for (int i = 0; i < p->n; i++)
 		if (p->streams[i].video == video)
@@ -152,7 +152,7 @@ const struct probe_stream *probe_first(const struct probe *p, bool video)
 	return NULL;
 }
 
-int probe_count(const struct probe *p, bool video)
+int probe_count(const struct media_probe *p, bool video)
 {
 	int n = 0;
 

@@ -19,26 +19,27 @@ struct probe_stream {
 	int rate, channels; /* Hz */
 };
 
-struct probe {
+struct media_probe {
 	double duration; /* seconds, 0 when unknown */
 	int n;
 	struct probe_stream streams[PROBE_STREAMS]; /* audio and video only, no cover pictures */
 };
 
 /* Reads the JSON that `ffprobe -show_format -show_streams -of json` prints. 0 or -EBADMSG. */
-int probe_parse(const char *text, size_t n, struct probe *out);
+int probe_parse(const char *text, size_t n, struct media_probe *out);
 
 /*
  * Looks at the first bytes of the file itself. False where they do not tell: ask ffprobe. `codec`
  * (enum frame_codec) is what it should be: CODEC_WEBM, or CODEC_NONE for what is to be found out.
  */
-bool probe_file(const char *path, int codec, struct probe *out);
+bool probe_file(const char *path, int codec, struct media_probe *out);
 
 /* The same for a part of raw PCM (enum frame_codec) that we wrote; false for other codecs. */
-bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes, struct probe *out);
+bool probe_pcm(int codec, unsigned rate, unsigned channels, uint64_t bytes,
+	       struct media_probe *out);
 
 /* The first video or audio stream, or NULL. */
-const struct probe_stream *probe_first(const struct probe *p, bool video);
-int probe_count(const struct probe *p, bool video);
+const struct probe_stream *probe_first(const struct media_probe *p, bool video);
+int probe_count(const struct media_probe *p, bool video);
 
 #endif

@@ -34,7 +34,7 @@ struct settings {
 	uint64_t max_file;    /* bytes that a file may have here, 0: no bound */
 	int64_t grace_us;     /* for finishing after SIGTERM */
 	struct opt_list mix;  /* rooms of which a mix is made; MIX_ALL: of all */
-	int64_t mix_wait_us;  /* so long nobody is recorded in a room: it is over */
+	int64_t mix_wait_us;  /* a room is over after this long without a recording */
 };
 
 struct counters {

@@ -109,8 +109,7 @@ static int resume_streams(struct recording *rec)
 		if (ret && ret != -ENOENT)
 			return ret;
 		if (ret) {
-			log_error("cannot go on with '%s/%s': %s", store->path, path,
-				  strerror(-ret));
+			log_error("cannot continue '%s/%s': %s", store->path, path, strerror(-ret));
 			s->present = false;
 			continue;
 		}
@@ -271,11 +270,11 @@ static bool is_late(const struct journal_stream *s, const struct frame *f)
 }
 
 /*
- * Whether a part number not above the highest means that the producer counts anew. Only the first
+ * Whether a part number not above the highest means that the producer counts afresh. Only the first
  * part tells, by its data; where that is silence, which begins every stream of a quiet microphone,
  * by its time.
  */
-static bool counts_anew(const struct journal_stream *s, const struct frame *f)
+static bool counts_afresh(const struct journal_stream *s, const struct frame *f)
 {
 	return f->part == s->first_part && s->parts > 1 && f->body_len &&
 	       (!same_as_first(s, f) || (is_silence(f) && is_late(s, f)));
@@ -288,7 +287,7 @@ static bool place_part(struct journal_stream *s, const struct frame *f, uint64_t
 		return false;
 	if (*part >= s->next_part)
 		return true;
-	if (!counts_anew(s, f))
+	if (!counts_afresh(s, f))
 		return false;
 	s->base = s->next_part - f->part;
 	*part = s->next_part;

@@ -46,7 +46,8 @@ int recording_open(struct recording **rp, struct recorder *r, const struct journ
 /*
  * Takes over a recording that an interrupted run left: -EBUSY when a live process has it,
  * -EBADMSG when its journal is damaged, -ENODATA when there is nothing in it (it is removed), or
- * -errno, and then all of it is as it was. Its phase tells whether it goes on or is to be finished.
+ * -errno, and then all of it is as it was. Its phase tells whether it continues or is to be
+ * finished.
  */
 int recording_resume(struct recording **rp, struct recorder *r, const struct store_name *name);
 
@@ -54,7 +55,7 @@ enum put_result {
 	PUT_STORED, /* or left out as a repetition */
 	PUT_NEW,    /* begins a new stream: not for this recording */
 	PUT_FULL,   /* --max-bytes: end it */
-	PUT_LIMIT,  /* the file takes no more: it goes on in another one, if it can */
+	PUT_LIMIT,  /* the file takes no more: it continues in another one, if it can */
 };
 
 /*

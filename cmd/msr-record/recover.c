@@ -60,7 +60,7 @@ static void on_broken(struct recorder *r, const struct store_name *name)
 		unlinkat(r->store.dirfd, path, 0);
 }
 
-/* The list of a mix: it goes on until its room is over, which may be so already. */
+/* The list of a mix: it stays open until its room is over, which may be so already. */
 static void found_list(struct recovery *v, struct recording *list)
 {
 	bool ended = list->state.phase == PHASE_ENDED;

@@ -7,8 +7,9 @@
 struct recorder;
 
 /*
- * Takes over every recording that no live process has: open ones go on as sessions (with `finish`
- * they are ended), ended ones are put on the list `ended`. Says what it found. 0 or -errno.
+ * Takes over every recording that no live process has: open ones continue as sessions (with
+ * `finish` they are ended), ended ones are put on the list `ended`. Says what it found. 0 or
+ * -errno.
  */
 int recover_all(struct recorder *r, bool finish);
 

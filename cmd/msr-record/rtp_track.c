@@ -14,7 +14,7 @@
 #define START_US	100000
 #define HOLD_US		500000
 #define HOLD_MAX	(4u << 20) /* bytes */
-#define SILENT_US	2000000	   /* of the stream under way: one of before may come back */
+#define SILENT_US	2000000	   /* of the stream under way: an earlier one may come back */
 
 struct held {
 	struct held *next;
@@ -124,7 +124,7 @@ static int place(struct rtp_track *t, const struct depack_frame *f, int64_t arri
 				r = r ? r : anchor_held(t, sink, arg);
 			return r;
 		}
-		r = release(t, sink, arg); /* it was the network */
+		r = release(t, sink, arg); /* the delay came from the network */
 	}
 	timeline_learn(&t->time, f->ts, arrival_us);
 	int failed = give(t, f, sink, arg);

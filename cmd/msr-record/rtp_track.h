@@ -57,7 +57,7 @@ void rtp_track_done(struct rtp_track *t);
  * packet; it may come back when the new one has fallen silent.
  *
  * Takes an RTP packet that arrived at `arrival_us` (since 1970); frames that are ready go to
- * `sink`. 0, -EBADMSG for what is no RTP, -ENOMEM, or what the sink returned.
+ * `sink`. 0, -EBADMSG for what is not RTP, -ENOMEM, or what the sink returned.
  */
 int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
 		  rtp_track_sink sink, void *arg);
@@ -66,7 +66,7 @@ int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_
 int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, void *arg);
 /*
  * Nothing more comes, for now or for good: gives out all that waits, but for a frame of which some
- * packets have not come: half of it is no picture, and they may still come.
+ * packets have not come: half of it is not a picture, and they may still come.
  */
 int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg);
 

@@ -17,13 +17,12 @@
 #define TARGETS_MAX 64 /* storage ids of one session: peers choose them */
 #define REST_US	    1000000
 #define KEY_SIZE    (2 * ID_SIZE)
-#define SILENT_US   2000000 /* of a picture's codec in a call: one of before may come back */
+#define SILENT_US   2000000 /* of a picture's codec in a call: an earlier one may come back */
 
 struct target {
 	struct list link; /* in session.targets */
 	char storage[ID_SIZE];
-	uint64_t
-	    begins_at[STREAMS]; /* where the next recording of a stream goes on; 0: it begins */
+	uint64_t begins_at[STREAMS]; /* part with which a stream's next recording continues, or 0 */
 	struct recording *recs[STREAMS]; /* current ones; the same may stand there several times */
 	struct journal_source seen[JOURNAL_SOURCES]; /* frames up to there are in recordings */
 	uint32_t source;			     /* of its latest media; 0: an earlier run */
@@ -39,10 +38,10 @@ struct session {
 	char room[ID_SIZE], id[ID_SIZE];
 	struct list targets;
 	size_t n_targets;
-	struct mono last; /* when its last frame came */
-	uint32_t source;  /* where that was from */
-	bool orphan;	  /* its producer may be gone: --idle applies */
-	bool crowded;	  /* it has been said that it has too many storage ids */
+	struct mono last;   /* when its last frame came */
+	uint32_t source;    /* where that was from */
+	bool orphan;	    /* its producer may be gone: --idle applies */
+	bool told_too_many; /* it has been said that it has too many storage ids */
 };
 
 /* ---- finding and making ---- */
@@ -117,7 +116,7 @@ static void session_free(struct recorder *r, struct session *s)
 
 /* ---- positions ---- */
 
-static uint64_t seen(const struct target *t, uint64_t ring_id)
+static uint64_t position_of(const struct target *t, uint64_t ring_id)
 {
 	for (int i = 0; ring_id && i < JOURNAL_SOURCES; i++)
 		if (t->seen[i].ring_id == ring_id)
@@ -126,7 +125,7 @@ static uint64_t seen(const struct target *t, uint64_t ring_id)
 }
 
 /* False when there are too many rings. */
-static bool see(struct target *t, uint64_t ring_id, uint64_t pos)
+static bool note_position(struct target *t, uint64_t ring_id, uint64_t pos)
 {
 	for (int i = 0; ring_id && i < JOURNAL_SOURCES; i++) {
 		if (t->seen[i].ring_id && t->seen[i].ring_id != ring_id)
@@ -139,13 +138,13 @@ static bool see(struct target *t, uint64_t ring_id, uint64_t pos)
 	return !ring_id;
 }
 
-static bool see_all(struct target *t, const struct journal_state *st)
+static bool note_positions(struct target *t, const struct journal_state *st)
 {
 	bool ok = true;
 
 	for (int i = 0; i < JOURNAL_SOURCES; i++)
 		if (st->sources[i].ring_id)
-			ok &= see(t, st->sources[i].ring_id, st->sources[i].pos);
+			ok &= note_position(t, st->sources[i].ring_id, st->sources[i].pos);
 	return ok;
 }
 
@@ -175,13 +174,13 @@ static void refuse(struct recorder *r, struct session *s, struct target *t, cons
 static void refuse_crowd(struct recorder *r, struct session *s, const char *storage)
 {
 	metric_add(&r->n.dropped, 1);
-	if (!s->crowded)
+	if (!s->told_too_many)
 		announce(r, s, storage, "too many storage ids in one session");
-	s->crowded = true;
+	s->told_too_many = true;
 }
 
-/* Errors that pass when somebody makes room, and until then stop everything. */
-static bool is_passing(int err)
+/* Errors that are over when somebody makes room, and until then stop everything. */
+static bool is_temporary(int err)
 {
 	return err == -ENOSPC || err == -EDQUOT || err == -EIO || err == -ENOMEM;
 }
@@ -264,7 +263,7 @@ static int join_recording(struct recorder *r, struct session *s, struct target *
 		return 0;
 	}
 	int ret = recording_open(&t->recs[stream], r, &head);
-	if (ret && !is_passing(ret)) {
+	if (ret && !is_temporary(ret)) {
 		refuse(r, s, t, strerror(-ret));
 		return 0;
 	}
@@ -318,8 +317,8 @@ static bool is_replaced(const struct target *t, const struct frame *f)
 }
 
 /*
- * The file may not become larger. Samples and packets go on in another recording; the middle of a
- * container cannot, and one that is empty would not help. As try_put.
+ * The file may not become larger. Samples and packets continue in another recording; the middle of
+ * a container cannot, and one that is empty would not help. As try_put.
  */
 static int go_beyond(struct recorder *r, struct session *s, struct target *t,
 		     const struct origin *from, enum stream stream)
@@ -374,7 +373,7 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 	case PUT_LIMIT:
 		return go_beyond(r, s, t, from, stream);
 	}
-	if (is_passing(ret))
+	if (is_temporary(ret))
 		return ret;
 	/* An empty recording that cannot take even its first frame: bad format, no descriptors. */
 	ret = end_target(t, from, "error");
@@ -389,7 +388,7 @@ static int put_media(struct recorder *r, struct session *s, struct target *t,
 	int ret = 1;
 
 	t->source = from->source;
-	if (!see(t, from->ring_id, 0)) {
+	if (!note_position(t, from->ring_id, 0)) {
 		if (!t->refused)
 			refuse(r, s, t, "it comes from more rings than a journal can hold");
 		metric_add(&r->n.dropped, 1);
@@ -400,7 +399,7 @@ static int put_media(struct recorder *r, struct session *s, struct target *t,
 		ret = try_put(r, s, t, from, f);
 	if (ret < 0)
 		return ret;
-	see(t, from->ring_id, from->pos);
+	note_position(t, from->ring_id, from->pos);
 	return 0;
 }
 
@@ -423,7 +422,7 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
 		refuse_crowd(r, s, storage);
 		return 0;
 	}
-	if (from->ring_id && from->pos <= seen(t, from->ring_id)) {
+	if (from->ring_id && from->pos <= position_of(t, from->ring_id)) {
 		metric_add(&r->n.replayed, 1);
 		return 0;
 	}
@@ -436,7 +435,7 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
 /*
  * A close that names a storage ends that recording only; otherwise the whole session. What another
  * source feeds is none of its business: somebody in a call who ends a recording of their own, or
- * who has come again by another media thread before the end of their first visit was read.
+ * who has returned by another media thread before the end of their first visit was read.
  */
 static int on_close(struct recorder *r, const struct origin *from, const struct frame *f)
 {
@@ -454,9 +453,8 @@ static int on_close(struct recorder *r, const struct origin *from, const struct 
 			continue;
 		if (t->source && t->source != from->source)
 			continue;
-		/* Come again after a crash: what it ended has ended, and what is there is younger.
-		 */
-		if (from->ring_id && from->pos <= seen(t, from->ring_id))
+		/* Read again after a crash: what it ended is over, and what is open is younger. */
+		if (from->ring_id && from->pos <= position_of(t, from->ring_id))
 			continue;
 		int ret = end_target(t, from, "close");
 		if (ret)
@@ -495,7 +493,7 @@ int session_remember(struct recorder *r, const struct recording *rec)
 	if (!t)
 		return -ENOMEM;
 	s->orphan = true;
-	if (!see_all(t, &rec->state))
+	if (!note_positions(t, &rec->state))
 		log_warn("'%s' comes from too many rings; a part may be stored twice",
 			 rec->name.stem);
 	return 0;
@@ -520,7 +518,7 @@ int session_adopt(struct recorder *r, struct recording *rec)
 	for (int i = 0; i < STREAMS; i++) {
 		const struct journal_stream *mine = &rec->state.streams[i];
 		struct recording *other = t->recs[i];
-		/* Of two recordings with this stream the later one goes on. */
+		/* Of two recordings with this stream the later one continues. */
 		if (!mine->present || (other && other->state.streams[i].first_us > mine->first_us))
 			continue;
 		t->recs[i] = rec;

@@ -2,7 +2,7 @@
  * Sessions: which recording a frame belongs to. A session (room and session id) has a target for
  * each storage id that its frames name, and a target has a current recording for each stream.
  *
- * Usually that is one and the same. When one stream begins anew, only that one moves on to a new
+ * Usually that is one and the same. When one stream restarts, only that one moves on to a new
  * recording; a recording ends when no stream refers to it any more.
  */
 #ifndef MSR_RECORD_SESSION_H
@@ -28,7 +28,8 @@ struct origin {
  */
 int session_frame(struct recorder *r, const struct origin *from, const struct frame *f);
 
-/* Takes over a recording of an earlier run, which may go on. 0 or -ENOMEM; takes `rec` on success.
+/* Takes over a recording of an earlier run, which may continue. 0 or -ENOMEM; takes `rec` on
+ * success.
  */
 int session_adopt(struct recorder *r, struct recording *rec);
 
@@ -43,7 +44,8 @@ void sessions_orphan(struct recorder *r, uint32_t source);
 
 /* Once a second: ends what is silent for too long, lets the others rest. 0 or -errno of a write. */
 int sessions_sweep(struct recorder *r);
-/* Ends the recordings of a source that is at its end. 0 or -errno of a write, to be called again.
+/*
+ * Ends the recordings of a source that is at its end. 0 or -errno of a write, to be called again.
  */
 int sessions_end_of(struct recorder *r, uint32_t source, const char *reason);
 /* Ends all. */

@@ -237,7 +237,7 @@ int job_note_in_mix(struct job *j, const struct store_name *final)
 	return 0;
 }
 
-/* Never over another file. One that has gone there already is no error. */
+/* Never over another file. One that was moved there already is not an error. */
 static int keep_part(struct job *j, enum stream stream, const struct store_name *final)
 {
 	char suffix[32], from[STORE_PATH_MAX], to[STORE_PATH_MAX];
@@ -303,7 +303,7 @@ static void add_to_mix(struct job *j, char *path)
 	buf_done(&b);
 }
 
-/* What its list names, as far as it is there. */
+/* What its list names, if it still exists. */
 static int read_list(struct job *j)
 {
 	struct journal_stream *s = &j->rec->state.streams[STREAM_LIST];

@@ -263,7 +263,7 @@ int store_write_json(struct store *s, const struct store_name *name, const void 
 {
 	char path[STORE_PATH_MAX];
 
-	/* In place: as long as the media is hidden a broken one means nothing, and is made anew. */
+	/* In place: while the media is hidden a broken one means nothing, and is made again. */
 	store_hidden(name, ".json", path);
 	int fd =
 	    openat(s->dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
@@ -282,7 +282,7 @@ static int sync_folder(struct store *s, const struct store_name *n)
 	return file_sync_dir(s->dirfd, *n->folder ? n->folder : ".");
 }
 
-/* Renames the hidden file to its final name; one that is not there is no error. */
+/* Renames the hidden file to its final name; one that does not exist is not an error. */
 static int reveal(struct store *s, const struct store_name *name, const struct store_name *final,
 		  const char *suffix)
 {
@@ -313,8 +313,8 @@ int store_claim(struct store *s, const struct store_name *name, const char *ext,
 				return ret;
 			snprintf(suffix, sizeof(suffix), ".%s", ext);
 			store_visible(final, suffix, to);
-			/* Its digest may have taken minutes. Who sees it before its .json goes by
-			 * its age, as msr-taskscan does. */
+			/* Its digest may have taken minutes. Whoever sees it before its .json goes
+			 * by its age, as msr-taskscan does. */
 			utimensat(s->dirfd, from, NULL, AT_SYMLINK_NOFOLLOW);
 			ret = file_rename_excl(s->dirfd, from, to);
 			if (ret != -EEXIST)

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Drift is learned from packets so far apart; a pause tells no more than its last second. */
+/* Drift is learned from packets this far apart; a pause tells no more than its last second. */
 #define LEARN_MIN_US 1000
 #define LEARN_MAX_US 1000000
 

@@ -4,7 +4,7 @@
  * A timeline is anchored at its first packet to the time of arrival, and from there on follows the
  * sender's own clock. That clock and ours drift apart slowly, which is learned. When they part at
  * once and for good (a mute during which RTP time stood still, a sender
- * that began anew) it is anchored again, so that time goes on in the file as it did in the call;
+ * that restarted) it is anchored again, so that time continues in the file as it did in the call;
  * when packets only came late, it is not. Sender reports tell how the timelines of one sender lie
  * to each other (RFC 3550 section 6.4.1).
  */
@@ -16,11 +16,11 @@
 
 #include "rtp/unwrap.h"
 
-/* Media ahead of its arrival by more than this is anchored anew; behind it, suspected. */
+/* Media ahead of its arrival by more than this is anchored again; behind it, suspected. */
 #define TIMELINE_OFF_US 500000
 /* A suspicion has passed when media is no longer behind by more than this. */
 #define TIMELINE_NEAR_US 300000
-/* So much may a sender's clock differ from ours. */
+/* A sender's clock may differ from ours by this much. */
 #define TIMELINE_DRIFT_PPM 1000
 /* Sender reports that disagree by more are not believed. */
 #define TIMELINE_SYNC_MAX_US 2000000
@@ -42,7 +42,7 @@ struct timeline {
 enum timeline_verdict {
 	TIMELINE_GOOD,
 	TIMELINE_LATE, /* behind its arrival: the network was slow, or time stood still */
-	TIMELINE_OFF,  /* ahead of its arrival: to be anchored anew */
+	TIMELINE_OFF,  /* ahead of its arrival: to be anchored again */
 };
 
 /* Puts RTP time `ts` at `at_us`, or at the end of what there is. */

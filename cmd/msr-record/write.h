@@ -27,7 +27,7 @@ struct writer_type {
 	/* Once, when part file and stream state are in place; with an empty file or a continued
 	 * one. */
 	int (*start)(struct writer *w);
-	/* Whether the frame goes on with this stream; otherwise it begins a new recording. */
+	/* Whether the frame continues this stream; otherwise it begins a new recording. */
 	bool (*continues)(const struct writer *w, const struct frame *f);
 	/* `missing` parts before `next` will never come. NULL: nothing to do about that. */
 	int (*gap)(struct writer *w, uint64_t missing, const struct frame *next);
@@ -39,7 +39,8 @@ struct writer_type {
 	int (*put)(struct writer *w, const struct frame *f);
 	/* Everything put is in the file, and journal_stream.bytes says how much that is. */
 	int (*flush)(struct writer *w);
-	/* Nothing came for a second, or (`ended`) nothing will: make the file right as it stands.
+	/*
+	 * Nothing came for a second, or (`ended`) nothing will: make the file right as it stands.
 	 */
 	int (*rest)(struct writer *w, bool ended);
 	/* Gives up what is not in the file: it takes no more. NULL: nothing but the part's. */
@@ -60,8 +61,8 @@ extern const struct writer_type write_chunk, write_pcm, write_rtp;
 const struct writer_type *writer_type_of(enum stream stream, int codec);
 
 /*
- * Makes the writer of a stream that begins with `f`, or (f NULL) goes on after an interruption with
- * the file as the state says. Fills the format into *state. 0 or -errno.
+ * Makes the writer of a stream that begins with `f`, or (f NULL) continues after an interruption
+ * with the file as the state says. Fills the format into *state. 0 or -errno.
  */
 int writer_open(struct writer **wp, struct journal_stream *state, enum stream stream,
 		const struct frame *f, int dirfd, const char *path);

@@ -67,7 +67,7 @@ static uint64_t samples_of(const struct pcm *p)
 	return part_length(&p->w.part) - (uint64_t)p->header_len;
 }
 
-/* Microseconds that so many bytes play. */
+/* Microseconds that this many bytes play. */
 static int64_t play_us(const struct pcm *p, uint64_t bytes)
 {
 	return (int64_t)((double)bytes / p->frame_bytes / p->w.state->rate * 1e6);

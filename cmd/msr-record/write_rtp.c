@@ -35,9 +35,9 @@ struct rtp_writer;
 struct rtp_stream {
 	struct rtp_writer *w;
 	struct rtp_track track;
-	bool open;	 /* track is there */
+	bool open;	 /* track exists */
 	unsigned number; /* of the file's track; 0: not yet */
-	uint64_t told;	 /* of track.lost, so many */
+	uint64_t told;	 /* how many of track.lost */
 };
 
 struct rtp_writer {
@@ -47,7 +47,7 @@ struct rtp_writer {
 	struct buf out;	 /* blocks that are not in the part file yet */
 	bool begun;	 /* the part file has a header */
 	bool head_stale; /* it is not the one to be */
-	bool placed;	 /* the first block is there, and by it the recording's start */
+	bool placed;	 /* the first block is in the file, and with it the recording's start */
 	bool foreign;	 /* the file that was found is not ours: begin another */
 };
 
@@ -165,7 +165,7 @@ static int take_video(void *arg, int64_t time_us, const struct depack_frame *f)
 {
 	struct rtp_stream *s = arg;
 
-	/* Tracks of pictures have a size; a key frame without one is none. */
+	/* Tracks of pictures have a size; a key frame without one is not a key frame. */
 	if (!s->number && !f->width)
 		return 0;
 	int r = s->number ? 0 : add_file_track(s->w, s, f);
@@ -193,7 +193,7 @@ static enum rtp_codec codec_of(const struct frame *f)
 	return rtp_codec_of(frame_codec_name(f->codec));
 }
 
-/* Goes on with a file of before: its tracks, and its time. */
+/* Continues an earlier file: its tracks, and its time. */
 static int resume(struct rtp_writer *rw)
 {
 	uint8_t head[MKV_HEAD];

@@ -273,7 +273,8 @@ static int spawn(struct run *r, const char *path, const struct task_info *info)
 	const char *const argv[] = {"/bin/sh", "-c", r->x->shell, "msr-taskscan", path, NULL};
 	const struct proc_opts opts = {
 	    .in = -1, .out = 1, .err = 2, .die_with_parent = 1, .own_group = 1, .env = env};
-	/* The lock is the open file's: inherited, it lasts as long as any process of the command.
+	/*
+	 * The lock is the open file's: inherited, it lasts as long as any process of the command.
 	 */
 	fcntl(r->fd, F_SETFD, 0);
 	ret = proc_spawn(argv, &opts, &r->pid);
@@ -368,7 +369,7 @@ static void on_start(void *arg)
 
 	while (!x->stopped && x->n_running < x->o.jobs && (first = list_first(&x->waiting)))
 		start_one(container_of(first, struct run, link));
-	/* What had no place in the queue is there still. */
+	/* What had no place in the queue still exists. */
 	if (x->st.overflow && list_empty(&x->waiting) && !x->stopped)
 		exec_scan(x);
 	check_idle(x);

@@ -50,7 +50,7 @@ void exec_offer_file(struct exec *x, const char *folder, const char *file);
 /* Offers all tasks of the tasks folder. */
 void exec_scan(struct exec *x);
 bool exec_busy(const struct exec *x);
-/* Starts nothing any more; what runs goes on. */
+/* Starts nothing any more; what runs continues. */
 void exec_stop(struct exec *x);
 /* SIGKILL for what runs, with its process groups. */
 void exec_kill(struct exec *x);

@@ -32,8 +32,8 @@ int ledger_open(struct ledger **lp, int dirfd);
 void ledger_close(struct ledger *l);
 
 /*
- * Takes the lock without waiting, and reads what others appended. A ledger that was deleted begins
- * anew. 0, -EAGAIN (another process holds it for a moment) or -errno. Not nested.
+ * Takes the lock without waiting, and reads what others appended. A ledger that was deleted starts
+ * afresh. 0, -EAGAIN (another process holds it for a moment) or -errno. Not nested.
  */
 int ledger_lock(struct ledger *l);
 void ledger_unlock(struct ledger *l);

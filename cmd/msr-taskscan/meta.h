@@ -26,8 +26,8 @@ struct meta {
 void meta_init(struct meta *m);
 
 /*
- * Reads a NAME.json. 0, or -EINVAL: not JSON, not an object, or with a room or session that is no
- * id; then `m` says nothing and `why`, a static text, is what is wrong.
+ * Reads a NAME.json. 0, or -EINVAL: not JSON, not an object, or with a room or session that is not
+ * an id; then `m` says nothing and `why`, a static text, is what is wrong.
  */
 int meta_parse(const void *data, size_t len, struct meta *m, const char **why);
 

@@ -170,7 +170,7 @@ void scan_file(struct scan *s, const char *folder, const char *file)
 	size_t len = strlen(file);
 
 	if (len > 5 && !strcmp(file + len - 5, ".json")) {
-		/* Beside which media file it stands is for task_look to find out. */
+		/* Beside which media file it stands is for task_inspect to find out. */
 		if (file[0] != '.' && name_session(file, len - 5))
 			consider(s, folder, file, len - 5);
 		return;
@@ -253,14 +253,14 @@ static void announce(struct scan *s, const struct task *t)
 		s->o.made(s->o.arg, task_key(t));
 }
 
-/* One step for the first of the queue. 0: it is through; -EAGAIN: go on in *wait_us; or -errno. */
+/* One step for the first of the queue. 0: it is done; -EAGAIN: continue in *wait_us; or -errno. */
 static int step(struct scan *s, const char *key, int64_t *wait_us)
 {
 	int64_t unsettled = 0;
 
 	*wait_us = 0;
 	if (!s->task) {
-		int ret = task_look(&s->task, s->o.dirs, key, s->o.settle_us, &unsettled);
+		int ret = task_inspect(&s->task, s->o.dirs, key, s->o.settle_us, &unsettled);
 		if (ret == -EAGAIN) {
 			log_debug("%s: not finished yet", key);
 			look_in(s, unsettled);

@@ -2,7 +2,7 @@
  * Finds recordings that have had no task and makes their tasks, one at a time, from the loop:
  *
  *	scan_all, scan_folder (a whole folder) ─┐
- *	scan_file (one changed file) ───────────┴▶ queue ──timer──▶ task_look, _digest, _publish
+ *	scan_file (one changed file) ───────────┴▶ queue ──timer──▶ task_inspect, _digest, _publish
  *
  * The queue has a bound; recordings that do not fit are found by another scan once it is empty.
  */
@@ -35,7 +35,7 @@ struct scan_stats {
 	uint64_t scans;	      /* whole scans of the storage */
 	uint64_t made;	      /* tasks */
 	uint64_t failed;      /* tasks that could not be made */
-	uint64_t badly_named; /* media files whose name is no recording's */
+	uint64_t badly_named; /* media files whose name is not a recording's */
 };
 
 int scan_new(struct scan **sp, const struct scan_opts *opts);

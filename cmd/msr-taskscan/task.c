@@ -245,8 +245,8 @@ static void use_meta(struct task *t)
 	match_meta(t);
 }
 
-int task_look(struct task **tp, const struct task_dirs *d, const char *key, int64_t settle_us,
-	      int64_t *wait_us)
+int task_inspect(struct task **tp, const struct task_dirs *d, const char *key, int64_t settle_us,
+		 int64_t *wait_us)
 {
 	struct task *t = calloc(1, sizeof(*t));
 	int ret = 0;

@@ -1,7 +1,7 @@
 /*
  * One recording on its way to a task:
  *
- *	task_look ──▶ task_digest (a slice at a time) ──▶ task_publish
+ *	task_inspect ──▶ task_digest (a slice at a time) ──▶ task_publish
  *
  * Publishing is exactly once, whoever is killed when. Under the ledger's lock, each step durable:
  *
@@ -29,8 +29,8 @@ struct task_dirs {
  * Looks at the files of `key`. 0 and a task when it is finished; -EAGAIN when it is not yet, and
  * *wait_us is when to look again; -ENOENT when there is no recording of that name.
  */
-int task_look(struct task **tp, const struct task_dirs *d, const char *key, int64_t settle_us,
-	      int64_t *wait_us);
+int task_inspect(struct task **tp, const struct task_dirs *d, const char *key, int64_t settle_us,
+		 int64_t *wait_us);
 
 /*
  * Whether the recording that is there as `key` has had a task, as far as can be told at a glance.

@@ -1,6 +1,6 @@
 /*
  * Watches a folder and the folders in it (one level, as the storage has) with inotify(7).
- * Folders whose name is no id, and symbolic links, are not watched.
+ * Folders whose name is not an id, and symbolic links, are not watched.
  */
 #ifndef MSR_TASKSCAN_WATCH_H
 #define MSR_TASKSCAN_WATCH_H

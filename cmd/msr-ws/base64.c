@@ -2,7 +2,7 @@
  * Base64, decoded where it lies: three bytes are written for four that were read.
  *
  * A body may be 22 MiB of it and everybody else waits meanwhile, so four tables give each
- * character's bits where they belong, and a bit of their own for what is no such character.
+ * character's bits where they belong, and a bit of their own for what is not such a character.
  */
 #include "base64.h"
 

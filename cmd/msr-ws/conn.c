@@ -182,11 +182,12 @@ static int refuse(struct web_req *req, int status, const char *code, const char 
 
 static int read_query(struct web_req *req, struct query *q)
 {
+	const char *name;
 	char why[160];
 
-	for (const char *const *name = query_names; *name; name++) {
-		const char *value = web_query(req, *name);
-		if (value && query_set(q, *name, value, why, sizeof(why)) < 0)
+	for (size_t i = 0; (name = query_name(i)); i++) {
+		const char *value = web_query(req, name);
+		if (value && query_set(q, name, value, why, sizeof(why)) < 0)
 			return refuse(req, 400, "bad_query", why);
 	}
 	if (query_check(q, why, sizeof(why)) < 0)

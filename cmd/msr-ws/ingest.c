@@ -329,7 +329,7 @@ void ingest_resume(struct app *a)
 		list_remove(&s->blocked);
 		drain(s);
 	}
-	/* Small rings never have so much room: those must be empty. */
+	/* Small rings never have that much room: they must be empty. */
 	if (!a->full || !list_empty(&a->blocked) ||
 	    !(sink_has_room(a->sink, RESUME_ROOM) || sink_safe(a->sink) >= a->last_pos))
 		return;

@@ -78,7 +78,7 @@ static void add_path(json_t *o, const char *to, const char *from, const char *fo
 	json_object_set_new(o, to, json_string(path));
 }
 
-/* The entry of one .json, or NULL when it is none of ours. */
+/* The entry of one .json, or NULL when it is not one of ours. */
 static char *read_entry(int dirfd, const char *folder, const char *name)
 {
 	struct buf b;

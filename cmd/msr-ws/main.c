@@ -23,47 +23,61 @@
 #define ACKS_US	 1000000 /* at shutdown, for the reader to make things safe */
 #define CLOSE_US 5000000 /* at shutdown, for closing handshakes */
 #define SINK_MS	 5000	 /* at shutdown, for what a pipe has not taken yet */
-#define LOOK_US	 20000	 /* between two looks whether that is so */
+#define LOOK_US	 20000	 /* between two looks whether that has happened */
 
 /* ---- options ---- */
 
-static const char *output = "-", *address = "127.0.0.1", *events_path;
-static const char *tls_cert, *tls_key, *storage, *page, *sfu_url, *audiod_url;
-static int64_t port = 8000, max_per_address, max_memory = 128 << 20, ring_size = 64 << 20;
-static struct limits limits = {
-    .resume_window_us = 10000000, .max_sessions = 10000, .max_room = 1000, .max_rate = 1000};
-static bool trust_proxy;
-static struct opt_list origins;
+static struct {
+	const char *output, *address, *events;
+	const char *tls_cert, *tls_key, *storage, *page, *sfu_url, *audiod_url;
+	int64_t port, max_per_address, max_memory, ring_size;
+	struct limits limits;
+	bool trust_proxy;
+	struct opt_list origins;
+} opts = {
+    .output = "-",
+    .address = "127.0.0.1",
+    .port = 8000,
+    .max_memory = 128 << 20,
+    .ring_size = 64 << 20,
+    .limits = {.resume_window_us = 10000000,
+	       .max_sessions = 10000,
+	       .max_room = 1000,
+	       .max_rate = 1000},
+};
 
-static const struct opt opts[] = {
-    {'o', "output", OPT_STR, &output, NULL, "SINK", "frames go there: -, a path or shm:NAME (-)", 0,
+static const struct opt table[] = {
+    {'o', "output", OPT_STR, &opts.output, NULL, "SINK",
+     "frames go there: -, a path or shm:NAME (-)", 0, 0},
+    {'a', "address", OPT_STR, &opts.address, "MSR_ADDRESS", "ADDRESS", "listen there (127.0.0.1)",
+     0, 0},
+    {'p', "port", OPT_INT, &opts.port, "MSR_WS_PORT", "PORT", "and there; 0: any (8000)", 0, 65535},
+    {0, "tls-cert", OPT_STR, &opts.tls_cert, NULL, "FILE", "certificate chain, PEM", 0, 0},
+    {0, "tls-key", OPT_STR, &opts.tls_key, NULL, "FILE", "its key, PEM", 0, 0},
+    {'e', "events", OPT_STR, &opts.events, NULL, "PATH", "events go there (standard error)", 0, 0},
+    {0, "storage", OPT_STR, &opts.storage, "MSR_STORAGE", "DIR", "serve the recordings in it", 0,
      0},
-    {'a', "address", OPT_STR, &address, "MSR_ADDRESS", "ADDRESS", "listen there (127.0.0.1)", 0, 0},
-    {'p', "port", OPT_INT, &port, "MSR_WS_PORT", "PORT", "and there; 0: any (8000)", 0, 65535},
-    {0, "tls-cert", OPT_STR, &tls_cert, NULL, "FILE", "certificate chain, PEM", 0, 0},
-    {0, "tls-key", OPT_STR, &tls_key, NULL, "FILE", "its key, PEM", 0, 0},
-    {'e', "events", OPT_STR, &events_path, NULL, "PATH", "events go there (standard error)", 0, 0},
-    {0, "storage", OPT_STR, &storage, "MSR_STORAGE", "DIR", "serve the recordings in it", 0, 0},
-    {0, "page", OPT_STR, &page, NULL, "DIR", "the web page (examples/web)", 0, 0},
-    {0, "sfu-url", OPT_STR, &sfu_url, NULL, "URL", "tell the page where msr-sfu is", 0, 0},
-    {0, "audiod-url", OPT_STR, &audiod_url, NULL, "URL", "and where msr-audiod is", 0, 0},
-    {0, "allow-origin", OPT_LIST, &origins, NULL, "ORIGIN",
+    {0, "page", OPT_STR, &opts.page, NULL, "DIR", "the web page (examples/web)", 0, 0},
+    {0, "sfu-url", OPT_STR, &opts.sfu_url, NULL, "URL", "tell the page where msr-sfu is", 0, 0},
+    {0, "audiod-url", OPT_STR, &opts.audiod_url, NULL, "URL", "and where msr-audiod is", 0, 0},
+    {0, "allow-origin", OPT_LIST, &opts.origins, NULL, "ORIGIN",
      "pages from there may connect too, or *; repeatable", 0, 0},
-    {0, "trust-proxy", OPT_FLAG, &trust_proxy, NULL, NULL,
+    {0, "trust-proxy", OPT_FLAG, &opts.trust_proxy, NULL, NULL,
      "a proxy on loopback names the client in X-Forwarded-For", 0, 0},
-    {0, "resume-window", OPT_TIME, &limits.resume_window_us, NULL, "TIME",
-     "a session waits so long for its client (10s)", 0, 86400000000},
-    {0, "max-sessions", OPT_INT, &limits.max_sessions, NULL, "N", "sessions in all (10000)", 1,
+    {0, "resume-window", OPT_TIME, &opts.limits.resume_window_us, NULL, "TIME",
+     "how long a session waits for its client to return (10s)", 0, 86400000000},
+    {0, "max-sessions", OPT_INT, &opts.limits.max_sessions, NULL, "N", "sessions in all (10000)", 1,
      1000000},
-    {0, "max-room", OPT_INT, &limits.max_room, NULL, "N", "sessions in a room (1000)", 1, 1000000},
-    {0, "max-per-address", OPT_INT, &max_per_address, NULL, "N",
+    {0, "max-room", OPT_INT, &opts.limits.max_room, NULL, "N", "sessions in a room (1000)", 1,
+     1000000},
+    {0, "max-per-address", OPT_INT, &opts.max_per_address, NULL, "N",
      "connections from one address; 0: no bound (0)", 0, 1000000},
-    {0, "max-rate", OPT_INT, &limits.max_rate, NULL, "N", "messages a second and session (1000)", 1,
-     1000000},
-    {0, "max-memory", OPT_SIZE, &max_memory, NULL, "BYTES",
+    {0, "max-rate", OPT_INT, &opts.limits.max_rate, NULL, "N",
+     "messages a second and session (1000)", 1, 1000000},
+    {0, "max-memory", OPT_SIZE, &opts.max_memory, NULL, "BYTES",
      "received and not yet passed on, in all (128M)", 1 << 20, INT64_MAX},
-    {0, "ring-size", OPT_SIZE, &ring_size, NULL, "BYTES", "of a ring that is made (64M)", 1 << 16,
-     1LL << 40},
+    {0, "ring-size", OPT_SIZE, &opts.ring_size, NULL, "BYTES", "of a ring that is made (64M)",
+     1 << 16, 1LL << 40},
     {0},
 };
 
@@ -71,21 +85,28 @@ static const struct opt_program program = {
     .name = "msr-ws",
     .usage = "[-o SINK] [-a ADDRESS] [-p PORT] [--storage DIR] [option ...]",
     .summary = "Takes audio, video and room text over WebSocket at /ROOM/SESSION.",
-    .opts = opts,
+    .opts = table,
 };
 
 /* ---- the sink ---- */
 
-static struct app app;
-static struct loop_timer stop_timer;
-static struct mono stop_by;
-static int status;
+/* `app` is what the other files know of it. */
+struct program {
+	struct app app;
+	struct metrics *metrics;
+	struct library *library; /* NULL without --storage */
+	struct web_origins allowed;
+	struct pages_opts pages;
+	struct loop_timer stop_timer;
+	struct mono stop_by;
+	int status; /* to exit with */
+};
 
-static void stop(int result);
+static void begin_stop(struct program *p, int status);
 
 static void on_sink_ready(void *arg)
 {
-	struct app *a = arg;
+	struct app *a = &((struct program *)arg)->app;
 
 	acks_run(a->acks);
 	if (a->full || !list_empty(&a->blocked))
@@ -94,23 +115,23 @@ static void on_sink_ready(void *arg)
 
 static void on_sink_lost(void *arg, int err)
 {
-	struct app *a = arg;
+	struct program *p = arg;
 
 	if (err == -EPIPE || err == -EBADMSG) {
-		log_error("%s: %s; ending", output,
+		log_error("%s: %s; ending", opts.output,
 			  err == -EPIPE ? "the reader of the pipe is gone"
 					: "the ring is damaged (remove it, then start again)");
-		a->sink_lost = true;
-		stop(1);
+		p->app.sink_lost = true;
+		begin_stop(p, 1);
 	} else {
-		log_warn("%s: %s; trying on", output, strerror(-err));
+		log_warn("%s: %s; still trying", opts.output, strerror(-err));
 	}
 }
 
 /* At the end of each turn: what came in it goes out together. */
 static void on_turn(void *arg)
 {
-	struct app *a = arg;
+	struct app *a = &((struct program *)arg)->app;
 
 	sink_flush(a->sink);
 	acks_run(a->acks);
@@ -120,41 +141,42 @@ static void on_turn(void *arg)
 
 static void on_closed(void *arg)
 {
-	(void)arg;
-	loop_stop(app.loop, status);
+	struct program *p = arg;
+
+	loop_stop(p->app.loop, p->status);
 }
 
 static void on_stop_timer(void *arg)
 {
-	struct app *a = arg;
+	struct program *p = arg;
+	struct app *a = &p->app;
 	bool done = acks_empty(a->acks) && list_empty(&a->blocked);
 
-	if (!done && !a->sink_lost && mono_diff_us(mono_now(), stop_by) < 0)
-		loop_timer_in_us(&stop_timer, LOOK_US);
+	if (!done && !a->sink_lost && mono_diff_us(mono_now(), p->stop_by) < 0)
+		loop_timer_in_us(&p->stop_timer, LOOK_US);
 	else
-		web_close(a->web, "shutdown", CLOSE_US, on_closed, NULL);
+		web_close(a->web, "shutdown", CLOSE_US, on_closed, p);
 }
 
-static void stop(int result)
+static void begin_stop(struct program *p, int status)
 {
-	if (app.stopping)
+	if (p->app.stopping)
 		return;
-	status = result;
-	app.stopping = true;
-	map_each (n, &app.sessions)
+	p->status = status;
+	p->app.stopping = true;
+	map_each (n, &p->app.sessions)
 		ingest_end(container_of(n, struct session, node), "shutdown");
-	stop_by = mono_add_us(mono_now(), ACKS_US);
-	loop_timer_in_us(&stop_timer, 0);
+	p->stop_by = mono_add_us(mono_now(), ACKS_US);
+	loop_timer_in_us(&p->stop_timer, 0);
 }
 
 static void on_stop_signal(void *arg)
 {
-	(void)arg;
 	log_info("stopping");
-	stop(0);
+	begin_stop(arg, 0);
 }
 
-/* ---- setting up ---- */
+/* ---- start ---- */
 
 static void list_metrics(struct metrics *m, struct counters *n)
 {
@@ -190,107 +212,139 @@ static void list_metrics(struct metrics *m, struct counters *n)
 
 static int fail(const char *what, int err)
 {
-	log_error("%s: %s", what, strerror(-err));
-	return 1;
+	log_error("cannot %s: %s", what, strerror(-err));
+	return err;
 }
 
-static int open_sink(struct app *a)
+static int open_sink(struct program *p)
 {
-	struct sink_opts o = {.loop = a->loop,
-			      .ring_size = (size_t)ring_size,
+	struct sink_opts o = {.loop = p->app.loop,
+			      .ring_size = (size_t)opts.ring_size,
 			      .ready = on_sink_ready,
 			      .lost = on_sink_lost,
-			      .arg = a};
-	int ret = sink_open(&a->sink, output, &o);
+			      .arg = p};
+	int ret = sink_open(&p->app.sink, opts.output, &o);
 
 	if (ret == -EBUSY)
-		log_error("%s: another producer writes there", output);
+		log_error("another producer writes to '%s'", opts.output);
 	else if (ret)
-		fail(output, ret);
+		log_error("cannot open the sink '%s': %s", opts.output, strerror(-ret));
 	return ret;
 }
 
-static int open_server(struct app *a, struct library **library)
+static int start_web(struct program *p)
 {
-	static struct web_origins allowed = {.same = true};
-	static struct pages_opts pages;
-	struct web_listen_opts o = {.address = address,
-				    .port = (int)port,
-				    .tls_cert = tls_cert,
-				    .tls_key = tls_key,
+	/* Connections that wait for their turn, and those of the page, come on top of sessions. */
+	struct web_opts o = {.loop = p->app.loop,
+			     .metrics = p->metrics,
+			     .max_connections = (size_t)opts.limits.max_sessions + 1024,
+			     .max_per_address = (size_t)opts.max_per_address,
+			     .trust_proxy = opts.trust_proxy,
+			     .max_held = (size_t)opts.max_memory,
+			     .turn = on_turn,
+			     .arg = p};
+	int ret = web_new(&p->app.web, &o);
+
+	return ret ? fail("start", ret) : 0;
+}
+
+static int open_server(struct program *p)
+{
+	struct web_listen_opts o = {.address = opts.address,
+				    .port = (int)opts.port,
+				    .tls_cert = opts.tls_cert,
+				    .tls_key = opts.tls_key,
 				    .server_name = "msr-ws"};
 	struct web_server *s;
 
-	int ret = web_listen(&s, a->web, &o);
+	int ret = web_listen(&s, p->app.web, &o);
 	if (ret) {
-		log_error("cannot listen on %s port %d: %s", address, (int)port, web_error(a->web));
+		log_error("cannot listen on %s port %d: %s; choose another with -a and -p",
+			  opts.address, (int)opts.port, web_error(p->app.web));
 		return ret;
 	}
-	if (storage && (ret = library_new(library, storage, s))) {
-		log_error("cannot serve the recordings in '%s': %s", storage, strerror(-ret));
+	if (opts.storage && (ret = library_new(&p->library, opts.storage, s))) {
+		log_error("cannot serve the recordings in '%s': %s", opts.storage, strerror(-ret));
 		return ret;
 	}
-	pages = (struct pages_opts){.dir = page,
-				    .sfu_url = sfu_url,
-				    .audiod_url = audiod_url,
-				    .resume_window_us = limits.resume_window_us,
-				    .recordings = storage != NULL};
-	if ((ret = pages_route(s, &pages))) {
-		log_error("cannot serve the page in '%s': %s", page, strerror(-ret));
+	p->pages = (struct pages_opts){.dir = opts.page,
+				       .sfu_url = opts.sfu_url,
+				       .audiod_url = opts.audiod_url,
+				       .resume_window_us = opts.limits.resume_window_us,
+				       .recordings = opts.storage != NULL};
+	if ((ret = pages_route(s, &p->pages))) {
+		log_error("cannot serve the page in '%s': %s", opts.page, strerror(-ret));
 		return ret;
 	}
-	allowed.list = origins.v;
-	allowed.n = origins.n;
-	conn_route(a, s, &allowed);
-	log_info("listening on %s://%s:%d/, frames go to %s", tls_cert ? "https" : "http", address,
-		 web_port(s), output);
+	p->allowed =
+	    (struct web_origins){.same = true, .list = opts.origins.v, .n = opts.origins.n};
+	conn_route(&p->app, s, &p->allowed);
+	log_info("listening on %s://%s:%d/, frames go to %s", opts.tls_cert ? "https" : "http",
+		 opts.address, web_port(s), opts.output);
 	return 0;
 }
 
-static int run(struct app *a, struct metrics *m)
+/* 0, or -errno of what failed, which is logged. */
+static int start(struct program *p)
 {
-	/* Connections that wait for their turn, and those of the page, come on top of sessions. */
-	struct web_opts web = {.loop = a->loop,
-			       .metrics = m,
-			       .max_connections = (size_t)limits.max_sessions + 1024,
-			       .max_per_address = (size_t)max_per_address,
-			       .trust_proxy = trust_proxy,
-			       .max_held = (size_t)max_memory,
-			       .turn = on_turn,
-			       .arg = a};
-	struct library *library = NULL;
-	int ret = events_open(&a->events, events_path, program.name);
+	struct app *a = &p->app;
+	int ret;
 
-	if (ret)
-		return fail(events_path ? events_path : "events", ret);
-	events_metrics(a->events, m);
-	if ((ret = acks_new(&a->acks, a)) || (ret = web_new(&a->web, &web)))
-		return fail("cannot start", ret);
-	ret = open_sink(a);
-	if (!ret)
-		ret = open_server(a, &library);
-	if (!ret)
-		ret = web_run(a->web);
-	else
-		ret = 1;
+	a->limits = opts.limits;
+	map_init(&a->rooms);
+	map_init(&a->sessions);
+	list_init(&a->blocked);
+	if ((ret = loop_new(&a->loop)) || (ret = loop_stop_signals(a->loop, on_stop_signal, p)) ||
+	    (ret = metrics_new(&p->metrics)) || (ret = acks_new(&a->acks, a)))
+		return fail("start", ret);
+	loop_timer_init(&p->stop_timer, a->loop, on_stop_timer, p);
+	list_metrics(p->metrics, &a->count);
+	ret = events_open(&a->events, opts.events, program.name);
+	if (ret) {
+		log_error("cannot open '%s' for events: %s",
+			  opts.events ? opts.events : "standard error", strerror(-ret));
+		return ret;
+	}
+	events_metrics(a->events, p->metrics);
+	if ((ret = start_web(p)) || (ret = open_sink(p)))
+		return ret;
+	return open_server(p);
+}
+
+/* The exit status: 1 also when frames were lost. */
+static int run(struct program *p)
+{
+	struct app *a = &p->app;
+	int ret = web_run(a->web);
+
 	if (ret < 0)
-		ret = fail("the loop", ret);
-
-	int lost = a->sink ? sink_close(a->sink, a->sink_lost ? 0 : SINK_MS) : 0;
+		log_error("the event loop failed: %s", strerror(-ret));
+	int lost = sink_close(a->sink, a->sink_lost ? 0 : SINK_MS);
 	a->sink = NULL;
 	if (lost && !a->sink_lost)
-		ret = fail("not all frames were written", lost);
+		log_error("not all frames were written to '%s': %s", opts.output, strerror(-lost));
+	return ret || lost ? 1 : 0;
+}
+
+/* Also after a start that failed. */
+static void stop(struct program *p)
+{
+	struct app *a = &p->app;
+
+	if (a->sink)
+		sink_close(a->sink, 0);
 	acks_free(a->acks);
 	web_free(a->web);
 	rooms_free(a);
-	library_free(library);
+	library_free(p->library);
 	events_close(a->events);
-	return ret;
+	loop_free(a->loop);
+	metrics_free(p->metrics);
 }
 
-int main(int argc, char **argv)
+/* An exit status, or -1 to start. */
+static int check_options(int argc, char **argv)
 {
-	struct metrics *m;
 	int next;
 
 	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
@@ -298,23 +352,19 @@ int main(int argc, char **argv)
 		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is not an option", argv[next]);
-	if (opt_pair(&program, "--tls-cert", tls_cert, "--tls-key", tls_key))
+	if (opt_pair(&program, "--tls-cert", opts.tls_cert, "--tls-key", opts.tls_key))
 		return 2;
-	app.limits = limits;
-	map_init(&app.rooms);
-	map_init(&app.sessions);
-	list_init(&app.blocked);
-	int ret = loop_new(&app.loop);
-	if (!ret)
-		ret = loop_stop_signals(app.loop, on_stop_signal, NULL);
-	if (!ret)
-		ret = metrics_new(&m);
-	if (ret)
-		return fail("cannot start", ret);
-	loop_timer_init(&stop_timer, app.loop, on_stop_timer, &app);
-	list_metrics(m, &app.count);
-	ret = run(&app, m);
-	loop_free(app.loop);
-	metrics_free(m);
-	return ret;
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	static struct program p;
+	int status = check_options(argc, argv);
+
+	if (status >= 0)
+		return status;
+	status = start(&p) ? 1 : run(&p);
+	stop(&p);
+	return status;
 }

@@ -250,41 +250,59 @@ struct members {
 	char body_kind; /* '"' or '[', or what else it began with */
 };
 
+/* The byte that a number stands for; false where it is too large, or has more than digits. */
+static bool byte_value(const struct span *n, uint8_t *out)
+{
+	unsigned v = 0;
+
+	if (n->len > 3)
+		return false;
+	for (size_t i = 0; i < n->len; i++) {
+		if (n->p[i] < '0' || n->p[i] > '9')
+			return false;
+		v = v * 10 + (unsigned)(n->p[i] - '0');
+	}
+	if (v > UINT8_MAX)
+		return false;
+	*out = (uint8_t)v;
+	return true;
+}
+
+/* One value of an array: a byte, which goes to **to, or another one, which is passed. */
+static bool byte_element(struct reader *r, uint8_t **to, bool *is_bytes)
+{
+	struct span n;
+
+	skip_blanks(r);
+	if (r->p < r->end && *r->p >= '0' && *r->p <= '9') {
+		if (!number(r, &n))
+			return false;
+		if (byte_value(&n, *to)) {
+			(*to)++;
+			return true;
+		}
+	} else if (!skip_value(r, 1)) {
+		return false;
+	}
+	*is_bytes = false;
+	return true;
+}
+
 /*
- * Reads `[1, 2, 255]` into the bytes it lists, in place: never more than the text. -1 when it is
- * JSON but no bytes; the reader has passed it then.
+ * Reads `[1, 2, 255]` into the bytes it lists, in place: never more than the text. False when it is
+ * not JSON. Of an array with anything but bytes, which the reader has passed, *is_bytes is false.
  */
 static bool byte_array(struct reader *r, struct span *out, bool *is_bytes)
 {
 	uint8_t *to = (uint8_t *)r->p;
-	struct span n;
 
 	out->p = r->p;
 	*is_bytes = true;
 	r->p++;
 	if (!take(r, ']')) {
 		do {
-			skip_blanks(r);
-			if (r->p < r->end && (*r->p < '0' || *r->p > '9')) {
-				*is_bytes = false;
-				if (!skip_value(r, 1))
-					return false;
-				continue;
-			}
-			if (!number(r, &n))
+			if (!byte_element(r, &to, is_bytes))
 				return false;
-			unsigned v = 256;
-			if (n.len <= 3) {
-				v = 0;
-				for (size_t i = 0; i < n.len; i++)
-					v = n.p[i] >= '0' && n.p[i] <= '9'
-						? v * 10 + (unsigned)(n.p[i] - '0')
-						: 256 * 10;
-			}
-			if (v > 255)
-				*is_bytes = false;
-			else
-				*to++ = (uint8_t)v;
 		} while (take(r, ','));
 		if (!take(r, ']'))
 			return false;

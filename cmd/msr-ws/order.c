@@ -24,8 +24,7 @@ static void lose(struct lane *l, uint64_t first, uint64_t end)
 		last->end = end;
 		return;
 	}
-	/* Rather no acknowledgement than a wrong one: what lies so far back is not known any more.
-	 */
+	/* Better no acknowledgement than a wrong one: what lies that far back is forgotten. */
 	if (l->n_gaps == ORDER_GAPS) {
 		l->known = l->gaps[0].end;
 		memmove(l->gaps, l->gaps + 1, (ORDER_GAPS - 1) * sizeof(*l->gaps));

@@ -13,17 +13,21 @@
 #define RATE_MAX     768000
 #define CHANNELS_MAX 32
 
-const char *const query_names[] = {"media", "codec", "rate",   "channels", "storage",
-				   "part",  "ack",   "resume", NULL};
+/* Where a setter says what is wrong. */
+struct reason {
+	char *text;
+	size_t cap;
+};
 
-static int wrong(char *why, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int wrong(const struct reason *why, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static int wrong(char *why, size_t cap, const char *fmt, ...)
+static int wrong(const struct reason *why, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(why, cap, fmt, ap);
+	vsnprintf(why->text, why->cap, fmt, ap);
 	va_end(ap);
 	return -EINVAL;
 }
@@ -52,61 +56,103 @@ static bool flag(const char *text, bool *out)
 	return true;
 }
 
-static int set_number(struct query *q, const char *name, const char *value, char *why, size_t cap)
+/* ---- one for each parameter: 0 or -EINVAL ---- */
+
+static int set_media(struct query *q, const char *value, const struct reason *why)
+{
+	q->kind = strcmp(value, "audio") == 0	? FRAME_AUDIO
+		  : strcmp(value, "video") == 0 ? FRAME_VIDEO
+						: 0;
+	return q->kind ? 0 : wrong(why, "media is audio or video");
+}
+
+static int set_codec(struct query *q, const char *value, const struct reason *why)
+{
+	q->codec = frame_codec_of(value);
+	return q->codec > CODEC_NONE ? 0
+				     : wrong(why, "codec is a name of msr-frame(5), such as s16le");
+}
+
+static int set_rate(struct query *q, const char *value, const struct reason *why)
 {
 	uint64_t n;
 
-	if (strcmp(name, "rate") == 0) {
-		if (!number(value, RATE_MAX, &n) || !n)
-			return wrong(why, cap, "rate is Hz, 1 to %d", RATE_MAX);
-		q->rate = (uint32_t)n;
-	} else if (strcmp(name, "channels") == 0) {
-		if (!number(value, CHANNELS_MAX, &n) || !n)
-			return wrong(why, cap, "channels is 1 to %d", CHANNELS_MAX);
-		q->channels = (uint8_t)n;
-	} else {
-		if (!number(value, PART_MAX, &n))
-			return wrong(why, cap, "part is a whole number, 0 or more");
-		q->part = n;
-		q->has_part = true;
-	}
+	if (!number(value, RATE_MAX, &n) || !n)
+		return wrong(why, "rate is Hz, 1 to %d", RATE_MAX);
+	q->rate = (uint32_t)n;
 	return 0;
+}
+
+static int set_channels(struct query *q, const char *value, const struct reason *why)
+{
+	uint64_t n;
+
+	if (!number(value, CHANNELS_MAX, &n) || !n)
+		return wrong(why, "channels is 1 to %d", CHANNELS_MAX);
+	q->channels = (uint8_t)n;
+	return 0;
+}
+
+static int set_storage(struct query *q, const char *value, const struct reason *why)
+{
+	if (!id_valid(value, strlen(value)))
+		return wrong(why, "storage: " ID_RULE);
+	snprintf(q->storage, sizeof(q->storage), "%s", value);
+	return 0;
+}
+
+static int set_part(struct query *q, const char *value, const struct reason *why)
+{
+	uint64_t n;
+
+	if (!number(value, PART_MAX, &n))
+		return wrong(why, "part is a whole number, 0 or more");
+	q->part = n;
+	q->has_part = true;
+	return 0;
+}
+
+static int set_ack(struct query *q, const char *value, const struct reason *why)
+{
+	return flag(value, &q->ack) ? 0 : wrong(why, "ack is 1 or 0");
+}
+
+static int set_resume(struct query *q, const char *value, const struct reason *why)
+{
+	return flag(value, &q->resume) ? 0 : wrong(why, "resume is 1 or 0");
+}
+
+static const struct {
+	const char *name;
+	int (*set)(struct query *q, const char *value, const struct reason *why);
+} parameters[] = {
+    {"media", set_media},     {"codec", set_codec}, {"rate", set_rate}, {"channels", set_channels},
+    {"storage", set_storage}, {"part", set_part},   {"ack", set_ack},	{"resume", set_resume},
+};
+#define N_PARAMETERS (sizeof(parameters) / sizeof(*parameters))
+
+const char *query_name(size_t i)
+{
+	return i < N_PARAMETERS ? parameters[i].name : NULL;
 }
 
 int query_set(struct query *q, const char *name, const char *value, char *why, size_t cap)
 {
-	if (strcmp(name, "media") == 0) {
-		q->kind = strcmp(value, "audio") == 0	? FRAME_AUDIO
-			  : strcmp(value, "video") == 0 ? FRAME_VIDEO
-							: 0;
-		return q->kind ? 0 : wrong(why, cap, "media is audio or video");
-	}
-	if (strcmp(name, "codec") == 0) {
-		q->codec = frame_codec_of(value);
-		return q->codec > CODEC_NONE
-			   ? 0
-			   : wrong(why, cap, "codec is a name of msr-frame(5), such as s16le");
-	}
-	if (strcmp(name, "storage") == 0) {
-		if (!id_valid(value, strlen(value)))
-			return wrong(why, cap, "storage: " ID_RULE);
-		snprintf(q->storage, sizeof(q->storage), "%s", value);
-		return 0;
-	}
-	if (strcmp(name, "ack") == 0 || strcmp(name, "resume") == 0)
-		return flag(value, *name == 'a' ? &q->ack : &q->resume)
-			   ? 0
-			   : wrong(why, cap, "%s is 1 or 0", name);
-	if (strcmp(name, "rate") == 0 || strcmp(name, "channels") == 0 || strcmp(name, "part") == 0)
-		return set_number(q, name, value, why, cap);
-	return wrong(why, cap, "unknown parameter");
+	const struct reason reason = {why, cap};
+
+	for (size_t i = 0; i < N_PARAMETERS; i++)
+		if (strcmp(parameters[i].name, name) == 0)
+			return parameters[i].set(q, value, &reason);
+	return wrong(&reason, "unknown parameter");
 }
 
 int query_check(struct query *q, char *why, size_t cap)
 {
+	const struct reason reason = {why, cap};
+
 	if (frame_pcm_bytes(q->codec)) {
 		if (q->kind == FRAME_VIDEO)
-			return wrong(why, cap, "%s is audio", frame_codec_name(q->codec));
+			return wrong(&reason, "%s is audio", frame_codec_name(q->codec));
 		q->kind = FRAME_AUDIO;
 		if (!q->rate)
 			q->rate = 48000;

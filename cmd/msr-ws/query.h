@@ -19,8 +19,8 @@ struct query {
 	bool ack, resume;
 };
 
-/* The names that query_set knows; NULL ends the list. */
-extern const char *const query_names[];
+/* The names that query_set knows, by number from 0; NULL behind the last. */
+const char *query_name(size_t i);
 
 /*
  * Takes one parameter. 0, or -EINVAL with what is wrong in `why`.

@@ -5,6 +5,7 @@
 #include "metrics.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "file.h"
 
 struct entry {
 	struct entry *next;
@@ -184,5 +186,17 @@ int metrics_render(const struct metrics *m, struct buf *b)
 		if (!ret)
 			ret = render_entry(e, b);
 	}
+	return ret;
+}
+
+int metrics_write(const struct metrics *m, const char *path)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	int ret = metrics_render(m, &b);
+	if (!ret)
+		ret = file_refresh(AT_FDCWD, path, buf_data(&b), buf_len(&b));
+	buf_done(&b);
 	return ret;
 }

@@ -56,5 +56,7 @@ void metrics_process(struct metrics *m);
 
 /* Appends the text to `b`. 0, -ENOBUFS or -ENOMEM. */
 int metrics_render(const struct metrics *m, struct buf *b);
+/* Replaces the file `path` with the text, as file_refresh does. 0 or -errno. */
+int metrics_write(const struct metrics *m, const char *path);
 
 #endif

@@ -115,7 +115,7 @@ void source_mute(struct source *s, bool muted)
 }
 
 /* Nothing now (-EAGAIN), or the end or an error for good; passes `ret` on. */
-static int none(struct source *s, int ret)
+static int finish_empty(struct source *s, int ret)
 {
 	if (ret == -EAGAIN && watch(s) < 0)
 		ret = -ENOMEM;
@@ -127,14 +127,14 @@ static int none(struct source *s, int ret)
 
 /* ---- damage ---- */
 
-static void skip(struct source *s, size_t n)
+static void note_skipped(struct source *s, size_t n)
 {
 	s->stats.resyncs += !s->damage;
 	s->stats.skipped += n;
 	s->damage = true;
 }
 
-static int found(struct source *s, long size)
+static int finish_frame(struct source *s, long size)
 {
 	s->damage = false;
 	s->stats.frames++;
@@ -185,7 +185,7 @@ static void skip_shared(struct source *s, size_t n)
 		s->bad_from = from;
 	s->bad_to = from + n;
 	ring_advance(s->ring, n);
-	skip(s, n);
+	note_skipped(s, n);
 	source_commit(s, s->committed);
 }
 
@@ -195,22 +195,22 @@ static int next_shared(struct source *s, struct frame *f)
 		const uint8_t *p;
 		long n = ring_peek(s->ring, &p);
 		if (n < 0)
-			return none(s, (int)n);
+			return finish_empty(s, (int)n);
 		if (n == 0 && s->opts.loop) {
 			if (s->muted || !ring_arm(s->ring))
-				return none(s, -EAGAIN);
+				return finish_empty(s, -EAGAIN);
 			continue;
 		}
 		if (n == 0) {
 			int ret = ring_wait(s->ring, -1);
 			if (ret < 0)
-				return none(s, ret);
+				return finish_empty(s, ret);
 			continue;
 		}
 		long size = decode_shared(s, p, (size_t)n, f);
 		if (size > 0) {
 			ring_advance(s->ring, (size_t)size);
-			return found(s, size);
+			return finish_frame(s, size);
 		}
 		skip_shared(s, resync_shared(p, (size_t)n));
 	}
@@ -268,20 +268,20 @@ static int next_read(struct source *s, struct frame *f)
 		long size = len ? frame_decode(buf_data(&s->bytes), len, f, &need) : -EAGAIN;
 		if (size > 0) {
 			s->taken = (size_t)size;
-			return found(s, size);
+			return finish_frame(s, size);
 		}
 		int ret = size == -EAGAIN ? fill(s, need) : 1;
 		if (ret < 0 && ret != -EINTR)
-			return none(s, ret);
+			return finish_empty(s, ret);
 		if (ret < 0 && !s->opts.loop)
 			return ret;
 		/* At the end half a record is damage too, and whole ones may lie in it. */
 		if (size != -EAGAIN || (ret == 0 && len)) {
 			size_t bad = frame_resync(buf_data(&s->bytes), len);
 			drop(s, bad);
-			skip(s, bad);
+			note_skipped(s, bad);
 		} else if (ret == 0) {
-			return none(s, 0);
+			return finish_empty(s, 0);
 		}
 	}
 }

@@ -198,7 +198,7 @@ make_pcm() {
 	}
 	refused "which command"
 	refused "no such command: 'dance'" dance
-	refused "is no condition" dump color=red
+	refused "is not a condition" dump color=red
 	refused "no such kind: 'smell'" dump kind=smell
 	refused "an id is" filter room=../x
 	refused "--room is needed" make --session s bytes

@@ -235,6 +235,10 @@ load ../support/record
 	[ "$status" -eq 2 ]
 }
 
+@test "a start that fails says why" {
+	says_why_not msr-record -d st -i -
+}
+
 @test "what cannot be read stays beside what could be made of the rest" {
 	head -c 40000 /dev/urandom >noise
 	record -- session=av kind=video codec=webm @"$MEDIA/v.webm" kind=audio codec=opus part=0 @noise close

@@ -319,6 +319,10 @@ $(digest storage/s1.mp3)" ]
 	[ "$status" -eq 1 ]
 }
 
+@test "a start that fails says why" {
+	says_why_not msr-taskscan -d storage -t tasks --watch
+}
+
 @test "wrong usage exits with 2, help and version with 0" {
 	run msr-taskscan --nonsense
 	[ "$status" -eq 2 ]

@@ -283,6 +283,10 @@ two_recordings() {
 	grep -q 'reader of the pipe is gone' "$BATS_TEST_TMPDIR/log"
 }
 
+@test "a start that fails says why" {
+	says_why_not msr-ws -p 0 -o "$OUT.2"
+}
+
 @test "refuses to start where it cannot" {
 	serve
 	run msr-ws -p "$PORT" -o "$OUT.2"

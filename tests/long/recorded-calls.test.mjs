@@ -1,23 +1,28 @@
 /*
  * Calls of real browsers as they are recorded: published through WHIP with every codec that the
  * browser offers, muted in the middle, with another picture put in the camera's place, begun again
- * under the same name; and the recorder or the server killed meanwhile. Every file is in sync, as long
- * as the call, and taken without complaint by FFmpeg, mkvtoolnix and the <video> of both browsers.
+ * under the same name; and the recorder or the server killed meanwhile. Published through the rooms
+ * too: ICE restarted, a screen shared for a while, and all of it over a lossy network. Every file is in
+ * sync, as long as the call, and taken without complaint by FFmpeg, mkvtoolnix and the <video> of both
+ * browsers.
  */
 // serial: times are measured, and browsers that starve keep none
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { instrument } from "../browser/instrument.mjs";
-import { BROWSERS, decodeErrors, launch, measure, openPage, pause, startSystem, waitFor } from "../browser/support.mjs";
+import { startRelay, throughRelay } from "../browser/network.mjs";
+import { BROWSERS, decodeErrors, find, launch, measure, openPage, pause, startSystem, waitFor } from "../browser/support.mjs";
 
 const run = promisify(execFile);
 const CALL_S = Number(process.env.MSR_CALL_SECONDS ?? 60);
 const CODEC_S = Math.min(CALL_S, 8);
+const PART_S = Math.min(CALL_S, 10); // before and after a change
 const SYNC_OFF_S = 0.04;
+const SCREEN_OFF_S = 0.1; // two files are in step by when their packets arrived
 const CODECS = ["vp8", "vp9", "h264", "av1"];
 
 /* ---- in the page ---- */
@@ -46,6 +51,63 @@ async function publish(url, codec) {
 	await pc.setRemoteDescription({ type: "answer", sdp });
 	for (let i = 0; i < 400 && pc.connectionState !== "connected"; i++) await new Promise((r) => setTimeout(r, 50));
 	return pc.connectionState === "connected";
+}
+
+/*
+ * Publishes the flashing camera as a user of the room, as the page of msr-ws does: produce() tells the
+ * server what pc sends, again after each change of it.
+ */
+async function enterRoom(sfu, room, user) {
+	const post = async (url, body) => {
+		const reply = await fetch(url, {
+			method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+		});
+		if (!reply.ok && reply.status !== 409) throw new Error(`${url}: ${reply.status} ${await reply.text()}`);
+		return reply.json();
+	};
+	globalThis.session = `${sfu}/rooms/${room}/users/${user}`;
+	await post(`${sfu}/rooms`, { room_id: room }); // 409: others are there already
+	await post(session, {});
+	const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+	const pc = (globalThis.pc = new RTCPeerConnection());
+	const names = new Map();
+	globalThis.send = (source, track, streams) => {
+		const transceiver = pc.addTransceiver(track, { direction: "sendonly", streams });
+		names.set(transceiver, source);
+		return transceiver;
+	};
+	globalThis.produce = async (options) => {
+		await pc.setLocalDescription(await pc.createOffer(options));
+		const live = pc.getTransceivers().filter((one) => one.mid && one.currentDirection !== "stopped");
+		const sources = Object.fromEntries(live.map((one) => [one.mid, names.get(one)]));
+		const { answer } = await post(`${session}/produce`, { offer: pc.localDescription.sdp, sources });
+		await pc.setRemoteDescription({ type: "answer", sdp: answer });
+		for (let i = 0; i < 400 && pc.connectionState !== "connected"; i++) await new Promise((r) => setTimeout(r, 50));
+		return pc.connectionState === "connected";
+	};
+	send("microphone", stream.getAudioTracks()[0], [stream]);
+	globalThis.camera = send("camera", stream.getVideoTracks()[0], [stream]).sender;
+	return produce();
+}
+
+/* New credentials on both sides, and so new pairs; false when nothing has changed. */
+async function restartIce() {
+	const name = () => /^a=ice-ufrag:(.*)$/m.exec(pc.currentRemoteDescription.sdp)[1];
+	const before = name();
+	return (await produce({ iceRestart: true })) && name() !== before;
+}
+
+/* What is shown on the screen are the flashes of the camera, at the same moment. */
+async function shareScreen() {
+	const track = camera.track.clone();
+	globalThis.shared = send("screen", track, [new MediaStream([track])]);
+	return produce();
+}
+
+async function stopSharing() {
+	shared.sender.track.stop();
+	shared.stop();
+	return produce();
 }
 
 async function hangUp() {
@@ -130,7 +192,8 @@ function onTime({ flashes, offsets }, sync, drift) {
 	const whole = (step) => Math.max(1, Math.round(step));
 	const late = steps.map((step) => step - whole(step));
 	const since = late.map((_, i) => late.slice(0, i + 1).reduce((sum, one) => sum + one));
-	const off = since.map((time, i) => Math.max(0, Math.abs(time) - drift * (flashes[i + 1] - flashes[0])));
+	const begin = median(since.slice(0, 7)); // a first one that was drawn late is not a measure of the others
+	const off = since.map((time, i) => Math.max(0, Math.abs(time - begin) - drift * (flashes[i + 1] - flashes[0])));
 	assert.ok(median(late.map(Math.abs)) <= 0.04, `flashes off the second: ${flashes}`);
 	assert.ok(median(off) <= 0.04, `flashes off the second: ${flashes}`);
 	assert.ok(median(off.slice(-5)) <= 0.1, `time was lost or invented: ${flashes}`);
@@ -162,7 +225,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 		const finished = async (stem) => {
 			const side = await waitFor(`${stem} to be finished`, async () =>
 				JSON.parse(await readFile(join(system.storage, `${stem}.json`))), 90);
-			return { side, file: join(system.storage, side.file) };
+			return { side, file: join(system.storage, dirname(stem), side.file) };
 		};
 		const plays = async (file) => {
 			const page = await openPage(browser, system.url);
@@ -219,6 +282,87 @@ for (const name of BROWSERS.filter(Boolean)) {
 				if (side.file.endsWith(".webm")) assert.ok((await plays(side.file)).videoWidth > 0);
 			});
 		}
+
+		/* One file of this name; its measures. */
+		const theOnlyOne = async (stem) => {
+			const { file, side } = await finished(stem);
+			await accepted(file);
+			const all = await find(system.storage, ".json");
+			assert.deepEqual(all.filter((one) => one.startsWith(stem)), [`${stem}.json`]);
+			return { side, ...await measure(file) };
+		};
+		/* How many flashes no beep came with. */
+		const unheard = ({ flashes, beeps }) =>
+			flashes.filter((flash) => !beeps.some((beep) => Math.abs(beep - flash) < 0.3)).length;
+
+		test("ICE restarts in a call: one file, with all that was sent", async () => {
+			const page = await enter();
+			assert.ok(await page.evaluate(enterRoom, system.sfu, "ice", "restarted"));
+			await pause(PART_S * 1000);
+			assert.ok(await page.evaluate(restartIce));
+			await pause(PART_S * 1000);
+			await page.evaluate(hangUp);
+			await page.close();
+			const got = await theOnlyOne("restarted");
+			console.log(`${name}, ICE restarted: ${got.side.duration} s, offsets ${got.offsets}`);
+			onTime(got, sync, drift);
+			assert.ok(got.flashes.length >= 2 * PART_S - 2, `flashes ${got.flashes}`);
+			assert.ok(unheard(got) <= 1, `beeps ${got.beeps}`);
+		});
+
+		test("a screen shared for a while has a file of its own, of the same time", async () => {
+			const page = await enter();
+			assert.ok(await page.evaluate(enterRoom, system.sfu, "screens", "sharer"));
+			await pause(3000);
+			assert.ok(await page.evaluate(shareScreen));
+			await pause(PART_S * 1000);
+			assert.ok(await page.evaluate(stopSharing));
+			// While the call goes on.
+			const screen = await theOnlyOne("screen/sharer");
+			await pause(3000);
+			await page.evaluate(hangUp);
+			await page.close();
+			const call = await theOnlyOne("sharer");
+			console.log(`${name}, screen shared: offsets of the call ${call.offsets}, flashes ${call.flashes}`);
+			onTime(call, sync, drift);
+			assert.ok(call.flashes.length >= PART_S + 4, `flashes ${call.flashes}`);
+			assert.ok(Math.abs(screen.flashes.length - PART_S) <= 2, `flashes of the screen ${screen.flashes}`);
+			assert.equal(screen.audio, null);
+			const later = (Date.parse(screen.side.start) - Date.parse(call.side.start)) / 1000;
+			const apart = screen.flashes.map((flash) => Math.min(...call.flashes.map((one) => Math.abs(flash + later - one))));
+			console.log(`${name}: the screen begins after ${later} s, its flashes are apart by ${apart}`);
+			// The pictures of the call follow its sound.
+			const off = SCREEN_OFF_S + drift * call.flashes.at(-1);
+			assert.ok(median(apart) <= off && median(apart.slice(-5)) <= off, `apart by ${apart}`);
+		});
+
+		test("over a lossy network sound and picture stay together, and gaps are listed", async (t) => {
+			const relay = await startRelay(t, system);
+			const page = await enter();
+			await page.evaluate(throughRelay, relay.route);
+			const bad = { loss: 5, delay: 100, jitter: 50 };
+			await relay.set({ up: bad, down: bad });
+			assert.ok(await page.evaluate(publish, whip("lossy"), "vp8"));
+			await pause(2 * PART_S * 1000);
+			await page.evaluate(hangUp);
+			await page.close();
+			const { up } = await relay.report();
+			const got = await theOnlyOne("lossy");
+			const { missing, gaps } = got.side;
+			console.log(`${name}: ${up.lost} of ${up.in} packets lost, ${missing} missing, gaps ${JSON.stringify(gaps)}, ` +
+				`offsets ${got.offsets}`);
+			assert.ok(up.lost > 50, "the network loses packets");
+			onTime(got, sync, drift);
+			assert.ok(got.flashes.length >= PART_S, `flashes ${got.flashes}`);
+			// Browsers send pictures again, and no sound.
+			const unseen = gaps.filter(({ kind }) => kind === "video").reduce((sum, one) => sum + one.missing, 0);
+			assert.ok(missing > 0 && missing <= up.lost && unseen <= up.lost / 10, `${missing} missing, ${unseen} of pictures`);
+			assert.ok(gaps.length === 16 || gaps.reduce((sum, one) => sum + one.missing, 0) === missing);
+			for (const { kind, at } of gaps) {
+				assert.match(kind, /^(audio|video)$/);
+				assert.ok(at >= 0 && at <= got.side.duration, `a gap at ${at}`);
+			}
+		});
 
 		test("who comes again under the same name has another file", async () => {
 			const first = await enter();

@@ -80,6 +80,20 @@ is_healthy() {
 	[ "$(curl -sf "http://127.0.0.1:$1/health")" = OK ]
 }
 
+# says_why_not PROGRAM ARG...: whatever it cannot open at its start, it says so and exits with 1.
+says_why_not() {
+	local n
+	for n in 4 5 6 7 8; do
+		# shellcheck disable=SC2016 # expands in the inner shell
+		run bash -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n "$1"; shift; exec "$@"' - "$n" "$@"
+		[ "$status" -eq 1 ]
+		[[ $output == *" error cannot "* ]]
+	done
+	run "$@" -e /no/such/folder/events
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot open '/no/such/folder/events' for events: No such file"* ]]
+}
+
 # metrics_on_full_disk METRIC COMMAND ...: starts COMMAND with its --metrics file alone on a disk that
 # becomes full; the file stays as it was, and young. Output is in COMMAND.log.
 metrics_on_full_disk() {

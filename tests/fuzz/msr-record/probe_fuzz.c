@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char stem[STEM_SIZE], ext[8];
 	unsigned unread;
-	struct probe p;
+	struct media_probe p;
 
 	if (probe_parse((const char *)data, size, &p) == 0 &&
 	    (p.n < 0 || p.n > PROBE_STREAMS || !(p.duration >= 0)))

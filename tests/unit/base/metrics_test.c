@@ -1,10 +1,14 @@
-/* Metrics: rendered in the order listed, one help for those of a name. */
+/* Metrics: rendered in the order listed, one help for those of a name; and their file. */
 #include "base/metrics.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "../../support/test.h"
 #include "base/buf.h"
+#include "base/file.h"
 
 static double half(void *arg)
 {
@@ -56,5 +60,37 @@ TEST(the_process_tells_of_itself_within_bounds)
 	CHECK(strstr((char *)buf_data(&b), "\nprocess_open_fds "));
 	CHECK(!strstr((char *)buf_data(&b), "process_resident_memory_bytes 0\n"));
 	buf_done(&b);
+	metrics_free(m);
+}
+
+TEST(a_file_has_the_present_values_whenever_it_is_written)
+{
+	static metric_t frames, waiting;
+	struct metrics *m;
+	char path[256];
+	struct buf b;
+
+	snprintf(path, sizeof(path), "%s/metrics", test_dir());
+	CHECK_INT(metrics_new(&m), 0);
+	metrics_counter(m, "frames_total", "kind=\"audio\"", "Frames", &frames);
+	metrics_gauge(m, "waiting", NULL, "Now", &waiting);
+	for (int i = 1; i <= 2; i++) {
+		char want[256];
+		metric_add(&frames, 2);
+		metric_set(&waiting, -i);
+		CHECK_INT(metrics_write(m, path), 0);
+		int n = snprintf(want, sizeof(want),
+				 "# HELP frames_total Frames\n# TYPE frames_total counter\n"
+				 "frames_total{kind=\"audio\"} %d\n"
+				 "# HELP waiting Now\n# TYPE waiting gauge\nwaiting %d\n",
+				 2 * i, -i);
+		buf_init(&b, 0);
+		CHECK_INT(file_read(AT_FDCWD, path, 4096, &b), 0);
+		CHECK_INT(buf_len(&b), n);
+		CHECK_MEM(buf_data(&b), want, (size_t)n);
+		buf_done(&b);
+	}
+	unlink(path);
+	CHECK_INT(metrics_write(m, "no/such/folder"), -ENOENT);
 	metrics_free(m);
 }

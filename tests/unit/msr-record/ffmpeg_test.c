@@ -172,7 +172,7 @@ TEST(probes_are_read_and_anything_else_refused)
 				   "rate\":\"48000\",\"channels\":2},"
 				   "{\"codec_type\":\"data\",\"codec_name\":\"bin\"}],\"format\":{"
 				   "\"duration\":\"5.021\"}}";
-	struct probe p;
+	struct media_probe p;
 
 	CHECK_INT(probe_parse(text, sizeof(text) - 1, &p), 0);
 	CHECK_INT(p.n, 2);
@@ -181,4 +181,17 @@ TEST(probes_are_read_and_anything_else_refused)
 	CHECK(p.duration > 5.02 && p.duration < 5.03);
 	CHECK(probe_parse("[]", 2, &p) == 0 && p.n == 0);
 	CHECK(probe_parse("{", 1, &p) < 0);
+}
+
+TEST(the_table_of_containers_says_which_formats_there_are)
+{
+	char list[64];
+
+	CHECK(ffmpeg_has_format("m4a", false) && ffmpeg_has_format("mkv", true));
+	CHECK(!ffmpeg_has_format("m4a", true) && !ffmpeg_has_format("mkv", false));
+	CHECK(!ffmpeg_has_format("", false) && !ffmpeg_has_format("avi", true));
+	ffmpeg_list_formats(false, list, sizeof(list));
+	CHECK_STR(list, "mp3, opus, flac, wav or m4a");
+	ffmpeg_list_formats(true, list, sizeof(list));
+	CHECK_STR(list, "webm, mkv or mp4");
 }

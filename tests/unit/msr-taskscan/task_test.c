@@ -53,7 +53,7 @@ static int look(struct task **t, const char *key)
 {
 	int64_t wait = 0;
 
-	return task_look(t, &dirs, key, SETTLE, &wait);
+	return task_inspect(t, &dirs, key, SETTLE, &wait);
 }
 
 TEST(with_its_json_a_recording_is_finished_and_its_digest_is_believed)

@@ -1,6 +1,6 @@
 /* The counters of the program as a file in Prometheus' text format, for a text-file collector. */
-#ifndef MSR_TASKSCAN_METRICS_H
-#define MSR_TASKSCAN_METRICS_H
+#ifndef MSR_TASKSCAN_REPORT_H
+#define MSR_TASKSCAN_REPORT_H
 
 #include <stdint.h>
 
@@ -8,6 +8,7 @@
 #include "ledger.h"
 #include "scan.h"
 
+/* As its parts count; all numbers are uint64_t. */
 struct counters {
 	struct scan_stats scan;
 	struct ledger_stats ledger;
@@ -15,7 +16,14 @@ struct counters {
 	uint64_t events_dropped;
 };
 
+struct report;
+
+/* 0 or -ENOMEM. */
+int report_new(struct report **rp);
+/* Accepts NULL. */
+void report_free(struct report *r);
+
 /* Replaces `path` with the present values. 0 or -errno. */
-int metrics_write(const char *path, const struct counters *c);
+int report_write(struct report *r, const char *path, const struct counters *c);
 
 #endif
