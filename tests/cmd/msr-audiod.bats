@@ -167,6 +167,12 @@ speech() {
 	client lengths $((2 << 20))
 }
 
+@test "data and buffers: a message that is too large gets an error and the session lives on" {
+	serve
+	client too_large
+	[ "$(peak_mib)" -lt 32 ]
+}
+
 # ---- isolation ----
 
 @test "isolation: forty clients at once see only their own bytes" {
