@@ -38,6 +38,7 @@ enum { PASSWORD_SIZE = 256 };
 struct login_head {
 	char name[NAME_SIZE];
 	char password[PASSWORD_SIZE]; /* "" when there is none */
+	bool bad_password;	      /* there is something that cannot be anybody's */
 	bool presence;
 };
 /* 0, or -EINVAL for a bad name. */

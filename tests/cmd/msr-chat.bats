@@ -221,6 +221,11 @@ events() {
 	wait_for 5 grep -q '2 users' server.log
 	echo neu >good
 	msr-chat client -a "$ADDRESS" -u bob --password-from good </dev/null
+	original passwords
+	run msr-chat password ann < <(printf '%0256d' 0)
+	[ "$status" -eq 1 ]
+	[[ $output == *'at most 255 bytes'* ]]
+	printf '%0255d' 0 | msr-chat password ann
 }
 
 @test "too many logins at once: the server is full, no password is wrong" {

@@ -378,6 +378,20 @@ def private_flood(address):
     assert b.message()[2] == b"again"
 
 
+def passwords(address):
+    """The test has a user ann with the password geheim. What is not it gets BadLogin, however long it is."""
+    for password in ("geheim ", "g" * 255, "g" * 256, "g" * 3000, 7, ["geheim"]):
+        c = Client(address)
+        c.send(LOGIN, json.dumps({"to": "ann", "password": password}))
+        kind, header, _ = c.recv()
+        assert kind == BAD_LOGIN and c.closed(), (password, kind, header)
+    c = Client(address)
+    c.send(LOGIN, json.dumps({"to": " ann", "password": "geheim"}))
+    assert c.recv()[0] == BAD_NAME
+    c.send(LOGIN, json.dumps({"to": "ann", "password": "geheim"}))
+    assert c.recv()[0] not in (EXISTS, BAD_NAME, BAD_LOGIN)
+
+
 def password_storm(address):
     """More logins than can wait to be checked: nobody is told that the password is wrong."""
     crowd = [Client(address) for _ in range(400)]

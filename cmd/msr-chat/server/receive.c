@@ -66,6 +66,10 @@ static void login(struct conn *c)
 		hub_login(c);
 		return;
 	}
+	if (head.bad_password) {
+		bad_login(c, "a password that is too long, or not a string");
+		return;
+	}
 	/* The hash is slow on purpose: another thread computes it. */
 	c->state = CONN_AUTH;
 	int ret = auth_check(s->auth, c->serial, c->name, head.password);
