@@ -130,6 +130,16 @@ events() {
 	original timeouts
 }
 
+@test "silent users are disconnected where asked" {
+	server --idle-timeout 2s
+	original idle
+}
+
+@test "headers have the bound that was asked for" {
+	server --max-header 512
+	original long_headers
+}
+
 @test "no space in the budget" {
 	server --max-spool 1M
 	original no_space
@@ -180,6 +190,23 @@ events() {
 	original upload_then_stop "$SERVER"
 	wait_gone "$SERVER" 10
 	ended_well "$SERVER"
+}
+
+@test "SIGTERM waits for an upload only as long as --drain says, and exits 0" {
+	server --drain 1s
+	timeout 7 "$PYTHON" "$SUPPORT/chat_original.py" "$ADDRESS" endless_upload_then_stop "$SERVER"
+	ended_well "$SERVER"
+}
+
+@test "a second SIGTERM ends the server at once, with status 1" {
+	server --drain 60s
+	original endless_upload_then_stop "$SERVER" &
+	local sender=$! status=0
+	wait_for 10 grep -q stopping server.log
+	kill "$SERVER"
+	wait "$SERVER" || status=$?
+	[ "$status" -eq 1 ]
+	wait "$sender"
 }
 
 @test "kill -9 in the middle of a transfer leaves no file" {
@@ -260,6 +287,17 @@ events() {
 	printf 'hello\n/file big\n' | msr-chat client -a "$ADDRESS" -u ann --tls --ca cert.pem
 	wait_for 20 cmp big got/big
 	[ "$(jq -r 'select(.type == "utf8") | .text' bob.log)" = hello ]
+}
+
+@test "client in a pipe: address, name and folder from the environment" {
+	server
+	echo content >a.txt
+	export MSR_CHAT_ADDRESS=$ADDRESS MSR_CHAT_USERNAME=bob MSR_CHAT_SAVE_DIRECTORY=kept
+	start bob msr-chat client --wait 30s </dev/null
+	wait_for 10 grep -q '"user":"bob"' server.log
+	msr-chat client --username ann <<<'/file a.txt' # an option wins
+	wait_for 10 cmp a.txt kept/a.txt
+	grep -q '<ann> ' bob.log
 }
 
 @test "client in a pipe: lines in, lines out, private, files under free names" {

@@ -456,6 +456,26 @@ def timeouts(address):
     assert a.error() == "timeout" and a.closed()
 
 
+def idle(address):
+    """The test sets --idle-timeout 2s. Who says nothing is disconnected, others are not."""
+    silent, busy = Client(address, "ann"), Client(address, "bob")
+    end = time.monotonic() + 6
+    while silent.quiet(0.3):
+        assert time.monotonic() < end, "still there"
+        busy.send(UTF8, json.dumps({"to": "bob"}), "still here")
+        assert busy.message()[2] == b"still here"
+    assert silent.error() == "timeout" and silent.closed()
+
+
+def long_headers(address):
+    """The test sets --max-header 512."""
+    a, b = Client(address, "ann"), Client(address, "bob")
+    a.send(UTF8, json.dumps({"to": "bob"}).ljust(513), "x")
+    assert a.error() == "bad_header"
+    a.send(UTF8, json.dumps({"to": "bob"}).ljust(512), "it fits")
+    assert b.message()[2] == b"it fits"
+
+
 def no_space(address):
     """The spool has no room: the sender is told, and goes on."""
     a, b = Client(address, "ann"), Client(address, "bob")
@@ -585,6 +605,16 @@ def upload_then_stop(address, pid):
             break
     assert len(content) == 200000
     assert b.closed() and a.closed()
+
+
+def endless_upload_then_stop(address, pid):
+    """SIGTERM during an upload that does not go on; it ends with the server."""
+    a = Client(address, "ann")
+    a.send(FILE, "f", b"x" * 50000, size=200000)
+    eventually(lambda: any("(deleted)" in os.readlink("/proc/%s/fd/%s" % (pid, fd))
+                           for fd in os.listdir("/proc/%s/fd" % pid)))
+    os.kill(int(pid), 15)
+    assert a.closed()
 
 
 if __name__ == "__main__":

@@ -198,7 +198,8 @@ int client_main(int argc, char **argv)
 	struct client *c = &p.client;
 	int next;
 
-	set.color = terminal && !getenv("NO_COLOR");
+	const char *no_color = getenv("NO_COLOR"); /* no-color.org: counts unless it is empty */
+	set.color = terminal && !(no_color && *no_color);
 	set.reconnect = terminal;
 	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
 	if (parsed != OPT_OK)
