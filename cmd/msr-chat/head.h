@@ -59,7 +59,7 @@ struct server_head {
 	char filename[FILENAME_SIZE];
 	char error[64], message[512];
 };
-/* 0, or -EINVAL when it is no JSON object or a member has a wrong type. */
+/* 0, or -EINVAL when it is not a JSON object or a member has a wrong type. */
 int head_server(const void *data, size_t n, struct server_head *out);
 
 #endif

@@ -241,6 +241,8 @@ int auth_open(struct auth **ap, const char *path, bool guests, const struct look
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->more, NULL);
 	ret = -pthread_create(&a->thread, NULL, run, a);
+	if (ret)
+		log_error("cannot start the thread that checks passwords: %s", strerror(-ret));
 	if (!ret) {
 		*ap = a;
 		a = NULL;
