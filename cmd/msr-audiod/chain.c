@@ -160,7 +160,7 @@ static int parse_step(struct chain_spec *s, const char *text, size_t len,
 	char *end;
 	double v = strtod(number, &end);
 	if (end == number || *end)
-		return refuse(why, size, "'%s' is no number", number);
+		return refuse(why, size, "'%s' is not a number", number);
 	return set_param(st, proc_at(st->proc), param[0] ? param : NULL, v, why, size);
 }
 

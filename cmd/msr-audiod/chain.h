@@ -73,7 +73,7 @@ struct chain;
 /* `spec` is copied, `execs` lent until close. 0, -EINVAL, -ENOMEM, or what a processor says. */
 int chain_open(struct chain **out, const struct chain_spec *spec, const struct exec_list *execs,
 	       void (*event)(void *arg, const char *json, size_t len), void *arg);
-/* For input that is no live sound: exec:NAME waits for its program instead of falling silent. */
+/* For input that is not live: exec:NAME waits for its program instead of falling silent. */
 void chain_set_patient(struct chain *c);
 /* `len` is a whole number of samples of all channels. 0, or -EIO (the chain cannot go on). */
 int chain_process(struct chain *c, uint8_t *data, size_t len);

@@ -74,7 +74,8 @@ static int read_step(struct chain_spec *s, json_t *v, const struct exec_list *ex
 		if (!json_is_number(value))
 			return fail(e, "bad_chain", "'%.40s' of '%.40s' is a number", key, name);
 		if (n == VALUES_MAX)
-			return fail(e, "bad_chain", "'%.40s' has no so many parameters", name);
+			return fail(e, "bad_chain", "'%.40s' does not take that many parameters",
+				    name);
 		values[n++] = (struct chain_value){key, json_number_value(value)};
 	}
 	return chain_add(s, name, values, n, execs, e->text, sizeof(e->text));

@@ -1,7 +1,8 @@
 /*
- * The worker processes: started, watched, replaced. Who died over what is decided from the slot
- * alone (segment.h): a job that its worker had begun is answered with an error, one that it had
- * finished is delivered, one that it had not seen waits in the ring for the next worker.
+ * The worker processes: started, watched, replaced. What a worker's death means for a job is
+ * decided from the slot alone (segment.h): a job that its worker had begun is answered with an
+ * error, one that it had finished is delivered, one that it had not seen waits in the ring for the
+ * next worker.
  */
 #include <errno.h>
 #include <signal.h>
@@ -64,7 +65,7 @@ void crew_damaged(struct worker *w)
 	if (w->damaged)
 		return;
 	w->damaged = true;
-	log_error("worker %u (pid %d) damaged what it shares; it is replaced", w->number,
+	log_error("worker %u (pid %d) corrupted its shared memory; replacing it", w->number,
 		  (int)w->pid);
 	if (w->pid)
 		kill(w->pid, SIGKILL);
@@ -109,7 +110,7 @@ static void on_death(void *arg, pid_t pid, int status)
 		return;
 	settle(w);
 	metric_add(&p->n_deaths, 1);
-	log_warn("worker %u (pid %d) ended: %s %d; it is replaced", w->number, (int)pid,
+	log_warn("worker %u (pid %d) ended: %s %d; replacing it", w->number, (int)pid,
 		 WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	event_start(&ev, p->opts.events, "worker-died", NULL, NULL);
@@ -127,7 +128,7 @@ static void on_restart(void *arg)
 	spawn(arg);
 }
 
-/* Hung: it is at the oldest job for longer than it may. Much to do is no reason. */
+/* Hung: it has been at the oldest job for longer than it may. Having much to do does not count. */
 static void on_watch(void *arg)
 {
 	struct worker *w = arg;
@@ -141,7 +142,7 @@ static void on_watch(void *arg)
 		return;
 	}
 	if (w->pid) {
-		log_warn("worker %u (pid %d) hangs; it is killed", w->number, (int)w->pid);
+		log_warn("worker %u (pid %d) hangs; killing it", w->number, (int)w->pid);
 		metric_add(&w->pool->n_hangs, 1);
 		kill(w->pid, SIGKILL);
 		oldest->hangs++;

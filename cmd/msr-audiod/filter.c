@@ -104,7 +104,7 @@ static int run(struct chain *c, const struct chain_spec *s)
 		have -= whole;
 	}
 	if (have)
-		fprintf(stderr, "msr-audiod filter: the last %zu bytes are no whole sample\n",
+		fprintf(stderr, "msr-audiod filter: the last %zu bytes are not a whole sample\n",
 			have);
 	return finish(c, s, delay, &skip);
 }
@@ -128,7 +128,8 @@ int filter_main(int argc, char **argv)
 		if (parsed != OPT_OK)
 			return (int)parsed;
 		if (next + more < argc)
-			return opt_usage(&program, "'%s' is too much", argv[next + more]);
+			return opt_usage(&program, "'%s' is one argument too many",
+					 argv[next + more]);
 	}
 	if (!text)
 		return opt_usage(&program, "name a chain, for example denoise,agc");
@@ -150,8 +151,9 @@ int filter_main(int argc, char **argv)
 	chain_close(chain);
 	if (ret < 0 && ret != -EPIPE)
 		fprintf(stderr, "msr-audiod filter: %s\n",
-			ret == -EIO ? "a program of the chain ended, or kept its sound back for so "
-				      "long that it cannot be waited for; see exec in msr-audiod(8)"
-				    : strerror(-ret));
+			ret == -EIO
+			    ? "a program of the chain ended, or kept its sound back for too "
+			      "long; see exec in msr-audiod(8)"
+			    : strerror(-ret));
 	return ret ? 1 : 0;
 }

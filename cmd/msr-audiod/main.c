@@ -26,54 +26,76 @@
 #include "web/web.h"
 #include "worker.h"
 
-#define STOP_US	      500000 /* µs for closing handshakes at the end */
-#define STOP_TURN_US  10000  /* between two looks whether everything is answered */
-#define STOP_TURNS    100    /* so one second in all */
-#define FDS_A_SESSION 1
-#define BATCH_WAIT_US \
-	250		 /* under load: a session has one job under way, so pauses bound its rate */
-#define ROUND_US     250 /* longest wait for the workers' answers within a turn */
-#define ROUNDS_US    2000	/* and of all such rounds of a turn */
-#define KEEP_BYTES   (32 << 20) /* of freed memory that stay the program's */
-#define FDS_OWN	     64		/* descriptors besides the clients' and the workers' */
-#define HEALTH_CONNS 16 /* of FDS_OWN: for /health and /metrics when clients have all others */
-#define FDS_A_WORKER 10 /* two rings with their bells, the process, and starting the next */
+enum {
+	STOP_US = 500000,     /* for closing handshakes at the end */
+	STOP_TURN_US = 10000, /* between two looks whether everything is answered, */
+	STOP_TURNS = 100,     /* for at most one second */
+	/* Under load: a session has one job under way, so pauses bound its rate. */
+	BATCH_WAIT_US = 250,
+	ROUND_US = 250,	       /* longest wait for the workers' answers within a turn, */
+	ROUNDS_US = 2000,      /* and of all such rounds of a turn */
+	KEEP_BYTES = 32 << 20, /* of freed memory that stay the program's */
+	FDS_A_SESSION = 1,
+	FDS_OWN = 64,	   /* descriptors besides the clients' and the workers' */
+	HEALTH_CONNS = 16, /* of FDS_OWN: for /health and /metrics when clients have all others */
+	FDS_A_WORKER = 10, /* two rings with their bells, the process, and starting the next */
+};
 
-static const char *address = "127.0.0.1", *sink, *room = "audiod", *record = "output", *events_path;
-static const char *tls_cert, *tls_key;
-static int64_t port = 8004, health_port = 8005, workers, buffer = 1024, max_message = 1 << 20;
-static int64_t max_sessions = 2000, max_connections, session_timeout_us = 5000000;
-static int64_t data_timeout_us = 1000000, max_queue = 4 << 20;
-static struct opt_list origins, allowed_execs;
+static struct {
+	const char *address, *events, *tls_cert, *tls_key;
+	const char *sink, *room, *record;
+	int64_t port, health_port;
+	int64_t workers;	     /* 0: one a core */
+	int64_t buffer, max_message; /* bytes */
+	int64_t max_sessions;
+	int64_t max_connections;		     /* 0: twice the sessions */
+	int64_t max_queue;			     /* bytes */
+	int64_t session_timeout_us, data_timeout_us; /* the first may be 0: never */
+	struct opt_list origins, execs;
+} set = {
+    .address = "127.0.0.1",
+    .room = "audiod",
+    .record = "output",
+    .port = 8004,
+    .health_port = 8005,
+    .buffer = 1024,
+    .max_message = 1 << 20,
+    .max_sessions = 2000,
+    .max_queue = 4 << 20,
+    .session_timeout_us = 5000000,
+    .data_timeout_us = 1000000,
+};
 
 static const struct opt opts[] = {
-    {'a', "address", OPT_STR, &address, NULL, "ADDRESS", "listen here (127.0.0.1)", 0, 0},
-    {'p', "port", OPT_INT, &port, "MSR_AUDIOD_PORT", "PORT", "of the WebSocket /ws (8004)", 0,
+    {'a', "address", OPT_STR, &set.address, NULL, "ADDRESS", "listen here (127.0.0.1)", 0, 0},
+    {'p', "port", OPT_INT, &set.port, "MSR_AUDIOD_PORT", "PORT", "of the WebSocket /ws (8004)", 0,
      65535},
-    {0, "health-port", OPT_INT, &health_port, "MSR_AUDIOD_HEALTH_PORT", "PORT",
+    {0, "health-port", OPT_INT, &set.health_port, "MSR_AUDIOD_HEALTH_PORT", "PORT",
      "of /health and /metrics (8005)", 0, 65535},
-    {'w', "workers", OPT_INT, &workers, NULL, "N", "worker processes (one a core)", 1,
+    {'w', "workers", OPT_INT, &set.workers, NULL, "N", "worker processes (one a core)", 1,
      POOL_WORKERS_MAX},
-    {0, "buffer", OPT_SIZE, &buffer, NULL, "BYTES", "each of a session's two buffers (1024)", 64,
-     1 << 20},
-    {0, "max-message", OPT_SIZE, &max_message, NULL, "BYTES", "longest message (1M)", 64, 64 << 20},
-    {0, "max-sessions", OPT_INT, &max_sessions, NULL, "N", "receivers at once (2000)", 1, 100000},
-    {0, "max-connections", OPT_INT, &max_connections, NULL, "N",
+    {0, "buffer", OPT_SIZE, &set.buffer, NULL, "BYTES", "each of a session's two buffers (1024)",
+     64, 1 << 20},
+    {0, "max-message", OPT_SIZE, &set.max_message, NULL, "BYTES", "longest message (1M)", 64,
+     64 << 20},
+    {0, "max-sessions", OPT_INT, &set.max_sessions, NULL, "N", "receivers at once (2000)", 1,
+     100000},
+    {0, "max-connections", OPT_INT, &set.max_connections, NULL, "N",
      "connections at once (twice the receivers)", 1, 1000000},
-    {0, "session-timeout", OPT_TIME, &session_timeout_us, NULL, "TIME",
+    {0, "session-timeout", OPT_TIME, &set.session_timeout_us, NULL, "TIME",
      "end silent sessions (5s; 0: never)", 0, 86400000000},
-    {0, "data-timeout", OPT_TIME, &data_timeout_us, NULL, "TIME", "replace a hung worker (1s)",
+    {0, "data-timeout", OPT_TIME, &set.data_timeout_us, NULL, "TIME", "replace a hung worker (1s)",
      10000, 3600000000},
-    {0, "max-queue", OPT_SIZE, &max_queue, NULL, "BYTES", "unsent bytes of a client (4M)", 65536,
-     1 << 30},
-    {0, "allow-origin", OPT_LIST, &origins, NULL, "ORIGIN", "pages that may connect", 0, 0},
-    {0, "allow-exec", OPT_LIST, &allowed_execs, NULL, "NAME=COMMAND", "what exec:NAME runs", 0, 0},
-    {0, "record", OPT_STR, &record, NULL, "SIDE", "record input or output (output)", 0, 0},
-    {'o', "output", OPT_STR, &sink, NULL, "SINK", "record to -, a path or shm:NAME", 0, 0},
-    {0, "room", OPT_STR, &room, NULL, "ROOM", "that recordings belong to (audiod)", 0, 0},
-    {'e', "events", OPT_STR, &events_path, NULL, "PATH", "where events go (standard error)", 0, 0},
-    {0, "tls-cert", OPT_STR, &tls_cert, NULL, "FILE", "certificate chain, PEM", 0, 0},
-    {0, "tls-key", OPT_STR, &tls_key, NULL, "FILE", "its key, PEM", 0, 0},
+    {0, "max-queue", OPT_SIZE, &set.max_queue, NULL, "BYTES", "unsent bytes of a client (4M)",
+     65536, 1 << 30},
+    {0, "allow-origin", OPT_LIST, &set.origins, NULL, "ORIGIN", "pages that may connect", 0, 0},
+    {0, "allow-exec", OPT_LIST, &set.execs, NULL, "NAME=COMMAND", "what exec:NAME runs", 0, 0},
+    {0, "record", OPT_STR, &set.record, NULL, "SIDE", "record input or output (output)", 0, 0},
+    {'o', "output", OPT_STR, &set.sink, NULL, "SINK", "record to -, a path or shm:NAME", 0, 0},
+    {0, "room", OPT_STR, &set.room, NULL, "ROOM", "that recordings belong to (audiod)", 0, 0},
+    {'e', "events", OPT_STR, &set.events, NULL, "PATH", "where events go (standard error)", 0, 0},
+    {0, "tls-cert", OPT_STR, &set.tls_cert, NULL, "FILE", "certificate chain, PEM", 0, 0},
+    {0, "tls-key", OPT_STR, &set.tls_key, NULL, "FILE", "its key, PEM", 0, 0},
     {0},
 };
 
@@ -81,7 +103,7 @@ static const struct opt_program program = {
     "msr-audiod",
     "[-a ADDRESS] [-p PORT] [OPTION ...] | filter [OPTION ...] CHAIN",
     "Processes audio of WebSocket clients in real time.",
-    "msr-audiod filter --help tells of the filter. See msr-audiod(8) for protocol and chains.",
+    "msr-audiod filter --help describes the filter. See msr-audiod(8) for protocol and chains.",
     opts,
 };
 
@@ -128,11 +150,12 @@ static void on_stop(void *arg)
 	on_stop_turn(d);
 }
 
-/* ---- start ---- */
+/* ---- the turn ---- */
 
 /*
- * Who sent more than a slice gets it processed now, round by round, instead of a slice a turn: the
- * answers then leave the socket together, and what the client sends for them comes in together.
+ * A client that sent more than a slice gets it processed now, round by round, instead of a slice a
+ * turn: the answers then leave the socket together, and what the client sends for them comes in
+ * together.
  */
 static void on_turn(void *arg)
 {
@@ -149,24 +172,51 @@ static void on_turn(void *arg)
 	recorder_flush(d->recorder);
 }
 
+/* ---- start: each step says what went wrong; none runs after one that failed ---- */
+
+static int start_loop(struct daemon *d)
+{
+	int ret = loop_new(&d->loop);
+
+	if (!ret)
+		ret = metrics_new(&d->metrics);
+	if (!ret)
+		ret = loop_stop_signals(d->loop, on_stop, d);
+	if (ret < 0)
+		log_error("cannot make the event loop: %s", strerror(-ret));
+	else
+		loop_timer_init(&d->stop, d->loop, on_stop_turn, d);
+	return ret;
+}
+
+static int start_events(struct daemon *d)
+{
+	int ret = events_open(&d->events, set.events, "msr-audiod");
+
+	if (ret < 0)
+		log_error("cannot open '%s' for events: %s",
+			  set.events ? set.events : "standard error", strerror(-ret));
+	return ret;
+}
+
 static int start_recorder(struct daemon *d)
 {
 	struct recorder_opts o = {
 	    .loop = d->loop,
 	    .metrics = d->metrics,
 	    .events = d->events,
-	    .sink = sink,
-	    .room = room,
-	    .side = strcmp(record, "input") ? RECORD_OUTPUT : RECORD_INPUT,
+	    .sink = set.sink,
+	    .room = set.room,
+	    .side = strcmp(set.record, "input") ? RECORD_OUTPUT : RECORD_INPUT,
 	};
-	int ret = sink ? recorder_new(&d->recorder, &o) : 0;
+	int ret = set.sink ? recorder_new(&d->recorder, &o) : 0;
 
 	if (ret < 0)
-		log_error("cannot open sink '%s': %s", sink, strerror(-ret));
+		log_error("cannot open sink '%s': %s", set.sink, strerror(-ret));
 	return ret;
 }
 
-static int start_pool(struct daemon *d)
+static int start_sessions(struct daemon *d)
 {
 	struct sessions_opts so = {
 	    .events = d->events,
@@ -174,47 +224,54 @@ static int start_pool(struct daemon *d)
 	    .recorder = d->recorder,
 	    .execs = &d->execs,
 	    .origins = &d->origins,
-	    .buffer = (uint32_t)buffer,
-	    .max_message = (size_t)max_message,
-	    .max_queue = (size_t)max_queue,
-	    .session_timeout_us = session_timeout_us,
+	    .buffer = (uint32_t)set.buffer,
+	    .max_message = (size_t)set.max_message,
+	    .max_queue = (size_t)set.max_queue,
+	    .session_timeout_us = set.session_timeout_us,
 	};
+	int ret = sessions_new(&d->sessions, &so);
+
+	if (ret < 0)
+		log_error("cannot make the sessions: %s", strerror(-ret));
+	return ret;
+}
+
+static int start_pool(struct daemon *d)
+{
 	struct pool_opts po = {
 	    .loop = d->loop,
 	    .metrics = d->metrics,
 	    .events = d->events,
-	    .workers = (unsigned)workers,
-	    .seats = (uint32_t)max_sessions,
-	    .buffer = (uint32_t)buffer,
-	    .data_timeout_us = data_timeout_us,
+	    .workers = (unsigned)set.workers,
+	    .seats = (uint32_t)set.max_sessions,
+	    .buffer = (uint32_t)set.buffer,
+	    .data_timeout_us = set.data_timeout_us,
 	    .execs = &d->execs,
 	    .data = session_data,
 	    .event = session_event,
 	};
-	int ret = sessions_new(&d->sessions, &so);
+	int ret = pool_new(&d->pool, &po);
 
-	if (!ret)
-		ret = pool_new(&d->pool, &po);
 	if (!ret)
 		sessions_use(d->sessions, d->pool);
 	return ret;
 }
 
-static int listen_on(struct daemon *d, int on_port, const char *name, size_t reserve,
+static int listen_on(struct daemon *d, int64_t port, const char *name, size_t reserve,
 		     struct web_server **server)
 {
 	struct web_listen_opts lo = {
-	    .address = address,
-	    .port = on_port,
-	    .tls_cert = tls_cert,
-	    .tls_key = tls_key,
+	    .address = set.address,
+	    .port = (int)port,
+	    .tls_cert = set.tls_cert,
+	    .tls_key = set.tls_key,
 	    .server_name = name,
 	    .reserve = reserve,
 	};
 	int ret = web_listen(server, d->web, &lo);
 
 	if (ret < 0)
-		log_error("cannot listen on %s port %d for %s: %s%s", address, on_port, name,
+		log_error("cannot listen on %s port %d for %s: %s%s", set.address, (int)port, name,
 			  web_error(d->web),
 			  ret == -EINVAL ? "" : "; choose another with -p or --health-port");
 	return ret;
@@ -223,7 +280,7 @@ static int listen_on(struct daemon *d, int on_port, const char *name, size_t res
 /* Descriptors besides the clients'. */
 static size_t own_fds(void)
 {
-	return FDS_OWN + (size_t)workers * FDS_A_WORKER;
+	return FDS_OWN + (size_t)set.workers * FDS_A_WORKER;
 }
 
 /* The first thing: what is started later, workers and their programs, has the same limit. */
@@ -231,11 +288,11 @@ static int raise_limit(struct daemon *d)
 {
 	size_t fds = proc_raise_nofile(), own = own_fds();
 
-	d->n_clients = (size_t)max_connections;
+	d->n_clients = (size_t)set.max_connections;
 	if (own + FDS_A_SESSION > fds) {
 		log_error("the limit of open files, %zu, is too low for %d workers, which need "
 			  "%zu; raise it with ulimit -n",
-			  fds, (int)workers, own);
+			  fds, (int)set.workers, own);
 		return -EMFILE;
 	}
 	if (d->n_clients * FDS_A_SESSION + own > fds) {
@@ -260,65 +317,55 @@ static int start_web(struct daemon *d)
 	    .arg = d,
 	};
 	int ret = web_new(&d->web, &wo);
-	if (ret)
+
+	if (ret < 0) {
 		log_error("cannot start the web server: %s", strerror(-ret));
-	if (!ret)
-		ret = listen_on(d, (int)port, "sound", 0, &ws);
-	if (!ret)
-		ret = listen_on(d, (int)health_port, "health", HEALTH_CONNS, &health);
-	if (ret < 0)
+		return ret;
+	}
+	if ((ret = listen_on(d, set.port, "sound", 0, &ws)) ||
+	    (ret = listen_on(d, set.health_port, "health", HEALTH_CONNS, &health)))
 		return ret;
 	sessions_route(d->sessions, ws);
 	metrics_process(d->metrics);
 	events_metrics(d->events, d->metrics);
 	log_info("listening on %s://%s:%d/ws with %d workers; up to %d receivers and %zu clients",
-		 tls_cert ? "wss" : "ws", address, web_port(ws), (int)workers, (int)max_sessions,
-		 d->n_clients);
+		 set.tls_cert ? "wss" : "ws", set.address, web_port(ws), (int)set.workers,
+		 (int)set.max_sessions, d->n_clients);
 	return 0;
 }
 
 static int start(struct daemon *d)
 {
-	int ret = raise_limit(d);
+	int ret;
 
-	d->execs = (struct exec_list){allowed_execs.v, allowed_execs.n};
+	d->execs = (struct exec_list){set.execs.v, set.execs.n};
 	d->origins = (struct web_origins){
-	    .list = origins.v, .n = origins.n, .localhost = true, .same = true};
-	if (!ret)
-		ret = loop_new(&d->loop);
-	if (!ret)
-		ret = metrics_new(&d->metrics);
-	if (!ret)
-		ret = loop_stop_signals(d->loop, on_stop, d);
-	if (ret < 0)
+	    .list = set.origins.v, .n = set.origins.n, .localhost = true, .same = true};
+	if ((ret = raise_limit(d)) || (ret = start_loop(d)) || (ret = start_events(d)) ||
+	    (ret = start_recorder(d)) || (ret = start_sessions(d)) || (ret = start_pool(d)))
 		return ret;
-	loop_timer_init(&d->stop, d->loop, on_stop_turn, d);
-	ret = events_open(&d->events, events_path, "msr-audiod");
-	if (ret < 0) {
-		log_error("cannot open '%s' for events: %s", events_path, strerror(-ret));
-		return ret;
-	}
-	ret = start_recorder(d);
-	if (!ret)
-		ret = start_pool(d);
-	return ret ? ret : start_web(d);
+	return start_web(d);
 }
 
 static int check_options(void)
 {
-	struct exec_list execs = {allowed_execs.v, allowed_execs.n};
+	struct exec_list execs = {set.execs.v, set.execs.n};
 	char why[192];
 
-	if (strcmp(record, "input") != 0 && strcmp(record, "output") != 0)
-		return opt_usage(&program, "--record is input or output, not '%s'", record);
-	if (!id_valid(room, strlen(room)))
+	if (strcmp(set.record, "input") != 0 && strcmp(set.record, "output") != 0)
+		return opt_usage(&program, "--record is input or output, not '%s'", set.record);
+	if (!id_valid(set.room, strlen(set.room)))
 		return opt_usage(&program, "--room: " ID_RULE);
-	if (opt_pair(&program, "--tls-cert", tls_cert, "--tls-key", tls_key))
+	if (opt_pair(&program, "--tls-cert", set.tls_cert, "--tls-key", set.tls_key))
 		return 2;
 	if (exec_check(&execs, why, sizeof(why)) < 0)
 		return opt_usage(&program, "%s", why);
-	if (!max_connections)
-		max_connections = 2 * max_sessions;
+	if (!set.max_connections)
+		set.max_connections = 2 * set.max_sessions;
+	if (!set.workers) {
+		long cores = sysconf(_SC_NPROCESSORS_ONLN);
+		set.workers = cores < 1 ? 1 : cores > POOL_WORKERS_MAX ? POOL_WORKERS_MAX : cores;
+	}
 	return 0;
 }
 
@@ -332,8 +379,11 @@ static int serve(void)
 	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
 	int ret = start(&d);
 
-	if (!ret && (ret = web_run(d.web)) < 0)
-		log_error("the loop failed: %s", strerror(-ret));
+	if (!ret) {
+		ret = web_run(d.web);
+		if (ret < 0)
+			log_error("the event loop failed: %s", strerror(-ret));
+	}
 	web_free(d.web);
 	pool_free(d.pool);
 	sessions_free(d.sessions);
@@ -354,8 +404,6 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1 && !strcmp(argv[1], "filter"))
 		return filter_main(argc - 1, argv + 1);
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	workers = cores < 1 ? 1 : cores > POOL_WORKERS_MAX ? POOL_WORKERS_MAX : cores;
 	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
 	if (parsed != OPT_OK)
 		return (int)parsed;

@@ -60,7 +60,7 @@ void seat_submit(struct seat *s, size_t len);
 void pool_flush(struct pool *p);
 /*
  * The same, and waits up to `us` for results, which may submit the next jobs. False when none came:
- * for those who have more than a seat takes at once, between the turns of the loop.
+ * for sessions with more than a seat takes at once, between the turns of the loop.
  */
 bool pool_round(struct pool *p, int64_t us);
 /* The process of a worker, 0 while it is being replaced. */

@@ -34,7 +34,7 @@ struct worker {
 	struct list free; /* seats */
 	size_t n_taken;
 	bool flush;   /* jobs published and not handed over yet */
-	bool damaged; /* its rings hold nonsense: they are made anew with the next worker */
+	bool damaged; /* its rings hold nonsense: the next worker gets new ones */
 };
 
 struct seat {
@@ -73,7 +73,7 @@ void pool_finish(struct seat *s, size_t len, int status);
 /* Makes the worker's segment, with `n_slots` free seats out of the pool's, and starts it. */
 int crew_join(struct pool *p, unsigned number, uint32_t n_slots);
 void crew_done(struct worker *w);
-/* Nonsense was found in what it shares: it is ended, and all that it shares is made anew. */
+/* Nonsense was found in what it shares: it is killed, and all that it shares is replaced. */
 void crew_damaged(struct worker *w);
 
 #endif

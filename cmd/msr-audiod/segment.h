@@ -70,7 +70,7 @@ int segment_join(struct segment *s, const char *name);
 void segment_done(struct segment *s);
 /* The front's: writes the head again, which a worker may have written over. */
 void segment_restore(struct segment *s);
-/* The front's: makes the rings anew, empty; who has the old ones open keeps those. 0 or -errno. */
+/* The front's: new rings, empty; whoever has the old ones open keeps those. 0 or -errno. */
 int segment_renew_rings(struct segment *s, const char *name);
 /* Removes all of it from the system. */
 void segment_unlink(const char *name);

@@ -36,9 +36,12 @@
 #define LEVEL_MAX  128			   /* bytes of what follows */
 #define QUEUE_MIN  4096 /* bytes for replies and heads besides two of the longest message */
 
+/* What waits: a command, sound, or the news that a message was too large. */
+enum kind { COMMAND, SOUND, TOO_LARGE };
+
 struct message {
 	struct list link; /* in session.waiting */
-	enum ws_type type;
+	enum kind kind;
 	size_t len, off; /* off: how far it is processed */
 	bool failed;
 	uint8_t data[]; /* `len` bytes and a NUL */
@@ -183,7 +186,7 @@ static void leave(struct session *s)
 	metric_add(&s->all->n_receivers, -1);
 }
 
-static void keep(struct session *s, enum ws_type type, const uint8_t *data, size_t len)
+static void keep(struct session *s, enum kind kind, const uint8_t *data, size_t len)
 {
 	struct message *m = malloc(sizeof(*m) + len + 1);
 
@@ -191,8 +194,9 @@ static void keep(struct session *s, enum ws_type type, const uint8_t *data, size
 		send_error(s, "processing_failed", "out of memory");
 		return;
 	}
-	*m = (struct message){.type = type, .len = len};
-	memcpy(m->data, data, len);
+	*m = (struct message){.kind = kind, .len = len};
+	if (len)
+		memcpy(m->data, data, len);
 	m->data[len] = '\0';
 	if (list_empty(&s->waiting))
 		s->all->n_waiting++;
@@ -255,10 +259,22 @@ static bool go_on_sound(struct session *s, struct message *m)
 
 static void on_command(struct session *s, const char *text, size_t len);
 
+static void refuse_large(struct session *s)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "a message has at most %zu bytes", s->all->opts.max_message);
+	send_error(s, "too_large", text);
+}
+
 static void set_stalled(struct session *s, bool stalled)
 {
-	if (stalled != s->stalled)
-		s->all->n_stalled += stalled ? 1 : -(size_t)1;
+	if (stalled == s->stalled)
+		return;
+	if (stalled)
+		s->all->n_stalled++;
+	else
+		s->all->n_stalled--;
 	s->stalled = stalled;
 }
 
@@ -272,8 +288,10 @@ static void go_on(struct session *s)
 			return;
 		}
 		struct message *m = container_of(list_first(&s->waiting), struct message, link);
-		if (m->type == WS_TEXT)
+		if (m->kind == COMMAND)
 			on_command(s, (const char *)m->data, m->len);
+		else if (m->kind == TOO_LARGE)
+			refuse_large(s);
 		else if (!go_on_sound(s, m))
 			return;
 		drop_first(s);
@@ -336,7 +354,7 @@ static void on_sound(struct session *s, const uint8_t *data, size_t len)
 		submit(s, data, len, true);
 		return;
 	}
-	keep(s, WS_BINARY, data, len);
+	keep(s, SOUND, data, len);
 	go_on(s);
 }
 
@@ -466,20 +484,41 @@ static void on_open(void *session, struct ws *ws)
 	event_send(&ev, s->all->opts.events);
 }
 
+/* Whether the next thing has to wait: for what came before it, or for the client to read. */
+static bool must_wait(const struct session *s)
+{
+	return !list_empty(&s->waiting) || is_busy(s) || is_full(s);
+}
+
+static void wait_in_line(struct session *s, enum kind kind, const uint8_t *data, size_t len)
+{
+	keep(s, kind, data, len);
+	if (!is_busy(s))
+		go_on(s);
+}
+
 static void on_message(void *session, struct ws *ws, enum ws_type type, uint8_t *data, size_t len)
 {
 	struct session *s = session;
 
 	(void)ws;
-	if (!list_empty(&s->waiting) || is_busy(s) || is_full(s)) {
-		keep(s, type, data, len);
-		if (!is_busy(s))
-			go_on(s);
-	} else if (type == WS_BINARY) {
-		on_sound(s, data, len);
-	} else {
+	if (must_wait(s))
+		wait_in_line(s, type == WS_TEXT ? COMMAND : SOUND, data, len);
+	else if (type == WS_TEXT)
 		on_command(s, (const char *)data, len);
-	}
+	else
+		on_sound(s, data, len);
+}
+
+static void on_too_large(void *session, struct ws *ws)
+{
+	struct session *s = session;
+
+	(void)ws;
+	if (must_wait(s))
+		wait_in_line(s, TOO_LARGE, NULL, 0);
+	else
+		refuse_large(s);
 }
 
 static void on_drained(void *session, struct ws *ws)
@@ -552,6 +591,7 @@ void sessions_route(struct sessions *ss, struct web_server *server)
 	    .accept = on_accept,
 	    .open = on_open,
 	    .message = on_message,
+	    .too_large = on_too_large,
 	    .drained = on_drained,
 	    .close = on_close,
 	};

@@ -4,7 +4,7 @@
  *
  *	job ─ slot.at = number ─ off the ring ─ in → chain → out ─ slot.done = number ─ result
  *
- * The chains are its own memory: a worker that replaces another opens them anew.
+ * The chains are its own memory: a worker that replaces another opens them again.
  */
 #include "worker.h"
 
@@ -15,11 +15,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "frame/ring.h"
 #include "segment.h"
 
 #define BATCH	 256 /* jobs between two hand-overs of results, */
-#define BATCH_US 500 /* or so long */
+#define BATCH_US 500 /* or this long */
 
 /* What the worker has for a slot. */
 struct place {
@@ -95,7 +96,7 @@ static int process(struct worker_state *w, const struct job *j)
 	uint8_t *out = slot_out(&w->seg, j->slot);
 	memcpy(out, slot_in(&w->seg, j->slot), j->len);
 	ret = chain_process(pl->chain, out, j->len);
-	if (ret < 0) { /* begin anew with the next message */
+	if (ret < 0) { /* the next message starts afresh */
 		chain_close(pl->chain);
 		pl->chain = NULL;
 	}
@@ -173,6 +174,8 @@ int worker_main(const char *name, const struct exec_list *execs)
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN); /* filter programs may end */
+	/* The front has lowered its own limit before it replaces a worker. */
+	proc_raise_nofile();
 	w.place = calloc(w.seg.n_slots, sizeof(*w.place));
 	if (!w.place)
 		return 1;

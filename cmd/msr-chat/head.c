@@ -92,8 +92,7 @@ int head_login(const void *data, size_t n, struct login_head *out)
 		return text_name(data, n, out->name);
 	if (string_of(o, "to", &name, &len) > 0)
 		ret = text_name(name, len, out->name);
-	if (!ret)
-		ret = copy_of(o, "password", out->password, sizeof(out->password));
+	out->bad_password = copy_of(o, "password", out->password, sizeof(out->password)) < 0;
 	out->presence = json_is_true(json_object_get(o, "presence"));
 	json_decref(o);
 	return ret;

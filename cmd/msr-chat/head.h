@@ -38,6 +38,7 @@ enum { PASSWORD_SIZE = 256 };
 struct login_head {
 	char name[NAME_SIZE];
 	char password[PASSWORD_SIZE]; /* "" when there is none */
+	bool bad_password;	      /* there is something that cannot be anybody's */
 	bool presence;
 };
 /* 0, or -EINVAL for a bad name. */
@@ -58,7 +59,7 @@ struct server_head {
 	char filename[FILENAME_SIZE];
 	char error[64], message[512];
 };
-/* 0, or -EINVAL when it is no JSON object or a member has a wrong type. */
+/* 0, or -EINVAL when it is not a JSON object or a member has a wrong type. */
 int head_server(const void *data, size_t n, struct server_head *out);
 
 #endif

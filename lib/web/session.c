@@ -200,44 +200,67 @@ static void deliver(struct ws *ws, bool text, uint8_t *data, size_t len)
 	data[len] = saved;
 }
 
-static int too_big(struct ws *ws)
+/* Nothing of the message is kept; `ended`: this was its last piece. */
+static void too_large(struct ws *ws, bool ended)
 {
 	char reason[64];
 
-	metric_add(&ws->c->web->n_too_big, 1);
-	snprintf(reason, sizeof(reason), "a message can have at most %zu bytes",
-		 ws->opts.message_max);
-	ws_close(ws, WS_TOO_BIG, reason);
 	buf_done(&ws->rx);
 	web_held_drop(ws);
-	return 0;
+	if (!ws->ops->too_large) {
+		metric_add(&ws->c->web->n_too_big, 1);
+		snprintf(reason, sizeof(reason), "a message can have at most %zu bytes",
+			 ws->opts.message_max);
+		ws_close(ws, WS_TOO_BIG, reason);
+		return;
+	}
+	ws->rx_discard = !ended;
+	ws->spoke = ws->c->web->tick;
+	ws->ops->too_large(ws->session, ws);
 }
 
-/* A piece of a message that is not whole yet. */
-static int gather(struct ws *ws, const uint8_t *data, size_t len, size_t more)
+/* A piece of a message that came in several: `more` bytes of its frame are still to come. */
+static void gather(struct ws *ws, const uint8_t *data, size_t len, size_t more)
 {
-	size_t have = buf_len(&ws->rx);
-
-	if (have + len + more > ws->opts.message_max)
-		return too_big(ws);
 	/* Room for the whole frame at once, so that growing copies nothing. Untouched memory costs
 	 * nothing either. */
 	uint8_t *room = buf_reserve(&ws->rx, len + more + 1);
 	if (!room) {
 		ws_close(ws, WS_TRY_LATER, "no memory");
-		return 0;
+		return;
 	}
 	memcpy(room, data, len);
 	buf_commit(&ws->rx, len);
 	web_held_add(ws, (int64_t)len);
 	web_held_check(ws);
-	return 0;
+}
+
+/* The last piece of a message, or all of it: in place if nothing came before. */
+static void finish(struct ws *ws, uint8_t *data, size_t len)
+{
+	ws->rx_active = false;
+	if (!buf_len(&ws->rx)) {
+		web_held_drop(ws); /* pieces without bytes came before */
+		web_held_check(ws);
+		deliver(ws, ws->rx_text, data, len);
+		return;
+	}
+	gather(ws, data, len, 0);
+	if (ws->closing)
+		return;
+	/* Taken out first: the handler may end the session. */
+	struct buf whole = ws->rx;
+	buf_init(&ws->rx, whole.max);
+	deliver(ws, ws->rx_text, buf_data(&whole), buf_len(&whole));
+	buf_done(&whole);
+	web_held_drop(ws);
 }
 
 int ws_session_receive(struct ws *ws, uint8_t *data, size_t len)
 {
 	struct lws *wsi = ws->c->wsi;
 	bool final = lws_is_final_fragment(wsi);
+	size_t more = final ? 0 : lws_remaining_packet_payload(wsi);
 
 	ws->heard = ws->rx_moved = ws->c->web->tick;
 	ws->pinged = false;
@@ -247,26 +270,18 @@ int ws_session_receive(struct ws *ws, uint8_t *data, size_t len)
 		ws->rx_active = true;
 		ws->rx_text = !lws_frame_is_binary(wsi);
 	}
-	if (!final)
-		return gather(ws, data, len, lws_remaining_packet_payload(wsi));
-	ws->rx_active = false;
-	if (!buf_len(&ws->rx)) {
-		web_held_drop(ws); /* pieces without bytes came before */
-		web_held_check(ws);
-		if (len > ws->opts.message_max)
-			return too_big(ws);
-		deliver(ws, ws->rx_text, data, len);
-		return 0;
+	if (ws->rx_discard) {
+		ws->rx_active = ws->rx_discard = !final;
+		if (final)
+			ws->spoke = ws->c->web->tick;
+	} else if (buf_len(&ws->rx) + len + more > ws->opts.message_max) {
+		ws->rx_active = !final;
+		too_large(ws, final);
+	} else if (final) {
+		finish(ws, data, len);
+	} else {
+		gather(ws, data, len, more);
 	}
-	gather(ws, data, len, 0);
-	if (ws->closing)
-		return 0;
-	/* Taken out first: the handler may end the session. */
-	struct buf whole = ws->rx;
-	buf_init(&ws->rx, whole.max);
-	deliver(ws, ws->rx_text, buf_data(&whole), buf_len(&whole));
-	buf_done(&whole);
-	web_held_drop(ws);
 	return 0;
 }
 

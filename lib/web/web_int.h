@@ -286,6 +286,7 @@ struct ws {
 	struct buf rx; /* a message that came in pieces */
 	bool rx_text;
 	bool rx_active;	   /* inside a message */
+	bool rx_discard;   /* inside one that is too large, of which nothing is kept */
 	bool rx_off;	   /* libwebsockets was told not to read */
 	int64_t rx_held;   /* bytes counted in web.held */
 	uint32_t rx_moved; /* tick of the last piece */

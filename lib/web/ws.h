@@ -13,8 +13,9 @@
  * with 1008. A peer that does not read anything for `write_timeout_us` is closed.
  *
  * Receiving: the handler sees whole messages; one that came in a single piece lies in the socket
- * buffer and was not copied. Messages beyond `message_max` close the session with 1009, text that
- * is not UTF-8 with 1007. Compression (RFC 7692) is never negotiated.
+ * buffer and was not copied. Messages beyond `message_max` close the session with 1009, or are
+ * discarded where there is a `too_large` handler; text that is not UTF-8 closes it with 1007.
+ * Compression (RFC 7692) is never negotiated.
  */
 #ifndef MSR_WEB_WS_H
 #define MSR_WEB_WS_H
@@ -56,6 +57,11 @@ struct ws_ops {
 	void (*open)(void *session, struct ws *ws);
 	/* `data` is followed by a NUL, and may be changed in place; valid only during the call. */
 	void (*message)(void *session, struct ws *ws, enum ws_type type, uint8_t *data, size_t len);
+	/*
+	 * A message is beyond message_max: called once, as soon as that is known; what came of it
+	 * and what follows is discarded, and the session lives on. NULL: closed with 1009.
+	 */
+	void (*too_large)(void *session, struct ws *ws);
 	/* The queue, having been above half its bound, is below a quarter again. May be NULL. */
 	void (*drained)(void *session, struct ws *ws);
 	/* The peer's code and reason, ours if we closed first. ws is NULL if it never opened. */

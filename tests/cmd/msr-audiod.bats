@@ -117,6 +117,32 @@ speech() {
 	client crowd "$AUDIOD" 64
 }
 
+@test "connection: a worker that takes another's place may open as many files" {
+	ulimit -Sn 400
+	ulimit -Hn 1000
+	serve --max-connections 20
+	local old
+	old=$(pgrep -P "$AUDIOD" | head -n 1)
+	kill -9 "$old"
+	all_may() {
+		local worker n=0
+		for worker in $(pgrep -P "$AUDIOD"); do
+			[ "$worker" != "$old" ] && grep -q '^Max open files  *1000  *1000 ' "/proc/$worker/limits" && n=$((n + 1))
+		done
+		[ "$n" -eq 2 ]
+	}
+	wait_for 5 all_may
+}
+
+@test "connection: wss and https with a certificate" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=audiod \
+		-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null
+	start audiod msr-audiod -p "$PORT" --health-port "$HEALTH" -w 1 --tls-cert cert.pem --tls-key key.pem
+	wait_for 10 curl -sf --cacert cert.pem "https://127.0.0.1:$HEALTH/health"
+	URL=wss://127.0.0.1:$PORT/ws SSL_CERT_FILE=cert.pem client one 100000
+	run ! client one 1
+}
+
 @test "connection: health is answered while clients have every connection" {
 	serve --max-connections 3
 	local fd fds=()
@@ -165,6 +191,12 @@ speech() {
 @test "buffers: lengths around another size of buffer, and a longer bound" {
 	serve --buffer 64 --max-message 2M
 	client lengths $((2 << 20))
+}
+
+@test "data and buffers: a message that is too large gets an error and the session lives on" {
+	serve
+	client too_large
+	[ "$(peak_mib)" -lt 32 ]
 }
 
 # ---- isolation ----

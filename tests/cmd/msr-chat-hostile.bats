@@ -57,6 +57,10 @@ hostile() {
 	hostile last_words
 }
 
+@test "an early end by the server is no success" {
+	hostile closed_early
+}
+
 @test "refusals, and answers out of turn" {
 	hostile refusals
 }

@@ -130,7 +130,7 @@ say() {
 
 @test "pictures are drawn where the terminal says that it can, by its answers amid the typing" {
 	ffmpeg -v error -f lavfi -i testsrc=size=320x200:rate=1 -frames:v 1 p.png
-	for kind in sixel kitty none; do
+	for kind in sixel kitty none unasked; do
 		timeout 60 "$PYTHON" "$SUPPORT/chat_pty.py" "$ADDRESS" $kind p.png
 	done
 }
@@ -148,21 +148,26 @@ say() {
 	timeout 60 "$PYTHON" "$SUPPORT/chat_pty.py" "$ADDRESS" bomb p.png
 }
 
+@test "private messages ring where that is wanted, names have colours where they are" {
+	timeout 60 "$PYTHON" "$SUPPORT/chat_pty.py" "$ADDRESS" bell
+	timeout 60 "$PYTHON" "$SUPPORT/chat_pty.py" "$ADDRESS" colours
+}
+
 @test "voice is recorded by the user's command until the next /voice" {
-	record 'sh -c "cat tone.wav; exec sleep 60"'
+	record "msr-chat client --voice-command 'sh -c \"cat tone.wav; exec sleep 60\"'"
 }
 
-@test "voice is recorded by a pipeline too" {
-	record 'sleep 60 | cat tone.wav -'
+@test "voice is recorded by a pipeline too, named in the environment" {
+	record "MSR_CHAT_VOICE_COMMAND='sleep 60 | cat tone.wav -' msr-chat client"
 }
 
-# record COMMAND: it writes tone.wav until it is ended.
+# record CLIENT: its command for voice writes tone.wav until it is ended.
 record() {
 	type_keys '/quit' Enter
 	wait_for 5 shows '^status 0'
 	tmux -S "$SOCKET" kill-server
 	sox -n -r 8000 tone.wav synth 0.5 sine 440
-	screen "msr-chat client -a $ADDRESS -u eve --voice-command '$1'"
+	screen "$1 -a $ADDRESS -u eve"
 	wait_for 5 shows 'login: eve'
 	start bob sh -c "exec msr-chat client -a $ADDRESS -u bob --wait 60s -d got </dev/null"
 	wait_for 5 shows 'bob joined'

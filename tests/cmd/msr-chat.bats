@@ -130,6 +130,16 @@ events() {
 	original timeouts
 }
 
+@test "silent users are disconnected where asked" {
+	server --idle-timeout 2s
+	original idle
+}
+
+@test "headers have the bound that was asked for" {
+	server --max-header 512
+	original long_headers
+}
+
 @test "no space in the budget" {
 	server --max-spool 1M
 	original no_space
@@ -182,6 +192,23 @@ events() {
 	ended_well "$SERVER"
 }
 
+@test "SIGTERM waits for an upload only as long as --drain says, and exits 0" {
+	server --drain 1s
+	timeout 7 "$PYTHON" "$SUPPORT/chat_original.py" "$ADDRESS" endless_upload_then_stop "$SERVER"
+	ended_well "$SERVER"
+}
+
+@test "a second SIGTERM ends the server at once, with status 1" {
+	server --drain 60s
+	original endless_upload_then_stop "$SERVER" &
+	local sender=$! status=0
+	wait_for 10 grep -q stopping server.log
+	kill "$SERVER"
+	wait "$SERVER" || status=$?
+	[ "$status" -eq 1 ]
+	wait "$sender"
+}
+
 @test "kill -9 in the middle of a transfer leaves no file" {
 	mkdir spool
 	server --spool spool
@@ -221,6 +248,11 @@ events() {
 	wait_for 5 grep -q '2 users' server.log
 	echo neu >good
 	msr-chat client -a "$ADDRESS" -u bob --password-from good </dev/null
+	original passwords
+	run msr-chat password ann < <(printf '%0256d' 0)
+	[ "$status" -eq 1 ]
+	[[ $output == *'at most 255 bytes'* ]]
+	printf '%0255d' 0 | msr-chat password ann
 }
 
 @test "too many logins at once: the server is full, no password is wrong" {
@@ -255,6 +287,17 @@ events() {
 	printf 'hello\n/file big\n' | msr-chat client -a "$ADDRESS" -u ann --tls --ca cert.pem
 	wait_for 20 cmp big got/big
 	[ "$(jq -r 'select(.type == "utf8") | .text' bob.log)" = hello ]
+}
+
+@test "client in a pipe: address, name and folder from the environment" {
+	server
+	echo content >a.txt
+	export MSR_CHAT_ADDRESS=$ADDRESS MSR_CHAT_USERNAME=bob MSR_CHAT_SAVE_DIRECTORY=kept
+	start bob msr-chat client --wait 30s </dev/null
+	wait_for 10 grep -q '"user":"bob"' server.log
+	msr-chat client --username ann <<<'/file a.txt' # an option wins
+	wait_for 10 cmp a.txt kept/a.txt
+	grep -q '<ann> ' bob.log
 }
 
 @test "client in a pipe: lines in, lines out, private, files under free names" {

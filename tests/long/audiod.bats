@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # serial
 # msr-audiod under full load: 1,000 sessions for a minute, 5,000 that are idle, 10,000 that come and go,
-# workers killed for a minute, the end under load; and the shell tests' clients against a build with
-# AddressSanitizer.
+# workers killed for a minute, a client that never reads, the end under load; and the shell tests' clients
+# against a build with AddressSanitizer.
 
 bats_require_minimum_version 1.5.0
 load ../support/common
@@ -93,6 +93,13 @@ context_switches() {
 @test "kill -9 of workers every 100 ms for 60 s: all 200 sessions survive" {
 	serve --session-timeout 60s
 	client storm "$AUDIOD" 60 200 >&3
+}
+
+@test "a client that never reads is disconnected" {
+	serve
+	client slow events
+	jq -e 'select(.ev == "disconnect" and .reason == "does not read") | .code == 1006' events
+	metric_is 'msr_web_closed_total{reason="slow"}' 1
 }
 
 @test "SIGTERM under a flood of 100 clients: 1001 for all, exit status 0 within 2 s" {

@@ -113,12 +113,25 @@ async def lengths(bound=1 << 20):
             await ws.send(pattern(n, n))
         for n in sizes:
             assert await sound(ws, 20) == pattern(n, n), f"{n} bytes came back changed"
-        await ws.send(bytes(bound + 1))
-        try:
-            await ws.recv()
-            raise AssertionError("a message beyond --max-message was taken")
-        except websockets.ConnectionClosed as e:
-            assert e.code == 1009, e.code
+
+
+async def too_large(bound=1 << 20):
+    """A message beyond --max-message gets one error, in its place among the answers, and the session
+    goes on; however it comes."""
+    async with connect() as ws:
+        bound = int(bound)
+        await started(ws)
+        for form in (bytes(bound + 1), "x" * (bound + 1), bytes(BIG), [bytes(1000)] * (bound // 1000 + 100)):
+            before = pattern(1, 5000)
+            await ws.send(before)
+            await ws.send(form)
+            await ws.send(b"after it")
+            assert await sound(ws) == before
+            answer = await text(ws)
+            assert answer["status"] == "error" and answer["error"] == "too_large", answer
+            assert str(bound) in answer["message"], answer
+            assert await sound(ws) == b"after it"
+        assert (await say(ws, command="stats"))["errors"] == 4
 
 
 async def one(size):
@@ -379,8 +392,9 @@ async def late(kind):
         assert b"unknown_command" in data if op == 1 else len(data) == 60000, (i, data[:100])
 
 
-async def slow():
-    """A client that sends and never reads is bounded and closed; another does not notice."""
+async def slow(events=None):
+    """A client that sends and never reads is bounded; another does not notice. With the file of the
+    server's events: until it is disconnected for that."""
     s = plain_socket()
     s.sendall(frame(1, b'{"command":"start_audio_receiver"}'))
     big = frame(2, bytes(65535))
@@ -399,6 +413,10 @@ async def slow():
         await ws.send(b"x" * 1024)
         assert await sound(ws) == b"x" * 1024
         assert time.monotonic() - begin < 1
+    begin = time.monotonic()
+    while events and not any(json.loads(line).get("reason") == "does not read" for line in open(events)):
+        assert time.monotonic() - begin < 60, "it is still connected"
+        await asyncio.sleep(0.5)
 
 
 async def cycles(n):

@@ -79,6 +79,12 @@ class Server:
         self.client.stdin.close()
         self.client.stdin = None
 
+    def closing(self):
+        """Whether the client has sent its last byte to the kernel: its end is shut down (FIN-WAIT-1)."""
+        port = self.sock.getpeername()[1]
+        with open("/proc/net/tcp") as f:
+            return any(line.split()[1].endswith(":%04X" % port) and line.split()[3] == "04" for line in f)
+
     def end(self):
         """Closes, after a client that takes leave; its status, output and complaints."""
         while not self.client.stdin and self.sock.recv(65536):
@@ -340,6 +346,22 @@ def last_words():
     os.kill(s.pid, signal.SIGCONT)
     out, err = s.client.communicate(timeout=30)
     assert s.client.returncode == 1 and b"shutting_down: the server stops" in err, err
+
+
+def closed_early():
+    """The server closes, as if all were well, before it has taken everything: that is no success."""
+    with open("big", "wb") as f:
+        f.truncate(3 << 20)
+    s = Server(buffer=65536)
+    s.client.stdin.write(b"/file big\n")
+    s.end_of_input()
+    s.exactly(1 << 16)
+    time.sleep(0.5)  # the client has written all it can, here or after more was read
+    while s.client.poll() is None and not s.closing():
+        s.exactly(1 << 16)
+    s.sock.shutdown(socket.SHUT_WR)
+    out, err = s.client.communicate(timeout=30)
+    assert s.client.returncode == 1 and b"did not take all" in err, (s.client.returncode, err)
 
 
 def refusals():

@@ -378,6 +378,20 @@ def private_flood(address):
     assert b.message()[2] == b"again"
 
 
+def passwords(address):
+    """The test has a user ann with the password geheim. What is not it gets BadLogin, however long it is."""
+    for password in ("geheim ", "g" * 255, "g" * 256, "g" * 3000, 7, ["geheim"]):
+        c = Client(address)
+        c.send(LOGIN, json.dumps({"to": "ann", "password": password}))
+        kind, header, _ = c.recv()
+        assert kind == BAD_LOGIN and c.closed(), (password, kind, header)
+    c = Client(address)
+    c.send(LOGIN, json.dumps({"to": " ann", "password": "geheim"}))
+    assert c.recv()[0] == BAD_NAME
+    c.send(LOGIN, json.dumps({"to": "ann", "password": "geheim"}))
+    assert c.recv()[0] not in (EXISTS, BAD_NAME, BAD_LOGIN)
+
+
 def password_storm(address):
     """More logins than can wait to be checked: nobody is told that the password is wrong."""
     crowd = [Client(address) for _ in range(400)]
@@ -440,6 +454,26 @@ def timeouts(address):
     a.sock.sendall(a.pack(UTF8, "", "half")[:18])
     assert late.error() == "timeout" and late.closed()
     assert a.error() == "timeout" and a.closed()
+
+
+def idle(address):
+    """The test sets --idle-timeout 2s. Who says nothing is disconnected, others are not."""
+    silent, busy = Client(address, "ann"), Client(address, "bob")
+    end = time.monotonic() + 6
+    while silent.quiet(0.3):
+        assert time.monotonic() < end, "still there"
+        busy.send(UTF8, json.dumps({"to": "bob"}), "still here")
+        assert busy.message()[2] == b"still here"
+    assert silent.error() == "timeout" and silent.closed()
+
+
+def long_headers(address):
+    """The test sets --max-header 512."""
+    a, b = Client(address, "ann"), Client(address, "bob")
+    a.send(UTF8, json.dumps({"to": "bob"}).ljust(513), "x")
+    assert a.error() == "bad_header"
+    a.send(UTF8, json.dumps({"to": "bob"}).ljust(512), "it fits")
+    assert b.message()[2] == b"it fits"
 
 
 def no_space(address):
@@ -571,6 +605,16 @@ def upload_then_stop(address, pid):
             break
     assert len(content) == 200000
     assert b.closed() and a.closed()
+
+
+def endless_upload_then_stop(address, pid):
+    """SIGTERM during an upload that does not go on; it ends with the server."""
+    a = Client(address, "ann")
+    a.send(FILE, "f", b"x" * 50000, size=200000)
+    eventually(lambda: any("(deleted)" in os.readlink("/proc/%s/fd/%s" % (pid, fd))
+                           for fd in os.listdir("/proc/%s/fd" % pid)))
+    os.kill(int(pid), 15)
+    assert a.closed()
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ time.sleep(1000)"
 	[ "$(cat fakes/stopped)" = msr-record ]
 	run supervise restart nonsense
 	[ "$status" -eq 1 ]
-	[[ $output == *"'nonsense' does not run here"* ]]
+	[[ $output == *"'nonsense' is not running here"* ]]
 }
 
 @test "one that ignores the stop is killed in the end; a second signal hurries" {
@@ -268,7 +268,7 @@ time.sleep(1000)"
 	others_gone
 	run supervise stop
 	[ "$status" -eq 1 ]
-	[[ $output == *"shm:$ring stays"*"it does not run"* ]]
+	[[ $output == *"shm:$ring stays"*"it is not running"* ]]
 	start run supervise run
 	wait_for 15 grep -q "Open " run.log
 	kill -INT "$(cut -d' ' -f1 "$dir/run/supervisor")"

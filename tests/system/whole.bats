@@ -54,3 +54,31 @@ teardown() {
 	is_gone "$pid"
 	[ "$(tail -n 1 data/log/supervise.log)" = stopped ]
 }
+
+@test "MSR_CHAT_ROOM joins the chat to a room of the page: text both ways, files into the room" {
+	export MSR_CHAT_ROOM=lobby MSR_ONLY="msr-ws msr-record msr-chat"
+	msr-supervise start -d data 3>&-
+	local chat=127.0.0.1:$MSR_CHAT_PORT url=http://127.0.0.1:$MSR_WS_PORT
+	wait_for 10 grep -q 'in the room' data/log/msr-chat.log
+
+	mkfifo ann.in
+	start ann sh -c "exec $PYTHON $SUPPORT/room_person.py ws://127.0.0.1:$MSR_WS_PORT/lobby/ann Ann <>ann.in"
+	wait_for 10 grep -q ready ann.log
+	start bob msr-chat client -a "$chat" -u bob --wait 60s </dev/null
+	wait_for 10 grep -q '"user":"bob"' data/log/events.jsonl
+
+	# From the page into the chat, for all and for one.
+	echo 'hello, chat' >ann.in
+	wait_for 10 grep -q '<Ann@web> hello, chat$' bob.log
+	echo '@bob psst' >ann.in
+	wait_for 10 grep -q '\[Ann@web > bob\] psst$' bob.log
+
+	# From the chat into the room, where files are links that msr-ws serves.
+	head -c 100000 /dev/urandom >cat.bin
+	printf 'hello, room\n/file cat.bin\n' | msr-chat client -a "$chat" -u cy
+	wait_for 10 grep -q '"text": *"hello, room"' ann.log
+	wait_for 10 grep -q '/recordings/chat/' ann.log
+	[ "$(jq -r 'select(.text == "hello, room") | .from' ann.log)" = cy ]
+	curl -sf "$url$(jq -r 'select(.url) | .url' ann.log)" | cmp - cat.bin
+	msr-supervise stop -d data
+}

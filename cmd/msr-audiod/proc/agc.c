@@ -16,7 +16,7 @@
 #define AVERAGE_S    1.0  /* of the level, once it is known */
 #define GAIN_MAX     40.0 /* dB */
 #define SLEW_DB_S    20.0 /* how fast the gain moves */
-#define FLOOR_FALL_S 3.0  /* after so long under the gate the level is taken anew */
+#define FLOOR_FALL_S 3.0  /* after this long under the gate the level is measured afresh */
 
 struct agc {
 	double target; /* dBFS */

@@ -6,7 +6,7 @@
  *
  * Live sound waits for nobody: where the program is late there is silence, and where it is so late
  * that a second and a long message are queued for it, or when it has ended, the chain fails and
- * begins anew.
+ * starts afresh.
  *
  * Sound that comes behind such a silence is late by its length, which is therefore owed: as much is
  * left out again when the program has caught up, which is seen by what stays queued. One that is
@@ -34,7 +34,7 @@
 #define READ_STEP  16384     /* bytes */
 #define WATCH_S	   1	     /* seconds without silence until late sound is left out, */
 #define MARGIN_S   0.05	     /* and what stays queued: no program is punctual */
-#define PATIENT_MS 5000	     /* a program that does nothing for so long has failed */
+#define PATIENT_MS 5000	     /* a program that does nothing for this long has failed */
 
 struct exec {
 	const struct proc_context *context; /* lent */

@@ -42,7 +42,7 @@ static const struct opt options[] = {
     {0, "reconnect", OPT_FLAG, &set.reconnect, NULL, NULL,
      "try again when the connection is lost (in a terminal)", 0, 0},
     {0, "wait", OPT_TIME, &set.wait, NULL, "TIME",
-     "in a pipe: stay so long after the input ends (0)", 0, INT64_MAX},
+     "in a pipe: stay this long after the input ends (0)", 0, INT64_MAX},
     {0, "max-file", OPT_SIZE, &set.max_file, NULL, "SIZE", "save no larger files (1G)", 0,
      INT64_MAX},
     {0, "bell", OPT_FLAG, &set.bell, NULL, NULL, "ring for private messages", 0, 0},
@@ -154,10 +154,11 @@ static int take_username(struct client *c)
 
 	if (text_name(name, strlen(name), c->name) == 0)
 		return 0;
-	return opt_usage(&program,
-			 "'%s' is no name for a user: 1 to 32 visible characters, no blanks at the "
-			 "ends; choose one with --username",
-			 name);
+	return opt_usage(
+	    &program,
+	    "'%s' is not a valid user name: 1 to 32 visible characters, no blanks at the "
+	    "ends; choose one with --username",
+	    name);
 }
 
 static int start(struct program *p, bool terminal)
@@ -198,13 +199,14 @@ int client_main(int argc, char **argv)
 	struct client *c = &p.client;
 	int next;
 
-	set.color = terminal && !getenv("NO_COLOR");
+	const char *no_color = getenv("NO_COLOR"); /* no-color.org: counts unless it is empty */
+	set.color = terminal && !(no_color && *no_color);
 	set.reconnect = terminal;
 	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
 	if (parsed != OPT_OK)
 		return (int)parsed;
 	if (next < argc)
-		return opt_usage(&program, "'%s' is too much", argv[next]);
+		return opt_usage(&program, "'%s' is one argument too many", argv[next]);
 	int ret = take_username(c);
 	if (ret)
 		return ret;

@@ -42,7 +42,7 @@ struct client {
 
 /* Logged in, for the first time or again. */
 void client_ready(struct client *c);
-/* The connection ended; `why` is for people. `final`: trying again is no use. */
+/* The connection ended; `why` is for people. `final`: trying again is of no use. */
 void client_lost(struct client *c, const char *why, bool final);
 /* One line of input: a command or a text. */
 void client_line(struct client *c, const char *line);

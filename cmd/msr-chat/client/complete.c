@@ -45,7 +45,7 @@ static void candidate(struct fit *f, const char *text)
 					    f->used ? "  " : "", visible);
 }
 
-/* The paths that begin with the word, which is no pattern; "~/" stays as it is. */
+/* The paths that begin with the word, which is not a pattern; "~/" stays as it is. */
 static void paths(struct fit *f)
 {
 	const char *home = getenv("HOME");

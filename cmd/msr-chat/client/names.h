@@ -1,4 +1,4 @@
-/* Who is in the room, as far as the server told: for /users and completion. */
+/* The users in the room, as far as the server told: for /users and completion. */
 #ifndef MSR_CHAT_NAMES_H
 #define MSR_CHAT_NAMES_H
 

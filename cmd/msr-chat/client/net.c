@@ -32,7 +32,7 @@ enum {
 	CONNECT_US = 10000000, /* for connection and login */
 	FIRST_PAUSE_US = 1000000,
 	LAST_PAUSE_US = 60000000,
-	GOODBYE_US = 10000000, /* for the server to take leave, or more of what was sent */
+	CLOSING_US = 10000000, /* for the server to close, or to take more of what was sent */
 	WAITING_MAX = 64,      /* messages queued before the input is not read on */
 	READ_SIZE = 64 * 1024,
 	LAST_READS = 64,	 /* of a connection that takes nothing any more */
@@ -41,7 +41,9 @@ enum {
 	PASSWORD_FILE_MAX = 64 * 1024, /* bytes; only the first line counts */
 };
 
-enum net_state { NET_IDLE, NET_CONNECTING, NET_LOGIN, NET_READY, NET_GOODBYE };
+#define NOT_TAKEN "the server did not take all that was sent"
+
+enum net_state { NET_IDLE, NET_CONNECTING, NET_LOGIN, NET_READY, NET_CLOSING };
 
 /* A message on its way out. */
 struct outgoing {
@@ -69,7 +71,7 @@ struct net {
 	struct list out; /* of outgoing.link */
 	size_t n_out;
 	bool finishing;
-	int unsent;	/* after the goodbye: count_unsent() when last looked */
+	int unsent;	/* while closing: count_unsent() when last looked */
 	bool was_ready; /* the server has let us in before */
 	int64_t pause_us;
 	char host[HOST_SIZE], port[PORT_SIZE];
@@ -224,7 +226,7 @@ static void disconnect(struct net *n)
 	show_no_progress(n->client);
 	inbox_reset(n->client->inbox);
 	n->state = NET_IDLE;
-	/* What was sent in part begins anew. A login belongs to one connection. */
+	/* What was sent in part is sent again from its start. A login belongs to one connection. */
 	list_each_safe (i, &n->out) {
 		struct outgoing *o = container_of(i, struct outgoing, link);
 		o->sent = 0;
@@ -257,7 +259,8 @@ static const char *why(ssize_t err)
 			      : strerror((int)-err);
 }
 
-/* Bytes that the kernel still has to send. */
+/* Bytes that the kernel still has to send, or whose arrival is not confirmed; our FIN counts as
+ * one. */
 static int count_unsent(const struct net *n)
 {
 	int left = 0;
@@ -266,16 +269,16 @@ static int count_unsent(const struct net *n)
 }
 
 /* The server has not closed: as long as it takes more of what was sent, it may. */
-static void on_goodbye_timer(struct net *n)
+static void on_closing_timer(struct net *n)
 {
 	int left = count_unsent(n);
 
 	if (left < n->unsent) {
 		n->unsent = left;
-		loop_timer_in_us(&n->timer, GOODBYE_US);
+		loop_timer_in_us(&n->timer, CLOSING_US);
 		return;
 	}
-	lost(n, left ? "the server did not take all that was sent" : "", true);
+	lost(n, left ? NOT_TAKEN : "", true);
 }
 
 static void on_timer(void *arg)
@@ -286,8 +289,8 @@ static void on_timer(void *arg)
 		connect_now(n);
 	else if (n->state == NET_CONNECTING && n->untried)
 		connect_next(n, -ETIMEDOUT);
-	else if (n->state == NET_GOODBYE)
-		on_goodbye_timer(n);
+	else if (n->state == NET_CLOSING)
+		on_closing_timer(n);
 	else
 		lost(n, "the server does not answer", false);
 }
@@ -385,15 +388,15 @@ static void send_login(struct net *n)
 
 /* ---- sending ---- */
 
-static void maybe_goodbye(struct net *n)
+static void maybe_close(struct net *n)
 {
 	if (!n->finishing || n->state != NET_READY || !list_empty(&n->out))
 		return;
 	/* The server reads to the end, answers what it refuses, and closes. */
 	n->unsent = count_unsent(n);
 	wire_shutdown(&n->wire);
-	n->state = NET_GOODBYE;
-	loop_timer_in_us(&n->timer, GOODBYE_US);
+	n->state = NET_CLOSING;
+	loop_timer_in_us(&n->timer, CLOSING_US);
 }
 
 void net_finish(struct net *n)
@@ -402,7 +405,7 @@ void net_finish(struct net *n)
 	if (n->state == NET_IDLE)
 		lost(n, "not connected", true);
 	else
-		maybe_goodbye(n);
+		maybe_close(n);
 }
 
 /* One message: 0 when it is through, 1 when the socket is full, -errno. */
@@ -442,8 +445,8 @@ static void send_more(struct net *n)
 			show_progress(n->client, "sending", o->name,
 				      o->sent > o->data_len ? o->sent - o->data_len : 0, o->size);
 		if (ret < 0) {
-			/* A file that shrank would leave the stream out of step: begin anew,
-			 * without it. */
+			/* A file that shrank would leave the stream out of step: connect
+			 * again, without it. */
 			if (ret == -EIO) {
 				show_error(n->client, "the file changed while it was sent",
 					   o->name);
@@ -452,7 +455,8 @@ static void send_more(struct net *n)
 				hear_out(n);
 			}
 			if (n->state != NET_IDLE)
-				lost(n, ret == -EIO ? "connecting anew" : why(ret), ret == -EPROTO);
+				lost(n, ret == -EIO ? "connecting again" : why(ret),
+				     ret == -EPROTO);
 			return;
 		}
 		if (ret)
@@ -461,7 +465,7 @@ static void send_more(struct net *n)
 			show_sent(n->client, o->name, o->size);
 		drop(n, o);
 	}
-	maybe_goodbye(n);
+	maybe_close(n);
 	update(n);
 }
 
@@ -531,6 +535,14 @@ static void hear_out(struct net *n)
 			return;
 }
 
+/* The server has closed: "" if that is the proper end, after all of ours has arrived. */
+static const char *why_closed(const struct net *n)
+{
+	if (n->state != NET_CLOSING)
+		return "the server closed the connection";
+	return count_unsent(n) > 1 ? NOT_TAKEN : "";
+}
+
 static void on_readable(struct net *n)
 {
 	do {
@@ -538,9 +550,7 @@ static void on_readable(struct net *n)
 		if (got == -EAGAIN)
 			break;
 		if (got <= 0) {
-			const char *closed =
-			    n->state == NET_GOODBYE ? "" : "the server closed the connection";
-			lost(n, got ? why(got) : closed, got == -EPROTO);
+			lost(n, got ? why(got) : why_closed(n), got == -EPROTO);
 			return;
 		}
 	} while (n->state != NET_IDLE && wire_pending(&n->wire));

@@ -13,7 +13,7 @@
 struct client;
 struct net;
 
-/* 0 or -errno (logged): settings that cannot work. Connecting itself goes on in the loop. */
+/* 0 or -errno (logged): settings that cannot work. Connecting itself happens in the loop. */
 int net_open(struct net **np, struct client *c);
 /* Accepts NULL. */
 void net_close(struct net *n);

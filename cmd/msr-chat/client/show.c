@@ -74,7 +74,7 @@ static void line_end(struct client *c, struct line *l)
 
 /* ---- parts of lines ---- */
 
-/* The server's time of day here, with the date where it is not today's. "--:--" if unreadable. */
+/* The server's time of day here, with the date if it is not today. "--:--" if unreadable. */
 static void local_time(const char *timestamp, char out[32])
 {
 	struct tm tm = {0}, now_tm, then_tm;

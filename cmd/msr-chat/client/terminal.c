@@ -200,7 +200,7 @@ static void ask(struct terminal *t)
 	fflush(stdout);
 }
 
-/* A byte of a key; meanwhile everything else goes on. 0 at the end of the input or ours. */
+/* A byte of a key; meanwhile everything else continues. 0 at the end of the input or ours. */
 static int read_byte(struct terminal *t, unsigned char *byte)
 {
 	ask(t);
@@ -233,7 +233,7 @@ static int read_char(EditLine *el, wchar_t *out)
 			return 0;
 		size_t got = mbrtowc(out, (char *)&byte, 1, &state);
 		if (got == (size_t)-1) {
-			state = (mbstate_t){0}; /* not a character: go on with the next byte */
+			state = (mbstate_t){0}; /* not a character: continue with the next byte */
 			i = -1;
 			continue;
 		}

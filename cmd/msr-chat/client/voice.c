@@ -46,7 +46,8 @@ static void send_recording(struct voice *v)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", v->fd);
 	if (media_sound(path, &sound) < 0) {
-		show_error(c, "what it recorded is no sound file; see --voice-command", "/voice");
+		show_error(c, "what it recorded is not a sound file; see --voice-command",
+			   "/voice");
 		return;
 	}
 	clock_rfc3339(clock_wall_us(), stamp);

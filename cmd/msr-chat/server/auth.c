@@ -241,6 +241,8 @@ int auth_open(struct auth **ap, const char *path, bool guests, const struct look
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->more, NULL);
 	ret = -pthread_create(&a->thread, NULL, run, a);
+	if (ret)
+		log_error("cannot start the thread that checks passwords: %s", strerror(-ret));
 	if (!ret) {
 		*ap = a;
 		a = NULL;
@@ -320,7 +322,7 @@ bool auth_result(struct auth *a, uint64_t *serial, bool *ok)
 
 /* ---- msr-chat password ---- */
 
-/* A line from standard input, not shown where that is a terminal. */
+/* A line from standard input, not shown where that is a terminal. -EMSGSIZE: it is too long. */
 static int read_password(char out[PASSWORD_SIZE])
 {
 	struct termios old, quiet;
@@ -339,7 +341,13 @@ static int read_password(char out[PASSWORD_SIZE])
 	}
 	if (!got)
 		return -EIO;
-	out[strcspn(out, "\n")] = '\0';
+	size_t len = strcspn(out, "\n");
+	if (len == PASSWORD_SIZE - 1) {
+		int next = getchar();
+		if (next != '\n' && next != EOF)
+			return -EMSGSIZE;
+	}
+	out[len] = '\0';
 	return *out ? 0 : -EINVAL;
 }
 
@@ -349,14 +357,19 @@ int auth_make_line(const char *name)
 	struct crypt_data data = {0};
 
 	if (text_name(name, strlen(name), nfc) < 0) {
-		fprintf(stderr, "msr-chat password: '%s' is no name for a user; see msr-chat(7)\n",
+		fprintf(stderr,
+			"msr-chat password: '%s' is not a valid user name; see msr-chat(7)\n",
 			name);
 		return 2;
 	}
-	if (read_password(password) < 0) {
+	int ret = read_password(password);
+	if (ret == -EMSGSIZE)
+		fprintf(stderr, "msr-chat password: a password has at most %d bytes\n",
+			PASSWORD_SIZE - 1);
+	else if (ret < 0)
 		fprintf(stderr, "msr-chat password: no password on standard input\n");
+	if (ret < 0)
 		return 1;
-	}
 	char *salt = crypt_gensalt_ra(NULL, 0, NULL, 0);
 	const char *hash = salt ? crypt_r(password, salt, &data) : NULL;
 	explicit_bzero(password, sizeof(password));

@@ -66,7 +66,7 @@ struct bridge {
 	struct server *server;
 	struct queue to_room, to_chat;
 	struct map people;	  /* chat's thread: by name */
-	struct list people_heard; /* the same, who was heard last at the end */
+	struct list people_heard; /* the same, the one heard last at the end */
 	struct keep *keep;	  /* chat's files for the room, or NULL without --storage */
 	/* The other thread's: */
 	struct web *web;
@@ -478,7 +478,7 @@ int bridge_new(struct bridge **bp, struct server *s, struct web *w, struct loop 
 		*bp = b;
 		return 0;
 	}
-	log_error("'%s' is no room; give it as ws://127.0.0.1:8000/ROOM/SESSION", s->set.room);
+	log_error("'%s' is not a room URL; use ws://127.0.0.1:8000/ROOM/SESSION", s->set.room);
 fail:
 	bridge_free(b);
 	return ret;

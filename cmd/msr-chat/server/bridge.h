@@ -27,7 +27,7 @@ void bridge_free(struct bridge *b);
 
 /* A name that only the bridge's people may have. */
 bool bridge_owns(const struct bridge *b, const char *name);
-/* Somebody there who was heard of, so that a private message can reach them. */
+/* Whether this is a person heard of there, whom a private message can reach. */
 bool bridge_knows(const struct bridge *b, const char *name);
 /* Passes a user's message on to the room when it is public or for somebody there. */
 bool bridge_takes(struct bridge *b, const struct post *p);

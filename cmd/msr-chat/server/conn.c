@@ -376,7 +376,7 @@ void conn_sweep(struct conn *c)
 	}
 	if (c->state == CONN_LINGER)
 		return;
-	/* Who leaves with much to fetch has to go on fetching it as well. */
+	/* A leaving user with much queued must keep reading it, too. */
 	uint64_t enough = c->out.n_large ? PROGRESS_LARGE : PROGRESS_MIN;
 	if (c->out.taken - c->progress >= enough || outbox_empty(&c->out)) {
 		c->progress = c->out.taken;

@@ -104,8 +104,8 @@ static size_t encode(uint8_t *out, const struct server *s, const struct post *p,
 
 /* ---- the ways of a message ---- */
 
-/* Keeps the last messages: so many, and so many bytes that a new user can be sent all of them
- * without being far behind at once. */
+/* Keeps the last messages: as many as were asked for, but only so much that a new user who is sent
+ * them all is not far behind at once. */
 static void remember(struct server *s, const uint8_t *data, size_t n)
 {
 	if (!s->history)

@@ -166,6 +166,10 @@ int listener_open(struct listener **lp, struct server *s)
 		return -EINVAL;
 	}
 	struct listener *l = calloc(1, sizeof(*l));
+	if (!l) {
+		freeaddrinfo(ai);
+		return -ENOMEM;
+	}
 	l->server = s;
 	l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	l->fd = ret = bound_socket(ai);
@@ -174,6 +178,8 @@ int listener_open(struct listener **lp, struct server *s)
 			  port, strerror(-ret));
 	else
 		ret = loop_io_new(&l->io, s->loop, l->fd, LOOP_IN, on_accept, l);
+	if (ret < 0 && l->fd >= 0)
+		log_error("cannot wait for connections: %s", strerror(-ret));
 	if (ret >= 0 && !is_loopback(ai) && !s->tls)
 		log_warn("listening on %s without TLS: use --tls-cert and --tls-key, or a proxy",
 			 host);

@@ -1,4 +1,4 @@
-/* The listening socket: accepts, counts addresses, turns away what is too much. */
+/* The listening socket: accepts, counts addresses, turns away those that are too many. */
 #ifndef MSR_CHAT_LISTEN_H
 #define MSR_CHAT_LISTEN_H
 

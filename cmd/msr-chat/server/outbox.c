@@ -181,7 +181,7 @@ static void view_move(struct view *v, uint64_t n)
 	v->off += (uint32_t)n;
 }
 
-/* Once so many bytes of small messages are sent, the first large one is not put off further. */
+/* After this many bytes of small messages the first large one is not put off further. */
 static bool is_due(const struct outbox *o, uint64_t small)
 {
 	return o->n_large && small >= o->large[o->large_at].limit;

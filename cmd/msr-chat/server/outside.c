@@ -109,7 +109,11 @@ int outside_open(struct outside **op, struct server *s)
 	if (!o)
 		return ret;
 	o->server = s;
-	if ((ret = loop_new(&o->loop)) || (ret = metrics_new(&o->metrics)))
+	if ((ret = loop_new(&o->loop))) {
+		log_error("cannot make the event loop of metrics and room: %s", strerror(-ret));
+		goto fail;
+	}
+	if ((ret = metrics_new(&o->metrics)))
 		goto fail;
 	list_metrics(o->metrics, s);
 	loop_on_wake(o->loop, on_wake, o);
@@ -127,8 +131,10 @@ int outside_open(struct outside **op, struct server *s)
 	if (s->set.room && (ret = bridge_new(&s->bridge, s, o->web, o->loop)))
 		goto fail;
 	ret = -pthread_create(&o->thread, NULL, run, o);
-	if (ret)
+	if (ret) {
+		log_error("cannot start the thread of metrics and room: %s", strerror(-ret));
 		goto fail;
+	}
 	o->running = true;
 	*op = o;
 	return 0;

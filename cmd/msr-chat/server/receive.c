@@ -32,7 +32,7 @@ void receive_drop(struct conn *c)
 
 /* ---- login ---- */
 
-/* Something else than a proper Login while there is no user. */
+/* Something other than a proper Login while there is no user. */
 static void bad_login(struct conn *c, const char *why)
 {
 	log_debug("%s: %s", c->address->text, why);
@@ -66,13 +66,17 @@ static void login(struct conn *c)
 		hub_login(c);
 		return;
 	}
+	if (head.bad_password) {
+		bad_login(c, "a password that is too long, or not a string");
+		return;
+	}
 	/* The hash is slow on purpose: another thread computes it. */
 	c->state = CONN_AUTH;
 	int ret = auth_check(s->auth, c->serial, c->name, head.password);
 	explicit_bzero(&head, sizeof(head));
 	if (ret == 0)
 		return;
-	/* Not the password's fault: one who tries again later gets in. */
+	/* Not the password's fault: trying again later may succeed. */
 	metric_add(&s->n.refused, 1);
 	c->state = CONN_LOGIN;
 	conn_fail(c, CHAT_SERVER_FULL);
@@ -126,7 +130,8 @@ static enum chat_error begin(struct conn *c)
 		return e;
 	if (d->content > (uint64_t)s->set.max_content)
 		return CHAT_TOO_LARGE;
-	/* Found now or never: who leaves during the upload is told at its end. */
+	/* Looked for now; if the receiver leaves during the upload, the sender is told at its end.
+	 */
 	if (*c->head.to && !hub_find(s, c->head.to) && !bridge_knows(s->bridge, c->head.to))
 		return CHAT_USER_NOT_FOUND;
 	if (d->content <= SMALL_MAX) {

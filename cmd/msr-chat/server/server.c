@@ -30,8 +30,9 @@ enum {
 	SWEEP_US = 1000000,    /* between two looks at all timeouts */
 	PRESSURE_US = 1000000, /* a receiver that took something within this is reading */
 	PRESSURE_PART = 4,     /* senders wait when a feed holds a quarter of max_queue */
-	RELIEF_US = 5000000,   /* senders wait: within this who is behind catches up by ... */
-	RELIEF_PART = 16,      /* a sixteenth of max_queue, or is disconnected */
+	RELIEF_US =
+	    5000000,	  /* senders wait: a receiver that is behind has this long to catch up by */
+	RELIEF_PART = 16, /* a sixteenth of max_queue; if not, it is disconnected */
 };
 
 static struct settings set = {
@@ -68,7 +69,7 @@ static const struct opt options[] = {
     {0, "max-queue", OPT_SIZE, &set.max_queue, NULL, "SIZE",
      "a receiver further behind is disconnected (16M)", 262144, INT64_MAX},
     {0, "send-timeout", OPT_TIME, &set.send_timeout, NULL, "TIME",
-     "and one that takes nothing for so long (60s)", 1000, INT64_MAX},
+     "and one that takes nothing for this long (60s)", 1000, INT64_MAX},
     {0, "max-users", OPT_INT, &set.max_users, NULL, "N", "users at once (10000)", 1, 1000000},
     {0, "max-per-address", OPT_INT, &set.max_per_address, NULL, "N",
      "connections of one address (64); 0: no limit", 0, 1000000},
@@ -81,7 +82,7 @@ static const struct opt options[] = {
     {0, "login-timeout", OPT_TIME, &set.login_timeout, NULL, "TIME", "time to log in (10s)", 1000,
      INT64_MAX},
     {0, "idle-timeout", OPT_TIME, &set.idle_timeout, NULL, "TIME",
-     "disconnect users silent for so long; 0: never (0)", 0, INT64_MAX},
+     "disconnect users silent for this long; 0: never (0)", 0, INT64_MAX},
     {0, "message-timeout", OPT_TIME, &set.message_timeout, NULL, "TIME",
      "disconnect users stuck in a message (60s)", 1000, INT64_MAX},
     {0, "history", OPT_INT, &set.history, NULL, "N", "send new users the last messages (0)", 0,
@@ -119,8 +120,9 @@ void server_tick(struct server *s)
 /* ---- the end of a turn ---- */
 
 /*
- * Disconnects who is too far behind. Only looked for when the feed has grown beyond the bound.
- * Also who lacks little but keeps much: one that leaves, or one whose own messages are skipped.
+ * Disconnects receivers that are too far behind. Only looked for when the feed has grown beyond the
+ * bound. Also those that lack little but keep much: one that is closing, or one whose own messages
+ * are skipped.
  */
 static void drop_slow(struct server *s)
 {
@@ -146,7 +148,7 @@ static bool is_behind(const struct conn *c)
 
 /*
  * When more than half of those who read at all are behind, the load is too much, not a receiver
- * too slow: senders are not read until that is over. Who takes nothing does not count, so that
+ * too slow: senders are not read until that is over. Those that take nothing do not count, so that
  * silent connections cannot hold up a room.
  */
 static bool under_pressure(struct server *s)
@@ -169,7 +171,7 @@ static bool under_pressure(struct server *s)
 	return behind * 2 > readers;
 }
 
-/* From now on it is watched who catches up. */
+/* From now on each must catch up. */
 static void watch_relief(struct server *s)
 {
 	s->relief_at = mono_add_us(s->now, RELIEF_US);
@@ -180,7 +182,7 @@ static void watch_relief(struct server *s)
 		}
 }
 
-/* Receivers who pause now and then do not count for that moment: a break is no end. */
+/* Pressure that stops for a moment is not over: receivers pause now and then. */
 static bool lately_pressed(const struct server *s)
 {
 	return s->pressure || mono_diff_us(s->now, s->pressed_at) <= PRESSURE_US;
@@ -209,7 +211,7 @@ static void set_pressure(struct server *s, bool pressure)
 	if (pressure && !lately_pressed(s))
 		watch_relief(s);
 	s->pressure = pressure;
-	log_debug("senders %s", pressure ? "wait for receivers" : "go on");
+	log_debug("senders %s", pressure ? "wait for receivers" : "continue");
 	if (pressure)
 		return; /* each is paused when it next has something to say */
 	s->pressed_at = s->now;
@@ -237,7 +239,7 @@ void server_flush(struct server *s)
 {
 	bool again;
 
-	/* Flushing can disconnect somebody, which others are told. */
+	/* Flushing can disconnect somebody, and others are told of that. */
 	do {
 		again = false;
 		for (int i = 0; i < FEEDS; i++)
@@ -260,7 +262,7 @@ void server_flush(struct server *s)
 /* ---- the clock, and the stop ---- */
 
 /*
- * Transfers under way go on, and while somebody uploads, everybody who may get that stays. The
+ * Transfers under way continue, and during an upload everybody who may be its receiver stays. The
  * others are told that the server stops.
  */
 static void drain_step(struct server *s)
@@ -352,9 +354,38 @@ static void wake(void *arg)
 
 /* ---- life ---- */
 
-static int start(struct server *s)
+/* Each step says what went wrong, unless it is memory; none runs after one that failed. */
+
+static int start_events(struct server *s)
+{
+	int ret = events_open(&s->events, s->set.events, "msr-chat");
+
+	if (ret < 0)
+		log_error("cannot open '%s' for events: %s",
+			  s->set.events ? s->set.events : "standard error", strerror(-ret));
+	s->message_events = s->set.events != NULL;
+	return ret;
+}
+
+static int start_loop(struct server *s)
 {
 	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	int ret = loop_new(&s->loop);
+
+	if (!ret)
+		ret = loop_signals(s->loop, sigs, on_signal, s);
+	if (!ret) {
+		loop_on_wake(s->loop, on_wake, s);
+		loop_timer_init(&s->sweep, s->loop, on_sweep, s);
+		ret = loop_timer_in_us(&s->sweep, SWEEP_US);
+	}
+	if (ret < 0)
+		log_error("cannot make the event loop: %s", strerror(-ret));
+	return ret;
+}
+
+static int start(struct server *s)
+{
 	int ret;
 
 	list_init(&s->conns);
@@ -363,22 +394,11 @@ static int start(struct server *s)
 	map_init(&s->addresses.map);
 	s->spool = (struct spool){
 	    .dir = s->set.spool, .max = (uint64_t)s->set.max_spool, .addresses = &s->addresses};
-	s->message_events = s->set.events != NULL;
 	server_tick(s);
 	proc_raise_nofile();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(2) */
-	ret = events_open(&s->events, s->set.events, "msr-chat");
-	if (ret < 0) {
-		log_error("cannot open '%s': %s", s->set.events, strerror(-ret));
-		return ret;
-	}
-	if ((ret = loop_new(&s->loop)) || (ret = hub_init(s)) ||
-	    (ret = loop_signals(s->loop, sigs, on_signal, s)))
-		return ret;
-	loop_on_wake(s->loop, on_wake, s);
-	loop_timer_init(&s->sweep, s->loop, on_sweep, s);
-	if ((ret = loop_timer_in_us(&s->sweep, SWEEP_US)))
+	if ((ret = start_events(s)) || (ret = start_loop(s)) || (ret = hub_init(s)))
 		return ret;
 	if (s->set.tls_cert && (ret = wire_tls_server(&s->tls, s->set.tls_cert, s->set.tls_key)))
 		return ret;
@@ -430,17 +450,20 @@ int server_main(int argc, char **argv)
 	if (parsed != OPT_OK)
 		return (int)parsed;
 	if (next < argc)
-		return opt_usage(&program, "'%s' is too much", argv[next]);
+		return opt_usage(&program, "'%s' is one argument too many", argv[next]);
 	if (opt_pair(&program, "--tls-cert", set.tls_cert, "--tls-key", set.tls_key))
 		return 2;
 	if (set.storage && !set.room)
 		return opt_usage(&program, "--storage needs --room");
 	s.set = set;
 	int ret = start(&s);
-	if (!ret)
-		ret = run(&s);
-	else if (ret == -ENOMEM)
+	if (ret == -ENOMEM)
 		log_error("out of memory");
+	if (!ret) {
+		ret = run(&s);
+		if (ret < 0)
+			log_error("the event loop failed: %s", strerror(-ret));
+	}
 	stop(&s);
 	if (!ret)
 		log_info("stopped");

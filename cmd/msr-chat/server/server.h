@@ -94,9 +94,9 @@ struct server {
 	size_t history_bytes;		     /* of them */
 	bool pressure;			     /* most receivers are behind: senders wait */
 	struct mono pressed_at;		     /* when that was over last */
-	struct mono relief_at;		     /* then it is looked at who has caught up */
+	struct mono relief_at;		     /* when to check which receivers have caught up */
 	bool draining;			     /* the server stops: no new messages */
-	struct mono drain_until;	     /* then it ends whatever is left */
+	struct mono drain_until;	     /* when it ends whatever is left */
 	bool message_events;		     /* write them: a path was given */
 };
 

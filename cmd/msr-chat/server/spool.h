@@ -4,7 +4,8 @@
  * gets half.
  *
  * A content is passed on when it is complete. To begin earlier would be faster, but a message that
- * has begun cannot be put aside: a sender who stops would keep its receivers from everything else.
+ * has begun cannot be interrupted: a sender that stops would keep its receivers from everything
+ * else.
  */
 #ifndef MSR_CHAT_SPOOL_H
 #define MSR_CHAT_SPOOL_H

@@ -2,6 +2,7 @@
 #include "../../../cmd/msr-chat/head.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "../../../cmd/msr-chat/proto.h"
 #include "../../support/test.h"
@@ -29,11 +30,28 @@ TEST(login_is_a_raw_name_or_json)
 	CHECK_INT(login("{\"to\":\"ann\",\"presence\":true,\"password\":\"pw\"}"), 0);
 	CHECK(in.presence);
 	CHECK_STR(in.password, "pw");
+	CHECK(!in.bad_password);
 	CHECK_INT(login("{ann"), 0);
 	CHECK_STR(in.name, "{ann");
 	CHECK_INT(login("{}"), -EINVAL);
 	CHECK_INT(login("{\"to\":7}"), -EINVAL);
 	CHECK_INT(login(""), -EINVAL);
+}
+
+TEST(a_bad_password_is_not_a_bad_name)
+{
+	char text[400];
+
+	CHECK_INT(login("{\"to\":\"ann\",\"password\":7}"), 0);
+	CHECK(in.bad_password);
+	snprintf(text, sizeof(text), "{\"to\":\"ann\",\"password\":\"%0255d\"}", 0);
+	CHECK_INT(login(text), 0);
+	CHECK(!in.bad_password);
+	snprintf(text, sizeof(text), "{\"to\":\"ann\",\"password\":\"%0256d\"}", 0);
+	CHECK_INT(login(text), 0);
+	CHECK(in.bad_password);
+	CHECK_STR(in.name, "ann");
+	CHECK_INT(login("{\"to\":\" ann\",\"password\":7}"), -EINVAL);
 }
 
 TEST(messages_have_an_empty_or_a_json_header)

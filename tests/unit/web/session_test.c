@@ -23,7 +23,9 @@ static struct loop *loop;
 static struct web *web;
 static struct web_server *server;
 static struct loop_timer late;
-static int accepted, opened, server_closed, server_code;
+static int accepted, opened, server_code;
+static atomic_int server_closed;
+static char server_reason[128];
 static int client_opened, client_closed, client_code, client_got;
 static char client_reason[128];
 static char host[300]; /* header of the last upgrade */
@@ -34,7 +36,7 @@ static struct ws *server_ws;
 static void (*on_client_open)(struct ws *ws);
 static void (*on_client_message)(struct ws *ws);
 
-/* ---- the server: echoes; "close" closes with 4001, "flood" fills the queue ---- */
+/* ---- the server: echoes; "close" closes with 4001 ---- */
 
 static int server_accept(void *arg, struct web_req *req, void **session)
 {
@@ -69,10 +71,27 @@ static void server_message(void *session, struct ws *ws, enum ws_type type, uint
 
 static void server_close(void *session, struct ws *ws, int code, const char *reason)
 {
-	(void)session, (void)ws, (void)reason;
-	server_closed++;
+	(void)session, (void)ws;
 	server_code = code;
+	snprintf(server_reason, sizeof(server_reason), "%s", reason);
 	server_ws = NULL;
+	server_closed++;
+}
+
+static void server_too_large(void *session, struct ws *ws)
+{
+	(void)session;
+	CHECK_INT(ws_send(ws, WS_TEXT, "too large", 9), 0);
+}
+
+/* Sends without end. */
+static void server_flood(void *session, struct ws *ws)
+{
+	static uint8_t data[65536];
+
+	(void)session;
+	while (ws_send(ws, WS_BINARY, data, sizeof(data)) == 0)
+		;
 }
 
 /* ---- the client ---- */
@@ -109,8 +128,20 @@ static void client_close(void *session, struct ws *ws, int code, const char *rea
 
 static const struct ws_ops server_ops = {
     .accept = server_accept, .open = server_open, .message = server_message, .close = server_close};
+static const struct ws_ops discarding_ops = {.accept = server_accept,
+					     .open = server_open,
+					     .message = server_message,
+					     .too_large = server_too_large,
+					     .close = server_close};
+static const struct ws_ops flooding_ops = {.accept = server_accept,
+					   .open = server_flood,
+					   .message = server_message,
+					   .drained = server_flood,
+					   .close = server_close};
 static const struct ws_ops client_ops = {
     .open = client_open, .message = client_message, .close = client_close};
+
+static const struct ws_ops *ops_now = &server_ops; /* of the next server */
 
 static void too_late(void *arg)
 {
@@ -142,7 +173,7 @@ static bool talk_at(const char *address, const char *name, const struct ws_opts 
 		return false;
 	}
 	last_port = web_port(server);
-	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
+	web_socket(server, "/:name", &server_opts, ops_now, NULL);
 	loop_timer_init(&late, loop, too_late, NULL);
 	loop_timer_in_us(&late, LONG_US);
 	snprintf(url, sizeof(url), strchr(address, ':') ? "ws://[%s]:%d/%s" : "ws://%s:%d/%s",
@@ -453,8 +484,9 @@ TEST(nobody_listens)
 /* ---- clients by hand, with blocking sockets on a thread of their own ---- */
 
 #define HELD_MAX  65536
-#define PIECE	  49152 /* two are beyond HELD_MAX */
-#define ANSWER_MS 1500	/* before a message that does not go on is given up */
+#define PIECE	  49152	 /* two are beyond HELD_MAX */
+#define ANSWER_MS 1500	 /* before a message that does not go on is given up */
+#define WRITE_US  500000 /* before a client that does not read is */
 
 enum { PART = 0, WHOLE = 0x80 };
 
@@ -538,9 +570,10 @@ static void hand_look(void *arg)
 }
 
 /* Runs `what` on a thread, against a server that holds little. */
-static void talk_by_hand(void (*what)(int port))
+static void talk_by_hand(void (*what)(int port), const struct ws_ops *ops)
 {
-	struct ws_opts server_opts = {.message_max = 4 << 20, .queue_max = 8 << 20};
+	struct ws_opts server_opts = {
+	    .message_max = 4 << 20, .queue_max = 8 << 20, .write_timeout_us = WRITE_US};
 	struct web_opts wo = {.max_held = HELD_MAX};
 	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
 	pthread_t thread;
@@ -549,9 +582,10 @@ static void talk_by_hand(void (*what)(int port))
 	wo.loop = loop;
 	CHECK_INT(web_new(&web, &wo), 0);
 	CHECK_INT(web_listen(&server, web, &lo), 0);
-	web_socket(server, "/:name", &server_opts, &server_ops, NULL);
+	web_socket(server, "/:name", &server_opts, ops, NULL);
 	loop_timer_init(&late, loop, too_late, NULL);
 	loop_timer_in_us(&late, LONG_US);
+	server_closed = 0;
 	by_hand.talk = what;
 	by_hand.done = false;
 	loop_timer_init(&by_hand.look, loop, hand_look, NULL);
@@ -567,7 +601,7 @@ static void talk_by_hand(void (*what)(int port))
 	CHECK_INT(ret, 0);
 }
 
-static long came[3];
+static long came[4];
 
 /*
  * Two messages, both begun, are more than may be held; both end. `first` is of who came before them
@@ -606,7 +640,7 @@ static void after_empty_pieces(int port)
 
 TEST(a_message_of_empty_pieces_leaves_nothing_behind)
 {
-	talk_by_hand(after_empty_pieces);
+	talk_by_hand(after_empty_pieces, &server_ops);
 	CHECK_INT(came[0], 0);
 	CHECK_INT(came[1], PIECE + 2);
 	CHECK_INT(came[2], PIECE + 1);
@@ -624,7 +658,69 @@ static void the_eldest_leaves(int port)
 
 TEST(who_held_nothing_makes_way_when_it_leaves)
 {
-	talk_by_hand(the_eldest_leaves);
+	talk_by_hand(the_eldest_leaves, &server_ops);
 	CHECK_INT(came[1], PIECE + 2);
 	CHECK_INT(came[2], PIECE + 1);
+}
+
+/* One in pieces, then one whole; of neither anything is held while others need the memory. */
+static void too_large_ones(int port)
+{
+	int s = hand_open(port);
+
+	for (size_t sent = 0; sent <= 5 << 20; sent += PIECE)
+		hand_send(s, sent ? PART : PART | 2, PIECE);
+	came[0] = hand_receive(s);
+	two_large_ones(port, -1);
+	hand_send(s, WHOLE, 1);
+	hand_send(s, WHOLE | 2, 10);
+	came[3] = hand_receive(s);
+	close(s);
+}
+
+TEST(too_large_messages_are_discarded_where_the_program_says_so)
+{
+	talk_by_hand(too_large_ones, &discarding_ops);
+	CHECK_INT(came[0], 9);
+	CHECK_INT(came[1], PIECE + 2);
+	CHECK_INT(came[2], PIECE + 1);
+	CHECK_INT(came[3], 10);
+}
+
+static void send_small(struct ws *ws)
+{
+	if (client_got == 2)
+		ws_close(ws, WS_NORMAL, "");
+	else
+		CHECK_INT(ws_send(ws, WS_TEXT, "small", 5), 0);
+}
+
+TEST(a_session_outlives_a_message_that_is_too_large)
+{
+	struct ws_opts o = {.queue_max = 8 << 20};
+
+	ops_now = &discarding_ops;
+	on_client_open = send_too_much;
+	on_client_message = send_small;
+	talk("x", &o);
+	ops_now = &server_ops;
+	CHECK_INT(client_got, 2);
+	CHECK_INT(client_code, WS_NORMAL);
+}
+
+/* Takes nothing, until the server has had enough. */
+static void read_nothing(int port)
+{
+	int s = hand_open(port);
+
+	for (int i = 0; i < LONG_US / 10000 && !server_closed; i++)
+		usleep(10000);
+	close(s);
+}
+
+TEST(who_does_not_read_is_disconnected)
+{
+	talk_by_hand(read_nothing, &flooding_ops);
+	CHECK_INT(server_code, WS_ABNORMAL);
+	CHECK_STR(server_reason, "does not read");
 }
