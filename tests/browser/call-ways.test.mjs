@@ -3,6 +3,7 @@
  * let in, without UDP, only IPv6, and a network that changes in the middle. Nothing is measured here.
  * In Chromium.
  */
+// takes 60 s
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { networkInterfaces } from "node:os";

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # msr-sfu: the interface as documented, with an independent WebRTC client (aiortc).
+# takes 100 s
 # shellcheck disable=SC2030,SC2031 # each test has its own variables
 
 bats_require_minimum_version 1.5.0
