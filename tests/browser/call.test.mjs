@@ -1,6 +1,7 @@
 /*
  * The page as a conference, between Chromium and Firefox in both directions: picture and sound of
- * everybody, coming late, mute, camera off, screen, leaving, a server that restarts, and text.
+ * everybody, coming late, mute, camera off, screen, leaving, a server that restarts, and text; and the
+ * layers of a picture (simulcast.mjs).
  */
 // serial: times are measured, and browsers that starve keep none
 import assert from "node:assert/strict";
@@ -8,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BROWSERS, joinRoom, launch, openPage, startSystem, text, waitFor } from "./support.mjs";
+import { simulcast } from "./simulcast.mjs";
 
 /* DESIGN: a late joiner sees a picture within 1.5 s of being connected. */
 const FIRST_PICTURE_S = 1.5;
@@ -85,8 +87,9 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 	const t = { after: (what) => cleanup.unshift(what) };
 
 	before(async () => {
-		system = await startSystem(t, { only: "msr-ws msr-sfu msr-record" });
-		browsers = await Promise.all(BROWSERS.map((name) => launch(t, name)));
+		[system, ...browsers] = await Promise.all([
+			startSystem(t, { only: "msr-ws msr-sfu msr-record" }), ...BROWSERS.map((name) => launch(t, name)),
+		]);
 	});
 	after(async () => {
 		for (const what of cleanup) await what();
@@ -97,6 +100,10 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await joinRoom(page, name, room);
 		return page;
 	};
+
+	for (const [i, name] of BROWSERS.entries())
+		test(`viewers choose among the layers of ${name}, and its best is recorded`, (t) =>
+			simulcast(t, system, browsers[i], browsers[0], name, i));
 
 	test("everybody sees and hears everybody, also who comes late, mutes, shares and leaves", async (t) => {
 		const [first, last] = [browsers[0], browsers.at(-1)];
@@ -228,100 +235,5 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await waitFor("Cy", () => tileOf(anna, "Cy"));
 		assert.equal(await text(anna, "#call-error"), "");
 		await Promise.all([anna.close(), bo.close(), cy.close()]);
-	});
-
-	test("without a camera one takes part with sound, without any device one listens", async () => {
-		const refuse = () => {
-			const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-			navigator.mediaDevices.getUserMedia = async (wishes) => {
-				if (wishes.video || location.hash === "#deaf") throw new DOMException("none", "NotFoundError");
-				return real(wishes);
-			};
-		};
-		const voice = await openPage(browsers[0], `${system.url}#voice`, { prepare: refuse });
-		await joinRoom(voice, "Voice", "voice");
-		await calls(voice);
-		assert.match(await text(voice, "#notices"), /no camera/i);
-		// The name of the button says what it does; "pressed" beside it would say the opposite.
-		for (const name of ["Mute", "Unmute"]) {
-			await waitFor(name, async () => (await text(voice, "#call-mic")).trim() === name);
-			assert.equal(await voice.$eval("#call-mic", (button) => button.getAttribute("aria-pressed")), null);
-			await voice.click("#call-mic");
-		}
-		const deaf = await openPage(browsers[0], `${system.url}#deaf`, { prepare: refuse });
-		await joinRoom(deaf, "Deaf", "deaf");
-		await calls(deaf);
-		assert.match(await text(deaf, "#notices"), /no microphone.*You can see and hear/i);
-		assert.deepEqual([...voice.problems, ...deaf.problems], []);
-		await Promise.all([voice.close(), deaf.close()]);
-	});
-
-	test("without a microphone one is seen", async () => {
-		const mute = () => {
-			const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-			navigator.mediaDevices.getUserMedia = async (wishes) => {
-				if (wishes.audio) throw new DOMException("none", "NotFoundError");
-				return real(wishes);
-			};
-		};
-		const page = await openPage(browsers[0], `${system.url}#mime`, { prepare: mute });
-		await joinRoom(page, "Mime", "mime");
-		await calls(page);
-		assert.match(await text(page, "#notices"), /no microphone.*see you, but do not hear/i);
-		const shown = (on) => waitFor(`the camera ${on ? "on" : "off"}`, () =>
-			page.$eval(".tile.mine", (tile, dark) => tile.classList.contains("dark") === dark, !on));
-		for (const on of [true, false, true]) {
-			await shown(on);
-			await page.click("#call-cam");
-		}
-		assert.equal(await text(page, "#call-error"), "");
-
-		await page.evaluate(() => {
-			navigator.mediaDevices.getDisplayMedia = async (wishes) => {
-				globalThis.wishes = wishes;
-				throw new DOMException("no", "NotAllowedError");
-			};
-		});
-		await page.click("#call-screen");
-		await waitFor("the question", () => page.evaluate(() => globalThis.wishes));
-		assert.equal(await page.evaluate(() => globalThis.wishes.audio), false, "sound is offered and thrown away");
-		assert.deepEqual(page.problems, []);
-		await page.close();
-	});
-
-	test("who leaves while the browser asks for devices, or the server lets them in, is not in the call", async () => {
-		const slow = () => {
-			const camera = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-			const asked = new Promise((answer) => (globalThis.answer = answer));
-			navigator.mediaDevices.getUserMedia = async (wishes) => asked.then(() => camera(wishes));
-			// The server is asked to let somebody in only after it was told that they left.
-			const send = globalThis.fetch.bind(globalThis);
-			const left = new Promise((done) => (globalThis.told = done));
-			globalThis.fetch = async (url, options = {}) => {
-				if (options.method === "POST" && /users\/[^/]*$/.test(url)) await (globalThis.late && left);
-				const reply = await send(url, options);
-				if (options.method === "DELETE") told();
-				if (reply.ok && options.method === "POST" && /users\/[^/]*$/.test(url)) globalThis.let = true;
-				return reply;
-			};
-		};
-		const page = await openPage(browsers[0], `${system.url}#ask`, { prepare: slow });
-		await joinRoom(page, "Ask", "ask");
-		await page.click("#call-join");
-		await page.click("#leave");
-		await page.evaluate(() => answer());
-		await joinRoom(page, "Ask", "ask");
-		assert.equal(await page.$eval("#call-join", (button) => button.disabled), false);
-		assert.equal(await page.$("#notices .notice"), null);
-
-		await page.evaluate(() => (globalThis.late = true));
-		await page.click("#call-join");
-		await waitFor("the way in", () => page.$eval("#call-state", (node) => node.dataset.state === "callConnecting"));
-		await page.click("#leave");
-		await waitFor("the server to let them in", () => page.evaluate(() => globalThis.let));
-		await waitFor("nobody to be there", async () =>
-			(await (await fetch(`${system.sfu}/rooms/ask`)).json()).users.length === 0);
-		assert.deepEqual(page.problems, []);
-		await page.close();
 	});
 });

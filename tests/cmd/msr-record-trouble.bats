@@ -38,7 +38,8 @@ has_bytes() {
 	kill -9 "$PID"
 	wait_gone "$PID"
 	ffprobe -v error -show_entries format=duration -of csv=p=0 st/.s1.audio.part | near 3 0.01
-	ffmpeg -v error -i st/.av.video.part -f null -
+	# It ends in the middle of a cluster, and of nothing else may ffmpeg complain: its status is 0 all the same.
+	[ -z "$(ffmpeg -v error -i st/.av.video.part -fps_mode passthrough -f null - 2>&1 | grep -v 'File ended prematurely')" ]
 	msr-record --recover -d st -e events
 	good_file s1.mp3 3
 	[ -s st/av.webm ]

@@ -1,6 +1,6 @@
 /*
  * Three layers of Chromium to a Chromium behind 500 kbit/s for a minute, with loss, delay and jitter
- * besides (tests/browser/bandwidth.test.mjs is the short one).
+ * besides (tests/browser/network.test.mjs has the short one).
  */
 // serial: times are measured, and browsers that starve keep none
 import { after, before, describe, test } from "node:test";

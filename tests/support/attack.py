@@ -12,7 +12,8 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from sfu_client import URL, User, call, http  # reads the URL from the arguments as well
+from sfu_client import User
+from sfu_http import URL, call, http  # reads the URL from the arguments as well
 
 RNG = random.Random(7)
 HOST, PORT = urlsplit(URL).hostname, urlsplit(URL).port

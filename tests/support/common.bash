@@ -7,23 +7,30 @@ PYTHON=/usr/bin/python3
 
 # A TCP port that is free now, outside the ephemeral range so that it stays so.
 free_port() {
-	$PYTHON - <<-'EOF'
-		import random, socket
-		while True:
+	free_ports 1
+}
+
+# free_ports N: as many of them, on one line.
+free_ports() {
+	$PYTHON -IS - "$1" <<-'EOF'
+		import random, socket, sys
+		ports = []
+		while len(ports) < int(sys.argv[1]):
 		    port = random.randrange(20000, 32000)
 		    with socket.socket() as s:
 		        try:
 		            s.bind(("127.0.0.1", port))
 		        except OSError:
 		            continue
-		    print(port)
-		    break
+		    if port not in ports:
+		        ports.append(port)
+		print(*ports)
 	EOF
 }
 
 # wait_for SECONDS COMMAND ...: until the command succeeds, otherwise fails and says what.
 wait_for() {
-	local deadline=$((SECONDS + $1))
+	local deadline=$((SECONDS + $1 + 1)) # the second that has begun does not count
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if [ $SECONDS -ge $deadline ]; then

@@ -521,17 +521,19 @@ async def framing():
             b"\x81\x83" + mask + b"\xed\xa0\x80",                 # a surrogate
             random.Random(3).randbytes(4096),
         ]
+        sockets = []
         for i, fault in enumerate(faults):
-            s = upgraded(f"/room/bad{i}")
+            sockets.append(upgraded(f"/room/bad{i}"))
             try:
-                s.sendall(fault)
+                sockets[-1].sendall(fault)
             except ConnectionError:
                 pass
-            if not gone(s, 15):
-                raise AssertionError(f"fault {i} is still connected")
-            s.close()
             await good.send(str(i))
             assert await asyncio.wait_for(other.recv(), 5) == str(i)
+        still = [i for i, s in enumerate(sockets) if not gone(s, 15)]
+        assert not still, f"still connected after the faults {still}"
+        await good.send("the end")
+        assert await asyncio.wait_for(other.recv(), 5) == "the end"
 
 
 async def slow():

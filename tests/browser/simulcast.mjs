@@ -2,14 +2,12 @@
  * Simulcast through msr-sfu: a browser publishes three layers, a viewer asks for one after another and
  * sees the size of the picture change, without standing still and without a lost picture.
  */
-// serial: times are measured
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { BROWSERS, decodeErrors, launch, openPage, pause, startSystem, waitFor } from "./support.mjs";
+import { decodeErrors, openPage, pause, waitFor } from "./support.mjs";
 
 const run = promisify(execFile);
 const FREEZE_MS = 1000; // no picture stands still for longer
@@ -99,75 +97,65 @@ const sees = (page, level) => waitFor(`the ${level} layer`, () => page.evaluate(
 const told = (page, what) => waitFor(`the event ${JSON.stringify(what)}`, () => page.evaluate(
 	(wanted) => layers.some((one) => Object.entries(wanted).every(([key, value]) => one[key] === value)), what));
 
-describe("simulcast", () => {
-	let system, browsers;
-	const cleanup = [];
+/*
+ * `publisher` shows three layers in `room`, `watcher` sees them. `before`: how many recordings of the user
+ * "pub" this system has already.
+ */
+export async function simulcast(t, system, publisher, watcher, room, before) {
+	const open = (browser) => openPage(browser, `${system.sfu}/health`, { prepare: client });
+	const [pub, viewer] = [await open(publisher), await open(watcher)];
+	await pub.evaluate((room_id) => call("POST", "/rooms", { room_id }), room);
+	await viewer.evaluate((id) => receive(`/rooms/${id}/users/viewer`), room);
+	await pub.evaluate((id) => publish(`/rooms/${id}/users/pub`), room);
 
-	before(async () => {
-		const t = { after: (what) => cleanup.unshift(what) };
-		system = await startSystem(t, { only: "msr-ws msr-sfu msr-record" });
-		browsers = await Promise.all(BROWSERS.map((name) => launch(t, name)));
-	});
-	after(async () => {
-		for (const what of cleanup) await what();
-	});
+	await sees(viewer, "high");
+	await waitFor("all layers", () => pub.evaluate(async () => (await sent()).every((frames) => frames > 5)), 20);
+	for (const level of ["low", "high", "mid"]) {
+		await want(viewer, level);
+		await sees(viewer, level);
+		await told(viewer, { to: "viewer", user: "pub", track: "pub/0", layer: level, width: SIZE[level] });
+	}
+	await want(viewer, "off");
+	await told(viewer, { layer: "off", reason: "wanted" });
+	const shown = await viewer.evaluate(() => frames.length);
+	await pause(700); // that nothing comes can only be waited for
+	assert.ok(await viewer.evaluate(() => frames.length) <= shown + 2);
+	await viewer.evaluate(() => void (window.resumed = frames.length));
+	await want(viewer, "auto");
+	await sees(viewer, "high");
 
-	for (const [i, name] of BROWSERS.entries()) test(`viewers choose among the layers of ${name}, and its best is recorded`, async (t) => {
-		const open = (browser) => openPage(browser, `${system.sfu}/health`, { prepare: client });
-		const [pub, viewer] = [await open(browsers[i]), await open(browsers[0])];
-		await pub.evaluate((room_id) => call("POST", "/rooms", { room_id }), name);
-		await viewer.evaluate((room) => receive(`/rooms/${room}/users/viewer`), name);
-		await pub.evaluate((room) => publish(`/rooms/${room}/users/pub`), name);
+	/* The publisher stops its best layer, as browsers do that are short of something. */
+	await viewer.evaluate(() => void (layers.length = 0));
+	await pub.evaluate(() => toggle("f", false));
+	await sees(viewer, "mid");
+	await told(viewer, { layer: "mid", reason: "source" });
+	await pub.evaluate(() => toggle("f", true));
+	await sees(viewer, "high");
+	await told(viewer, { layer: "high", reason: "source" });
 
-		await sees(viewer, "high");
-		await waitFor("all layers", () => pub.evaluate(async () => (await sent()).every((frames) => frames > 5)), 20);
-		for (const level of ["low", "high", "mid"]) {
-			await want(viewer, level);
-			await sees(viewer, level);
-			await told(viewer, { to: "viewer", user: "pub", track: "pub/0", layer: level, width: SIZE[level] });
-		}
-		await want(viewer, "off");
-		await told(viewer, { layer: "off", reason: "wanted" });
-		const shown = await viewer.evaluate(() => frames.length);
-		await pause(700); // that nothing comes can only be waited for
-		assert.ok(await viewer.evaluate(() => frames.length) <= shown + 2);
-		await viewer.evaluate(() => void (window.resumed = frames.length));
-		await want(viewer, "auto");
-		await sees(viewer, "high");
+	const { gaps, stats } = await viewer.evaluate(async () => ({
+		gaps: frames.slice(1).map((one, i) => (i + 1 === resumed ? 0 : one.at - frames[i].at)),
+		stats: await inbound(),
+	}));
+	/* Of a machine that has no time for its browsers nothing can be said. */
+	const starved = await pub.evaluate(() => starved) + await viewer.evaluate(() => starved);
+	t.diagnostic(`longest stand-still ${Math.max(...gaps).toFixed(0)} ms, browsers starved ${starved.toFixed(0)} ms, ${stats.framesDecoded} pictures`);
+	assert.ok(Math.max(...gaps) < FREEZE_MS + 2 * starved, `a picture stood still for ${Math.max(...gaps)} ms`);
+	if (starved < FREEZE_MS) {
+		assert.equal(stats.pliCount, 0, "the viewer had to ask for a picture");
+		assert.equal(stats.packetsLost, 0);
+		assert.ok(stats.framesReceived - stats.framesDecoded <= 5, `${stats.framesReceived} received, ${stats.framesDecoded} decoded`);
+	}
 
-		/* The publisher stops its best layer, as browsers do that are short of something. */
-		await viewer.evaluate(() => void (layers.length = 0));
-		await pub.evaluate(() => toggle("f", false));
-		await sees(viewer, "mid");
-		await told(viewer, { layer: "mid", reason: "source" });
-		await pub.evaluate(() => toggle("f", true));
-		await sees(viewer, "high");
-		await told(viewer, { layer: "high", reason: "source" });
-
-		const { gaps, stats } = await viewer.evaluate(async () => ({
-			gaps: frames.slice(1).map((one, i) => (i + 1 === resumed ? 0 : one.at - frames[i].at)),
-			stats: await inbound(),
-		}));
-		/* Of a machine that has no time for its browsers nothing can be said. */
-		const starved = await pub.evaluate(() => starved) + await viewer.evaluate(() => starved);
-		t.diagnostic(`longest stand-still ${Math.max(...gaps).toFixed(0)} ms, browsers starved ${starved.toFixed(0)} ms, ${stats.framesDecoded} pictures`);
-		assert.ok(Math.max(...gaps) < FREEZE_MS + 2 * starved, `a picture stood still for ${Math.max(...gaps)} ms`);
-		if (starved < FREEZE_MS) {
-			assert.equal(stats.pliCount, 0, "the viewer had to ask for a picture");
-			assert.equal(stats.packetsLost, 0);
-			assert.ok(stats.framesReceived - stats.framesDecoded <= 5, `${stats.framesReceived} received, ${stats.framesDecoded} decoded`);
-		}
-
-		await pub.evaluate(() => call("DELETE", me));
-		const file = join(system.storage, i ? `pub~${i + 1}` : "pub");
-		await waitFor("the recording", () => stat(`${file}.json`), 20);
-		assert.equal(await decodeErrors(`${file}.webm`), "");
-		assert.equal(JSON.parse(await readFile(`${file}.json`, "utf8")).missing, 0);
-		const { stdout } = await run("ffprobe", ["-v", "error", "-show_entries", "frame=width", "-of", "csv=p=0", `${file}.webm`]);
-		const widths = stdout.trim().split(/,?\s+/).map(Number).filter((width, k, all) => width !== all[k - 1]);
-		t.diagnostic(`recorded widths: ${widths}`);
-		assert.deepEqual(widths.slice(-3), [SIZE.high, SIZE.mid, SIZE.high], "the recorder follows the best layer");
-		assert.deepEqual([...pub.problems, ...viewer.problems], []);
-		await Promise.all([pub.close(), viewer.close()]);
-	});
-});
+	await pub.evaluate(() => call("DELETE", me));
+	const file = join(system.storage, before ? `pub~${before + 1}` : "pub");
+	await waitFor("the recording", () => stat(`${file}.json`), 20);
+	assert.equal(await decodeErrors(`${file}.webm`), "");
+	assert.equal(JSON.parse(await readFile(`${file}.json`, "utf8")).missing, 0);
+	const { stdout } = await run("ffprobe", ["-v", "error", "-show_entries", "frame=width", "-of", "csv=p=0", `${file}.webm`]);
+	const widths = stdout.trim().split(/,?\s+/).map(Number).filter((width, k, all) => width !== all[k - 1]);
+	t.diagnostic(`recorded widths: ${widths}`);
+	assert.deepEqual(widths.slice(-3), [SIZE.high, SIZE.mid, SIZE.high], "the recorder follows the best layer");
+	assert.deepEqual([...pub.problems, ...viewer.problems], []);
+	await Promise.all([pub.close(), viewer.close()]);
+}
