@@ -39,7 +39,8 @@ has_bytes() {
 	wait_gone "$PID"
 	ffprobe -v error -show_entries format=duration -of csv=p=0 st/.s1.audio.part | near 3 0.01
 	# It ends in the middle of a cluster, and of nothing else may ffmpeg complain: its status is 0 all the same.
-	[ -z "$(ffmpeg -v error -i st/.av.video.part -fps_mode passthrough -f null - 2>&1 | grep -v 'File ended prematurely')" ]
+	ffmpeg -v error -i st/.av.video.part -fps_mode passthrough -f null - 2>errors
+	[ "$(grep -vc 'File ended prematurely' errors)" = 0 ]
 	msr-record --recover -d st -e events
 	good_file s1.mp3 3
 	[ -s st/av.webm ]
