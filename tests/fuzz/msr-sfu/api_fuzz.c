@@ -59,6 +59,13 @@ void web_route(struct web_server *s, const char *method, const char *pattern, si
 	route[n_routes++].arg = arg;
 }
 
+void web_accept_post(struct web_server *s, const char *pattern, const char *type)
+{
+	(void)s;
+	(void)pattern;
+	(void)type;
+}
+
 const char *web_param(const struct web_req *req, const char *name)
 {
 	for (unsigned i = 0; i < req->n; i++)
