@@ -267,7 +267,7 @@ post() {
 	[ "$status" -eq 2 ]
 	run msr-sfu -p "$PORT" --tls-cert key --tls-key cert
 	[ "$status" -eq 1 ]
-	[[ $output == *"cannot use certificate key with key cert"* ]]
+	[[ $output == *"cannot use certificate 'key' with key 'cert'"* ]]
 }
 
 @test "beyond loopback without TLS says so in the log" {
