@@ -126,15 +126,17 @@ def packetise(args, kind):
                             f'rtp://127.0.0.1:{port}?rtcpport=9&localrtcpport=0'],
                            stdout=subprocess.DEVNULL)
     packets = []
-    sock.settimeout(0.5)
+    sock.settimeout(0.02)
+    ended = False
     while True:
         try:
             packet = sock.recv(2048)
             if packet[1] & 0x7f not in (72, 73, 74, 75, 76):  # RTCP
                 packets.append(packet)
         except socket.timeout:
-            if ffmpeg.poll() is not None:
+            if ended:
                 break
+            ended = ffmpeg.poll() is not None  # what it sent before is still to be read
     if ffmpeg.returncode:
         sys.exit('ffmpeg failed')
     return packets
