@@ -183,7 +183,7 @@ static void on_gone(void *arg)
 static void write_metrics(void *arg)
 {
 	struct program *p = arg;
-	struct counters m = {.events_dropped = events_dropped(p->events)};
+	struct counters m = {0};
 
 	scan_stats(p->scan, &m.scan);
 	ledger_stats(p->ledger, &m.ledger);
@@ -329,7 +329,7 @@ static int start(struct program *p)
 	    (ret = forget_names(p->ledger)))
 		return ret;
 	if ((ret = loop_new(&p->loop)) || (ret = loop_signals(p->loop, sigs, on_signal, p)) ||
-	    (ret = report_new(&p->report)) || (ret = start_parts(p)))
+	    (ret = report_new(&p->report, p->events)) || (ret = start_parts(p)))
 		return fail("start", ret);
 	loop_timer_init(&p->metrics, p->loop, write_metrics, p);
 	return 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/metrics.h"
+#include "event/event.h"
 
 static const struct {
 	const char *name;
@@ -38,8 +39,6 @@ static const struct {
      offsetof(struct counters, exec.running)},
     {"msr_taskscan_exec_waiting", true, "Tasks that wait for their command",
      offsetof(struct counters, exec.waiting)},
-    {"msr_taskscan_events_dropped_total", false, "Events that nobody took in time",
-     offsetof(struct counters, events_dropped)},
 };
 #define N_ROWS (sizeof(rows) / sizeof(*rows))
 
@@ -48,7 +47,7 @@ struct report {
 	metric_t value[N_ROWS];
 };
 
-int report_new(struct report **rp)
+int report_new(struct report **rp, struct events *events)
 {
 	struct report *r = calloc(1, sizeof(*r));
 	int ret = r ? metrics_new(&r->metrics) : -ENOMEM;
@@ -60,6 +59,7 @@ int report_new(struct report **rp)
 	for (size_t i = 0; i < N_ROWS; i++)
 		(rows[i].gauge ? metrics_gauge : metrics_counter)(r->metrics, rows[i].name, NULL,
 								  rows[i].help, &r->value[i]);
+	events_metrics(events, r->metrics);
 	metrics_process(r->metrics);
 	*rp = r;
 	return 0;

@@ -13,13 +13,13 @@ struct counters {
 	struct scan_stats scan;
 	struct ledger_stats ledger;
 	struct exec_stats exec;
-	uint64_t events_dropped;
 };
 
+struct events;
 struct report;
 
-/* 0 or -ENOMEM. */
-int report_new(struct report **rp);
+/* `events` is lent for the life of the report: what it drops is listed too. 0 or -ENOMEM. */
+int report_new(struct report **rp, struct events *events);
 /* Accepts NULL. */
 void report_free(struct report *r);
 
