@@ -298,12 +298,6 @@ static uint64_t max_file(const struct store *s)
 	return max;
 }
 
-static int fail(const char *what, int err)
-{
-	log_error("cannot %s: %s", what, strerror(-err));
-	return err;
-}
-
 static int open_files(struct program *p)
 {
 	struct recorder *r = &p->r;
@@ -335,7 +329,7 @@ static int start(struct program *p)
 	list_init(&r->ended);
 	if ((ret = loop_new(&r->loop)) || (ret = loop_stop_signals(r->loop, on_stop, p)) ||
 	    (ret = metrics_new(&p->metrics)))
-		return fail("start", ret);
+		return log_failure("start", ret);
 	loop_timer_init(&p->tick, r->loop, on_tick, p);
 	loop_timer_init(&p->grace, r->loop, on_grace, p);
 	if ((ret = open_files(p)))
@@ -344,13 +338,13 @@ static int start(struct program *p)
 	if ((ret = mixer_new(&r->mixer, r)) ||
 	    (ret = finisher_new(&r->finisher, r, on_finisher_idle, p)) ||
 	    (ret = intake_new(&p->intake, r, on_input_end, p)))
-		return fail("start", ret);
+		return log_failure("start", ret);
 	list_metrics(p->metrics, &r->n);
 	events_metrics(r->events, p->metrics);
 	if (!opts.recover && (ret = open_inputs(p)))
 		return ret;
 	if ((ret = recover_all(r, opts.recover)))
-		return fail("look for what an earlier run left behind", ret);
+		return log_failure("look for what an earlier run left behind", ret);
 	return 0;
 }
 

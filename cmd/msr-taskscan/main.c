@@ -198,12 +198,6 @@ static void write_metrics(void *arg)
 
 /* ---- start ---- */
 
-static int fail(const char *what, int err)
-{
-	log_error("cannot %s: %s", what, strerror(-err));
-	return err;
-}
-
 /* Opens a folder and finds its absolute path. 0 or -errno. */
 static int open_folder(const char *path, int *fd, char **absolute)
 {
@@ -330,7 +324,7 @@ static int start(struct program *p)
 		return ret;
 	if ((ret = loop_new(&p->loop)) || (ret = loop_signals(p->loop, sigs, on_signal, p)) ||
 	    (ret = report_new(&p->report, p->events)) || (ret = start_parts(p)))
-		return fail("start", ret);
+		return log_failure("start", ret);
 	loop_timer_init(&p->metrics, p->loop, write_metrics, p);
 	return 0;
 }

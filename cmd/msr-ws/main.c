@@ -210,12 +210,6 @@ static void list_metrics(struct metrics *m, struct counters *n)
 	metrics_process(m);
 }
 
-static int fail(const char *what, int err)
-{
-	log_error("cannot %s: %s", what, strerror(-err));
-	return err;
-}
-
 static int open_sink(struct program *p)
 {
 	struct sink_opts o = {.loop = p->app.loop,
@@ -245,7 +239,7 @@ static int start_web(struct program *p)
 			     .arg = p};
 	int ret = web_new(&p->app.web, &o);
 
-	return ret ? fail("start", ret) : 0;
+	return ret ? log_failure("start", ret) : 0;
 }
 
 static int open_server(struct program *p)
@@ -296,7 +290,7 @@ static int start(struct program *p)
 	list_init(&a->blocked);
 	if ((ret = loop_new(&a->loop)) || (ret = loop_stop_signals(a->loop, on_stop_signal, p)) ||
 	    (ret = metrics_new(&p->metrics)) || (ret = acks_new(&a->acks, a)))
-		return fail("start", ret);
+		return log_failure("start", ret);
 	loop_timer_init(&p->stop_timer, a->loop, on_stop_timer, p);
 	list_metrics(p->metrics, &a->count);
 	ret = events_open(&a->events, opts.events, program.name);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -49,4 +50,10 @@ void log_line(enum log_level level, const char *fmt, ...)
 	if (write(STDERR_FILENO, line, len) < 0)
 		(void)0;
 	errno = saved;
+}
+
+int log_failure(const char *what, int err)
+{
+	log_error("cannot %s: %s", what, strerror(-err));
+	return err;
 }

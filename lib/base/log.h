@@ -15,6 +15,9 @@ enum log_level log_level(void);
 /* Writes one line. Keeps errno. Lines are cut at 2 KiB and control characters become '?'. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* "cannot WHAT: REASON" as an error, for a failed step of a program; `err` (-errno) is returned. */
+int log_failure(const char *what, int err);
+
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
