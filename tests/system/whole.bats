@@ -59,7 +59,7 @@ teardown() {
 	export MSR_CHAT_ROOM=lobby MSR_ONLY="msr-ws msr-record msr-chat"
 	msr-supervise start -d data 3>&-
 	local chat=127.0.0.1:$MSR_CHAT_PORT url=http://127.0.0.1:$MSR_WS_PORT
-	wait_for 10 grep -q 'in the room' data/log/msr-chat.log
+	wait_for 10 grep -q 'info in the room' data/log/msr-chat.log
 
 	mkfifo ann.in
 	start ann sh -c "exec $PYTHON $SUPPORT/room_person.py ws://127.0.0.1:$MSR_WS_PORT/lobby/ann Ann <>ann.in"
