@@ -34,7 +34,7 @@ bridge() {
 	start server "$@" msr-chat server --address="$ADDRESS" --room "ws://127.0.0.1:$WS/lobby/chat" \
 		--storage storage --spool "${SPOOL:-.}" --max-content 3M
 	SERVER=$PID
-	wait_for 10 grep -q 'in the room' server.log
+	wait_for 10 grep -q 'info in the room' server.log
 }
 
 @test "health and metrics" {
