@@ -189,16 +189,6 @@ static int start_loop(struct daemon *d)
 	return ret;
 }
 
-static int start_events(struct daemon *d)
-{
-	int ret = events_open(&d->events, set.events, "msr-audiod");
-
-	if (ret < 0)
-		log_error("cannot open '%s' for events: %s",
-			  set.events ? set.events : "standard error", strerror(-ret));
-	return ret;
-}
-
 static int start_recorder(struct daemon *d)
 {
 	struct recorder_opts o = {
@@ -341,7 +331,8 @@ static int start(struct daemon *d)
 	d->execs = (struct exec_list){set.execs.v, set.execs.n};
 	d->origins = (struct web_origins){
 	    .list = set.origins.v, .n = set.origins.n, .localhost = true, .same = true};
-	if ((ret = raise_limit(d)) || (ret = start_loop(d)) || (ret = start_events(d)) ||
+	if ((ret = raise_limit(d)) || (ret = start_loop(d)) ||
+	    (ret = events_open(&d->events, set.events, "msr-audiod")) ||
 	    (ret = start_recorder(d)) || (ret = start_sessions(d)) || (ret = start_pool(d)))
 		return ret;
 	return start_web(d);

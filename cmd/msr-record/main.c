@@ -303,11 +303,8 @@ static int open_files(struct program *p)
 	struct recorder *r = &p->r;
 	int ret = events_open(&r->events, opts.events, program.name);
 
-	if (ret) {
-		log_error("cannot open '%s' for events: %s",
-			  opts.events ? opts.events : "standard error", strerror(-ret));
+	if (ret)
 		return ret;
-	}
 	ret = store_open(&r->store, opts.storage);
 	if (ret)
 		log_error("cannot open the storage '%s': %s; name it with -d", opts.storage,

@@ -224,13 +224,8 @@ static int start(struct daemon *d)
 		log_error("cannot set up the loop: %s", strerror(-ret));
 		return ret;
 	}
-	ret = events_open(&d->events, events_path, "msr-sfu");
-	if (ret < 0) {
-		log_error("cannot open '%s' for events: %s", events_path ? events_path : "-",
-			  strerror(-ret));
-		return ret;
-	}
-	if ((ret = start_links(d)) < 0)
+	if ((ret = events_open(&d->events, events_path, "msr-sfu")) < 0 ||
+	    (ret = start_links(d)) < 0)
 		return ret;
 	struct sfu_opts so = {
 	    .loop = d->loop,

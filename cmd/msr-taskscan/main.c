@@ -230,11 +230,8 @@ static int open_files(struct program *p)
 {
 	int ret = events_open(&p->events, opts.events, program.name);
 
-	if (ret) {
-		log_error("cannot open '%s' for events: %s",
-			  opts.events ? opts.events : "standard error", strerror(-ret));
+	if (ret)
 		return ret;
-	}
 	ret = ledger_open(&p->ledger, p->dirs.tasks_fd);
 	if (ret)
 		log_error("cannot open the ledger '%s/%s': %s", opts.tasks, LEDGER_FILE,

@@ -293,12 +293,8 @@ static int start(struct program *p)
 		return log_failure("start", ret);
 	loop_timer_init(&p->stop_timer, a->loop, on_stop_timer, p);
 	list_metrics(p->metrics, &a->count);
-	ret = events_open(&a->events, opts.events, program.name);
-	if (ret) {
-		log_error("cannot open '%s' for events: %s",
-			  opts.events ? opts.events : "standard error", strerror(-ret));
+	if ((ret = events_open(&a->events, opts.events, program.name)))
 		return ret;
-	}
 	events_metrics(a->events, p->metrics);
 	if ((ret = start_web(p)) || (ret = open_sink(p)))
 		return ret;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/metrics.h"
 
 struct events {
@@ -27,7 +28,7 @@ int events_open(struct events **ep, const char *path, const char *src)
 	struct stat st;
 
 	if (!e)
-		return -ENOMEM;
+		return log_failure("report events", -ENOMEM);
 	e->src = src;
 	e->fd = STDERR_FILENO;
 	if (path) {
@@ -39,6 +40,7 @@ int events_open(struct events **ep, const char *path, const char *src)
 		e->own_fd = true;
 		if (e->fd < 0) {
 			int err = -errno;
+			log_error("cannot open '%s' for events: %s", path, strerror(-err));
 			free(e);
 			return err;
 		}

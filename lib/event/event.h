@@ -17,7 +17,7 @@ struct metrics;
  * `path` is a FIFO or file that events are appended to, or NULL for standard error. A FIFO is
  * opened for reading too, so that a reader may come and go; without one it fills up and events
  * are then dropped and counted. `src` names the program and is lent for the life of the object.
- * 0 or -errno.
+ * 0 or -errno, after a log line that says why.
  */
 int events_open(struct events **ep, const char *path, const char *src);
 /* Accepts NULL. */

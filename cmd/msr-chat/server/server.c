@@ -358,13 +358,8 @@ static void wake(void *arg)
 
 static int start_events(struct server *s)
 {
-	int ret = events_open(&s->events, s->set.events, "msr-chat");
-
-	if (ret < 0)
-		log_error("cannot open '%s' for events: %s",
-			  s->set.events ? s->set.events : "standard error", strerror(-ret));
 	s->message_events = s->set.events != NULL;
-	return ret;
+	return events_open(&s->events, s->set.events, "msr-chat");
 }
 
 static int start_loop(struct server *s)
