@@ -13,7 +13,7 @@ uses_loop  = base
 uses_frame = loop base
 uses_web   = loop base
 uses_rtp   = base
-uses_sdp   = base
+uses_sdp   = rtp base
 uses_peer  = loop base
 uses_media = frame base
 

@@ -10,21 +10,22 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ext_uri.h"
+
 #define PROFILE_ONE_BYTE 0xbede
 #define PROFILE_TWO_BYTE 0x1000 /* the lower four bits are the application's */
 
 static const char *const uris[RTP_EXT_KINDS] = {
-    [RTP_EXT_MID] = "urn:ietf:params:rtp-hdrext:sdes:mid",
-    [RTP_EXT_RID] = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
-    [RTP_EXT_RRID] = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-    [RTP_EXT_AUDIO_LEVEL] = "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-    [RTP_EXT_TWCC] = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
-    [RTP_EXT_ABS_SEND_TIME] = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-    [RTP_EXT_ORIENTATION] = "urn:3gpp:video-orientation",
-    [RTP_EXT_DEPENDENCY] =
-	"https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
-    [RTP_EXT_PLAYOUT_DELAY] = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
-    [RTP_EXT_TOFFSET] = "urn:ietf:params:rtp-hdrext:toffset",
+    [RTP_EXT_MID] = RTP_URI_MID,
+    [RTP_EXT_RID] = RTP_URI_RID,
+    [RTP_EXT_RRID] = RTP_URI_RRID,
+    [RTP_EXT_AUDIO_LEVEL] = RTP_URI_AUDIO_LEVEL,
+    [RTP_EXT_TWCC] = RTP_URI_TWCC,
+    [RTP_EXT_ABS_SEND_TIME] = RTP_URI_ABS_SEND_TIME,
+    [RTP_EXT_ORIENTATION] = RTP_URI_ORIENTATION,
+    [RTP_EXT_DEPENDENCY] = RTP_URI_DEPENDENCY,
+    [RTP_EXT_PLAYOUT_DELAY] = RTP_URI_PLAYOUT_DELAY,
+    [RTP_EXT_TOFFSET] = RTP_URI_TOFFSET,
 };
 
 const char *rtp_ext_uri(enum rtp_ext_kind kind)

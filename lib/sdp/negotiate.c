@@ -12,56 +12,48 @@
 #include <strings.h>
 
 #include "fmtp.h"
+#include "rtp/ext_uri.h"
 
-static const char *const video_feedback[] = {"nack",	     "nack pli",  "ccm fir",
-					     "transport-cc", "goog-remb", NULL};
-static const char *const audio_feedback[] = {"nack", "transport-cc", NULL};
+const char *const sdp_feedback_video[] = {"nack",	  "nack pli",  "ccm fir",
+					  "transport-cc", "goog-remb", NULL};
+const char *const sdp_feedback_audio[] = {"nack", "transport-cc", NULL};
 
 const struct sdp_cap sdp_caps_audio[] = {
-    {.name = "opus", .clock = 48000, .channels = 2, .feedback = audio_feedback},
+    {.name = "opus", .clock = 48000, .channels = 2, .feedback = sdp_feedback_audio},
     {0},
 };
 
 const struct sdp_cap sdp_caps_video[] = {
-    {.name = "VP8", .clock = 90000, .channels = 1, .feedback = video_feedback, .rtx = true},
+    {.name = "VP8", .clock = 90000, .channels = 1, .feedback = sdp_feedback_video, .rtx = true},
     {.name = "VP9",
      .clock = 90000,
      .channels = 1,
      .fmtp = "profile-id=0",
-     .feedback = video_feedback,
+     .feedback = sdp_feedback_video,
      .rtx = true},
     /* What every browser decodes comes before the other profiles. */
     {.name = "H264",
      .clock = 90000,
      .channels = 1,
      .fmtp = "profile-level-id=42e01f;packetization-mode=1",
-     .feedback = video_feedback,
+     .feedback = sdp_feedback_video,
      .rtx = true},
-    {.name = "H264", .clock = 90000, .channels = 1, .feedback = video_feedback, .rtx = true},
+    {.name = "H264", .clock = 90000, .channels = 1, .feedback = sdp_feedback_video, .rtx = true},
     {.name = "AV1",
      .clock = 90000,
      .channels = 1,
      .fmtp = "profile=0",
-     .feedback = video_feedback,
+     .feedback = sdp_feedback_video,
      .rtx = true},
     {0},
 };
 
-#define EXT_MID	     "urn:ietf:params:rtp-hdrext:sdes:mid"
-#define EXT_RID	     "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
-#define EXT_RRID     "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
-#define EXT_LEVEL    "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-#define EXT_ORIENT   "urn:3gpp:video-orientation"
-#define EXT_TWCC     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-#define EXT_SENDTIME "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
-#define EXT_PLAYOUT  "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
-#define EXT_DEPEND                                                                       \
-	"https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-" \
-	"extension"
-
-const char *const sdp_exts_audio[] = {EXT_MID, EXT_LEVEL, EXT_TWCC, EXT_SENDTIME, NULL};
-const char *const sdp_exts_video[] = {EXT_MID,	  EXT_RID,    EXT_RRID,	   EXT_TWCC, EXT_SENDTIME,
-				      EXT_ORIENT, EXT_DEPEND, EXT_PLAYOUT, NULL};
+const char *const sdp_exts_audio[] = {RTP_URI_MID, RTP_URI_AUDIO_LEVEL, RTP_URI_TWCC,
+				      RTP_URI_ABS_SEND_TIME, NULL};
+const char *const sdp_exts_video[] = {
+    RTP_URI_MID,	RTP_URI_RID,	       RTP_URI_RRID,
+    RTP_URI_TWCC,	RTP_URI_ABS_SEND_TIME, RTP_URI_ORIENTATION,
+    RTP_URI_DEPENDENCY, RTP_URI_PLAYOUT_DELAY, NULL};
 
 #define RIDS_MAX 4  /* layers that sdp_agreed has room for */
 #define RID_MAX	 16 /* characters: what a one-byte header extension holds (RFC 8285) */
@@ -80,15 +72,6 @@ void sdp_wish_receive(struct sdp_wish *w, const struct sdp_media *offered)
 
 /* ---- what can be served at all ---- */
 
-static int refuse(struct sdp_error *err, const char *reason)
-{
-	if (err) {
-		err->line = 0;
-		snprintf(err->reason, sizeof(err->reason), "%s", reason);
-	}
-	return -EPROTO;
-}
-
 static bool in_bundle(const struct sdp *s, const struct sdp_media *m)
 {
 	for (unsigned i = 0; m->mid && i < s->n_bundle; i++)
@@ -103,21 +86,22 @@ static int check_offer(const struct sdp *offer, const struct sdp_wish *wish, str
 	unsigned wanted = 0;
 
 	if (!offer->n_media)
-		return refuse(err, "the offer has no m= section");
+		return sdp_refuse(err, "the offer has no m= section");
 	for (unsigned i = 0; i < offer->n_media; i++) {
 		const struct sdp_media *m = &offer->media[i];
 		if (wish[i].reject || sdp_is_rejected(m))
 			continue;
 		wanted++;
 		if (!m->rtcp_mux)
-			return refuse(err, "a section does not offer a=rtcp-mux, which is needed");
+			return sdp_refuse(err,
+					  "a section does not offer a=rtcp-mux, which is needed");
 	}
 	if (wanted > 1 && !offer->n_bundle)
-		return refuse(err, "several sections need a=group:BUNDLE");
+		return sdp_refuse(err, "several sections need a=group:BUNDLE");
 	if (!t || !t->transport.ufrag || !t->transport.pwd)
-		return refuse(err, "a=ice-ufrag or a=ice-pwd is missing");
+		return sdp_refuse(err, "a=ice-ufrag or a=ice-pwd is missing");
 	if (!t->transport.fingerprint.len)
-		return refuse(err, "a=fingerprint is missing");
+		return sdp_refuse(err, "a=fingerprint is missing");
 	return 0;
 }
 
@@ -224,7 +208,7 @@ static int answer_exts(struct sdp *s, struct sdp_media *m, const struct sdp_medi
 /* Takes every layer that the publisher offers to send. */
 static int answer_simulcast(struct sdp *s, struct sdp_media *m, const struct sdp_media *offered)
 {
-	if (!offered->simulcast_send || !sdp_ext_by_uri(m, EXT_RID))
+	if (!offered->simulcast_send || !sdp_ext_by_uri(m, RTP_URI_RID))
 		return 0;
 	for (unsigned i = 0; i < offered->n_rids && m->n_rids < RIDS_MAX; i++) {
 		const struct sdp_rid *theirs = &offered->rids[i];
@@ -424,11 +408,13 @@ void sdp_agree(struct sdp_agreed *a, const struct sdp_media *ours, const struct 
 	a->codec = mine;
 	a->pt = other->pt;
 	a->rtx_pt = rtx && sdp_rtx_of(ours, mine->pt) ? rtx->pt : 0;
-	a->nack = sdp_has_feedback(mine, "nack") && sdp_has_feedback(other, "nack");
-	a->pli = sdp_has_feedback(mine, "nack pli") && sdp_has_feedback(other, "nack pli");
-	a->fir = sdp_has_feedback(mine, "ccm fir") && sdp_has_feedback(other, "ccm fir");
-	a->twcc = sdp_has_feedback(mine, "transport-cc") && sdp_has_feedback(other, "transport-cc");
-	a->remb = sdp_has_feedback(mine, "goog-remb") && sdp_has_feedback(other, "goog-remb");
+	a->feedback.nack = sdp_has_feedback(mine, "nack") && sdp_has_feedback(other, "nack");
+	a->feedback.pli = sdp_has_feedback(mine, "nack pli") && sdp_has_feedback(other, "nack pli");
+	a->feedback.fir = sdp_has_feedback(mine, "ccm fir") && sdp_has_feedback(other, "ccm fir");
+	a->feedback.twcc =
+	    sdp_has_feedback(mine, "transport-cc") && sdp_has_feedback(other, "transport-cc");
+	a->feedback.remb =
+	    sdp_has_feedback(mine, "goog-remb") && sdp_has_feedback(other, "goog-remb");
 	for (unsigned i = 0; i < ours->n_rids && a->n_rids < RIDS_MAX; i++)
 		if (ours->rids[i].simulcast)
 			a->rid[a->n_rids++] = ours->rids[i].id;

@@ -9,6 +9,7 @@
 #ifndef MSR_SDP_NEGOTIATE_H
 #define MSR_SDP_NEGOTIATE_H
 
+#include "rtp/feedback.h"
 #include "sdp.h"
 
 /* A codec that this side can take or give. */
@@ -28,6 +29,9 @@ struct sdp_cap {
  */
 extern const struct sdp_cap sdp_caps_audio[];
 extern const struct sdp_cap sdp_caps_video[];
+/* The values of a=rtcp-fb that msr-sfu understands; NULL-terminated. */
+extern const char *const sdp_feedback_audio[];
+extern const char *const sdp_feedback_video[];
 /* URIs of header extensions that msr-sfu uses; NULL-terminated. */
 extern const char *const sdp_exts_audio[];
 extern const char *const sdp_exts_video[];
@@ -78,12 +82,12 @@ int sdp_fill_local(struct sdp *s, const struct sdp_local *local, enum sdp_setup 
 
 /* What came out of a section, for whoever sets up the media path. */
 struct sdp_agreed {
-	bool alive;			 /* not rejected */
-	enum sdp_direction direction;	 /* of `ours` */
-	const struct sdp_codec *codec;	 /* lent by `ours`; NULL without media */
-	uint8_t pt, rtx_pt;		 /* rtx_pt 0: none */
-	bool nack, pli, fir, twcc, remb; /* feedback both sides named */
-	unsigned n_rids;		 /* simulcast layers, as the sender lists them */
+	bool alive;		       /* not rejected */
+	enum sdp_direction direction;  /* of `ours` */
+	const struct sdp_codec *codec; /* lent by `ours`; NULL without media */
+	uint8_t pt, rtx_pt;	       /* rtx_pt 0: none */
+	struct rtp_feedback feedback;  /* feedback both sides named */
+	unsigned n_rids;	       /* simulcast layers, as the sender lists them */
 	const char *rid[4];
 };
 

@@ -2,6 +2,7 @@
 #include "sdp.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -150,6 +151,15 @@ const struct sdp_codec *sdp_rtx_of(const struct sdp_media *m, uint8_t pt)
 			return c;
 	}
 	return NULL;
+}
+
+int sdp_refuse(struct sdp_error *err, const char *reason)
+{
+	if (err) {
+		err->line = 0;
+		snprintf(err->reason, sizeof(err->reason), "%s", reason);
+	}
+	return -EPROTO;
 }
 
 bool sdp_has_feedback(const struct sdp_codec *c, const char *value)

@@ -162,6 +162,8 @@ struct sdp_error {
 	unsigned line;	 /* from 1; 0 when no line is to blame */
 	char reason[96]; /* e.g. "a=candidate: port 70000 is out of range" */
 };
+/* Fills *err, unless it is NULL, with what is wrong with a text as a whole. -EPROTO. */
+int sdp_refuse(struct sdp_error *err, const char *reason);
 
 /*
  * Parses `len` bytes of text with CRLF or LF. Returns owned in *out. 0, -EBADMSG, -E2BIG when a

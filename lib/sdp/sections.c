@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "fmtp.h"
+#include "rtp/ext_uri.h"
 
 #define PTS_MAX	 61 /* 96 to 127 and 35 to 63: the dynamic ones that RFC 5761 leaves */
 #define EXTS	 7
@@ -31,14 +32,10 @@ static const struct {
 	bool audio, video;
 	const char *uri;
 } exts[EXTS] = {
-    {1, true, true, "urn:ietf:params:rtp-hdrext:sdes:mid"},
-    {2, true, true, "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"},
-    {3, true, true, "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"},
-    {4, true, false, "urn:ietf:params:rtp-hdrext:ssrc-audio-level"},
-    {5, false, true, "urn:3gpp:video-orientation"},
-    {6, false, true, "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"},
-    {7, false, true,
-     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"},
+    {1, true, true, RTP_URI_MID},	   {2, true, true, RTP_URI_ABS_SEND_TIME},
+    {3, true, true, RTP_URI_TWCC},	   {4, true, false, RTP_URI_AUDIO_LEVEL},
+    {5, false, true, RTP_URI_ORIENTATION}, {6, false, true, RTP_URI_PLAYOUT_DELAY},
+    {7, false, true, RTP_URI_DEPENDENCY},
 };
 
 struct payload {
@@ -230,10 +227,9 @@ int sections_add(struct sections *s, const struct section_track *t)
 
 void sections_remove(struct sections *s, unsigned index)
 {
-	struct section *c = s->section[index];
-
-	if (index >= s->n || c->state == SECTION_FREE)
+	if (index >= s->n || s->section[index]->state == SECTION_FREE)
 		return;
+	struct section *c = s->section[index];
 	forget_track(c);
 	c->draining = c->shown && !c->dead;
 	c->state = SECTION_FREE;
@@ -284,9 +280,8 @@ bool sections_ext_agreed(const struct sections *s, enum sdp_kind kind, const cha
 
 static int offer_codecs(struct sdp *o, struct sdp_media *m, const struct payload *p)
 {
-	static const char *const audio[] = {"nack", "transport-cc", NULL};
-	static const char *const video[] = {"nack",	    "nack pli",	 "ccm fir",
-					    "transport-cc", "goog-remb", NULL};
+	const char *const *feedback =
+	    m->kind == SDP_VIDEO ? sdp_feedback_video : sdp_feedback_audio;
 	struct sdp_codec *c = sdp_add_codec(o, m);
 	char apt[16];
 
@@ -297,8 +292,8 @@ static int offer_codecs(struct sdp *o, struct sdp_media *m, const struct payload
 	c->fmtp = sdp_str(o, p->codec.fmtp);
 	if (!c->name || (p->codec.fmtp && !c->fmtp))
 		return -ENOMEM;
-	for (const char *const *f = m->kind == SDP_VIDEO ? video : audio; *f; f++)
-		if (sdp_add_feedback(o, c, *f) < 0)
+	for (; *feedback; feedback++)
+		if (sdp_add_feedback(o, c, *feedback) < 0)
 			return -ENOMEM;
 	if (!p->rtx_pt)
 		return 0;
@@ -435,33 +430,25 @@ void sections_offered(struct sections *s)
 
 /* ---- answers ---- */
 
-static int refuse(struct sdp_error *err, const char *reason)
-{
-	if (err) {
-		err->line = 0;
-		snprintf(err->reason, sizeof(err->reason), "%s", reason);
-	}
-	return -EPROTO;
-}
-
 static int check_answer(const struct sections *s, const struct sdp *answer, struct sdp_error *err)
 {
 	const struct sdp_media *t = sdp_transport_media(answer);
 
 	if (!s->pending)
-		return refuse(err, "there is no unanswered offer");
+		return sdp_refuse(err, "there is no unanswered offer");
 	if (answer->n_media != s->pending->n_media)
-		return refuse(err, "the answer has not as many m= sections as the offer");
+		return sdp_refuse(err, "the answer has not as many m= sections as the offer");
 	for (unsigned i = 0; i < answer->n_media; i++) {
 		const struct sdp_media *a = &answer->media[i], *o = &s->pending->media[i];
 		if (a->kind != o->kind || (a->mid && strcmp(a->mid, o->mid) != 0))
-			return refuse(err, "a section of the answer has another kind or mid than "
-					   "the offer's");
+			return sdp_refuse(err,
+					  "a section of the answer has another kind or mid than "
+					  "the offer's");
 		if (!sdp_is_rejected(a) && a->transport.setup == SDP_ACTPASS)
-			return refuse(err, "a=setup:actpass is for offers");
+			return sdp_refuse(err, "a=setup:actpass is for offers");
 	}
 	if (!t || !t->transport.ufrag || !t->transport.pwd || !t->transport.fingerprint.len)
-		return refuse(err, "a=ice-ufrag, a=ice-pwd or a=fingerprint is missing");
+		return sdp_refuse(err, "a=ice-ufrag, a=ice-pwd or a=fingerprint is missing");
 	return 0;
 }
 
@@ -502,11 +489,7 @@ static void apply(struct sections *s, struct section *c, const struct sdp_media 
 	c->view = (struct section_view){
 	    .pt = a.pt,
 	    .rtx_pt = c->rtx_ssrc ? a.rtx_pt : 0,
-	    .nack = a.nack,
-	    .pli = a.pli,
-	    .fir = a.fir,
-	    .twcc = a.twcc,
-	    .remb = a.remb,
+	    .feedback = a.feedback,
 	};
 	if (taken)
 		note_exts(s, theirs);

@@ -11,6 +11,7 @@
 #define MSR_SDP_SECTIONS_H
 
 #include "negotiate.h"
+#include "rtp/feedback.h"
 
 #define SECTIONS_MAX 256 /* at once, alive or not */
 
@@ -37,7 +38,7 @@ struct section_view {
 	enum section_state state;
 	const char *mid; /* lent until sections_free */
 	uint8_t pt, rtx_pt;
-	bool nack, pli, fir, twcc, remb; /* the receiver's answer named it */
+	struct rtp_feedback feedback; /* the receiver's answer named it */
 	uint32_t ssrc, rtx_ssrc;
 };
 

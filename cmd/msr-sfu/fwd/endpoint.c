@@ -297,7 +297,7 @@ static void put_requests(struct endpoint *e, struct track *t, struct stream *s,
 
 	if (!s->ssrc)
 		return;
-	if (t->config.nack) {
+	if (t->config.feedback.nack) {
 		unsigned n =
 		    nack_rx_due(&s->nack, now_us, STREAM_RTT_US, missing, NACK_AT_ONCE, &gave_up);
 		if (n && !rtcp_put_nack(w, ENDPOINT_SSRC, s->ssrc, missing, n))
@@ -305,10 +305,10 @@ static void put_requests(struct endpoint *e, struct track *t, struct stream *s,
 	}
 	if (gave_up && rtp_codec_is_video(t->config.codec) && track_needs(t, s))
 		stream_want_key(s);
-	if (!(t->config.pli || t->config.fir) || !stream_ask_key(s, now_us))
+	if (!(t->config.feedback.pli || t->config.feedback.fir) || !stream_ask_key(s, now_us))
 		return;
-	int ret = t->config.pli ? rtcp_put_pli(w, ENDPOINT_SSRC, s->ssrc)
-				: rtcp_put_fir(w, ENDPOINT_SSRC, s->ssrc, s->fir_seq++);
+	int ret = t->config.feedback.pli ? rtcp_put_pli(w, ENDPOINT_SSRC, s->ssrc)
+					 : rtcp_put_fir(w, ENDPOINT_SSRC, s->ssrc, s->fir_seq++);
 	e->stats->key_requests_sent += ret == 0;
 }
 
@@ -333,7 +333,8 @@ static bool wants_remb(const struct endpoint *e)
 {
 	list_each (i, &e->tracks) {
 		const struct track *t = container_of(i, struct track, link);
-		if (t->config.remb && !t->config.twcc && rtp_codec_is_video(t->config.codec))
+		if (t->config.feedback.remb && !t->config.feedback.twcc &&
+		    rtp_codec_is_video(t->config.codec))
 			return true;
 	}
 	return false;
@@ -378,7 +379,7 @@ static void put_twcc(struct endpoint *e, struct rtcp_writer *w)
 static void need_twcc(struct endpoint *e)
 {
 	list_each (i, &e->tracks)
-		if (!e->twcc && container_of(i, struct track, link)->config.twcc)
+		if (!e->twcc && container_of(i, struct track, link)->config.feedback.twcc)
 			e->twcc = calloc(1, sizeof(*e->twcc));
 }
 

@@ -26,6 +26,7 @@
 #include "level.h"
 #include "peer/peer.h"
 #include "rtp/codec.h"
+#include "rtp/feedback.h"
 #include "rtp/packet.h"
 
 #define MEDIA_LAYERS_MAX 4     /* encodings of one track */
@@ -132,7 +133,7 @@ struct media_track_config {
 	uint32_t ssrc, rtx_ssrc; /* as signalled, or 0: found by mid, rid or payload type */
 	unsigned n_rids;	 /* simulcast layers, as the sender lists them */
 	char rid[MEDIA_LAYERS_MAX][RTP_MID_MAX + 1];
-	bool nack, pli, fir, twcc, remb; /* feedback that the client takes */
+	struct rtp_feedback feedback; /* feedback that the client takes */
 };
 
 /* `track` is the caller's number for it, from media_new_id. 0, -EAGAIN, -ENOMEM. */
@@ -159,7 +160,7 @@ struct media_sub_config {
 	uint32_t ssrc, rtx_ssrc; /* ours, from media_new_ssrc; rtx_ssrc 0: none */
 	char mid[RTP_MID_MAX + 1];
 	char cname[MEDIA_CNAME_SIZE]; /* one for all tracks of a publisher: lip sync */
-	bool nack, pli, fir, twcc, remb;
+	struct rtp_feedback feedback;
 	enum media_level want;
 	/* The SSRC outlives its track: the peer's next sub with it continues the numbers,
 	 * because SRTP must not use one twice, and receivers take no number for new that was there.

@@ -20,7 +20,7 @@ static void shape(struct rewrite_shape *s, const struct sub *sub, uint32_t ssrc,
 	s->pt = pt;
 	s->ext = sub->to->extmap;
 	memcpy(s->mid, sub->config.mid, sizeof(s->mid));
-	if (!sub->config.twcc || !ssrc)
+	if (!sub->config.feedback.twcc || !ssrc)
 		s->ext.id[RTP_EXT_TWCC] = 0;
 	/* Its frames are numbered within each layer; without it receivers go by our numbers. */
 	if (sub->track->n_streams > 1)
@@ -30,7 +30,7 @@ static void shape(struct rewrite_shape *s, const struct sub *sub, uint32_t ssrc,
 	 * number must never carry other bytes. So nothing in it may depend on the time, where it is
 	 * sent again at all.
 	 */
-	if (sub->config.nack && (!sub->config.rtx_ssrc || !sub->config.rtx_pt))
+	if (sub->config.feedback.nack && (!sub->config.rtx_ssrc || !sub->config.rtx_pt))
 		s->ext.id[RTP_EXT_TWCC] = s->ext.id[RTP_EXT_ABS_SEND_TIME] = 0;
 	rewrite_shape_done(s);
 }
@@ -423,7 +423,7 @@ void sub_nack(struct sub *s, const struct rtcp_msg *m, int64_t now_us)
 	uint16_t pid, blp;
 
 	s->to->stats->nacks_received++;
-	if (!s->config.nack && !(s->config.rtx_ssrc && s->config.rtx_pt))
+	if (!s->config.feedback.nack && !(s->config.rtx_ssrc && s->config.rtx_pt))
 		return; /* numbers would carry other bytes: see shape() */
 	for (unsigned i = 0; !rtcp_get_nack(m, i, &pid, &blp); i++) {
 		resend(s, pid, now_us);

@@ -125,7 +125,7 @@ struct link_out_opts {
 	const char *mid, *cname;
 	uint8_t pt, rtx_pt;
 	uint32_t ssrc, rtx_ssrc; /* ours */
-	bool nack, pli, fir, twcc, remb;
+	struct rtp_feedback feedback;
 	enum media_level want;
 	bool lasting; /* the next track under this ssrc continues its numbers */
 };

@@ -219,11 +219,7 @@ static int follow_answer(struct user *u, struct fail *f)
 		    .rtx_pt = v.rtx_pt,
 		    .ssrc = v.ssrc,
 		    .rtx_ssrc = v.rtx_ssrc,
-		    .nack = v.nack,
-		    .pli = v.pli,
-		    .fir = v.fir,
-		    .twcc = v.twcc,
-		    .remb = v.remb,
+		    .feedback = v.feedback,
 		    .want = want_of(u, s->track),
 		};
 		if (link_send(u->sub, s->track->in, &s->out, &o, f) < 0)

@@ -213,11 +213,7 @@ static void start_views(struct viewer *v, const struct plan *p, const struct sdp
 		w->opts = (struct link_out_opts){
 		    .pt = a.pt,
 		    .rtx_pt = a.rtx_pt,
-		    .nack = a.nack,
-		    .pli = a.pli,
-		    .fir = a.fir,
-		    .twcc = a.twcc,
-		    .remb = a.remb,
+		    .feedback = a.feedback,
 		    .lasting = true,
 		};
 		view_start(v, w, t);

@@ -43,9 +43,22 @@ static void wire_rtcp(void *arg, const uint8_t *p, size_t n)
 static const struct wire wire = {wire_out, wire_send, wire_flush, wire_rtcp};
 
 static const struct media_track_config tracks[] = {
-    {.codec = RTP_CODEC_VP8, .pt = 96, .rtx_pt = 97, .mid = "0", .nack = true, .pli = true},
-    {.codec = RTP_CODEC_H264, .pt = 98, .ssrc = 7, .mid = "1", .fir = true, .twcc = true},
-    {.codec = RTP_CODEC_AV1, .pt = 99, .mid = "2", .n_rids = 2, .rid = {"a", "b"}, .remb = true},
+    {.codec = RTP_CODEC_VP8,
+     .pt = 96,
+     .rtx_pt = 97,
+     .mid = "0",
+     .feedback = {.nack = true, .pli = true}},
+    {.codec = RTP_CODEC_H264,
+     .pt = 98,
+     .ssrc = 7,
+     .mid = "1",
+     .feedback = {.fir = true, .twcc = true}},
+    {.codec = RTP_CODEC_AV1,
+     .pt = 99,
+     .mid = "2",
+     .n_rids = 2,
+     .rid = {"a", "b"},
+     .feedback = {.remb = true}},
     {.codec = RTP_CODEC_OPUS, .pt = 111, .mid = "3"},
     {.codec = RTP_CODEC_VP8,
      .pt = 100,
@@ -53,8 +66,7 @@ static const struct media_track_config tracks[] = {
      .mid = "4",
      .n_rids = 3,
      .rid = {"a", "b", "c"},
-     .nack = true,
-     .pli = true},
+     .feedback = {.nack = true, .pli = true}},
 };
 #define N_TRACKS (sizeof(tracks) / sizeof(tracks[0]))
 
@@ -78,7 +90,7 @@ static void set_up(struct endpoint *from, struct endpoint *to, struct media_stat
 					     .rtx_ssrc = i & 1 ? 0 : 6000 + i,
 					     .mid = "1",
 					     .cname = "c",
-					     .twcc = true};
+					     .feedback = {.twcc = true}};
 		if (!track_new(&t, from, i + 1, &tracks[i]))
 			sub_new(&s, t, to, i + 1, &c);
 	}

@@ -407,8 +407,7 @@ static void begin(unsigned n_layers, const double *bps)
 					   .pt = 96,
 					   .ssrc = n_layers > 1 ? 0 : 1000,
 					   .mid = "v",
-					   .nack = true,
-					   .pli = true,
+					   .feedback = {.nack = true, .pli = true},
 					   .n_rids = n_layers > 1 ? n_layers : 0,
 					   .rid = {"0", "1", "2", "3"}};
 	struct media_track_config audio = {
@@ -438,8 +437,7 @@ static struct viewer *add_viewer(double capacity)
 				     .rtx_ssrc = RTX_SSRC,
 				     .mid = "0",
 				     .cname = "ann",
-				     .nack = true,
-				     .twcc = true};
+				     .feedback = {.nack = true, .twcc = true}};
 
 	CHECK(v);
 	v->path = (struct path){
@@ -453,7 +451,7 @@ static struct viewer *add_viewer(double capacity)
 	c.rtx_pt = 0;
 	c.ssrc = AUDIO_SSRC;
 	c.rtx_ssrc = 0;
-	c.nack = false;
+	c.feedback.nack = false;
 	CHECK_INT(sub_new(&v->audio, pub.audio, &v->e, 11 + 2 * n_viewers, &c), 0);
 	endpoint_connected(&v->e, now);
 	viewer[n_viewers++] = v;

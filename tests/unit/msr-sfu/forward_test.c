@@ -75,8 +75,7 @@ static const struct media_track_config video = {.codec = RTP_CODEC_VP8,
 						.rtx_pt = 97,
 						.ssrc = 1000,
 						.rtx_ssrc = 1001,
-						.nack = true,
-						.pli = true};
+						.feedback = {.nack = true, .pli = true}};
 
 static struct track *publish(struct box *b, const struct media_track_config *c)
 {
@@ -93,7 +92,7 @@ static struct sub *subscribe(struct track *t, struct box *b, bool rtx)
 				     .rtx_ssrc = rtx ? 5001 : 0,
 				     .mid = "0",
 				     .cname = "ann",
-				     .nack = true};
+				     .feedback = {.nack = true}};
 	struct sub *s;
 	CHECK_INT(sub_new(&s, t, &b->e, 9, &c), 0);
 	sub_wake(s, now);
@@ -394,7 +393,7 @@ TEST(publishers_get_reports_and_transport_feedback)
 	uint8_t p[300];
 
 	now = 1000000;
-	c.twcc = true;
+	c.feedback.twcc = true;
 	struct box *from = box_new();
 	rtp_extmap_set(&from->e.extmap, RTP_EXT_TWCC, 5);
 	publish(from, &c);
@@ -420,7 +419,7 @@ TEST(those_without_transport_feedback_get_remb)
 	struct media_track_config c = video;
 
 	now = 1000000;
-	c.remb = true;
+	c.feedback.remb = true;
 	struct box *from = box_new();
 	publish(from, &c);
 	for (uint16_t i = 0; i < 200; i++, now += 20000) {
@@ -542,7 +541,7 @@ TEST(the_numbers_of_a_lasting_ssrc_go_on_with_the_next_track)
 				     .rtx_pt = 101,
 				     .ssrc = 5000,
 				     .rtx_ssrc = 5001,
-				     .nack = true,
+				     .feedback = {.nack = true},
 				     .lasting = true};
 	struct sub *s;
 

@@ -210,8 +210,7 @@ static const struct media_track_config video = {.codec = RTP_CODEC_VP8,
 						.mid = "v",
 						.n_rids = 3,
 						.rid = {"f", "h", "q"},
-						.nack = true,
-						.pli = true};
+						.feedback = {.nack = true, .pli = true}};
 
 static struct scene scene_new(enum media_level want)
 {
@@ -752,7 +751,7 @@ TEST(a_renegotiation_keeps_what_is_known_of_ssrcs)
 	struct layer_source *l = &x.layer[0];
 	struct rtp_header h = {.pt = 96, .ssrc = l->ssrc};
 	unsigned sent = x.to->n_rtp;
-	same.twcc = true;
+	same.feedback.twcc = true;
 	endpoint_change_track(&x.from->e, x.t, &same);
 	for (unsigned i = 0; i < 2; i++) {
 		h.seq = l->seq++;

@@ -114,8 +114,11 @@ static void tick(void)
 
 static void set_up(void)
 {
-	struct media_track_config v = {
-	    .codec = RTP_CODEC_VP8, .pt = VIDEO, .ssrc = VIDEO_SSRC, .mid = "v", .pli = true};
+	struct media_track_config v = {.codec = RTP_CODEC_VP8,
+				       .pt = VIDEO,
+				       .ssrc = VIDEO_SSRC,
+				       .mid = "v",
+				       .feedback = {.pli = true}};
 	struct media_track_config a = {
 	    .codec = RTP_CODEC_OPUS, .pt = AUDIO, .ssrc = AUDIO_SSRC, .mid = "a"};
 

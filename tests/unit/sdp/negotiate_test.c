@@ -56,7 +56,7 @@ TEST(every_client_that_publishes_gets_an_answer)
 									   : "opus");
 			CHECK_INT(agreed.direction, SDP_RECVONLY);
 			if (o->kind == SDP_VIDEO)
-				CHECK(agreed.pli);
+				CHECK(agreed.feedback.pli);
 		}
 		/* Only the first section carries candidates: the others are bundled with it. */
 		CHECK_INT(answer->media[0].n_candidates, 1);
@@ -81,8 +81,9 @@ TEST(an_answer_keeps_payload_types_and_extension_ids)
 	CHECK(!sdp_ext_by_uri(a, "http://www.webrtc.org/experiments/rtp-hdrext/color-space"));
 	struct sdp_agreed agreed;
 	sdp_agree(&agreed, a, o);
-	CHECK(agreed.nack && agreed.pli && agreed.fir && agreed.twcc);
-	CHECK(!agreed.remb); /* not beside transport-cc */
+	CHECK(agreed.feedback.nack && agreed.feedback.pli && agreed.feedback.fir &&
+	      agreed.feedback.twcc);
+	CHECK(!agreed.feedback.remb); /* not beside transport-cc */
 	CHECK_INT(agreed.rtx_pt, 97);
 	sdp_free(offer);
 	sdp_free(answer);

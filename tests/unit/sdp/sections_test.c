@@ -137,9 +137,9 @@ TEST(chromium_takes_all_sections)
 		CHECK_INT(sections_get(s, i, &v), 0);
 		CHECK_INT(v.state, SECTION_ACCEPTED);
 		CHECK_INT(v.pt, o->media[i].codecs[0].pt);
-		CHECK(v.twcc);
+		CHECK(v.feedback.twcc);
 		if (i % 2)
-			CHECK(v.rtx_pt && v.nack && v.pli);
+			CHECK(v.rtx_pt && v.feedback.nack && v.feedback.pli);
 	}
 	CHECK(sections_ext_agreed(s, SDP_VIDEO, "urn:3gpp:video-orientation"));
 	CHECK(sections_ext_agreed(s, SDP_AUDIO, "urn:ietf:params:rtp-hdrext:ssrc-audio-level"));
