@@ -119,10 +119,12 @@ connected() {
 	echo x >srv/msr/storage/old.mp3
 	echo '{}' >srv/msr/storage/old.json
 	touch -d '40 days ago' srv/msr/storage/old.*
-	grep -v '^#' "$EXAMPLES/crontab" | grep . | sed 's/^\([^ ]* \)\{5\}//' |
-		sed "s|/srv/msr|$PWD/srv/msr|g; s|/usr/local/share/msr/examples/transcribe|true|" >commands
-	[ "$(wc -l <commands)" = 2 ]
-	sh -e commands
+	sed "s|/usr/local/bin|$(dirname "$(command -v msr-taskscan)")|; s|/srv/msr|$PWD/srv/msr|g
+		s|/usr/local/share/msr/examples/transcribe|true|; /^#/d; /^$/d" "$EXAMPLES/crontab" >crontab
+	[ "$(grep -c '^PATH=' crontab)" = 1 ]
+	sed 's/^\([0-9*]* \)\{5\}//' crontab >commands
+	[ "$(wc -l <commands)" = 3 ]
+	env -i PATH=/usr/bin:/bin sh -e commands # as cron has it; the file sets its own
 	there srv/msr/tasks/old.task.done
 	[ ! -e srv/msr/storage/old.mp3 ]
 }
