@@ -267,3 +267,62 @@ say() {
 	{ hiss 6 55; } | alarms >none
 	[ ! -s none ]
 }
+
+@test "sound-alarm says at once that a command failed, and keeps the sound to itself" {
+	audiod
+	url=ws://127.0.0.1:$port/ws
+	sox_raw synth 0.5 sine 1000 vol -3dB >loud.raw
+	run "$EXAMPLES/sound-alarm" --url "$url" no-such-command <loud.raw
+	[ "$status" -eq 2 ]
+	[[ $output == *"there is no command 'no-such-command'"* ]]
+	run "$EXAMPLES/sound-alarm" --url "$url" sh -c 'cat >eaten' <loud.raw
+	[ "$status" -eq 0 ]
+	[ -e eaten ]
+	[ ! -s eaten ]
+	mkfifo in
+	exec 9<>in
+	start alarm sh -c 'exec "$@" 9>&- <in' sh "$EXAMPLES/sound-alarm" --url "$url" sh -c 'exit 3'
+	cat loud.raw >&9
+	wait_for 10 grep -q 'sound-alarm: sh: ended with status 3' alarm.log
+	exec 9>&-
+	run ended_well "$PID"
+	[ "$status" -eq 1 ]
+}
+
+@test "the clients of msr-audiod: when it goes away, one connects again, the other gives what it has" {
+	audiod
+	local daemon=$PID url=ws://127.0.0.1:$port/ws
+	mkfifo one two
+	exec 8<>one 9<>two
+	start alarm sh -c 'exec "$@" 8>&- 9>&- <one' sh "$EXAMPLES/sound-alarm" --url "$url" sh -c 'echo "$ALARM"'
+	start feed sh -c 'exec "$@" 8>&- 9>&- <two' sh "$EXAMPLES/speech-feed" --url "$url" wc -c
+	local feed=$PID
+	sox_raw synth 0.5 sine 1000 vol -3dB >&8
+	wait_for 10 grep -qx loud alarm.log
+	{ sox_raw trim 0 1; say "The quick brown fox jumps over the lazy dog."; } >&9
+	heard() { [ "$(curl -sf "http://127.0.0.1:$port/metrics" | awk '$1 == "msr_audiod_bytes_total" { print $2 }')" -gt 80000 ]; }
+	wait_for 10 heard
+	kill -9 "$daemon"
+	run ended_well "$feed"
+	[ "$status" -eq 1 ]
+	grep -qE '^[1-9][0-9]*$' feed.log
+	! grep Traceback feed.log
+	wait_for 10 grep -q 'connecting again' alarm.log
+	audiod
+	{ sox_raw trim 0 6; sox_raw synth 0.5 sine 1000 vol -3dB; } >&8
+	loud_again() { [ "$(grep -cx loud alarm.log)" = 2 ]; }
+	wait_for 10 loud_again
+	! grep Traceback alarm.log
+	exec 8>&- 9>&-
+}
+
+@test "speech-feed says at once what is wrong with its command or the server" {
+	audiod
+	run "$EXAMPLES/speech-feed" --url "ws://127.0.0.1:$port/ws" no-such-command </dev/null
+	[ "$status" -eq 2 ]
+	[[ $output == *"there is no command 'no-such-command'"* ]]
+	# There is something else: a page of metrics, which is no WebSocket.
+	run "$EXAMPLES/speech-feed" --url "ws://127.0.0.1:$port/metrics" cat </dev/null
+	[ "$status" -eq 1 ]
+	[[ $output == "speech-feed: ws://127.0.0.1:$port/metrics: "* ]]
+}
