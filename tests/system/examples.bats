@@ -97,6 +97,52 @@ connected() {
 	msr-frames rm "shm:$ring"
 }
 
+@test "stream-pcm: the first Ctrl-C lets it finish, and half a sample is none" {
+	MSR_WS_PORT=$port MSR_AUDIO=wav start pipeline setsid "$EXAMPLES/pipeline.sh" .
+	wait_for 10 is_healthy "$port"
+	local pipeline=$PID
+	sound 2 >in.pcm
+	mkfifo in
+	exec 9<>in
+	# Not by start: what a shell starts in the background ignores SIGINT, as no terminal has it.
+	start client $PYTHON -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.close(9)
+os.dup2(os.open("in", os.O_RDONLY), 0)
+os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/room/talk"
+	local client=$PID
+	head -c 100001 in.pcm >&9
+	part() { [ "$(stat -c %s storage/.talk.audio.part)" -ge 96000 ]; }
+	wait_for 10 part
+	kill -INT "$client"
+	tail -c +100002 in.pcm >&9
+	printf x >&9
+	exec 9>&-
+	ended_well "$client"
+	wait_for 20 there storage/talk.json
+	ffmpeg -nostdin -v error -i storage/talk.wav -f s16le out.pcm
+	cmp in.pcm out.pcm
+	kill -TERM -- "-$pipeline"
+	ended_well "$pipeline"
+}
+
+@test "stream-pcm says why it was refused, and what makes no sense" {
+	start ws msr-ws -p "$port" -o out.frames
+	wait_for 10 is_healthy "$port"
+	sound 10 >in.pcm
+	run "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/not+a+name/talk" <in.pcm
+	[ "$status" -eq 1 ]
+	[ "$output" = "stream-pcm: refused with status 400" ]
+	run "$EXAMPLES/stream-pcm" --chunk 0 "ws://127.0.0.1:$port/room/talk" <in.pcm
+	[ "$status" -eq 2 ]
+	# It gives up also while its input waits.
+	mkfifo in
+	exec 9<>in
+	run sh -c 'exec "$@" 9>&- <in' sh "$EXAMPLES/stream-pcm" --retries 0 ws://127.0.0.1:1/room/talk
+	exec 9>&-
+	[ "$status" -eq 1 ]
+}
+
 @test "transcribe writes a text beside the recording, and fails for what is none" {
 	mkdir storage
 	ffmpeg -nostdin -v error -f lavfi -i 'sine=440:duration=1,apad=pad_dur=1,volume=0.5' \
