@@ -38,6 +38,23 @@ there() {
 	ended_well "$PID"
 }
 
+@test "pipeline.sh: a recording that its end finishes has a task too" {
+	MSR_WS_PORT=$port MSR_AUDIO=wav start pipeline setsid "$EXAMPLES/pipeline.sh" .
+	wait_for 10 is_healthy "$port"
+	local pipeline=$PID
+	mkfifo in
+	exec 9<>in
+	start client sh -c 'exec "$@" 9>&- <in' sh "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/room/talk"
+	sound 1 >&9
+	wait_for 10 test -s storage/.talk.audio.part
+	kill -TERM -- "-$pipeline"
+	ended_well "$pipeline"
+	there storage/talk.wav
+	there tasks/talk.task
+	kill "$PID"
+	exec 9>&-
+}
+
 @test "stream-pcm waits for a server that is not there yet, and gives up in the end" {
 	sound 1 >in.pcm
 	start client "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/room/late" <in.pcm
