@@ -167,10 +167,14 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 	printf '{"room":"r","session":"s1","duration":3.0,"bytes":%d}\n' "$(stat -c %s storage/s1.flac)" >storage/s1.json
 	echo noise >storage/s2.mp3
 	echo '{}' >storage/s2.json
+	ffmpeg -nostdin -v error -f lavfi -i 'color=duration=1:size=64x64' -c:v libvpx storage/s3.webm
+	echo '{}' >storage/s3.json
 	run msr-taskscan --exec "$EXAMPLES/transcribe" --tries 1
 	[ "$status" -eq 1 ]
 	there tasks/s1.task.done
 	there tasks/s2.task.failed
+	there tasks/s3.task.done
+	[ "$(cat storage/s3.txt)" = "no sound" ]
 	grep -q '^session s1, room r, 3' storage/s1.txt
 	grep -q '^max_volume' storage/s1.txt
 	[ "$(grep -c 'sound$' storage/s1.txt)" = 2 ]
