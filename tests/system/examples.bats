@@ -199,7 +199,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 @test "the nginx configuration passes requests, upgrades and prefixes through TLS" {
 	command -v nginx >/dev/null || skip "nginx is not installed"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
-		-out cert.pem -subj /CN=rec.example.org -days 2 2>/dev/null
+		-out cert.pem -subj /CN=rec.example.org -addext subjectAltName=DNS:rec.example.org,IP:127.0.0.1 -days 2 2>/dev/null
 	tls=$(free_port) plain=$(free_port) sfu=$(free_port) audiod=$(free_port)
 	{
 		[ "$(id -u)" != 0 ] || echo "user root;"
@@ -210,7 +210,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 			s|/etc/letsencrypt/live/rec.example.org/privkey.pem|$PWD/key.pem|
 			s|/etc/nginx/msr.htpasswd|$PWD/htpasswd|
 			s|127.0.0.1:8000|127.0.0.1:$port|; s|127.0.0.1:5000|127.0.0.1:$sfu|
-			s|127.0.0.1:8004|127.0.0.1:$audiod|" "$EXAMPLES/nginx.conf"
+			s|127.0.0.1:8004|127.0.0.1:$audiod|; s|#\"Bearer TOKEN\"|\"Bearer 1f5e\"|" "$EXAMPLES/nginx.conf"
 		echo "}"
 	} >nginx.conf
 	printf 'ann:%s\n' "$(openssl passwd -6 secret)" >htpasswd
@@ -245,6 +245,16 @@ asyncio.run(main())"
 		--data-binary "@$BATS_TEST_DIRNAME/../fuzz/sdp/sdp.corpus/chromium-publish.sdp" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
 	[[ $session == https://127.0.0.1:$tls/sfu/sessions/* ]]
 	[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' -X DELETE "$session")" = 200 ]
+	# With a token, or a name and a password, examples publish; the token opens calls only.
+	for auth in "--token 1f5e" "--user ann:secret"; do
+		# shellcheck disable=SC2086 # two words
+		SSL_CERT_FILE=cert.pem "$EXAMPLES/whip-publish" $auth --seconds 0.1 "https://127.0.0.1:$tls/sfu/whip/room/bob"
+	done
+	curl -sf "http://127.0.0.1:$sfu/rooms/room" | jq -e '.users == []'
+	SSL_CERT_FILE=cert.pem run "$EXAMPLES/whip-publish" --token 1f5f "https://127.0.0.1:$tls/sfu/whip/room/bob"
+	[ "$status" -eq 1 ]
+	[[ $output == *"status 401"* ]]
+	[ "$(curl -sk -H 'Authorization: Bearer 1f5e' -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/")" = 401 ]
 	# The page's sound lab, from the page's origin.
 	start audiod msr-audiod -p "$audiod" --health-port "$(free_port)"
 	wait_for 10 is_healthy "$audiod"
