@@ -47,6 +47,8 @@ teardown() {
 	run env PATH="$PWD/bin" sh "$TOP/scripts/deps" run
 	[ "$status" -eq 1 ]
 	[[ $output == *"libwebsockets-dev"*"HTTP and WebSocket"*"Run as root: apt-get install"* ]]
+	run env PATH="$PWD/bin" sh "$TOP/scripts/deps" examples
+	[[ $output == *"Run as root: apt-get install jq python3-websockets python3-aiortc" ]]
 	rm bin/dpkg-query
 	run env PATH="$PWD/bin" sh "$TOP/scripts/deps" run
 	[ "$status" -eq 1 ]
