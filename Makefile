@@ -236,7 +236,10 @@ install: all
 	install -m 755 $(patsubst %,$(BUILD)/bin/%,$(PROGRAMS) $(SCRIPTS)) $(DESTDIR)$(PREFIX)/bin
 	for page in man/*.[1-8]; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	rm -rf $(DESTDIR)$(PREFIX)/share/msr/examples # with what an earlier version had
 	cp -r examples $(DESTDIR)$(PREFIX)/share/msr/
+	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/msr/examples
+	sed -i 's|/usr/local|$(PREFIX)|g' $(patsubst %,$(DESTDIR)$(PREFIX)/share/msr/examples/%,msr.service crontab)
 
 uninstall:
 	rm -f $(patsubst %,$(DESTDIR)$(PREFIX)/bin/%,$(PROGRAMS) $(SCRIPTS))

@@ -1,22 +1,46 @@
 """Sends raw sound through msr-audiod and hands out what comes back. Needs python3-websockets.
 
-    async for kind, value in process(url, sys.stdin.buffer, chain=["highpass", "vad"]):
+    source = packets(0)  # standard input
+    async for kind, value in process(url, source, chain=["highpass", "vad"]):
         ...  # ("sound", bytes), ("event", {"event": "voice", ...})
 
 Samples are s16le, mono. The protocol: msr-audiod(8).
 """
 import asyncio
+import concurrent.futures
 import json
 import sys
+import threading
 
 import websockets
 
 PACKET_S = 0.02  # seconds of a packet
 IN_FLIGHT = 32  # packets under way: a file is read as fast as they come back
 
+BROKEN = (OSError, websockets.WebSocketException)  # no connection, or no longer
+
 
 class Refused(Exception):
     """The server's own words."""
+
+
+def packets(fd, rate=16000):
+    """A queue of what can be read from `fd`, in packets; b"" is its end. It outlives a connection."""
+    loop, queue, size = asyncio.get_running_loop(), asyncio.Queue(1), int(rate * PACKET_S) * 2
+
+    def fill():
+        source = open(fd, "rb", closefd=False)  # ours alone: at its end Python wants the lock of sys.stdin
+        try:
+            while True:
+                data = source.read(size)
+                data = data[:len(data) // 2 * 2]
+                asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
+        except (concurrent.futures.CancelledError, RuntimeError):
+            pass  # the loop has ended
+
+    # A thread, because reading a pipe waits; a daemon, because nothing ends that.
+    threading.Thread(target=fill, daemon=True).start()
+    return queue
 
 
 async def ask(ws, **command):
@@ -29,14 +53,8 @@ async def ask(ws, **command):
 
 async def send(ws, source, packet, tail, window):
     """All of `source`, then `tail` bytes of silence."""
-    loop = asyncio.get_running_loop()
     sent = 0
-    while True:
-        # In a thread of its own: reading a pipe waits.
-        data = await loop.run_in_executor(None, source.read, packet)
-        data = data[:len(data) // 2 * 2]
-        if not data:
-            break
+    while data := await source.get():
         await window.acquire()
         await ws.send(data)
         sent += 1
@@ -48,8 +66,9 @@ async def send(ws, source, packet, tail, window):
 
 
 async def process(url, source, chain, rate=16000, tail_s=0.5):
-    """Yields ("event", dict) and ("sound", bytes) until `source` is at its end, and `tail_s` seconds
-    of silence behind it, so that whatever the chain delays or decides late comes out too."""
+    """Yields ("event", dict) and ("sound", bytes) until `source`, of packets(), is at its end, and
+    `tail_s` seconds of silence behind it, so that whatever the chain delays or decides late comes out
+    too."""
     window = asyncio.Semaphore(IN_FLIGHT)
     packet = int(rate * PACKET_S) * 2
     async with websockets.connect(url, compression=None) as ws:
@@ -79,3 +98,4 @@ async def process(url, source, chain, rate=16000, tail_s=0.5):
                     window.release()
         finally:
             sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)

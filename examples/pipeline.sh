@@ -12,7 +12,8 @@ mkdir -p storage tasks
 
 msr-taskscan --watch &
 scan=$!
-trap 'kill $scan 2>/dev/null || :; wait $scan' EXIT
+# It may end before msr-record, so the last tasks are made afterwards.
+trap 'kill $scan 2>/dev/null || :; wait $scan; msr-taskscan' EXIT
 trap : INT TERM # the programs get it too, and end in their own time
 
 msr-ws -p "${MSR_WS_PORT:-8000}" --storage storage -o - -e events.jsonl |

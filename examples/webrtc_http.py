@@ -1,6 +1,7 @@
 """What whip-publish and whep-play share: a WebRTC session that one POST starts and a DELETE ends
 (RFC 9725). Needs python3-aiortc."""
 import asyncio
+import base64
 import signal
 import sys
 import urllib.error
@@ -16,9 +17,22 @@ class Problem(Exception):
     """Something to tell the user in one line."""
 
 
-def request(method, url, body=None):
+def parse(parser):
+    """The arguments, with what a server or the proxy before it may ask for."""
+    parser.add_argument("--user", metavar="NAME:PASSWORD", help="for a server that asks for a password")
+    parser.add_argument("--token", help="for a server that asks for a token")
+    args = parser.parse_args()
+    args.auth = args.user and "Basic " + base64.b64encode(args.user.encode()).decode()
+    if args.token:
+        args.auth = f"Bearer {args.token}"
+    return args
+
+
+def request(method, url, auth, body=None):
     """Status, headers and text of the reply, whatever the status."""
     req = urllib.request.Request(url, body and body.encode(), method=method)
+    if auth:
+        req.add_unredirected_header("Authorization", auth)
     if body:
         req.add_header("Content-Type", "application/sdp")
     try:
@@ -33,10 +47,10 @@ def request(method, url, body=None):
 class Session:
     """One peer connection. Fill self.pc, then start(); async with ends it, also at Ctrl-C."""
 
-    def __init__(self, url):
+    def __init__(self, url, auth=None):
         # Without servers in the configuration aiortc asks a STUN server of its own choice.
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.url, self.location = url, None
+        self.url, self.auth, self.location = url, auth, None
         self.connected, self.over = asyncio.Event(), asyncio.Event()
         self.failed = False
         self.pc.on("connectionstatechange", self.state_changed)
@@ -54,12 +68,14 @@ class Session:
         if not self.pc.localDescription:
             await self.pc.setLocalDescription(await self.pc.createOffer())
         status, headers, text = await asyncio.to_thread(
-            request, "POST", self.url, self.pc.localDescription.sdp)
+            request, "POST", self.url, self.auth, self.pc.localDescription.sdp)
         if status == 404 and headers["Retry-After"]:
             return False
         if status != 201 or not headers["Location"]:
             raise Problem(f"{self.url}: status {status}, {text.strip()}")
         self.location = urllib.parse.urljoin(self.url, headers["Location"])
+        if urllib.parse.urlsplit(self.location).netloc != urllib.parse.urlsplit(self.url).netloc:
+            self.auth = None  # is for nobody else
         await self.pc.setRemoteDescription(RTCSessionDescription(text, "answer"))
         waits = [asyncio.ensure_future(e.wait()) for e in (self.connected, self.over)]
         await asyncio.wait(waits, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
@@ -79,7 +95,7 @@ class Session:
         self.over.set()
         try:
             if self.location:
-                await asyncio.to_thread(request, "DELETE", self.location)
+                await asyncio.to_thread(request, "DELETE", self.location, self.auth)
         finally:
             await self.pc.close()
 

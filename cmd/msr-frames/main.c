@@ -56,7 +56,7 @@ const char *command_why(int err)
 	case EBUSY:
 		return "another process has this side of the ring; see msr-frames stat";
 	case EBADMSG:
-		return "not a ring, or damaged; msr-frames rm removes it";
+		return "not a ring, or a damaged one, which msr-frames rm removes";
 	case EMSGSIZE:
 		return "a frame is larger than half of the ring; make it larger, see --ring-size";
 	case EINVAL:

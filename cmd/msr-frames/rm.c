@@ -12,6 +12,8 @@ static int remove_ring(const char *operand)
 	const char *name = ring_operand(operand);
 	struct ring_stats s;
 
+	if (!force && ring_is_other(name))
+		return command_fail("'%s' is not a ring; --force removes it all the same", operand);
 	/* What is damaged or only half there may go; so may what nobody uses. */
 	if (!force && ring_inspect(name, &s) == 0) {
 		if (s.producer_live || s.consumer_live)
@@ -40,7 +42,8 @@ static int run(int argc, char **argv)
 }
 
 static const struct opt opts[] = {{0, "force", OPT_FLAG, &force, NULL, NULL,
-				   "also one in use, with frames in it, or not there", 0, 0},
+				   "also one in use, with frames in it, not there, or no ring", 0,
+				   0},
 				  {0}};
 
 const struct command cmd_rm = {"rm", "[--force] shm:NAME ...", "removes rings", opts, run};

@@ -458,3 +458,17 @@ int ring_inspect(const char *name, struct ring_stats *out)
 	ring_shm_close(&m);
 	return 0;
 }
+
+bool ring_is_other(const char *name)
+{
+	char path[PATH_MAX], magic[sizeof(RING_MAGIC)];
+
+	if (ring_path(path, name, "") < 0)
+		return false;
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+	close(fd);
+	return n > 0 && memcmp(magic, RING_MAGIC, (size_t)n) != 0;
+}

@@ -70,6 +70,12 @@ int ring_unlink(const char *name);
 /* Looks at a ring without taking a role. 0, -ENOENT, -EBADMSG or -errno. */
 int ring_inspect(const char *name, struct ring_stats *out);
 
+/*
+ * Whether the file of that name is something else than a ring, even a damaged one: msr-audiod(8)
+ * has memory of its own there. An empty file may be half a ring.
+ */
+bool ring_is_other(const char *name);
+
 /* ---- producer ---- */
 
 /*

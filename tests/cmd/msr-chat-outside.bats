@@ -96,6 +96,17 @@ bridge() {
 	done
 }
 
+@test "files of the chat are for those whom the umask leaves them" {
+	# shellcheck disable=SC2016 # expands in the inner shell
+	bridge sh -c 'umask 027; exec "$@"' sh
+	person eve
+	head -c 100000 /dev/urandom >big
+	echo small >small
+	printf '/file big\n/file small\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 grep -q '"text":"small"' eve.log
+	[ "$(stat -c %a storage/chat/*-big storage/chat/*-small | xargs)" = "640 640" ]
+}
+
 @test "a text of the room that is too long for the chat is refused, and hurts nobody" {
 	bridge
 	person eve

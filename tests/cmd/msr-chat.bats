@@ -438,7 +438,38 @@ events() {
 	run msr-chat client -a "$ADDRESS" -u ann --wait 1s <<<'what time is it?'
 	[[ $output == *'<clock> '*'it is '*:* ]]
 	# Whoever asks, it is not told what to do.
+	echo secret >secret
 	run msr-chat client -a "$ADDRESS" -u '/quit x' --wait 1s <<<'what time is it?'
+	run msr-chat client -a "$ADDRESS" -u 'x\n/file secret' -d got --wait 1s <<<'what time is it?'
+	[[ $output == *'<clock> it is '*', x\n/file secret'* ]]
+	[ ! -e got/secret ]
+	# Nor is it given anything to keep.
+	msr-chat client -a "$ADDRESS" -u ann <<<'/file @clock secret'
+	: >empty
+	msr-chat client -a "$ADDRESS" -u ann <<<'/file @clock empty'
 	run msr-chat client -a "$ADDRESS" -u ann --wait 1s <<<'what time is it?'
 	[[ $output == *'<clock> '*'it is '*:* ]]
+	[ -z "$(find . -name 'secret~*' -o -name 'empty~*')" ]
+	# It can be ended alone, and leaves nothing.
+	kill "$PID"
+	wait_gone "$PID"
+	[ -z "$(find . -name heard)" ]
+}
+
+@test "the bot among the examples fails where it is not let in" {
+	run timeout 20 "$BATS_TEST_DIRNAME/../../examples/chat-bot" clock "127.0.0.1:$PORT"
+	[ "$status" -eq 1 ]
+}
+
+@test "without commands every line is text" {
+	server
+	start bob msr-chat client -a "$ADDRESS" -u bob -d got --wait 30s </dev/null
+	wait_for 10 grep -q '"user":"bob"' server.log
+	echo secret >secret
+	printf '%s\n' '/file secret' '//two' '/quit' 'the end' | msr-chat client -a "$ADDRESS" -u ann --no-commands
+	wait_for 5 grep -q '<ann> the end$' bob.log
+	grep -q '<ann> /file secret$' bob.log
+	grep -q '<ann> //two$' bob.log
+	grep -q '<ann> /quit$' bob.log
+	[ ! -e got ]
 }

@@ -111,6 +111,27 @@ make_pcm() {
 	msr-frames rm shm:busy
 }
 
+@test "rm takes a damaged ring away, but what is no ring only by force" {
+	make_pcm -o shm:r --ring-size 1M
+	msr-frames filter --no-wait -i shm:r >/dev/null
+	truncate -s 1000 msr-r
+	run msr-frames stat shm:r
+	[ "$status" -eq 1 ]
+	[[ $output == *"not a ring, or a damaged one"* ]]
+	msr-frames rm shm:r
+	[ ! -e msr-r ]
+	: >msr-half
+	msr-frames rm shm:half
+	[ ! -e msr-half ]
+	echo "something else" >msr-other
+	run msr-frames rm shm:other
+	[ "$status" -eq 1 ]
+	[[ $output == *"not a ring"* ]]
+	[ -e msr-other ]
+	msr-frames rm --force shm:other
+	[ ! -e msr-other ]
+}
+
 @test "frames go from ring to ring, and a reader killed in between loses none" {
 	start make msr-frames make --room r --session s --codec u8 --rate 8000 --chunk 100 -R --every 2ms -o shm:a bytes
 	made=$PID

@@ -38,6 +38,23 @@ there() {
 	ended_well "$PID"
 }
 
+@test "pipeline.sh: a recording that its end finishes has a task too" {
+	MSR_WS_PORT=$port MSR_AUDIO=wav start pipeline setsid "$EXAMPLES/pipeline.sh" .
+	wait_for 10 is_healthy "$port"
+	local pipeline=$PID
+	mkfifo in
+	exec 9<>in
+	start client sh -c 'exec "$@" 9>&- <in' sh "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/room/talk"
+	sound 1 >&9
+	wait_for 10 test -s storage/.talk.audio.part
+	kill -TERM -- "-$pipeline"
+	ended_well "$pipeline"
+	there storage/talk.wav
+	there tasks/talk.task
+	kill "$PID"
+	exec 9>&-
+}
+
 @test "stream-pcm waits for a server that is not there yet, and gives up in the end" {
 	sound 1 >in.pcm
 	start client "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/room/late" <in.pcm
@@ -97,6 +114,52 @@ connected() {
 	msr-frames rm "shm:$ring"
 }
 
+@test "stream-pcm: the first Ctrl-C lets it finish, and half a sample is none" {
+	MSR_WS_PORT=$port MSR_AUDIO=wav start pipeline setsid "$EXAMPLES/pipeline.sh" .
+	wait_for 10 is_healthy "$port"
+	local pipeline=$PID
+	sound 2 >in.pcm
+	mkfifo in
+	exec 9<>in
+	# Not by start: what a shell starts in the background ignores SIGINT, as no terminal has it.
+	start client $PYTHON -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.close(9)
+os.dup2(os.open("in", os.O_RDONLY), 0)
+os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/room/talk"
+	local client=$PID
+	head -c 100001 in.pcm >&9
+	part() { [ "$(stat -c %s storage/.talk.audio.part)" -ge 96000 ]; }
+	wait_for 10 part
+	kill -INT "$client"
+	tail -c +100002 in.pcm >&9
+	printf x >&9
+	exec 9>&-
+	ended_well "$client"
+	wait_for 20 there storage/talk.json
+	ffmpeg -nostdin -v error -i storage/talk.wav -f s16le out.pcm
+	cmp in.pcm out.pcm
+	kill -TERM -- "-$pipeline"
+	ended_well "$pipeline"
+}
+
+@test "stream-pcm says why it was refused, and what makes no sense" {
+	start ws msr-ws -p "$port" -o out.frames
+	wait_for 10 is_healthy "$port"
+	sound 10 >in.pcm
+	run "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/not+a+name/talk" <in.pcm
+	[ "$status" -eq 1 ]
+	[ "$output" = "stream-pcm: refused with status 400" ]
+	run "$EXAMPLES/stream-pcm" --chunk 0 "ws://127.0.0.1:$port/room/talk" <in.pcm
+	[ "$status" -eq 2 ]
+	# It gives up also while its input waits.
+	mkfifo in
+	exec 9<>in
+	run sh -c 'exec "$@" 9>&- <in' sh "$EXAMPLES/stream-pcm" --retries 0 ws://127.0.0.1:1/room/talk
+	exec 9>&-
+	[ "$status" -eq 1 ]
+}
+
 @test "transcribe writes a text beside the recording, and fails for what is none" {
 	mkdir storage
 	ffmpeg -nostdin -v error -f lavfi -i 'sine=440:duration=1,apad=pad_dur=1,volume=0.5' \
@@ -104,10 +167,14 @@ connected() {
 	printf '{"room":"r","session":"s1","duration":3.0,"bytes":%d}\n' "$(stat -c %s storage/s1.flac)" >storage/s1.json
 	echo noise >storage/s2.mp3
 	echo '{}' >storage/s2.json
+	ffmpeg -nostdin -v error -f lavfi -i 'color=duration=1:size=64x64' -c:v libvpx storage/s3.webm
+	echo '{}' >storage/s3.json
 	run msr-taskscan --exec "$EXAMPLES/transcribe" --tries 1
 	[ "$status" -eq 1 ]
 	there tasks/s1.task.done
 	there tasks/s2.task.failed
+	there tasks/s3.task.done
+	[ "$(cat storage/s3.txt)" = "no sound" ]
 	grep -q '^session s1, room r, 3' storage/s1.txt
 	grep -q '^max_volume' storage/s1.txt
 	[ "$(grep -c 'sound$' storage/s1.txt)" = 2 ]
@@ -119,10 +186,12 @@ connected() {
 	echo x >srv/msr/storage/old.mp3
 	echo '{}' >srv/msr/storage/old.json
 	touch -d '40 days ago' srv/msr/storage/old.*
-	grep -v '^#' "$EXAMPLES/crontab" | grep . | sed 's/^\([^ ]* \)\{5\}//' |
-		sed "s|/srv/msr|$PWD/srv/msr|g; s|/usr/local/share/msr/examples/transcribe|true|" >commands
-	[ "$(wc -l <commands)" = 2 ]
-	sh -e commands
+	sed "s|/usr/local/bin|$(dirname "$(command -v msr-taskscan)")|; s|/srv/msr|$PWD/srv/msr|g
+		s|/usr/local/share/msr/examples/transcribe|true|; /^#/d; /^$/d" "$EXAMPLES/crontab" >crontab
+	[ "$(grep -c '^PATH=' crontab)" = 1 ]
+	sed 's/^\([0-9*]* \)\{5\}//' crontab >commands
+	[ "$(wc -l <commands)" = 3 ]
+	env -i PATH=/usr/bin:/bin sh -e commands # as cron has it; the file sets its own
 	there srv/msr/tasks/old.task.done
 	[ ! -e srv/msr/storage/old.mp3 ]
 }
@@ -130,7 +199,7 @@ connected() {
 @test "the nginx configuration passes requests, upgrades and prefixes through TLS" {
 	command -v nginx >/dev/null || skip "nginx is not installed"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
-		-out cert.pem -subj /CN=rec.example.org -days 2 2>/dev/null
+		-out cert.pem -subj /CN=rec.example.org -addext subjectAltName=DNS:rec.example.org,IP:127.0.0.1 -days 2 2>/dev/null
 	tls=$(free_port) plain=$(free_port) sfu=$(free_port) audiod=$(free_port)
 	{
 		[ "$(id -u)" != 0 ] || echo "user root;"
@@ -141,7 +210,7 @@ connected() {
 			s|/etc/letsencrypt/live/rec.example.org/privkey.pem|$PWD/key.pem|
 			s|/etc/nginx/msr.htpasswd|$PWD/htpasswd|
 			s|127.0.0.1:8000|127.0.0.1:$port|; s|127.0.0.1:5000|127.0.0.1:$sfu|
-			s|127.0.0.1:8004|127.0.0.1:$audiod|" "$EXAMPLES/nginx.conf"
+			s|127.0.0.1:8004|127.0.0.1:$audiod|; s|#\"Bearer TOKEN\"|\"Bearer 1f5e\"|" "$EXAMPLES/nginx.conf"
 		echo "}"
 	} >nginx.conf
 	printf 'ann:%s\n' "$(openssl passwd -6 secret)" >htpasswd
@@ -176,6 +245,16 @@ asyncio.run(main())"
 		--data-binary "@$BATS_TEST_DIRNAME/../fuzz/sdp/sdp.corpus/chromium-publish.sdp" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
 	[[ $session == https://127.0.0.1:$tls/sfu/sessions/* ]]
 	[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' -X DELETE "$session")" = 200 ]
+	# With a token, or a name and a password, examples publish; the token opens calls only.
+	for auth in "--token 1f5e" "--user ann:secret"; do
+		# shellcheck disable=SC2086 # two words
+		SSL_CERT_FILE=cert.pem "$EXAMPLES/whip-publish" $auth --seconds 0.1 "https://127.0.0.1:$tls/sfu/whip/room/bob"
+	done
+	curl -sf "http://127.0.0.1:$sfu/rooms/room" | jq -e '.users == []'
+	SSL_CERT_FILE=cert.pem run "$EXAMPLES/whip-publish" --token 1f5f "https://127.0.0.1:$tls/sfu/whip/room/bob"
+	[ "$status" -eq 1 ]
+	[[ $output == *"status 401"* ]]
+	[ "$(curl -sk -H 'Authorization: Bearer 1f5e' -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/")" = 401 ]
 	# The page's sound lab, from the page's origin.
 	start audiod msr-audiod -p "$audiod" --health-port "$(free_port)"
 	wait_for 10 is_healthy "$audiod"
@@ -264,4 +343,63 @@ say() {
 	awk '$1 != "unusual" || $3 < 3.9 || $3 > 4.3 { exit 1 }' unusual
 	{ hiss 6 55; } | alarms >none
 	[ ! -s none ]
+}
+
+@test "sound-alarm says at once that a command failed, and keeps the sound to itself" {
+	audiod
+	url=ws://127.0.0.1:$port/ws
+	sox_raw synth 0.5 sine 1000 vol -3dB >loud.raw
+	run "$EXAMPLES/sound-alarm" --url "$url" no-such-command <loud.raw
+	[ "$status" -eq 2 ]
+	[[ $output == *"there is no command 'no-such-command'"* ]]
+	run "$EXAMPLES/sound-alarm" --url "$url" sh -c 'cat >eaten' <loud.raw
+	[ "$status" -eq 0 ]
+	[ -e eaten ]
+	[ ! -s eaten ]
+	mkfifo in
+	exec 9<>in
+	start alarm sh -c 'exec "$@" 9>&- <in' sh "$EXAMPLES/sound-alarm" --url "$url" sh -c 'exit 3'
+	cat loud.raw >&9
+	wait_for 10 grep -q 'sound-alarm: sh: ended with status 3' alarm.log
+	exec 9>&-
+	run ended_well "$PID"
+	[ "$status" -eq 1 ]
+}
+
+@test "the clients of msr-audiod: when it goes away, one connects again, the other gives what it has" {
+	audiod
+	local daemon=$PID url=ws://127.0.0.1:$port/ws
+	mkfifo one two
+	exec 8<>one 9<>two
+	start alarm sh -c 'exec "$@" 8>&- 9>&- <one' sh "$EXAMPLES/sound-alarm" --url "$url" sh -c 'echo "$ALARM"'
+	start feed sh -c 'exec "$@" 8>&- 9>&- <two' sh "$EXAMPLES/speech-feed" --url "$url" wc -c
+	local feed=$PID
+	sox_raw synth 0.5 sine 1000 vol -3dB >&8
+	wait_for 10 grep -qx loud alarm.log
+	{ sox_raw trim 0 1; say "The quick brown fox jumps over the lazy dog."; } >&9
+	heard() { [ "$(curl -sf "http://127.0.0.1:$port/metrics" | awk '$1 == "msr_audiod_bytes_total" { print $2 }')" -gt 80000 ]; }
+	wait_for 10 heard
+	kill -9 "$daemon"
+	run ended_well "$feed"
+	[ "$status" -eq 1 ]
+	grep -qE '^[1-9][0-9]*$' feed.log
+	! grep Traceback feed.log
+	wait_for 10 grep -q 'connecting again' alarm.log
+	audiod
+	{ sox_raw trim 0 6; sox_raw synth 0.5 sine 1000 vol -3dB; } >&8
+	loud_again() { [ "$(grep -cx loud alarm.log)" = 2 ]; }
+	wait_for 10 loud_again
+	! grep Traceback alarm.log
+	exec 8>&- 9>&-
+}
+
+@test "speech-feed says at once what is wrong with its command or the server" {
+	audiod
+	run "$EXAMPLES/speech-feed" --url "ws://127.0.0.1:$port/ws" no-such-command </dev/null
+	[ "$status" -eq 2 ]
+	[[ $output == *"there is no command 'no-such-command'"* ]]
+	# There is something else: a page of metrics, which is no WebSocket.
+	run "$EXAMPLES/speech-feed" --url "ws://127.0.0.1:$port/metrics" cat </dev/null
+	[ "$status" -eq 1 ]
+	[[ $output == "speech-feed: ws://127.0.0.1:$port/metrics: "* ]]
 }

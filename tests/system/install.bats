@@ -15,7 +15,14 @@ teardown() {
 }
 
 @test "make install: programs, manual pages and the page work from where they are installed" {
-	make -s -C "$TOP" install PREFIX=/usr DESTDIR="$PWD/installed" >/dev/null
+	mkdir -p installed/usr/share/msr/examples
+	touch installed/usr/share/msr/examples/of-an-earlier-version
+	(umask 077 && make -s -C "$TOP" install PREFIX=/usr DESTDIR="$PWD/installed" >/dev/null)
+	chmod go+rx installed installed/usr installed/usr/share # made here
+	[ -z "$(find installed ! -perm -444 -o -type d ! -perm -111)" ]
+	[ ! -e installed/usr/share/msr/examples/of-an-earlier-version ]
+	grep -q '^ExecStart=/usr/bin/msr-supervise ' installed/usr/share/msr/examples/msr.service
+	grep -q ' /usr/share/msr/examples/transcribe$' installed/usr/share/msr/examples/crontab
 	[ "$(cd "$TOP/cmd" && echo */)" = "$(cd installed/usr/bin && echo msr-* | sed 's/msr-supervise //; s/$/\//; s/ /\/ /g')" ]
 	for page in "$TOP"/man/*.[1-8]; do
 		[ -s "installed/usr/share/man/man${page##*.}/${page##*/}" ]
@@ -47,6 +54,8 @@ teardown() {
 	run env PATH="$PWD/bin" sh "$TOP/scripts/deps" run
 	[ "$status" -eq 1 ]
 	[[ $output == *"libwebsockets-dev"*"HTTP and WebSocket"*"Run as root: apt-get install"* ]]
+	run env PATH="$PWD/bin" sh "$TOP/scripts/deps" examples
+	[[ $output == *"Run as root: apt-get install jq python3-websockets python3-aiortc" ]]
 	rm bin/dpkg-query
 	run env PATH="$PWD/bin" sh "$TOP/scripts/deps" run
 	[ "$status" -eq 1 ]

@@ -94,6 +94,28 @@ ring_prefix() {
 	nothing_left
 }
 
+@test "calls are recorded unless that is turned off, or nobody takes the recordings" {
+	export MSR_ONLY="sfu audiod record"
+	run env MSR_RECORD_CALLS=false bin/msr-supervise start -d "$dir"
+	[ "$status" -eq 1 ]
+	[[ $output == *"neither yes nor no"* ]]
+	supervise start
+	grep -q -- " --record -o shm:$(ring_prefix)-sfu1 " fakes/msr-sfu.starts
+	supervise stop
+	: >"/dev/shm/msr-$(ring_prefix)-sfu1" # of before
+	MSR_RECORD_CALLS=no supervise start
+	tail -n 1 fakes/msr-sfu.starts | grep -v -e --record | grep -v shm:
+	tail -n 1 fakes/msr-audiod.starts | grep -q "shm:$(ring_prefix)-audiod"
+	tail -n 1 fakes/msr-record.starts | grep -q -- " -i shm:$(ring_prefix)-sfu1 -i shm:$(ring_prefix)-audiod "
+	rm "/dev/shm/msr-$(ring_prefix)-sfu1"
+	supervise stop
+	MSR_ONLY="sfu audiod" supervise start
+	tail -n 1 fakes/msr-sfu.starts | grep -v -e --record | grep -v shm:
+	tail -n 1 fakes/msr-audiod.starts | grep -v shm:
+	supervise stop
+	nothing_left
+}
+
 @test "rooms to be mixed reach the recorder, nonsense does not" {
 	run env MSR_RECORD_MIX='r*' bin/msr-supervise start -d "$dir"
 	[ "$status" -eq 1 ]

@@ -59,6 +59,29 @@ assert abs(hz - 700) < 10, hz"
 	wait_for 5 nobody_in room
 }
 
+@test "whep-play gives raw sound to a pipe, overwrites nothing, and ends when nobody reads" {
+	ffmpeg -nostdin -v error -f lavfi -i sine=frequency=700:duration=60 -c:a libopus in.ogg
+	start publish "$EXAMPLES/whip-publish" "$URL/whip/room/ann" in.ogg
+	wait_for 15 grep -q "publishing audio" publish.log
+	"$EXAMPLES/whep-play" "$URL/whep/room/ann" --only audio -o - --format s16le --seconds 2 >sound.pcm 2>play.log
+	$PYTHON -c "
+import numpy as np
+x = np.fromfile('sound.pcm', np.int16)[::2].astype(float)
+assert len(x) > 48000, f'{len(x) / 48000:.1f} s of sound'
+hz = np.fft.rfftfreq(len(x), 1 / 48000)[np.abs(np.fft.rfft(x)).argmax()]
+assert abs(hz - 700) < 10, hz"
+	echo mine >there.webm
+	run "$EXAMPLES/whep-play" "$URL/whep/room/ann" -o there.webm
+	[ "$status" -eq 1 ]
+	[[ $output == *"there.webm: exists already"* ]]
+	[ "$(cat there.webm)" = mine ]
+	run timeout 30 bash -o pipefail -c '"$@" | head -c 1000 >head.pcm' bash "$EXAMPLES/whep-play" "$URL/whep/room/ann" \
+		--only audio -o - --format s16le
+	[ "$status" -eq 1 ]
+	[[ $output == *"Broken pipe"* ]]
+	[[ $output != *Traceback* ]]
+}
+
 @test "mistakes are told in a line" {
 	run "$EXAMPLES/whip-publish" "$URL/whip/room/ann" there-is-none.webm
 	[ "$status" -eq 1 ]

@@ -28,6 +28,7 @@ static struct client_settings set = {
     .save_dir = ".",
     .max_file = 1LL << 30,
     .images = true,
+    .commands = true,
 };
 
 static const struct opt options[] = {
@@ -41,6 +42,8 @@ static const struct opt options[] = {
      "send its first line as password", 0, 0},
     {0, "reconnect", OPT_FLAG, &set.reconnect, NULL, NULL,
      "try again when the connection is lost (in a terminal)", 0, 0},
+    {0, "commands", OPT_FLAG, &set.commands, NULL, NULL,
+     "a line that begins with a slash is a command (yes)", 0, 0},
     {0, "wait", OPT_TIME, &set.wait, NULL, "TIME",
      "in a pipe: stay this long after the input ends (0)", 0, INT64_MAX},
     {0, "max-file", OPT_SIZE, &set.max_file, NULL, "SIZE", "save no larger files (1G)", 0,

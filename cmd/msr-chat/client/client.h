@@ -22,7 +22,7 @@ struct voice;
 struct client_settings {
 	const char *address, *username, *save_dir, *password_file, *ca, *voice_command;
 	int64_t max_file, wait; /* bytes; us */
-	bool json, bell, color, images, tls, reconnect;
+	bool json, bell, color, images, tls, reconnect, commands;
 };
 
 struct client {

@@ -235,8 +235,9 @@ void command_line(struct client *c, const char *line)
 
 	if (!*line)
 		return;
-	if (line[0] != '/' || line[1] == '/') {
-		line += line[0] == '/';
+	bool slash = c->set.commands && line[0] == '/';
+	if (!slash || line[1] == '/') {
+		line += slash;
 		if (net_text(c->net, NULL, line, strlen(line)) < 0)
 			show_error(c, "out of memory", "text");
 		else

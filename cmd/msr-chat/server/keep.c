@@ -19,6 +19,7 @@ enum { NAME_MAX_ = 100, COPY_STEP = 1 << 20 };
 
 struct keep {
 	int dirfd;
+	mode_t mode; /* of files: what the umask leaves */
 };
 
 int keep_open(struct keep **kp, const char *storage)
@@ -40,6 +41,9 @@ int keep_open(struct keep **kp, const char *storage)
 		free(k);
 		return ret;
 	}
+	mode_t mask = umask(0);
+	umask(mask);
+	k->mode = 0666 & ~mask;
 	*kp = k;
 	return 0;
 }
@@ -75,10 +79,13 @@ static void make_name(const char *name, char *out, size_t size)
 	out[used] = '\0';
 }
 
-/* Gives the nameless file a name where both are on one file system. */
+/*
+ * Gives the nameless file a name where both are on one file system. The spool's are for the server
+ * alone, kept ones for those who may read recordings.
+ */
 static int link_file(const struct keep *k, const char *name, int fd)
 {
-	return fchmod(fd, 0644) < 0 ? -errno : file_link(fd, k->dirfd, name);
+	return fchmod(fd, k->mode) < 0 ? -errno : file_link(fd, k->dirfd, name);
 }
 
 /* With sendfile(2): copy_file_range(2) refuses two file systems of different kinds. */
@@ -105,7 +112,7 @@ int keep_file(struct keep *k, const char *name, const void *data, size_t n, int 
 	if (fd >= 0)
 		ret = link_file(k, own, fd);
 	if (ret) {
-		int to = openat(k->dirfd, own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		int to = openat(k->dirfd, own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		if (to < 0)
 			return -errno;
 		ret = fd >= 0 ? copy_file(fd, to, n) : file_write_all(to, data, n);
