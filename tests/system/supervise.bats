@@ -141,6 +141,19 @@ ring_prefix() {
 	supervise stop
 }
 
+@test "an address of IPv6 stands in brackets wherever a port follows" {
+	[ -e /proc/net/if_inet6 ] || skip "there is no IPv6 here"
+	unset MSR_ONLY
+	export MSR_ADDRESS=::1 MSR_CHAT_ROOM=lobby
+	cp "$BATS_TEST_DIRNAME/../../build/bin/msr-chat" bin/
+	supervise start >out
+	grep -qF "Open http://[::1]:$MSR_WS_PORT/" out
+	grep -qF -- "--sfu-url http://[::1]:$MSR_SFU_PORT --audiod-url ws://[::1]:$MSR_AUDIOD_PORT" fakes/msr-ws.starts
+	tr '\0' '\n' <"/proc/$(pid_of msr-chat)/cmdline" | grep -qxF "ws://[::1]:$MSR_WS_PORT/lobby/chat"
+	echo hello | msr-chat client -a "[::1]:$MSR_CHAT_PORT" -u ann >said
+	supervise stop
+}
+
 @test "what is not built or not wanted is skipped" {
 	rm bin/msr-chat bin/msr-audiod
 	mkdir empty
