@@ -389,6 +389,31 @@ time.sleep(1000)"
 	wait_for 15 is_bounded
 }
 
+@test "status and logs only read, so that others than the owner may use them" {
+	[ "$(id -u)" = 0 ] || skip "needs root, to be somebody else"
+	# The folder of the tests is root's alone.
+	open=$(mktemp -d)
+	chmod 755 "$open"
+	cp bin/msr-supervise "$open"
+	dir=$open/data
+	as_other() { timeout 5 setpriv --reuid 65534 --regid 65534 --clear-groups "$open/msr-supervise" "$@" -d "$dir"; }
+	supervise start
+	run as_other status
+	[ "$status" -eq 0 ]
+	[[ $output == *"msr-ws"*"healthy"* ]]
+	run as_other logs supervise
+	[[ $output == *"msr-ws"*"healthy"* ]]
+	run as_other stop
+	[ "$status" -eq 1 ]
+	[[ $output == *"may not write in '$dir', which belongs to root"* ]]
+	chmod 700 "$dir"
+	run as_other status
+	[ "$status" -eq 1 ]
+	[[ $output == *"may not look into '$dir'"* ]]
+	supervise stop
+	rm -r "$open"
+}
+
 @test "the folder may have blanks and quotes in its name" {
 	dir="$PWD/a b'c"
 	supervise start
