@@ -205,7 +205,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 		[ "$(id -u)" != 0 ] || echo "user root;"
 		echo "daemon off; pid $PWD/nginx.pid; error_log $PWD/error.log; events {}"
 		echo "http { access_log off; client_body_temp_path $PWD/t1; proxy_temp_path $PWD/t2; fastcgi_temp_path $PWD/t3; uwsgi_temp_path $PWD/t4; scgi_temp_path $PWD/t5;"
-		sed "s|listen 443|listen 127.0.0.1:$tls|; s|listen 80;|listen 127.0.0.1:$plain;|
+		sed "s|listen 443|listen 127.0.0.1:$tls|; s|listen 80;|listen 127.0.0.1:$plain;|; /listen \[::\]/d
 			s|/etc/letsencrypt/live/rec.example.org/fullchain.pem|$PWD/cert.pem|
 			s|/etc/letsencrypt/live/rec.example.org/privkey.pem|$PWD/key.pem|
 			s|/etc/nginx/msr.htpasswd|$PWD/htpasswd|
@@ -222,10 +222,10 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 	wait_for 10 through
 	[ "$(curl -sk -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/")" = 401 ]
 	[ "$(curl -sk -u ann:secret "https://127.0.0.1:$tls/")" = page ]
-	for path in metrics sfu/metrics audiod/metrics; do
-		[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/$path")" = 403 ]
+	for path in /metrics /~sfu/metrics /~audiod/metrics; do
+		[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls$path")" = 403 ]
 	done
-	[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/sfu/rooms")" = 502 ]
+	[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/~sfu/rooms")" = 502 ]
 	[ "$(curl -s -o /dev/null -w '%{redirect_url}' "http://127.0.0.1:$plain/x")" = "https://127.0.0.1/x" ]
 	sound 1 | $PYTHON -c "
 import asyncio, json, ssl, sys, websockets
@@ -241,20 +241,26 @@ asyncio.run(main())"
 	# A session of WHIP is ended where its reply says.
 	start sfu msr-sfu -p "$sfu"
 	wait_for 10 is_healthy "$sfu"
-	session=$(curl -sk -u ann:secret -D - -o /dev/null -H 'Content-Type: application/sdp' "https://127.0.0.1:$tls/sfu/whip/room/ann" \
+	session=$(curl -sk -u ann:secret -D - -o /dev/null -H 'Content-Type: application/sdp' "https://127.0.0.1:$tls/~sfu/whip/room/ann" \
 		--data-binary "@$BATS_TEST_DIRNAME/../fuzz/sdp/sdp.corpus/chromium-publish.sdp" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
-	[[ $session == https://127.0.0.1:$tls/sfu/sessions/* ]]
+	[[ $session == https://127.0.0.1:$tls/~sfu/sessions/* ]]
 	[ "$(curl -sk -u ann:secret -o /dev/null -w '%{http_code}' -X DELETE "$session")" = 200 ]
 	# With a token, or a name and a password, examples publish; the token opens calls only.
 	for auth in "--token 1f5e" "--user ann:secret"; do
 		# shellcheck disable=SC2086 # two words
-		SSL_CERT_FILE=cert.pem "$EXAMPLES/whip-publish" $auth --seconds 0.1 "https://127.0.0.1:$tls/sfu/whip/room/bob"
+		SSL_CERT_FILE=cert.pem "$EXAMPLES/whip-publish" $auth --seconds 0.1 "https://127.0.0.1:$tls/~sfu/whip/room/bob"
 	done
 	curl -sf "http://127.0.0.1:$sfu/rooms/room" | jq -e '.users == []'
-	SSL_CERT_FILE=cert.pem run "$EXAMPLES/whip-publish" --token 1f5f "https://127.0.0.1:$tls/sfu/whip/room/bob"
+	SSL_CERT_FILE=cert.pem run "$EXAMPLES/whip-publish" --token 1f5f "https://127.0.0.1:$tls/~sfu/whip/room/bob"
 	[ "$status" -eq 1 ]
 	[[ $output == *"status 401"* ]]
 	[ "$(curl -sk -H 'Authorization: Bearer 1f5e' -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/")" = 401 ]
+	# From the page's own origin, on a port that is not 443; a room may have the name of a program.
+	for room in sfu audiod; do
+		[ "$(curl -sk --http1.1 -u ann:secret --max-time 5 -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/$room/s2" \
+			-H "Origin: https://127.0.0.1:$tls" -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
+			-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==')" = 101 ]
+	done
 	# The page's sound lab, from the page's origin.
 	start audiod msr-audiod -p "$audiod" --health-port "$(free_port)"
 	wait_for 10 is_healthy "$audiod"
@@ -262,7 +268,7 @@ asyncio.run(main())"
 import asyncio, json, ssl, websockets
 async def main():
     context = ssl._create_unverified_context()
-    async with websockets.connect('wss://ann:secret@rec.example.org/audiod/ws', host='127.0.0.1', port=$tls, ssl=context,
+    async with websockets.connect('wss://ann:secret@rec.example.org/~audiod/ws', host='127.0.0.1', port=$tls, ssl=context,
                                   origin='https://rec.example.org') as ws:
         assert json.loads(await ws.recv())['status'] == 'connected'
 asyncio.run(main())"

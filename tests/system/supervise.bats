@@ -163,6 +163,19 @@ ring_prefix() {
 	supervise stop
 }
 
+@test "an address of IPv6 stands in brackets wherever a port follows" {
+	[ -e /proc/net/if_inet6 ] || skip "there is no IPv6 here"
+	unset MSR_ONLY
+	export MSR_ADDRESS=::1 MSR_CHAT_ROOM=lobby
+	cp "$BATS_TEST_DIRNAME/../../build/bin/msr-chat" bin/
+	supervise start >out
+	grep -qF "Open http://[::1]:$MSR_WS_PORT/" out
+	grep -qF -- "--sfu-url http://[::1]:$MSR_SFU_PORT --audiod-url ws://[::1]:$MSR_AUDIOD_PORT" fakes/msr-ws.starts
+	tr '\0' '\n' <"/proc/$(pid_of msr-chat)/cmdline" | grep -qxF "ws://[::1]:$MSR_WS_PORT/lobby/chat"
+	echo hello | msr-chat client -a "[::1]:$MSR_CHAT_PORT" -u ann >said
+	supervise stop
+}
+
 @test "what is not built or not wanted is skipped" {
 	rm bin/msr-chat bin/msr-audiod
 	mkdir empty
@@ -396,6 +409,31 @@ time.sleep(1000)"
 	head -c 100000 /dev/zero | tr '\0' x >>"$dir/log/msr-ws.log"
 	is_bounded() { [ "$(stat -c %s "$dir/log/msr-ws.log")" -lt 20480 ] && [ -e "$dir/log/msr-ws.log.1" ]; }
 	wait_for 15 is_bounded
+}
+
+@test "status and logs only read, so that others than the owner may use them" {
+	[ "$(id -u)" = 0 ] || skip "needs root, to be somebody else"
+	# The folder of the tests is root's alone.
+	open=$(mktemp -d)
+	chmod 755 "$open"
+	cp bin/msr-supervise "$open"
+	dir=$open/data
+	as_other() { timeout 5 setpriv --reuid 65534 --regid 65534 --clear-groups "$open/msr-supervise" "$@" -d "$dir"; }
+	supervise start
+	run as_other status
+	[ "$status" -eq 0 ]
+	[[ $output == *"msr-ws"*"healthy"* ]]
+	run as_other logs supervise
+	[[ $output == *"msr-ws"*"healthy"* ]]
+	run as_other stop
+	[ "$status" -eq 1 ]
+	[[ $output == *"may not write in '$dir', which belongs to root"* ]]
+	chmod 700 "$dir"
+	run as_other status
+	[ "$status" -eq 1 ]
+	[[ $output == *"may not look into '$dir'"* ]]
+	supervise stop
+	rm -r "$open"
 }
 
 @test "the folder may have blanks and quotes in its name" {

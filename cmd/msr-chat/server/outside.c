@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../address.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "bridge.h"
@@ -83,20 +82,18 @@ static void *run(void *arg)
 static int listen_http(struct outside *o)
 {
 	struct server *s = o->server;
-	char host[HOST_SIZE], port[PORT_SIZE];
 	struct web_server *server;
 
 	if (!s->set.metrics_port)
 		return 0;
-	int ret = address_split(s->set.address, s->set.port, host, port);
-	if (ret)
-		return ret;
-	struct web_listen_opts opts = {
-	    .address = host, .port = (int)s->set.metrics_port, .server_name = "metrics"};
-	ret = web_listen(&server, o->web, &opts);
+	struct web_listen_opts opts = {.address = s->set.metrics_address,
+				       .port = (int)s->set.metrics_port,
+				       .server_name = "metrics"};
+	int ret = web_listen(&server, o->web, &opts);
 	if (ret)
 		log_error("cannot listen on %s port %lld: %s; choose another with --metrics-port",
-			  host, (long long)s->set.metrics_port, web_error(o->web));
+			  s->set.metrics_address, (long long)s->set.metrics_port,
+			  web_error(o->web));
 	return ret;
 }
 

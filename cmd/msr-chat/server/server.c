@@ -37,6 +37,7 @@ enum {
 
 static struct settings set = {
     .address = DEFAULT_ADDRESS,
+    .metrics_address = "127.0.0.1",
     .spool = "/var/tmp",
     .max_spool = 8LL << 30,
     .max_content = 1LL << 30,
@@ -59,6 +60,8 @@ static const struct opt options[] = {
     {'e', "events", OPT_STR, &set.events, NULL, "PATH", "events go there (standard error)", 0, 0},
     {0, "metrics-port", OPT_INT, &set.metrics_port, NULL, "PORT", "/health and /metrics over HTTP",
      1, 65535},
+    {0, "metrics-address", OPT_STR, &set.metrics_address, NULL, "ADDRESS", "where (127.0.0.1)", 0,
+     0},
     {0, "spool", OPT_STR, &set.spool, "TMPDIR", "DIR", "where large contents wait (/var/tmp)", 0,
      0},
     {0, "max-spool", OPT_SIZE, &set.max_spool, NULL, "SIZE", "all of them together (8G)", 0,

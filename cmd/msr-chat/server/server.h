@@ -35,6 +35,7 @@ struct settings {
 	const char *address, *port; /* as the user gave them; the port may be in the address */
 	const char *events;	    /* path, or NULL */
 	int64_t metrics_port;	    /* 0: none */
+	const char *metrics_address;
 	const char *spool, *password_file, *tls_cert, *tls_key, *room, *storage;
 	int64_t max_spool, max_content, max_header, max_queue;	  /* bytes */
 	int64_t max_users, max_per_address, rate, burst, history; /* 0: no limit, none */
