@@ -368,7 +368,8 @@ say() {
 	cat loud.raw >&9
 	wait_for 10 grep -q 'sound-alarm: sh: ended with status 3' alarm.log
 	exec 9>&-
-	run ended_well "$PID"
+	status=0
+	wait "$PID" || status=$?
 	[ "$status" -eq 1 ]
 }
 
@@ -386,7 +387,8 @@ say() {
 	heard() { [ "$(curl -sf "http://127.0.0.1:$port/metrics" | awk '$1 == "msr_audiod_bytes_total" { print $2 }')" -gt 80000 ]; }
 	wait_for 10 heard
 	kill -9 "$daemon"
-	run ended_well "$feed"
+	status=0
+	wait "$feed" || status=$?
 	[ "$status" -eq 1 ]
 	grep -qE '^[1-9][0-9]*$' feed.log
 	! grep Traceback feed.log
