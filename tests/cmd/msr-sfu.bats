@@ -137,7 +137,7 @@ counts_dropped() {
 }
 
 @test "WHIP and WHEP restart ICE with a fragment of their section" {
-	serve
+	serve --rtc-address 127.0.0.1
 	api whip_restart
 }
 

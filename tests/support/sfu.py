@@ -5,15 +5,13 @@ import asyncio
 import json
 import os
 import re
-import socket
 import sys
 import time
 
-from aioice import stun
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from sfu_client import TONE_HZ, Tone, User, exchange, pitch, play_sound
-from sfu_http import Ears, ann_and_bob, call, description, http
+from sfu_http import Ears, ann_and_bob, call, description, http, stun_check
 
 
 async def original():
@@ -312,32 +310,6 @@ async def whip_again():
     await call("DELETE", session)
     await second.close()
     await play.close()
-
-
-async def stun_check(port, ufrag, pwd):
-    """What the server answers on a media port to a connectivity check of a client "abcd": success, or nothing."""
-    message = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
-    message.attributes.update({"USERNAME": f"{ufrag}:abcd", "PRIORITY": 1, "ICE-CONTROLLED": 1})
-    message.add_message_integrity(pwd.encode())
-
-    def ask():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(0.3)
-            for _ in range(10):
-                s.sendto(bytes(message), ("127.0.0.1", port))
-                try:
-                    while data := s.recv(1500):
-                        try:
-                            got = stun.parse_message(data)
-                        except ValueError:
-                            continue
-                        if got.transaction_id == message.transaction_id:
-                            return got.message_class == stun.Class.RESPONSE
-                except TimeoutError:
-                    pass
-        return False
-
-    return await asyncio.to_thread(ask)
 
 
 async def restart():

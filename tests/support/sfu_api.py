@@ -6,7 +6,7 @@ import re
 import sys
 import time
 
-from sfu_http import Ears, ann_and_bob, call, description, http
+from sfu_http import Ears, ann_and_bob, call, description, http, stun_check
 
 
 async def superseded():
@@ -85,22 +85,34 @@ async def touched():
 
 
 async def whip_restart():
-    """New credentials restart ICE; the answer is a fragment that says which section it is of."""
-    offer = description(("v1", "video", "a=sendonly"))
-    _, head, _ = await asyncio.to_thread(http, "POST", "/whip/studio/feed", offer, "application/sdp")
-    play = description(("p1", "video", "a=recvonly"))
-    _, played, _ = await asyncio.to_thread(http, "POST", "/whep/studio", play, "application/sdp")
+    """New credentials restart ICE; the answer is a fragment that says which section it is of, and the
+    server goes by it. For a server with --rtc-address 127.0.0.1."""
+    kind = "application/trickle-ice-sdpfrag"
     frag = "a=ice-ufrag:efgh\r\na=ice-pwd:9876543210987654321098\r\n"
-    for session, mid in [(head, "v1"), (played, "p1")]:
+
+    def keys(text):
+        return [re.search(f"a=ice-{what}:(.*)\r", text)[1] for what in ("ufrag", "pwd")]
+
+    for path, mid, direction in [("/whip/studio/feed", "v1", "sendonly"), ("/whep/studio", "p1", "recvonly")]:
+        offer = description((mid, "video", "a=" + direction))
+        _, head, answer = await asyncio.to_thread(http, "POST", path, offer, "application/sdp")
+        port = int(re.search(r"udp \d+ 127.0.0.1 (\d+) typ host", answer)[1])
+        assert await stun_check(port, *keys(answer)), "the server does not answer"
+        # What is refused changes nothing.
+        for wrong in (frag.replace("efgh", 33 * "e"), frag.replace("9876", 250 * "9"), frag.split("a=ice-pwd")[0]):
+            out = await call("PATCH", head["Location"], wrong, want=400, kind=kind)
+            assert out["error"] == "bad_sdp", out
+            assert await stun_check(port, *keys(answer)), "ICE has restarted with what was refused"
+
         status, again, out = await asyncio.to_thread(
-            http, "PATCH", session["Location"], frag, "application/trickle-ice-sdpfrag",
-            {"If-Match": '"*"'})
-        assert status == 200 and again["ETag"] != session["ETag"], (status, out)
+            http, "PATCH", head["Location"], frag, kind, {"If-Match": '"*"'})
+        assert status == 200 and again["ETag"] != head["ETag"], (status, out)
         lines = out.split("\r\n")
         assert lines[0].startswith("m=video 9 ") and lines[1] == f"a=mid:{mid}", out
-        assert lines[2].startswith("a=ice-ufrag:") and any("candidate:" in x for x in lines), out
-    for session in (head, played):
-        await call("DELETE", session["Location"])
+        assert keys(out) != keys(answer) and any("candidate:" in x for x in lines), out
+        assert await stun_check(port, *keys(out)), "the server does not answer after a restart"
+        assert not await stun_check(port, *keys(answer), seconds=0.9), "the old way is still there"
+    await call("DELETE", "/rooms/studio")
 
 
 async def whip_room():

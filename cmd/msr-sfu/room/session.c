@@ -160,7 +160,6 @@ int session_patch(struct session *ss, const char *text, size_t len, struct buf *
 		  struct fail *f)
 {
 	struct link *l = link_of(ss);
-	struct sdp_local local;
 	struct frag fr;
 	int restarted = 0;
 
@@ -170,9 +169,8 @@ int session_patch(struct session *ss, const char *text, size_t len, struct buf *
 	if (!fr.n && !fr.ufrag[0])
 		return fail_set(f, FAIL_BAD_SDP,
 				"the fragment has neither candidates nor credentials");
-	if (fr.ufrag[0] && fr.pwd[0] && link_is_restart(l, fr.ufrag)) {
-		link_draw(l, &local);
-		if (link_restart(l, f) < 0 || link_credentials(l, fr.ufrag, fr.pwd, f) < 0)
+	if (fr.ufrag[0] && link_is_restart(l, fr.ufrag)) {
+		if (link_restart_with(l, fr.ufrag, fr.pwd, f) < 0)
 			return -1;
 		ss->etag++;
 		restarted = 1;
