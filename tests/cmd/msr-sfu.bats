@@ -141,6 +141,11 @@ counts_dropped() {
 	api whip_restart
 }
 
+@test "candidates that are trickled to WHIP are tried" {
+	serve --rtc-address 127.0.0.1
+	api trickle
+}
+
 @test "a receiving connection restarts ICE when its user asks for it" {
 	serve --rtc-address 127.0.0.1
 	client restart

@@ -103,22 +103,21 @@ static void parse_frag(struct frag *fr, const char *p, size_t len)
 	}
 }
 
+/* One that cannot be read is of a kind that came after us, and is passed over (RFC 9725, section
+ * 4.3.2); so is one that cannot be used. */
 static int add_candidates(struct link *l, const struct frag *fr, struct fail *f)
 {
 	struct sdp *arena = sdp_new();
-	int ret = 0;
+	int ret = arena ? 0 : -ENOMEM;
 
-	if (!arena)
-		return fail_set(f, FAIL_NO_MEMORY, NULL);
-	for (size_t i = 0; i < fr->n && !ret; i++) {
+	for (size_t i = 0; i < fr->n && ret != -ENOMEM; i++) {
 		struct sdp_candidate c;
-		if (sdp_parse_candidate(arena, fr->candidate[i], fr->candidate_len[i], &c) < 0)
-			ret = fail_set(f, FAIL_BAD_SDP, "candidate %zu cannot be read", i + 1);
-		else
-			link_candidate(l, &c); /* one that cannot be used is not an error */
+		ret = sdp_parse_candidate(arena, fr->candidate[i], fr->candidate_len[i], &c);
+		if (!ret)
+			link_candidate(l, &c);
 	}
 	sdp_free(arena);
-	return ret;
+	return ret == -ENOMEM ? fail_set(f, FAIL_NO_MEMORY, NULL) : 0;
 }
 
 /* Candidates stand below an m-line, as if in a description, with the mid they are of (RFC 8840,
