@@ -67,7 +67,11 @@ async def touched():
         "produce": ("POST", "/produce", {}, 400), "consume": ("POST", "/consume", {"answer": 7}, 400),
         "stale": ("POST", "/consume", {"answer": "v=0", "offer_id": 77}, 409),
         "wish": ("PATCH", "/subscription", {"users": []}, 400)}
-    for name in [*calls, "whip", "silent"]:
+    sdp = {"whip": (f"/whip/{room}/whip", "v=0", 400, "application/sdp"),
+           "type": (f"/whip/{room}/type", "v=0", 415, "text/plain"),
+           "whep": (f"/whep/{room}/whep", "v=0", 404, "application/sdp"),
+           "play": (f"/whep/{room}/play", "v=0", 415, "text/plain")}
+    for name in [*calls, *sdp, "silent"]:
         await call("POST", f"/rooms/{room}/users/{name}", want=201)
 
     async def there():
@@ -77,9 +81,10 @@ async def touched():
     while time.monotonic() - begin < 4.5:
         for name, (method, action, body, status) in calls.items():
             await call(method, f"/rooms/{room}/users/{name}{action}", body, want=status)
-        await call("POST", f"/whip/{room}/whip", "v=0", want=400, kind="application/sdp")
+        for path, body, status, kind in sdp.values():
+            await call("POST", path, body, want=status, kind=kind)
         await asyncio.sleep(0.4)
-    assert await there() == {*calls, "whip"}
+    assert await there() == {*calls, *sdp}
     while await there():
         await asyncio.sleep(0.1)
     assert time.monotonic() - begin < 20

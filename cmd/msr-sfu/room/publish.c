@@ -300,8 +300,6 @@ int user_publish(struct room *r, const char *id, const char *text, size_t len, s
 	struct user *old = user_get(r, id), *u;
 	struct sdp *offer;
 
-	if (old)
-		user_touch(old);
 	if (old && user_connected(old))
 		return fail_set(f, FAIL_USER_EXISTS, "the user is connected");
 	/* Nobody loses their place to an offer that comes to nothing. */
