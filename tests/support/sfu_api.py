@@ -459,12 +459,22 @@ async def full():
 
 
 async def ports(n):
-    """With a small port range the next connection gets 503, and a place that is freed is used."""
+    """With a small port range the next connection gets 503, also one that is to take the place of another,
+    who keeps it; and a place that is freed is used."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
     for i in range(int(n)):
         await call("POST", f"/rooms/{room}/users/u{i}", want=201)
     out = await call("POST", f"/rooms/{room}/users/more", want=503)
     assert out["error"] == "no_ports", out
+    before = await call("GET", f"/rooms/{room}")
+    waits = await call("GET", f"/rooms/{room}/users/u1")
+    sdp = description(("0", "audio", "a=sendonly"))
+    for path, body, kind in [(f"/rooms/{room}/users/u1", {"replace": True}, "application/json"),
+                             (f"/whip/{room}/u1", sdp, "application/sdp"), (f"/whip/{room}/more", sdp, "application/sdp")]:
+        out = await call("POST", path, body, want=503, kind=kind)
+        assert out["error"] == "no_ports", out
+    assert await call("GET", f"/rooms/{room}/users/u1") == waits
+    assert await call("GET", f"/rooms/{room}") == before
     await call("DELETE", f"/rooms/{room}/users/u0")
     for _ in range(100):
         status, _, out = await asyncio.to_thread(http, "POST", f"/rooms/{room}/users/more")
