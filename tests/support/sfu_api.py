@@ -376,7 +376,8 @@ async def reordered():
 
 
 async def long_parameters():
-    """Parameters of a codec that are as long as a line are refused, and stop nobody in the room."""
+    """Parameters of a codec that are as long as a line are refused, and stop nobody in the room; a
+    description that does not fit into the memory for one is told from one that is wrong."""
     room, ann, bob = await ann_and_bob()
     body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
     await call("POST", bob + "/consume", body)
@@ -392,6 +393,13 @@ async def long_parameters():
     out = await call("POST", ann + "/produce", {"offer": offer(1024)})
     assert [o["id"] for o in out["outbound"]] == ["bob"], out
     assert "a=sendonly" in (await call("POST", f"/rooms/{room}/users/eve", want=201))["offer"]
+    section = f"m=audio 9 RTP/AVP {' '.join(map(str, range(128)))}\r\n" + 16 * "a=rtcp-fb:* nack\r\n"
+    many = description(("0", "video", "a=sendonly")) + 150 * section
+    for path in f"/whip/{room}/zoe", f"/whep/{room}/ann", f"/whep/{room}":
+        out = await call("POST", path, many, want=503, kind="application/sdp")
+        assert out["error"] == "no_memory", out
+    out = await call("POST", ann + "/produce", {"offer": many}, want=503)
+    assert out["error"] == "no_memory", out
     await call("DELETE", f"/rooms/{room}")
 
 
