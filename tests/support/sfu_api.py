@@ -122,8 +122,8 @@ async def whip_restart():
 
 
 async def trickle():
-    """A candidate that is trickled is tried, whatever stands beside it. For a server with --rtc-address
-    127.0.0.1."""
+    """A candidate that is trickled is tried, whatever stands beside it, and that no more come may be said
+    with the last of them or alone. For a server with --rtc-address 127.0.0.1."""
     offer = description(("0", "audio", "a=sendonly"))
     _, head, _ = await asyncio.to_thread(http, "POST", "/whip/studio/feed", offer, "application/sdp")
     kind = "application/trickle-ice-sdpfrag"
@@ -131,10 +131,11 @@ async def trickle():
         s.bind(("127.0.0.1", 0))
         s.settimeout(5)
         frag = ("a=candidate:1 1 ssltcp 2130706431 127.0.0.1 443 typ host\r\na=candidate:of what is to come\r\n"
-                f"a=candidate:2 1 udp 2130706431 127.0.0.1 {s.getsockname()[1]} typ host\r\n")
+                f"a=candidate:2 1 udp 2130706431 127.0.0.1 {s.getsockname()[1]} typ host\r\na=end-of-candidates\r\n")
         await call("PATCH", head["Location"], frag, want=204, kind=kind)
         check = await asyncio.to_thread(s.recv, 1500)
     assert check[:2] == b"\0\1" and b"abcd:" in check, check
+    await call("PATCH", head["Location"], "a=mid:0\r\na=end-of-candidates\r\n", want=204, kind=kind)
     await call("PATCH", head["Location"], "a=mid:0\r\n", want=400, kind=kind)
     await call("DELETE", head["Location"])
 

@@ -476,6 +476,11 @@ void link_candidate(struct link *l, const struct sdp_candidate *c)
 		media_peer_candidates(l->all->media, l->id, &pc, 1, false);
 }
 
+void link_candidates_end(struct link *l)
+{
+	media_peer_candidates(l->all->media, l->id, NULL, 0, true);
+}
+
 /* ---- tracks ---- */
 
 /* A mid or rid as packets carry it. One that is too long for them they do not carry. */

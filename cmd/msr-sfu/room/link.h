@@ -113,6 +113,8 @@ int link_restart_with(struct link *l, const char *ufrag, const char *pwd, struct
 int link_renew(struct link *l, struct fail *f);
 /* A trickled candidate; names such as x.local and TCP are ignored. */
 void link_candidate(struct link *l, const struct sdp_candidate *c);
+/* No more of them come. */
+void link_candidates_end(struct link *l);
 
 /* A track that comes in on `l`, as agreed. Reports name `owner`. 0, or -1 with *f. */
 int link_receive(struct link *l, struct link_in **in, struct track *owner,

@@ -69,6 +69,7 @@ struct frag {
 	const char *candidate[FRAG_CANDIDATES_MAX];
 	size_t candidate_len[FRAG_CANDIDATES_MAX];
 	size_t n;
+	bool end; /* of candidates */
 };
 
 /* Copies the value of "a=NAME:value" if the line is that. */
@@ -99,6 +100,7 @@ static void parse_frag(struct frag *fr, const char *p, size_t len)
 			fr->candidate[fr->n] = p;
 			fr->candidate_len[fr->n++] = n;
 		}
+		fr->end |= n == 19 && !memcmp(p, "a=end-of-candidates", 19);
 		p = stop + 1;
 	}
 }
@@ -116,6 +118,8 @@ static int add_candidates(struct link *l, const struct frag *fr, struct fail *f)
 		if (!ret)
 			link_candidate(l, &c);
 	}
+	if (fr->end)
+		link_candidates_end(l);
 	sdp_free(arena);
 	return ret == -ENOMEM ? fail_set(f, FAIL_NO_MEMORY, NULL) : 0;
 }
@@ -165,7 +169,7 @@ int session_patch(struct session *ss, const char *text, size_t len, struct buf *
 	parse_frag(&fr, text, len);
 	if (ss->user)
 		user_touch(ss->user);
-	if (!fr.n && !fr.ufrag[0])
+	if (!fr.n && !fr.ufrag[0] && !fr.end)
 		return fail_set(f, FAIL_BAD_SDP,
 				"the fragment has neither candidates nor credentials");
 	if (fr.ufrag[0] && link_is_restart(l, fr.ufrag)) {
