@@ -220,6 +220,47 @@ TEST(many_who_want_a_key_frame_ask_once_a_while)
 	box_free(from);
 }
 
+/* Older clients ask by FIR (RFC 5104), and some take nothing else. */
+TEST(fir_is_understood_and_sent_where_pli_is_not_taken)
+{
+	struct media_track_config c = video;
+	uint8_t fir[100];
+	struct rtcp_writer w = rtcp_writer(fir, sizeof(fir));
+	struct rtcp_msg m;
+	uint32_t ssrc;
+	uint8_t seq;
+	unsigned n = 0;
+
+	now = 1000000;
+	c.feedback.pli = false;
+	c.feedback.fir = true;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &c), to, true);
+	feed(from, 1, true);
+	flush(from);
+	uint64_t before = stats.key_requests_received;
+	CHECK_INT(rtcp_put_fir(&w, 7, 4999, 3), 0); /* not one of ours */
+	CHECK_INT(rtcp_put_fir(&w, 7, 5000, 3), 0);
+	for (uint16_t i = 0; i < 3; i++, now += STREAM_KEY_US) {
+		endpoint_rtcp(&to->e, fir, w.len, now);
+		endpoint_tick(&from->e, now);
+		feed(from, (uint16_t)(2 + i), true);
+		flush(from);
+	}
+	CHECK_INT(stats.key_requests_received, before + 3);
+	CHECK_INT(count(from, RTCP_PSFB, RTCP_PLI), 0);
+	for (unsigned i = 0; i < from->n_rtcp; i++)
+		for (struct rtcp_iter it = rtcp_begin(from->rtcp[i], from->rtcp_len[i]);
+		     rtcp_next(&it, &m);)
+			if (!rtcp_get_fir(&m, 0, &ssrc, &seq)) {
+				CHECK_INT(ssrc, 1000);
+				CHECK_INT(seq, n++); /* each is a new request */
+			}
+	CHECK_INT(n, 3);
+	box_free(to);
+	box_free(from);
+}
+
 TEST(padding_leaves_no_hole_and_duplicates_go_nowhere)
 {
 	uint8_t p[64] = {0xa0, 96};
