@@ -62,6 +62,18 @@ fds_at_most() {
 	grep -q '"ev":"connected".*"session":"ann"' "$BATS_TEST_TMPDIR/events"
 }
 
+has_media_threads() {
+	[ "$(cat "/proc/$SFU/task/"*/comm | grep -cx msr-media)" -eq "$1" ]
+}
+
+@test "there is a media thread a core, or as many as asked for" {
+	serve
+	wait_for 5 has_media_threads "$(getconf _NPROCESSORS_ONLN)"
+	stop_all
+	serve --threads 5
+	wait_for 5 has_media_threads 5
+}
+
 counts_dropped() {
 	curl -s "$URL/metrics" | grep -q '^msr_sfu_record_dropped_total [1-9]'
 }

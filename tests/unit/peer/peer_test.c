@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "loop/loop.h"
 #include "../../support/hello.h"
+#include "../../support/needs.h"
 #include "../../support/stun.h"
 #include "../../support/test.h"
 
@@ -260,6 +261,28 @@ TEST(a_burst_is_one_system_call)
 	peer_flush(a.peer);
 	CHECK(until(&b.rtp, 43));
 	CHECK_INT(b.last_len, 13);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
+TEST(packets_need_no_memory_and_no_lock_of_ours)
+{
+	struct end a, b;
+	unsigned before = 0;
+
+	start(0, 0, false);
+	join(&a, &b, true);
+	for (unsigned turn = 0; turn < 60; turn++) {
+		if (turn == 10)
+			before = needs;
+		send_packets(a.peer, 33, 1 + 33 * turn, 1100);
+		send_packets(b.peer, 3, 1 + 3 * turn, 100);
+		CHECK(until(&b.rtp, 33 * (turn + 1)));
+		CHECK(until(&a.rtp, 3 * (turn + 1)));
+	}
+	CHECK(before > 0);
+	CHECK_INT(needs, before);
 	peer_close(a.peer);
 	peer_close(b.peer);
 	stop();
