@@ -209,6 +209,11 @@ async def subscription():
     await asyncio.wait_for(video.recv(), 5)
     layer = await ears.wait("layer")
     assert (layer["layer"], layer["reason"], layer["width"]) == ("high", "wanted", 160), layer
+    # What is left beside the sound is too little for a picture.
+    for kbps, name in [(10, "off"), (500, "high")]:
+        await wants(max_kbps=kbps)
+        layer = await ears.wait("layer")
+        assert (layer["layer"], layer["reason"]) == (name, "bandwidth"), layer
     await wants(users={"ann": {"video": "off"}})
     assert (await ears.wait("layer"))["layer"] == "off"
     for body, code in [
