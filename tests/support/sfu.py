@@ -14,10 +14,10 @@ from sfu_client import TONE_HZ, Tone, User, exchange, pitch, play_sound
 from sfu_http import Ears, ann_and_bob, call, description, http, stun_check
 
 
-async def original():
+async def original(name=None):
     """The calls of the original document, as a backend makes them: two people hear and see each
-    other, one leaves."""
-    room = (await call("POST", "/rooms", want=201))["room_id"]
+    other, one leaves. The room may have a name."""
+    room = (await call("POST", "/rooms", {"room_id": name} if name else None, want=201))["room_id"]
     ann, bob = User(room, "ann"), User(room, "bob")
     await ann.join()
     await bob.join()
