@@ -155,6 +155,10 @@ $(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD
 
 # Its allocations fail one after the other.
 $(BUILD)/tests/unit/base/nomem_test: ALL_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc
+# What packets need of the C library is counted (tests/support/needs.h).
+COUNTS_NEEDS := msr-sfu/forward_test peer/peer_test
+$(COUNTS_NEEDS:%=$(BUILD)/tests/unit/%): ALL_LDFLAGS += \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=pthread_mutex_lock
 
 # Programs that only measure: tests/bench/NAME.c and what lies in tests/bench/NAME/, linked with
 # every library that they include from.

@@ -15,12 +15,13 @@
 #define RTP_MIN	      12
 #define RTCP_MIN      8
 #define REPLAY_WINDOW 1024 /* packets; loss and reordering reach far back in RTX times */
+#define SEEN_FIRST    8	   /* sound and pictures with retransmissions; doubled up to the bound */
 
 struct srtp_session {
 	srtp_t in;
 	struct seal *out;
-	uint32_t seen[SRTP_SSRC_MAX]; /* SSRCs of theirs that had a valid packet */
-	unsigned n_seen;
+	uint32_t *seen; /* owned: SSRCs of theirs that had a valid packet, the latest last */
+	unsigned n_seen, room;
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -81,19 +82,33 @@ void srtp_session_free(struct srtp_session *s)
 	if (s->in)
 		srtp_dealloc(s->in);
 	seal_free(s->out);
+	free(s->seen);
 	free(s);
 }
 
 /* ---- opening ---- */
 
-/* libsrtp2 keeps a stream for each SSRC for ever and searches them one by one. */
-static bool admit(const struct srtp_session *s, uint32_t ssrc, bool *known)
+/*
+ * libsrtp2 keeps a stream for each SSRC and searches them one by one, the latest first. None is
+ * forgotten: its packets could come again.
+ */
+static bool admit(struct srtp_session *s, uint32_t ssrc, bool *known)
 {
-	for (unsigned i = 0; i < s->n_seen; i++)
+	*known = true;
+	for (unsigned i = s->n_seen; i-- > 0;)
 		if (s->seen[i] == ssrc)
-			return *known = true;
+			return true;
 	*known = false;
-	return s->n_seen < SRTP_SSRC_MAX;
+	if (s->n_seen < s->room)
+		return true;
+	unsigned room = s->room ? 2 * s->room : SEEN_FIRST;
+	uint32_t *grown =
+	    room <= SRTP_SSRC_MAX ? reallocarray(s->seen, room, sizeof(*grown)) : NULL;
+	if (!grown)
+		return false;
+	s->seen = grown;
+	s->room = room;
+	return true;
 }
 
 int srtp_open_rtp(struct srtp_session *s, uint8_t *p, size_t *n)

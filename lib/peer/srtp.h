@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #define SRTP_TAIL_MAX 32 /* bytes that sealing adds at most, SRTCP included */
-#define SRTP_SSRC_MAX 64 /* sources taken from one peer; more are refused */
+/* Sources taken from one peer over its life; more are refused. Each share of a screen is one more,
+ * and its retransmissions another; each costs about 400 bytes. */
+#define SRTP_SSRC_MAX 1024
 
 /* The protection profiles of RFC 5764 and 7714 that we offer. */
 enum srtp_kind { SRTP_AES_GCM, SRTP_AES_CM };

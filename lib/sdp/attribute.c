@@ -358,16 +358,21 @@ static int on_setup(struct parser *p, struct text t)
 	return 0;
 }
 
+/* RFC 8839 section 5.1 leaves room for more transports and types: one not known is not used. */
 static int on_candidate(struct parser *p, struct text t)
 {
-	struct sdp_candidate *c = sdp_add_candidate(p->s, p->m);
+	struct sdp_candidate c, *kept;
 
-	if (!c)
-		return parse_full(p, p->m->n_candidates, SDP_CANDIDATES_MAX);
-	int r = sdp_parse_candidate(p->s, t.p, text_len(t), c);
+	if (p->m->n_candidates == SDP_CANDIDATES_MAX)
+		return 0;
+	int r = sdp_parse_candidate(p->s, t.p, text_len(t), &c);
 	if (r == -EBADMSG)
-		return parse_fail(p, "not a candidate");
-	return r < 0 ? parse_full(p, 0, 1) : 0;
+		return 0;
+	kept = r < 0 ? NULL : sdp_add_candidate(p->s, p->m);
+	if (!kept)
+		return parse_full(p, 0, 1);
+	*kept = c;
+	return 0;
 }
 
 static int on_end_of_candidates(struct parser *p, struct text t)

@@ -6,8 +6,9 @@
  *
  * A description owns all that hangs on it (one arena); strings end with a NUL and are NULL when
  * absent. The parser refuses what it cannot trust (lines that are no SDP, numbers out of range,
- * more than the limits), skips attributes that it does not know, and copies what stands at session
- * level and means every m-section (ICE, fingerprint, setup, direction, extmap) into each of them.
+ * more than the limits), skips attributes and candidates that it does not know, and copies what
+ * stands at session level and means every m-section (ICE, fingerprint, setup, direction, extmap)
+ * into each of them.
  */
 #ifndef MSR_SDP_SDP_H
 #define MSR_SDP_SDP_H
@@ -27,7 +28,7 @@
 #define SDP_EXTS_MAX	   64	/* of an m-section, like the following */
 #define SDP_SSRCS_MAX	   64
 #define SDP_RIDS_MAX	   16
-#define SDP_CANDIDATES_MAX 64
+#define SDP_CANDIDATES_MAX 64	      /* more are passed over */
 #define SDP_FEEDBACK_MAX   16	      /* of a codec */
 #define SDP_FMTP_MAX	   1024	      /* characters of a codec's parameters */
 #define SDP_MID_MAX	   32	      /* characters */

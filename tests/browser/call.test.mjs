@@ -213,6 +213,21 @@ describe(`a call between ${BROWSERS.join(" and ")}`, () => {
 		await calls(bo);
 		await moves(anna, "Bo");
 
+		// The server knows what Anna's tile of Bo shows.
+		const at = `${system.sfu}/rooms/gap`;
+		const get = async (url) => (await fetch(url)).json();
+		const wants = (what, level) => waitFor(what, async () => {
+			const ids = (await get(at)).users.map(({ id }) => id);
+			const [a, b] = ["anna-", "bo-"].map((name) => ids.find((id) => id.startsWith(name)));
+			return level.test((await get(`${at}/users/${a}`)).subscription.users[b]?.video);
+		});
+		await wants("a wish as large as the tile", /^(low|mid|high)$/);
+		await anna.click("#tab-record");
+		await wants("no wish for what is out of sight", /^off$/);
+		await anna.click("#tab-call");
+		await wants("the wish again", /^(low|mid|high)$/);
+		await moves(anna, "Bo");
+
 		// A picture that was paused for the network and then turned off is off.
 		await anna.evaluate(() => {
 			const { user } = document.querySelector(".tile:not(.mine)").dataset;

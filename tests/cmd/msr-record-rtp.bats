@@ -53,6 +53,24 @@ holds() {
 	holds "m['streams'] == ['av1', 'opus'] and m['errors'] == '' and m['worst_ms'] <= 40 and m['frames'] == 60"
 }
 
+# Sizes of a file's pictures, each with the number of those in a row that have it.
+sizes_of() {
+	ffprobe -v error -select_streams v -show_entries frame=width,height -of csv=p=0:s=x "$1" | grep -o '^[0-9]*x[0-9]*' | uniq -c | xargs
+}
+
+@test "a picture that changes its size stays one picture, in every codec" {
+	for codec in vp8 vp9 av1 h264; do
+		call --seconds 2 --video $codec --then 320x180 --only video --session $codec | record
+		file=storage/$codec.webm
+		[ $codec != h264 ] || file=storage/h264.mkv
+		measured "$file"
+		holds "m['errors'] == '' and m['frames'] == 60 and [round(f, 1) for f in m['flashes']] == [0, 1]"
+		[ "$(sizes_of "$file")" = "30 160x120 30 320x180" ]
+		jq -e '.missing == 0' "storage/$codec.json"
+		[ ! -e "storage/$codec~2.json" ]
+	done
+}
+
 @test "a mute is time, whether RTP time went on or stood still" {
 	call --seconds 6 --mute 2 4 | record
 	call --seconds 6 --mute 2 4 --frozen --session berta | record

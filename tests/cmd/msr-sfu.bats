@@ -62,6 +62,50 @@ fds_at_most() {
 	grep -q '"ev":"connected".*"session":"ann"' "$BATS_TEST_TMPDIR/events"
 }
 
+@test "a call goes through a pipe into the recorder, a filter and a live listener" {
+	listen=$BATS_TEST_DIRNAME/../../examples/listen-live
+	cd "$BATS_TEST_TMPDIR"
+	mkdir storage
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start calls env PORT="$PORT" bash -c 'set -o pipefail
+		bash -c '\''echo $$ >sfu.pid; exec msr-sfu -e events --record -o -'\'' |
+			"$1" lobby ann -- sh -c "cat >heard" |
+			tee >(msr-frames filter kind=rtp session=bob >bob.frames; : >filtered) |
+			msr-record -d storage --no-pictures -i -' - "$listen"
+	wait_for 10 is_healthy "$PORT"
+	client original lobby
+	wait_for 10 test -e storage/bob.json # before its room ends the server
+	kill "$(cat sfu.pid)"
+	ended_well "$PID"
+	wait_for 5 test -e filtered
+	for name in ann bob; do
+		jq -e '.room == "lobby" and .duration > 0.5 and (.codecs | sort) == ["opus", "vp8"]' "storage/$name.json"
+		[ -s "storage/$name.webm" ]
+	done
+	msr-frames json <bob.frames | jq -se 'length > 50 and all(.kind == "rtp" and .session == "bob") and
+		([.[].codec] | unique) == ["opus", "vp8"]'
+	# Her tone of 440 Hz, for at least half a second.
+	"$PYTHON" - <<-'EOF_'
+		import numpy as np
+		x = np.fromfile("heard", np.int16).astype(float)
+		spectrum = np.abs(np.fft.rfft(x))
+		hz = np.fft.rfftfreq(len(x), 1 / 48000)[spectrum.argmax()]
+		assert len(x) > 24000 and abs(hz - 440) < 20, (len(x), hz)
+	EOF_
+}
+
+has_media_threads() {
+	[ "$(cat "/proc/$SFU/task/"*/comm | grep -cx msr-media)" -eq "$1" ]
+}
+
+@test "there is a media thread a core, or as many as asked for" {
+	serve
+	wait_for 5 has_media_threads "$(getconf _NPROCESSORS_ONLN)"
+	stop_all
+	serve --threads 5
+	wait_for 5 has_media_threads 5
+}
+
 counts_dropped() {
 	curl -s "$URL/metrics" | grep -q '^msr_sfu_record_dropped_total [1-9]'
 }
@@ -137,8 +181,13 @@ counts_dropped() {
 }
 
 @test "WHIP and WHEP restart ICE with a fragment of their section" {
-	serve
+	serve --rtc-address 127.0.0.1
 	api whip_restart
+}
+
+@test "candidates that are trickled to WHIP are tried" {
+	serve --rtc-address 127.0.0.1
+	api trickle
 }
 
 @test "a receiving connection restarts ICE when its user asks for it" {

@@ -107,8 +107,24 @@ def packetise_av1(args):
             seq += 1
 
 
+def packetise_twice(args):
+    """Half of it in one size and half in another, as one stream: the camera was turned, or replaced."""
+    half = argparse.Namespace(**{**vars(args), 'seconds': args.seconds / 2, 'then': None})
+    first = packetise(half, 'video')
+    half.size = args.then
+    second = packetise(half, 'video')
+    seq, start = struct.unpack('>HI', first[-1][2:4] + first[0][4:8])
+    start += int(half.seconds * 90000) - struct.unpack('>I', second[0][4:8])[0]
+    for i, packet in enumerate(second):
+        head = struct.pack('>HI', (seq + 1 + i) & 0xffff, (struct.unpack('>I', packet[4:8])[0] + start) & 0xffffffff)
+        first.append(packet[:2] + head + first[0][8:12] + packet[12:])
+    return first
+
+
 def packetise(args, kind):
     """RTP packets that FFmpeg makes of the flash or the beep."""
+    if kind == 'video' and args.then:
+        return packetise_twice(args)
     if kind == 'video' and args.video == 'av1':
         return packetise_av1(args)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -277,6 +293,7 @@ def main():
     m.add_argument('--seconds', type=float, default=10)
     m.add_argument('--video', choices=ENCODERS, default='vp8')
     m.add_argument('--size', default='320x240')
+    m.add_argument('--then', metavar='SIZE', help='of the second half')
     m.add_argument('--only', nargs='+', default=['audio', 'video'])
     m.add_argument('--loss', type=float, default=0, help='percent')
     m.add_argument('--lose', type=float, nargs='+', default=[], help='seconds: what is sent within 20 ms from then on is lost')

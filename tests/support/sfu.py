@@ -5,21 +5,19 @@ import asyncio
 import json
 import os
 import re
-import socket
 import sys
 import time
 
-from aioice import stun
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from sfu_client import TONE_HZ, Tone, User, exchange, pitch, play_sound
-from sfu_http import Ears, ann_and_bob, call, description, http
+from sfu_http import Ears, ann_and_bob, call, description, http, stun_check
 
 
-async def original():
+async def original(name=None):
     """The calls of the original document, as a backend makes them: two people hear and see each
-    other, one leaves."""
-    room = (await call("POST", "/rooms", want=201))["room_id"]
+    other, one leaves. The room may have a name."""
+    room = (await call("POST", "/rooms", {"room_id": name} if name else None, want=201))["room_id"]
     ann, bob = User(room, "ann"), User(room, "bob")
     await ann.join()
     await bob.join()
@@ -211,6 +209,11 @@ async def subscription():
     await asyncio.wait_for(video.recv(), 5)
     layer = await ears.wait("layer")
     assert (layer["layer"], layer["reason"], layer["width"]) == ("high", "wanted", 160), layer
+    # What is left beside the sound is too little for a picture.
+    for kbps, name in [(10, "off"), (500, "high")]:
+        await wants(max_kbps=kbps)
+        layer = await ears.wait("layer")
+        assert (layer["layer"], layer["reason"]) == (name, "bandwidth"), layer
     await wants(users={"ann": {"video": "off"}})
     assert (await ears.wait("layer"))["layer"] == "off"
     for body, code in [
@@ -312,32 +315,6 @@ async def whip_again():
     await call("DELETE", session)
     await second.close()
     await play.close()
-
-
-async def stun_check(port, ufrag, pwd):
-    """What the server answers on a media port to a connectivity check of a client "abcd": success, or nothing."""
-    message = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
-    message.attributes.update({"USERNAME": f"{ufrag}:abcd", "PRIORITY": 1, "ICE-CONTROLLED": 1})
-    message.add_message_integrity(pwd.encode())
-
-    def ask():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(0.3)
-            for _ in range(10):
-                s.sendto(bytes(message), ("127.0.0.1", port))
-                try:
-                    while data := s.recv(1500):
-                        try:
-                            got = stun.parse_message(data)
-                        except ValueError:
-                            continue
-                        if got.transaction_id == message.transaction_id:
-                            return got.message_class == stun.Class.RESPONSE
-                except TimeoutError:
-                    pass
-        return False
-
-    return await asyncio.to_thread(ask)
 
 
 async def restart():

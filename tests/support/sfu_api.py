@@ -3,10 +3,11 @@
 went wrong and exits with 1, or exits with 0."""
 import asyncio
 import re
+import socket
 import sys
 import time
 
-from sfu_http import Ears, ann_and_bob, call, description, http
+from sfu_http import Ears, ann_and_bob, call, description, http, stun_check
 
 
 async def superseded():
@@ -66,7 +67,11 @@ async def touched():
         "produce": ("POST", "/produce", {}, 400), "consume": ("POST", "/consume", {"answer": 7}, 400),
         "stale": ("POST", "/consume", {"answer": "v=0", "offer_id": 77}, 409),
         "wish": ("PATCH", "/subscription", {"users": []}, 400)}
-    for name in [*calls, "whip", "silent"]:
+    sdp = {"whip": (f"/whip/{room}/whip", "v=0", 400, "application/sdp"),
+           "type": (f"/whip/{room}/type", "v=0", 415, "text/plain"),
+           "whep": (f"/whep/{room}/whep", "v=0", 404, "application/sdp"),
+           "play": (f"/whep/{room}/play", "v=0", 415, "text/plain")}
+    for name in [*calls, *sdp, "silent"]:
         await call("POST", f"/rooms/{room}/users/{name}", want=201)
 
     async def there():
@@ -76,31 +81,63 @@ async def touched():
     while time.monotonic() - begin < 4.5:
         for name, (method, action, body, status) in calls.items():
             await call(method, f"/rooms/{room}/users/{name}{action}", body, want=status)
-        await call("POST", f"/whip/{room}/whip", "v=0", want=400, kind="application/sdp")
+        for path, body, status, kind in sdp.values():
+            await call("POST", path, body, want=status, kind=kind)
         await asyncio.sleep(0.4)
-    assert await there() == {*calls, "whip"}
+    assert await there() == {*calls, *sdp}
     while await there():
         await asyncio.sleep(0.1)
     assert time.monotonic() - begin < 20
 
 
 async def whip_restart():
-    """New credentials restart ICE; the answer is a fragment that says which section it is of."""
-    offer = description(("v1", "video", "a=sendonly"))
-    _, head, _ = await asyncio.to_thread(http, "POST", "/whip/studio/feed", offer, "application/sdp")
-    play = description(("p1", "video", "a=recvonly"))
-    _, played, _ = await asyncio.to_thread(http, "POST", "/whep/studio", play, "application/sdp")
+    """New credentials restart ICE; the answer is a fragment that says which section it is of, and the
+    server goes by it. For a server with --rtc-address 127.0.0.1."""
+    kind = "application/trickle-ice-sdpfrag"
     frag = "a=ice-ufrag:efgh\r\na=ice-pwd:9876543210987654321098\r\n"
-    for session, mid in [(head, "v1"), (played, "p1")]:
+
+    def keys(text):
+        return [re.search(f"a=ice-{what}:(.*)\r", text)[1] for what in ("ufrag", "pwd")]
+
+    for path, mid, direction in [("/whip/studio/feed", "v1", "sendonly"), ("/whep/studio", "p1", "recvonly")]:
+        offer = description((mid, "video", "a=" + direction))
+        _, head, answer = await asyncio.to_thread(http, "POST", path, offer, "application/sdp")
+        port = int(re.search(r"udp \d+ 127.0.0.1 (\d+) typ host", answer)[1])
+        assert await stun_check(port, *keys(answer)), "the server does not answer"
+        # What is refused changes nothing.
+        for wrong in (frag.replace("efgh", 33 * "e"), frag.replace("9876", 250 * "9"), frag.split("a=ice-pwd")[0]):
+            out = await call("PATCH", head["Location"], wrong, want=400, kind=kind)
+            assert out["error"] == "bad_sdp", out
+            assert await stun_check(port, *keys(answer)), "ICE has restarted with what was refused"
+
         status, again, out = await asyncio.to_thread(
-            http, "PATCH", session["Location"], frag, "application/trickle-ice-sdpfrag",
-            {"If-Match": '"*"'})
-        assert status == 200 and again["ETag"] != session["ETag"], (status, out)
+            http, "PATCH", head["Location"], frag, kind, {"If-Match": '"*"'})
+        assert status == 200 and again["ETag"] != head["ETag"], (status, out)
         lines = out.split("\r\n")
         assert lines[0].startswith("m=video 9 ") and lines[1] == f"a=mid:{mid}", out
-        assert lines[2].startswith("a=ice-ufrag:") and any("candidate:" in x for x in lines), out
-    for session in (head, played):
-        await call("DELETE", session["Location"])
+        assert keys(out) != keys(answer) and any("candidate:" in x for x in lines), out
+        assert await stun_check(port, *keys(out)), "the server does not answer after a restart"
+        assert not await stun_check(port, *keys(answer), seconds=0.9), "the old way is still there"
+    await call("DELETE", "/rooms/studio")
+
+
+async def trickle():
+    """A candidate that is trickled is tried, whatever stands beside it, and that no more come may be said
+    with the last of them or alone. For a server with --rtc-address 127.0.0.1."""
+    offer = description(("0", "audio", "a=sendonly"))
+    _, head, _ = await asyncio.to_thread(http, "POST", "/whip/studio/feed", offer, "application/sdp")
+    kind = "application/trickle-ice-sdpfrag"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(5)
+        frag = ("a=candidate:1 1 ssltcp 2130706431 127.0.0.1 443 typ host\r\na=candidate:of what is to come\r\n"
+                f"a=candidate:2 1 udp 2130706431 127.0.0.1 {s.getsockname()[1]} typ host\r\na=end-of-candidates\r\n")
+        await call("PATCH", head["Location"], frag, want=204, kind=kind)
+        check = await asyncio.to_thread(s.recv, 1500)
+    assert check[:2] == b"\0\1" and b"abcd:" in check, check
+    await call("PATCH", head["Location"], "a=mid:0\r\na=end-of-candidates\r\n", want=204, kind=kind)
+    await call("PATCH", head["Location"], "a=mid:0\r\n", want=400, kind=kind)
+    await call("DELETE", head["Location"])
 
 
 async def whip_room():
@@ -340,7 +377,8 @@ async def reordered():
 
 
 async def long_parameters():
-    """Parameters of a codec that are as long as a line are refused, and stop nobody in the room."""
+    """Parameters of a codec that are as long as a line are refused, and stop nobody in the room; a
+    description that does not fit into the memory for one is told from one that is wrong."""
     room, ann, bob = await ann_and_bob()
     body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
     await call("POST", bob + "/consume", body)
@@ -356,6 +394,13 @@ async def long_parameters():
     out = await call("POST", ann + "/produce", {"offer": offer(1024)})
     assert [o["id"] for o in out["outbound"]] == ["bob"], out
     assert "a=sendonly" in (await call("POST", f"/rooms/{room}/users/eve", want=201))["offer"]
+    section = f"m=audio 9 RTP/AVP {' '.join(map(str, range(128)))}\r\n" + 16 * "a=rtcp-fb:* nack\r\n"
+    many = description(("0", "video", "a=sendonly")) + 150 * section
+    for path in f"/whip/{room}/zoe", f"/whep/{room}/ann", f"/whep/{room}":
+        out = await call("POST", path, many, want=503, kind="application/sdp")
+        assert out["error"] == "no_memory", out
+    out = await call("POST", ann + "/produce", {"offer": many}, want=503)
+    assert out["error"] == "no_memory", out
     await call("DELETE", f"/rooms/{room}")
 
 
@@ -423,12 +468,22 @@ async def full():
 
 
 async def ports(n):
-    """With a small port range the next connection gets 503, and a place that is freed is used."""
+    """With a small port range the next connection gets 503, also one that is to take the place of another,
+    who keeps it; and a place that is freed is used."""
     room = (await call("POST", "/rooms", want=201))["room_id"]
     for i in range(int(n)):
         await call("POST", f"/rooms/{room}/users/u{i}", want=201)
     out = await call("POST", f"/rooms/{room}/users/more", want=503)
     assert out["error"] == "no_ports", out
+    before = await call("GET", f"/rooms/{room}")
+    waits = await call("GET", f"/rooms/{room}/users/u1")
+    sdp = description(("0", "audio", "a=sendonly"))
+    for path, body, kind in [(f"/rooms/{room}/users/u1", {"replace": True}, "application/json"),
+                             (f"/whip/{room}/u1", sdp, "application/sdp"), (f"/whip/{room}/more", sdp, "application/sdp")]:
+        out = await call("POST", path, body, want=503, kind=kind)
+        assert out["error"] == "no_ports", out
+    assert await call("GET", f"/rooms/{room}/users/u1") == waits
+    assert await call("GET", f"/rooms/{room}") == before
     await call("DELETE", f"/rooms/{room}/users/u0")
     for _ in range(100):
         status, _, out = await asyncio.to_thread(http, "POST", f"/rooms/{room}/users/more")

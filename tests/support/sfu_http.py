@@ -1,11 +1,16 @@
 """Requests to msr-sfu that are held against the manual, its events, and descriptions without a client
 behind them. Takes the server's URL from the first argument; imports nothing of media, which takes a second."""
 import asyncio
+import hashlib
+import hmac
 import json
 import os
 import re
+import socket
+import struct
 import sys
 import urllib.request
+import zlib
 
 URL = sys.argv[1]
 
@@ -109,3 +114,36 @@ async def ann_and_bob():
     await call("POST", ann, want=201)
     await call("POST", bob, want=201)
     return room, ann, bob
+
+
+async def stun_check(port, ufrag, pwd, seconds=3):
+    """Whether the server answers on a media port to a connectivity check of a client "abcd" (RFC 8489),
+    which is sent as long as it does not. The client gives in, whatever role the server has."""
+    ident, name = os.urandom(12), f"{ufrag}:abcd".encode()
+
+    def attribute(kind, value):
+        return struct.pack(">HH", kind, len(value)) + value + bytes(-len(value) % 4)
+
+    def head(rest):
+        return struct.pack(">HHI", 1, rest, 0x2112A442) + ident
+
+    body = attribute(6, name) + attribute(0x24, bytes(3) + b"\1") + attribute(0x8029, bytes(7) + b"\1")
+    mac = hmac.new(pwd.encode(), head(len(body) + 24) + body, hashlib.sha1).digest()
+    body += attribute(8, mac)
+    crc = zlib.crc32(head(len(body) + 8) + body) ^ 0x5354554E
+    request = head(len(body) + 8) + body + attribute(0x8028, struct.pack(">I", crc))
+
+    def ask():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(0.3)
+            for _ in range(int(seconds / 0.3)):
+                s.sendto(request, ("127.0.0.1", port))
+                try:
+                    while data := s.recv(1500):
+                        if data[8:20] == ident:
+                            return data[:2] == b"\1\1"
+                except TimeoutError:
+                    pass
+        return False
+
+    return await asyncio.to_thread(ask)

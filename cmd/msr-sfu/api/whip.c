@@ -25,6 +25,18 @@ static bool has_type(struct web_req *req, const char *type)
 	return false;
 }
 
+/* The room of the path, or NULL. A user named behind it has shown a sign of life, whatever becomes
+ * of the call. */
+static struct room *named_room(struct sfu *sfu, struct web_req *req)
+{
+	struct room *r = room_get(sfu, web_param(req, "room"));
+	struct user *u = r ? user_get(r, web_param(req, "user")) : NULL;
+
+	if (u)
+		user_touch(u);
+	return r;
+}
+
 static void reply_session(struct web_req *req, const struct session *ss, const struct buf *answer)
 {
 	web_reply_header(req, "Location", "/sessions/%s", ss->id);
@@ -36,6 +48,8 @@ static void reply_session(struct web_req *req, const struct session *ss, const s
 static void post_whip(void *arg, struct web_req *req)
 {
 	struct sfu *sfu = arg;
+	struct room *r = named_room(sfu, req);
+	bool made = !r;
 	struct buf answer;
 	struct user *u;
 	struct fail f;
@@ -44,8 +58,6 @@ static void post_whip(void *arg, struct web_req *req)
 
 	if (!has_type(req, SDP_TYPE) || !path_id(req, "room") || !path_id(req, "user"))
 		return;
-	struct room *r = room_get(sfu, web_param(req, "room"));
-	bool made = !r;
 	if (made && room_new(sfu, web_param(req, "room"), &r, &f) < 0) {
 		reply_fail(req, &f);
 		return;
@@ -67,8 +79,8 @@ static void post_whip(void *arg, struct web_req *req)
 static void post_whep(void *arg, struct web_req *req)
 {
 	const char *user = web_param(req, "user");
+	struct room *r = named_room(arg, req);
 	struct session *ss;
-	struct room *r;
 	struct fail f;
 	struct buf answer;
 	size_t len;
@@ -77,7 +89,6 @@ static void post_whep(void *arg, struct web_req *req)
 	if (!has_type(req, SDP_TYPE) || !path_id(req, "room") || (*user && !path_id(req, "user")))
 		return;
 	buf_init(&answer, 0);
-	r = room_get(arg, web_param(req, "room"));
 	int ret = r ? viewer_new(r, *user ? user : NULL, offer, len, &answer, &ss, &f)
 		    : fail_set(&f, FAIL_NOT_PUBLISHING, NULL);
 	if (ret == 0) {

@@ -15,7 +15,7 @@
 #include "base/list.h"
 #include "rtp/packet.h"
 
-#define BINDING_MAX 192 /* SSRCs bound to streams; see SRTP_SSRC_MAX, which is smaller */
+#define BINDING_MAX 192 /* SSRCs bound to streams at a time; see SRTP_SSRC_MAX too */
 
 struct binding_past;
 struct stream;

@@ -63,11 +63,15 @@ bool rewrite_skip(struct rewrite *w, int64_t seq)
 	if (!w->n_cuts || seq <= w->highest_source)
 		return false;
 	struct rewrite_cut cut = w->cut[0];
+	bool run = cut.from == seq; /* nothing was sent since the last change, which moves on */
 
 	w->highest_source = seq;
 	cut.from = seq + 1;
 	cut.distance--;
-	push_cut(w, cut);
+	if (run)
+		w->cut[0] = cut;
+	else
+		push_cut(w, cut);
 	return true;
 }
 

@@ -443,6 +443,22 @@ int link_restart(struct link *l, struct fail *f)
 	return 0;
 }
 
+int link_restart_with(struct link *l, const char *ufrag, const char *pwd, struct fail *f)
+{
+	struct sdp_local local;
+
+	if (!*pwd || strlen(ufrag) >= sizeof(l->remote.ufrag) ||
+	    strlen(pwd) >= sizeof(l->remote.pwd))
+		return fail_set(f, FAIL_BAD_SDP, "the ICE credentials are missing or too long");
+	link_draw(l, &local);
+	if (link_restart(l, f) < 0)
+		return -1;
+	snprintf(l->remote.ufrag, sizeof(l->remote.ufrag), "%s", ufrag);
+	snprintf(l->remote.pwd, sizeof(l->remote.pwd), "%s", pwd);
+	int ret = send_remote(l, NULL);
+	return ret < 0 ? media_fail(f, ret) : 0;
+}
+
 int link_renew(struct link *l, struct fail *f)
 {
 	if (l->ended)
@@ -452,22 +468,17 @@ int link_renew(struct link *l, struct fail *f)
 	return 0;
 }
 
-int link_credentials(struct link *l, const char *ufrag, const char *pwd, struct fail *f)
-{
-	if (strlen(ufrag) >= sizeof(l->remote.ufrag) || strlen(pwd) >= sizeof(l->remote.pwd))
-		return fail_set(f, FAIL_BAD_SDP, "the ICE credentials are too long");
-	snprintf(l->remote.ufrag, sizeof(l->remote.ufrag), "%s", ufrag);
-	snprintf(l->remote.pwd, sizeof(l->remote.pwd), "%s", pwd);
-	int ret = send_remote(l, NULL);
-	return ret < 0 ? media_fail(f, ret) : 0;
-}
-
 void link_candidate(struct link *l, const struct sdp_candidate *c)
 {
 	struct peer_candidate pc;
 
 	if (to_peer_candidate(&pc, c))
 		media_peer_candidates(l->all->media, l->id, &pc, 1, false);
+}
+
+void link_candidates_end(struct link *l)
+{
+	media_peer_candidates(l->all->media, l->id, NULL, 0, true);
 }
 
 /* ---- tracks ---- */

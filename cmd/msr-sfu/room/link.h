@@ -102,14 +102,19 @@ bool link_is_restart(const struct link *l, const char *ufrag);
 void link_draw(struct link *l, struct sdp_local *local);
 int link_restart(struct link *l, struct fail *f);
 /*
+ * Both at once, with theirs, where these come without a description (RFC 9725, section 4.3.3). 0,
+ * or -1 with *f; where theirs are of no use nothing has changed.
+ */
+int link_restart_with(struct link *l, const char *ufrag, const char *pwd, struct fail *f);
+/*
  * New credentials of ours for the next offer. ICE restarts with them when link_remote takes its
  * answer; until then media keeps its old way. 0, or -1 with *f (connection_ended).
  */
 int link_renew(struct link *l, struct fail *f);
-/* Theirs, where they come without a description (RFC 9725, section 4.3). */
-int link_credentials(struct link *l, const char *ufrag, const char *pwd, struct fail *f);
 /* A trickled candidate; names such as x.local and TCP are ignored. */
 void link_candidate(struct link *l, const struct sdp_candidate *c);
+/* No more of them come. */
+void link_candidates_end(struct link *l);
 
 /* A track that comes in on `l`, as agreed. Reports name `owner`. 0, or -1 with *f. */
 int link_receive(struct link *l, struct link_in **in, struct track *owner,

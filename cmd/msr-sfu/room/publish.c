@@ -278,18 +278,21 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 	return ret;
 }
 
-/* A user that publishes by WHIP from now on, with its session. */
-static int add_publisher(struct room *r, const char *id, struct user **up, struct fail *f)
+/* A user that publishes by WHIP from now on, with its session and transport. */
+static int add_publisher(struct room *r, const char *id, struct user *old, const struct sdp *offer,
+			 struct user **up, struct fail *f)
 {
 	struct user *u;
 
-	if (user_new_publisher(r, id, &u, f) < 0)
+	if (user_make(r, id, &u, f) < 0)
 		return -1;
-	if (session_new(r->sfu, &u->session, f) < 0) {
+	if (session_new(r->sfu, &u->session, f) < 0 || take_transport(u, offer, f) < 0 ||
+	    user_enter(u, old, f) < 0) {
 		user_free(u, "failed");
 		return -1;
 	}
 	u->session->user = u;
+	notify_user_event(r, "joined", u, NULL);
 	*up = u;
 	return 0;
 }
@@ -300,16 +303,12 @@ int user_publish(struct room *r, const char *id, const char *text, size_t len, s
 	struct user *old = user_get(r, id), *u;
 	struct sdp *offer;
 
-	if (old)
-		user_touch(old);
 	if (old && user_connected(old))
 		return fail_set(f, FAIL_USER_EXISTS, "the user is connected");
 	/* Nobody loses their place to an offer that comes to nothing. */
 	if (read_offer(&offer, text, len, f) < 0)
 		return -1;
-	if (old)
-		user_free(old, "replaced");
-	int ret = add_publisher(r, id, &u, f);
+	int ret = add_publisher(r, id, old, offer, &u, f);
 	if (!ret && produce(u, offer, NULL, 0, out, f) < 0) {
 		user_free(u, "failed");
 		ret = -1;

@@ -172,11 +172,19 @@ void room_free(struct room *r, const char *reason);
 
 /* ---- users ---- */
 
-/* A user with a receiving connection and its first offer. `replace` takes over an id in use. */
+/*
+ * A user with a receiving connection and its first offer. `replace` takes over an id in use, once
+ * there is a port for the new connection.
+ */
 int user_new(struct room *r, const char *id, bool replace, struct user **up, struct fail *f);
-/* A user that only publishes. */
-int user_new_publisher(struct room *r, const char *id, struct user **up, struct fail *f);
+/*
+ * In steps: makes a user of whom nobody knows yet; then, once it has what may be missing, it enters
+ * the room in the place of `old`, if that is not NULL. On failure it is still to be freed.
+ */
+int user_make(struct room *r, const char *id, struct user **up, struct fail *f);
+int user_enter(struct user *u, struct user *old, struct fail *f);
 struct user *user_get(const struct room *r, const char *id);
+/* The room is told, unless the user has not entered it. */
 void user_free(struct user *u, const char *reason);
 bool user_connected(const struct user *u);
 /* Reports of its links. A sending connection that ended takes its tracks with it. */
@@ -198,7 +206,7 @@ int user_produce(struct user *u, const char *offer, size_t len, const struct sou
 		 size_t n_hints, struct buf *answer, struct fail *f);
 /*
  * Publishes by WHIP as a new user, with its session. A user of that name who is not connected is
- * replaced, once the offer is known to be of use.
+ * replaced, once the offer is known to be of use and has its port.
  */
 int user_publish(struct room *r, const char *id, const char *offer, size_t len, struct user **up,
 		 struct buf *answer, struct fail *f);

@@ -69,6 +69,7 @@ struct frag {
 	const char *candidate[FRAG_CANDIDATES_MAX];
 	size_t candidate_len[FRAG_CANDIDATES_MAX];
 	size_t n;
+	bool end; /* of candidates */
 };
 
 /* Copies the value of "a=NAME:value" if the line is that. */
@@ -99,26 +100,28 @@ static void parse_frag(struct frag *fr, const char *p, size_t len)
 			fr->candidate[fr->n] = p;
 			fr->candidate_len[fr->n++] = n;
 		}
+		fr->end |= n == 19 && !memcmp(p, "a=end-of-candidates", 19);
 		p = stop + 1;
 	}
 }
 
+/* One that cannot be read is of a kind that came after us, and is passed over (RFC 9725, section
+ * 4.3.2); so is one that cannot be used. */
 static int add_candidates(struct link *l, const struct frag *fr, struct fail *f)
 {
 	struct sdp *arena = sdp_new();
-	int ret = 0;
+	int ret = arena ? 0 : -ENOMEM;
 
-	if (!arena)
-		return fail_set(f, FAIL_NO_MEMORY, NULL);
-	for (size_t i = 0; i < fr->n && !ret; i++) {
+	for (size_t i = 0; i < fr->n && ret != -ENOMEM; i++) {
 		struct sdp_candidate c;
-		if (sdp_parse_candidate(arena, fr->candidate[i], fr->candidate_len[i], &c) < 0)
-			ret = fail_set(f, FAIL_BAD_SDP, "candidate %zu cannot be read", i + 1);
-		else
-			link_candidate(l, &c); /* one that cannot be used is not an error */
+		ret = sdp_parse_candidate(arena, fr->candidate[i], fr->candidate_len[i], &c);
+		if (!ret)
+			link_candidate(l, &c);
 	}
+	if (fr->end)
+		link_candidates_end(l);
 	sdp_free(arena);
-	return ret;
+	return ret == -ENOMEM ? fail_set(f, FAIL_NO_MEMORY, NULL) : 0;
 }
 
 /* Candidates stand below an m-line, as if in a description, with the mid they are of (RFC 8840,
@@ -160,19 +163,17 @@ int session_patch(struct session *ss, const char *text, size_t len, struct buf *
 		  struct fail *f)
 {
 	struct link *l = link_of(ss);
-	struct sdp_local local;
 	struct frag fr;
 	int restarted = 0;
 
 	parse_frag(&fr, text, len);
 	if (ss->user)
 		user_touch(ss->user);
-	if (!fr.n && !fr.ufrag[0])
+	if (!fr.n && !fr.ufrag[0] && !fr.end)
 		return fail_set(f, FAIL_BAD_SDP,
 				"the fragment has neither candidates nor credentials");
-	if (fr.ufrag[0] && fr.pwd[0] && link_is_restart(l, fr.ufrag)) {
-		link_draw(l, &local);
-		if (link_restart(l, f) < 0 || link_credentials(l, fr.ufrag, fr.pwd, f) < 0)
+	if (fr.ufrag[0] && link_is_restart(l, fr.ufrag)) {
+		if (link_restart_with(l, fr.ufrag, fr.pwd, f) < 0)
 			return -1;
 		ss->etag++;
 		restarted = 1;

@@ -56,16 +56,13 @@ static void on_offer_timer(void *arg)
 	offer_refresh(arg);
 }
 
-/* The part that every user has. */
-static int user_add(struct room *r, const char *id, struct user **up, struct fail *f)
+int user_make(struct room *r, const char *id, struct user **up, struct fail *f)
 {
 	struct sfu *s = r->sfu;
 
 	if (!id_valid(id, strlen(id)))
 		return fail_set(f, FAIL_BAD_ID, NULL);
-	if (user_get(r, id))
-		return fail_set(f, FAIL_USER_EXISTS, NULL);
-	if (r->users.n >= s->opts.max_users)
+	if (r->users.n >= s->opts.max_users && !user_get(r, id))
 		return fail_set(f, FAIL_LIMIT, "the room has %zu users already", r->users.n);
 	struct user *u = calloc(1, sizeof(*u));
 	if (!u)
@@ -73,7 +70,6 @@ static int user_add(struct room *r, const char *id, struct user **up, struct fai
 	u->room = r;
 	u->owner.user = u;
 	room_draw_id(u->cname);
-	u->joined = (uint64_t)metric_get(&s->n_joins);
 	snprintf(u->id, sizeof(u->id), "%s", id);
 	list_init(&u->listeners);
 	list_init(&u->tracks);
@@ -81,29 +77,46 @@ static int user_add(struct room *r, const char *id, struct user **up, struct fai
 	list_init(&u->wants_by_age);
 	loop_timer_init(&u->expiry, s->opts.loop, on_expiry, u);
 	loop_timer_init(&u->offer_timer, s->opts.loop, on_offer_timer, u);
-	if (map_put(&r->users, &u->node, u->id, strlen(u->id)) < 0) {
-		free(u);
+	*up = u;
+	return 0;
+}
+
+int user_enter(struct user *u, struct user *old, struct fail *f)
+{
+	struct room *r = u->room;
+	struct sfu *s = r->sfu;
+
+	if (old)
+		user_free(old, "replaced");
+	if (map_put(&r->users, &u->node, u->id, strlen(u->id)) < 0)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
-	}
+	u->joined = (uint64_t)metric_get(&s->n_joins);
 	r->visited = true;
 	metric_add(&s->n_users, 1);
 	metric_add(&s->n_joins, 1);
 	user_touch(u);
-	*up = u;
 	return 0;
+}
+
+static bool has_entered(const struct user *u)
+{
+	return u->node.key != NULL;
 }
 
 /* Everything of the user, without telling anybody. */
 static void user_release(struct user *u)
 {
+	session_free(u->session);
 	tracks_free(u);
 	offer_done(u);
 	wants_free(u);
 	link_free(u->pub);
 	sdp_free(u->pub_answer);
 	loop_timer_stop(&u->expiry);
-	map_remove(&u->room->users, &u->node);
-	metric_add(&u->room->sfu->n_users, -1);
+	if (has_entered(u)) {
+		map_remove(&u->room->users, &u->node);
+		metric_add(&u->room->sfu->n_users, -1);
+	}
 	free(u);
 }
 
@@ -116,21 +129,25 @@ static int give_sub(struct user *u, struct fail *f)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	struct link_opts lo = {
 	    .thread = r->thread, .room = r->number, .we_offer = true, .owner = &u->owner};
-	if (link_new(&u->sub, r->sfu->opts.links, &lo, f) < 0)
-		return -1;
+	return link_new(&u->sub, r->sfu->opts.links, &lo, f);
+}
+
+static int first_offer(struct user *u, struct fail *f)
+{
 	offer_room(u);
 	return offer_refresh(u) ? 0 : fail_set(f, FAIL_NO_MEMORY, NULL);
 }
 
 int user_new(struct room *r, const char *id, bool replace, struct user **up, struct fail *f)
 {
-	struct user *old = id_valid(id, strlen(id)) ? user_get(r, id) : NULL, *u;
+	struct user *old = user_get(r, id), *u;
 
-	if (old && replace)
-		user_free(old, "replaced");
-	if (user_add(r, id, &u, f) < 0)
+	if (old && !replace)
+		return fail_set(f, FAIL_USER_EXISTS, NULL);
+	if (user_make(r, id, &u, f) < 0)
 		return -1;
-	if (give_sub(u, f) < 0) {
+	/* With its port: nobody loses a place for which that is not there. */
+	if (give_sub(u, f) < 0 || user_enter(u, old, f) < 0 || first_offer(u, f) < 0) {
 		user_release(u);
 		return -1;
 	}
@@ -139,19 +156,14 @@ int user_new(struct room *r, const char *id, bool replace, struct user **up, str
 	return 0;
 }
 
-int user_new_publisher(struct room *r, const char *id, struct user **up, struct fail *f)
-{
-	if (user_add(r, id, up, f) < 0)
-		return -1;
-	notify_user_event(r, "joined", *up, NULL);
-	return 0;
-}
-
 void user_free(struct user *u, const char *reason)
 {
 	struct room *r = u->room;
 
-	session_free(u->session);
+	if (!has_entered(u)) {
+		user_release(u);
+		return;
+	}
 	notify_closed(&u->listeners, reason);
 	notify_user_event(r, "left", u, reason);
 	user_release(u);

@@ -278,8 +278,10 @@ int viewer_new(struct room *r, const char *user, const char *text, size_t len, s
 
 	if (!u)
 		return fail_set(f, FAIL_NOT_PUBLISHING, NULL);
-	if (sdp_parse(&offer, text, len, &err) < 0)
-		return fail_set(f, FAIL_BAD_SDP, "line %u: %s", err.line, err.reason);
+	int ret = sdp_parse(&offer, text, len, &err);
+	if (ret < 0)
+		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
+				err.line, err.reason);
 	if (!sdp_transport_media(offer)) {
 		sdp_free(offer);
 		return fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
@@ -294,7 +296,7 @@ int viewer_new(struct room *r, const char *user, const char *text, size_t len, s
 	v->owner.viewer = v;
 	snprintf(v->user, sizeof(v->user), "%s", u->id);
 	struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &v->owner};
-	int ret = link_new(&v->link, r->sfu->opts.links, &lo, f);
+	ret = link_new(&v->link, r->sfu->opts.links, &lo, f);
 	if (!ret)
 		ret = session_new(r->sfu, &v->session, f);
 	if (!ret) {

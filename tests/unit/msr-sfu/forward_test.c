@@ -6,6 +6,7 @@
 #include "../../../cmd/msr-sfu/fwd/speaker.h"
 #include "../../../cmd/msr-sfu/fwd/sub.h"
 #include "../../../cmd/msr-sfu/fwd/track.h"
+#include "../../support/needs.h"
 #include "../../support/test.h"
 
 #define KEPT 4096
@@ -220,6 +221,47 @@ TEST(many_who_want_a_key_frame_ask_once_a_while)
 	box_free(from);
 }
 
+/* Older clients ask by FIR (RFC 5104), and some take nothing else. */
+TEST(fir_is_understood_and_sent_where_pli_is_not_taken)
+{
+	struct media_track_config c = video;
+	uint8_t fir[100];
+	struct rtcp_writer w = rtcp_writer(fir, sizeof(fir));
+	struct rtcp_msg m;
+	uint32_t ssrc;
+	uint8_t seq;
+	unsigned n = 0;
+
+	now = 1000000;
+	c.feedback.pli = false;
+	c.feedback.fir = true;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &c), to, true);
+	feed(from, 1, true);
+	flush(from);
+	uint64_t before = stats.key_requests_received;
+	CHECK_INT(rtcp_put_fir(&w, 7, 4999, 3), 0); /* not one of ours */
+	CHECK_INT(rtcp_put_fir(&w, 7, 5000, 3), 0);
+	for (uint16_t i = 0; i < 3; i++, now += STREAM_KEY_US) {
+		endpoint_rtcp(&to->e, fir, w.len, now);
+		endpoint_tick(&from->e, now);
+		feed(from, (uint16_t)(2 + i), true);
+		flush(from);
+	}
+	CHECK_INT(stats.key_requests_received, before + 3);
+	CHECK_INT(count(from, RTCP_PSFB, RTCP_PLI), 0);
+	for (unsigned i = 0; i < from->n_rtcp; i++)
+		for (struct rtcp_iter it = rtcp_begin(from->rtcp[i], from->rtcp_len[i]);
+		     rtcp_next(&it, &m);)
+			if (!rtcp_get_fir(&m, 0, &ssrc, &seq)) {
+				CHECK_INT(ssrc, 1000);
+				CHECK_INT(seq, n++); /* each is a new request */
+			}
+	CHECK_INT(n, 3);
+	box_free(to);
+	box_free(from);
+}
+
 TEST(padding_leaves_no_hole_and_duplicates_go_nowhere)
 {
 	uint8_t p[64] = {0xa0, 96};
@@ -287,6 +329,69 @@ TEST(without_rtx_the_same_bytes_go_again)
 	CHECK_INT(to->rtp[sent].index, to->rtp[7].index);
 	CHECK_MEM(to->rtp[sent].p, to->rtp[7].p, to->rtp[7].n);
 	box_free(to);
+	box_free(from);
+}
+
+/* What transport-cc tells of the packets that came since `*seen`. */
+static void tell_twcc(struct box *b, struct twcc_rx *rx, unsigned *seen)
+{
+	uint8_t out[1200];
+	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+	struct rtp_packet p;
+	uint16_t seq;
+
+	for (; *seen < b->n_rtp; ++*seen) {
+		unsigned i = *seen % KEPT;
+		CHECK_INT(rtp_parse(&p, b->rtp[i].p, b->rtp[i].n, &b->e.extmap), 0);
+		if (rtp_twcc_seq(&p, &seq))
+			twcc_rx_packet(rx, seq, now);
+	}
+	while (twcc_rx_pending(rx) && !twcc_rx_write(rx, &w, 7, 5000))
+		;
+	CHECK(w.len);
+	endpoint_rtcp(&b->e, out, w.len, now);
+}
+
+/* Everything that a call does all the time: bursts, feedback, packets sent again, ticks. */
+TEST(packets_need_no_memory_and_no_lock)
+{
+	static struct twcc_rx rx[8];
+	struct media_track_config c = video;
+	struct box *to[8];
+	uint16_t seq = 1;
+	unsigned before = 0, seen[8] = {0};
+
+	now = 1000000;
+	c.feedback.twcc = true;
+	struct box *from = box_new();
+	struct track *t = publish(from, &c);
+	for (unsigned i = 0; i < 8; i++) {
+		to[i] = box_new();
+		rtp_extmap_set(&to[i]->e.extmap, RTP_EXT_TWCC, 5);
+		struct sub *s = subscribe(t, to[i], i & 1);
+		struct media_sub_config sc = s->config;
+		sc.feedback.twcc = true;
+		sub_change(s, &sc);
+	}
+	for (unsigned turn = 0; turn < 300; turn++, now += FWD_TICK_US) {
+		if (turn == 100)
+			before = needs; /* till then things were set up */
+		for (unsigned i = 0; i < 20; i++, seq++)
+			if (seq % 97) /* one is lost now and then */
+				feed(from, seq, seq == 1);
+		flush(from);
+		endpoint_tick(&from->e, now);
+		for (unsigned i = 0; i < 8; i++) {
+			nack(to[i], (uint16_t)(number(to[i], (to[i]->n_rtp - 1) % KEPT) - 5));
+			if (i & 1)
+				tell_twcc(to[i], &rx[i], &seen[i]);
+			endpoint_tick(&to[i]->e, now);
+		}
+	}
+	CHECK(before > 0);
+	CHECK_INT(needs, before);
+	for (unsigned i = 0; i < 8; i++)
+		box_free(to[i]);
 	box_free(from);
 }
 

@@ -90,6 +90,32 @@ TEST(what_is_left_out_leaves_no_hole)
 			CHECK_INT(map(&w, seq), expected++);
 }
 
+/* Probes of a publisher are runs of padding. */
+TEST(a_run_of_what_is_left_out_is_one_change)
+{
+	struct rewrite w = {0};
+	int64_t seq, out;
+
+	begin(&w, 0, 10, 70);
+	CHECK_INT(map(&w, 10), 70);
+	for (int64_t s = 12; s < 12 + 3 * REWRITE_CUTS; s++) /* 11 is late */
+		CHECK(rewrite_skip(&w, s));
+	CHECK_INT(map(&w, 12 + 3 * REWRITE_CUTS), 72);
+	CHECK_INT(map(&w, 11), 71);
+	CHECK_INT(map(&w, 12), -1);
+	CHECK(rewrite_source(&w, 70, &seq, &out));
+	CHECK_INT(seq, 10);
+	CHECK(rewrite_source(&w, 72, &seq, &out));
+	CHECK_INT(seq, 12 + 3 * REWRITE_CUTS);
+	/* Also where a stream begins with one. */
+	begin(&w, 1, 900, 70);
+	for (int64_t s = 900; s < 900 + 3 * REWRITE_CUTS; s++)
+		CHECK(rewrite_skip(&w, s));
+	CHECK_INT(map_of(&w, 1, 900 + 3 * REWRITE_CUTS), 73);
+	CHECK(rewrite_source(&w, 72, &seq, &out));
+	CHECK_INT(seq, 12 + 3 * REWRITE_CUTS);
+}
+
 TEST(late_packets_get_the_number_kept_for_them)
 {
 	struct rewrite w = {0};

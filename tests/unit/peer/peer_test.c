@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "loop/loop.h"
 #include "../../support/hello.h"
+#include "../../support/needs.h"
+#include "../../support/skip.h"
 #include "../../support/stun.h"
 #include "../../support/test.h"
 
@@ -265,6 +267,28 @@ TEST(a_burst_is_one_system_call)
 	stop();
 }
 
+TEST(packets_need_no_memory_and_no_lock_of_ours)
+{
+	struct end a, b;
+	unsigned before = 0;
+
+	start(0, 0, false);
+	join(&a, &b, true);
+	for (unsigned turn = 0; turn < 60; turn++) {
+		if (turn == 10)
+			before = needs;
+		send_packets(a.peer, 33, 1 + 33 * turn, 1100);
+		send_packets(b.peer, 3, 1 + 3 * turn, 100);
+		CHECK(until(&b.rtp, 33 * (turn + 1)));
+		CHECK(until(&a.rtp, 3 * (turn + 1)));
+	}
+	CHECK(before > 0);
+	CHECK_INT(needs, before);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
 TEST(a_full_range_is_an_error_and_recovers)
 {
 	struct peer_local local;
@@ -459,27 +483,66 @@ static void nat_turn(struct nat *n)
 	loop_turn(loop, 2);
 }
 
-TEST(media_follows_a_client_whose_address_changes)
+/* Two peers with the NAT between them. */
+static void join_through(struct nat *n, struct end *server, struct end *client)
 {
-	struct end a, b;
-	struct nat n = {.near = bound(), .far = bound()};
 	struct sockaddr_in near;
 	socklen_t len = sizeof(near);
 
+	n->near = bound();
+	n->far = bound();
 	start(0, 0, false);
-	make(&a, true);
-	make(&b, false);
-	close(outsider(&a.local.candidate[0], &n.server));
-	getsockname(n.near, (struct sockaddr *)&near, &len);
-	struct peer_candidate way = a.local.candidate[0];
+	make(server, true);
+	make(client, false);
+	close(outsider(&server->local.candidate[0], &n->server));
+	getsockname(n->near, (struct sockaddr *)&near, &len);
+	struct peer_candidate way = server->local.candidate[0];
 	way.port = ntohs(near.sin_port);
-	describe(&b, &a, true);
-	describe(&a, &b, false);
-	CHECK_INT(peer_add_candidate(b.peer, &way), 0);
+	describe(client, server, true);
+	describe(server, client, false);
+	CHECK_INT(peer_add_candidate(client->peer, &way), 0);
 	struct mono end = mono_add_us(mono_now(), 10000000);
-	while ((a.state < PEER_CONNECTED || b.state < PEER_CONNECTED) &&
+	while ((server->state < PEER_CONNECTED || client->state < PEER_CONNECTED) &&
 	       mono_diff_us(end, mono_now()) > 0)
-		nat_turn(&n);
+		nat_turn(n);
+	CHECK_INT(server->state, PEER_CONNECTED);
+	CHECK_INT(client->state, PEER_CONNECTED);
+}
+
+/* RFC 7675. Without media a connection lives by the checks that both ask for. */
+TEST(who_falls_silent_is_gone_after_thirty_seconds)
+{
+	struct end a, b;
+	struct nat n = {0};
+
+	join_through(&n, &a, &b);
+	for (unsigned i = 0; i < 4; i++) {
+		skip(PEER_CONSENT_US - 5000000);
+		for (int k = 0; k < 20; k++)
+			nat_turn(&n);
+		CHECK_INT(a.state, PEER_CONNECTED);
+	}
+	close(n.near);
+	close(n.far);
+	skip(PEER_CONSENT_US - 5000000);
+	for (int k = 0; k < 20; k++)
+		loop_turn(loop, 2);
+	CHECK_INT(a.state, PEER_CONNECTED);
+	skip(10000000);
+	CHECK(until_state(&a, PEER_ENDED));
+	CHECK_INT(a.why, PEER_END_CONSENT);
+	peer_close(a.peer);
+	peer_close(b.peer);
+	stop();
+}
+
+TEST(media_follows_a_client_whose_address_changes)
+{
+	struct end a, b;
+	struct nat n = {0};
+
+	join_through(&n, &a, &b);
+	struct mono end = mono_add_us(mono_now(), 10000000);
 	send_packets(b.peer, 1, 1, 100);
 	while (!a.rtp && mono_diff_us(end, mono_now()) > 0)
 		nat_turn(&n);

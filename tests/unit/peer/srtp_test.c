@@ -206,11 +206,33 @@ TEST(sources_of_one_peer_are_bounded)
 
 	CHECK_INT(srtp_session_new(&s, SRTP_AES_GCM, &a, &b), 0);
 	CHECK_INT(srtp_session_new(&r, SRTP_AES_GCM, &b, &a), 0);
-	for (uint32_t ssrc = 1; ssrc < 1000; ssrc++) {
+	for (uint32_t ssrc = 1; ssrc < 2 * SRTP_SSRC_MAX; ssrc++) {
 		size_t n = srtp_seal_rtp(s, p, header(p, 1, ssrc, 0), (const uint8_t *)"x", 1, 1);
 		taken += srtp_open_rtp(r, p, &n) == 0;
 	}
 	CHECK_INT(taken, SRTP_SSRC_MAX);
+	srtp_session_free(s);
+	srtp_session_free(r);
+}
+
+/* Each time that somebody shares a screen it has two new ones. */
+TEST(a_long_call_has_hundreds_of_sources_and_replays_of_none)
+{
+	struct srtp_session *s, *r;
+	uint8_t p[200], first[200];
+
+	CHECK_INT(srtp_session_new(&s, SRTP_AES_GCM, &a, &b), 0);
+	CHECK_INT(srtp_session_new(&r, SRTP_AES_GCM, &b, &a), 0);
+	for (uint32_t ssrc = 1; ssrc <= 1000; ssrc++) {
+		size_t n = srtp_seal_rtp(s, p, header(p, 1, ssrc, 0), (const uint8_t *)"x", 1, 1);
+		if (ssrc == 1)
+			memcpy(first, p, n);
+		CHECK_INT(srtp_open_rtp(r, p, &n), 0);
+	}
+	size_t n = 12 + 1 + 16;
+	CHECK_INT(srtp_open_rtp(r, first, &n), -EBADMSG);
+	n = srtp_seal_rtp(s, p, header(p, 2, 1, 0), (const uint8_t *)"x", 1, 2);
+	CHECK_INT(srtp_open_rtp(r, p, &n), 0);
 	srtp_session_free(s);
 	srtp_session_free(r);
 }
