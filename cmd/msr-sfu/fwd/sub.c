@@ -254,6 +254,8 @@ static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 		return;
 	if (number == w->highest) {
 		w->last_ts = b->p.ts + c->ts_distance;
+		if (b->key)
+			s->key = number;
 		if (s->track->n_streams > 1)
 			layer_note(&s->layer, b, c);
 	}
@@ -384,8 +386,9 @@ static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 	struct rtp_packet p;
 	const struct rewrite_cut *c = recall(s, number16, &p, &number);
 
-	/* Where nothing is sent, pictures restart: what was lost of them is of no use. */
-	if (!c || s->layer.current == LAYER_NONE || !may_resend(s, now_us) ||
+	/* Pictures restart with a key frame, and where nothing is sent: what was lost before is of
+	 * no use, and would take the room of what is. */
+	if (!c || number < s->key || s->layer.current == LAYER_NONE || !may_resend(s, now_us) ||
 	    !congest_again(&e->congest, p.len, now_us)) {
 		e->stats->not_kept++;
 		return;

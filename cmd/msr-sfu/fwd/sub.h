@@ -51,6 +51,7 @@ struct sub {
 	struct rewrite_shape shape, rtx_shape;
 	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
 	unsigned padded;  /* packets of padding, to tell which is next */
+	int64_t key;	  /* number that its last key frame begins with; 0: none yet */
 
 	uint32_t packets, bytes; /* as sender reports count them */
 	int64_t sr_us;		 /* of the last sender report; 0: none */
