@@ -24,6 +24,9 @@
 #define PLAYOUT_US  250000 /* above the path's delay: later sound is concealed */
 #define KEY_US	    50000  /* that an encoder takes */
 #define KEY_SIZE    5	   /* times a frame */
+#define FEEDBACK_US 50000
+#define ASK_US	    100000 /* browsers ask again, however long an answer takes */
+#define ASK_TRIES   10	   /* after which they give up */
 #define MARK	    22	   /* bytes at the end of a payload */
 #define TWCC_ID	    5
 #define RID_ID	    6
@@ -328,11 +331,11 @@ static void ask(struct viewer *v)
 	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
 	uint16_t missing[100];
 	unsigned n = 0;
-	int64_t again_us = 2 * v->path.delay_us + v->path.jitter_us + 30000;
 
 	for (int64_t k = v->next < 0 ? v->first : v->next; k < v->highest && n < 100; k++) {
 		struct piece *p = &v->piece[k % WINDOW];
-		if (p->number != k || p->here || p->asked >= 10 || now - p->asked_us < again_us)
+		if (p->number != k || p->here || p->asked >= ASK_TRIES ||
+		    now - p->asked_us < ASK_US)
 			continue;
 		p->asked_us = now;
 		p->asked++;
@@ -383,7 +386,7 @@ static void viewer_step(struct viewer *v)
 		ask(v);
 	if (now - v->report_us >= SECOND)
 		report(v);
-	while (v->feedback == TRANSPORT && now % 100000 == 0 && twcc_rx_pending(&v->rx)) {
+	while (v->feedback == TRANSPORT && now % FEEDBACK_US == 0 && twcc_rx_pending(&v->rx)) {
 		struct rtcp_writer w = rtcp_writer(out, sizeof(out));
 		CHECK_INT(twcc_rx_write(&v->rx, &w, 7, VIDEO_SSRC), 0);
 		say(v, &w);
