@@ -53,7 +53,7 @@
 #define PROBE_EVERY_US	 3000000 /* between probes */
 #define PROBE_AGAIN_US	 1000000 /* after one of which too few packets arrived to tell */
 #define PROBE_STARVED_US 500000	 /* for a starved sender; twice as long after each that failed */
-#define PROBE_AFTER_US	 150000	 /* after a probe, until its queue has gone */
+#define PROBE_AFTER_US	 400000	 /* after a probe, until trend.c has seen the last of its queue */
 #define PROBE_FACTOR	 2	 /* multiple of the estimate */
 #define PROBE_FIRST	 3	 /* multiple for the first one, which has everything to find out */
 #define PROBE_FOUND	 0.9	 /* of what arrived of one that filled the path: it left a queue */

@@ -178,11 +178,25 @@ static struct loss_verdict end_trial(struct loss *l, const struct loss_path *pat
 	return (struct loss_verdict){LOSS_KEEP};
 }
 
+/* More loss than any path has by itself, in what has come of the interval. */
+static bool is_flood(const struct loss *l, int n, int64_t passed_us)
+{
+	return passed_us >= FAST_US && n >= FAST_N &&
+	       l->lost > n * (OWN_MAX + FAST_DEVIATIONS * sqrt(OWN_MAX / n));
+}
+
 struct loss_verdict loss_step(struct loss *l, const struct loss_path *path, int64_t now_us)
 {
 	const struct loss_verdict keep = {LOSS_KEEP};
 	int n = l->lost + l->got;
 
+	/* Needs no trial, and does not wait for one to settle. */
+	if (path->arrived_bps > 0 && is_flood(l, n, now_us - l->begin_us)) {
+		l->now = (double)l->lost / n;
+		l->trial = false;
+		loss_begin(l, now_us);
+		return (struct loss_verdict){LOSS_LOWER, path->arrived_bps / loss_passing(l)};
+	}
 	if (l->trial && !l->settled) {
 		if (now_us - l->trial_us >= rtt_us(path->rtt) + SETTLE_US) {
 			l->settled = true;

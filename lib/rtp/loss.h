@@ -1,6 +1,7 @@
 /*
  * What loss says about a sender's rate. Loss above the path's own begins a trial: less is sent.
  * Where loss does not fall with the rate it is the path's own (radio), and is tolerated then.
+ * What is more than any path loses by itself lowers at once, to what arrives.
  *
  *	each packet that feedback tells of ── loss_packet ──> interval: a second, or sooner
  *	each feedback ── loss_step ──> nothing, lower or raise the estimate

@@ -51,7 +51,7 @@ void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_u
 		bwe_feedback(c->bwe, m, now_us);
 }
 
-bool congest_again(struct congest *c, size_t bytes, int64_t now_us)
+bool congest_again(struct congest *c, size_t bytes, bool spare, int64_t now_us)
 {
 	double rate = (double)congest_bps(c, now_us) / 8 / AGAIN_PART;
 
@@ -60,11 +60,16 @@ bool congest_again(struct congest *c, size_t bytes, int64_t now_us)
 	double most = rate / AGAIN_BURST > AGAIN_MIN ? rate / AGAIN_BURST : AGAIN_MIN;
 	if (c->again_tokens > most)
 		c->again_tokens = most;
-	if (rate > 0 && c->again_tokens < (double)bytes)
+	if (rate > 0 && c->again_tokens < (double)bytes + (spare ? most / 2 : 0))
 		return false;
 	c->again_tokens -= (double)bytes;
 	c->again += bytes;
 	return true;
+}
+
+int64_t congest_answer_us(const struct congest *c)
+{
+	return c->bwe ? c->bwe->rtt.min_us : 0;
 }
 
 bool congest_lossy(const struct congest *c)

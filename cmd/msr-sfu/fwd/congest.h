@@ -60,9 +60,14 @@ void congest_done(struct congest *c);
 
 /* A packet with transport-wide number `seq` of `bytes`, header included, leaves now. */
 void congest_sent(struct congest *c, uint16_t seq, size_t bytes, int64_t now_us);
-/* Whether a lost packet may be sent again, which counts it: where too much is sent already, what is
- * sent again must not add to that. */
-bool congest_again(struct congest *c, size_t bytes, int64_t now_us);
+/*
+ * Whether a lost packet may be sent again, which counts it: where too much is sent already, what is
+ * sent again must not add to that. `spare`: a copy of what has been sent again just now, which
+ * leaves room for what has not.
+ */
+bool congest_again(struct congest *c, size_t bytes, bool spare, int64_t now_us);
+/* The least time until the receiver may have told that a packet came; 0: not known. */
+int64_t congest_answer_us(const struct congest *c);
 
 /* Whether one retransmission is often too little: the path itself loses much, and is long. */
 bool congest_lossy(const struct congest *c);

@@ -254,6 +254,8 @@ static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 		return;
 	if (number == w->highest) {
 		w->last_ts = b->p.ts + c->ts_distance;
+		if (b->key)
+			s->key = number;
 		if (s->track->n_streams > 1)
 			layer_note(&s->layer, b, c);
 	}
@@ -377,22 +379,34 @@ static const struct rewrite_cut *recall(const struct sub *s, uint16_t number16,
 	return c;
 }
 
+/* Browsers ask again before an answer from afar can be there. */
+static bool is_on_its_way(const struct sub *s, uint16_t number, int64_t now_us)
+{
+	const struct sub_again *a = &s->again[number % SUB_AGAIN];
+	uint16_t passed_ms = (uint16_t)(now_us / 1000 - a->ms);
+
+	return a->number == number && passed_ms * 1000 < congest_answer_us(&s->to->congest);
+}
+
 static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 {
 	struct endpoint *e = s->to;
 	int64_t number;
 	struct rtp_packet p;
 	const struct rewrite_cut *c = recall(s, number16, &p, &number);
+	bool spare = is_on_its_way(s, number16, now_us);
 
-	/* Where nothing is sent, pictures restart: what was lost of them is of no use. */
-	if (!c || s->layer.current == LAYER_NONE || !may_resend(s, now_us) ||
-	    !congest_again(&e->congest, p.len, now_us)) {
+	/* Pictures restart with a key frame, and where nothing is sent: what was lost before is of
+	 * no use, and would take the room of what is. */
+	if (!c || number < s->key || s->layer.current == LAYER_NONE || !may_resend(s, now_us) ||
+	    !congest_again(&e->congest, p.len, spare, now_us)) {
 		e->stats->not_kept++;
 		return;
 	}
+	s->again[number16 % SUB_AGAIN] = (struct sub_again){number16, (uint16_t)(now_us / 1000)};
 	e->stats->retransmitted++;
 	bool rtx = s->config.rtx_ssrc && s->config.rtx_pt;
-	if (rtx && congest_lossy(&e->congest) && congest_again(&e->congest, p.len, now_us))
+	if (rtx && congest_lossy(&e->congest) && congest_again(&e->congest, p.len, true, now_us))
 		send_rtx(s, &p, number, c, now_us);
 	if (rtx)
 		send_rtx(s, &p, number, c, now_us);

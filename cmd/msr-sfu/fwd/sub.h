@@ -17,6 +17,7 @@
 
 #define SUB_RESEND_RATE 1000	/* retransmissions a second to one receiver of one track */
 #define SUB_RESEND_MAX	256	/* of them at once */
+#define SUB_AGAIN	128	/* packets sent again that are kept in mind */
 #define SUB_PAD_PACKETS 8	/* that padding repeats in turn */
 #define SUB_PAD_OVER	400	/* bytes that padding may be more than it was asked for */
 #define SUB_SR_US	1000000 /* between sender reports */
@@ -27,6 +28,11 @@ struct burst_packet;
 struct endpoint;
 struct stream;
 struct track;
+
+/* When a number was last sent again. */
+struct sub_again {
+	uint16_t number, ms; /* modulo 2^16 */
+};
 
 /* What a lasting sub leaves to the next one with its SSRC. */
 struct sub_past {
@@ -51,11 +57,13 @@ struct sub {
 	struct rewrite_shape shape, rtx_shape;
 	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
 	unsigned padded;  /* packets of padding, to tell which is next */
+	int64_t key;	  /* number that its last key frame begins with; 0: none yet */
 
 	uint32_t packets, bytes; /* as sender reports count them */
 	int64_t sr_us;		 /* of the last sender report; 0: none */
 	uint32_t sr_middle;	 /* its NTP time, middle 32 bits */
 
+	struct sub_again again[SUB_AGAIN]; /* by number, modulo that */
 	double resend_tokens;
 	int64_t resend_us;
 

@@ -311,6 +311,25 @@ TEST(lost_packets_are_sent_again_by_rtx)
 	box_free(from);
 }
 
+/* Browsers go on asking for what was lost before a key frame until they have the whole of that. */
+TEST(what_a_key_frame_has_replaced_is_not_sent_again)
+{
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	subscribe(publish(from, &video), to, true);
+	for (uint16_t seq = 1; seq < 30; seq++)
+		feed(from, seq, seq == 1 || seq == 20);
+	flush(from);
+	unsigned sent = to->n_rtp;
+	nack(to, number(to, 18));
+	CHECK_INT(to->n_rtp, sent);
+	nack(to, number(to, 19)); /* the key frame */
+	nack(to, number(to, 25));
+	CHECK_INT(to->n_rtp, sent + 2);
+	box_free(to);
+	box_free(from);
+}
+
 TEST(without_rtx_the_same_bytes_go_again)
 {
 	now = 1000000;
