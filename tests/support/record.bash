@@ -4,23 +4,19 @@
 load ../support/common
 
 setup_file() {
-	# Media once for all tests.
+	# Media once for all tests, from one FFmpeg. What is live goes into pipes, where no head is written again.
 	export MEDIA=$BATS_FILE_TMPDIR
 	cd "$MEDIA" || return
-	local video=(-f lavfi -i testsrc2=s=160x120:r=25:d=3) tone=(-f lavfi -i sine=440:r=48000:d=3)
-	local vp8=(-c:v libvpx -b:v 200k -deadline realtime -cpu-used 8)
-	ffmpeg -v error "${video[@]}" "${tone[@]}" "${vp8[@]}" -c:a libopus -f webm - >av.webm
-	ffmpeg -v error "${video[@]}" "${vp8[@]}" -f webm - >v.webm
-	ffmpeg -v error "${video[@]}" -c:v libvpx-vp9 -b:v 200k -deadline realtime -cpu-used 8 -f webm - >vp9.webm
-	ffmpeg -v error "${tone[@]}" -c:a libopus -f webm - >a.webm
-	ffmpeg -v error "${tone[@]}" -c:a libopus -f ogg - >a.ogg
-	ffmpeg -v error "${tone[@]}" -c:a pcm_s16le a.wav
-	ffmpeg -v error "${video[@]}" "${tone[@]}" -c:v libx264 -preset ultrafast -c:a aac \
-		-movflags frag_keyframe+empty_moov+default_base_moof -f mp4 - >av.mp4
-	local format
+	local vp8=(-c:v libvpx -b:v 200k -deadline realtime -cpu-used 8) vp9=(-c:v libvpx-vp9 -b:v 200k -deadline realtime -cpu-used 8)
+	local format raw=()
 	for format in u8 s16le s24le s32le f32le; do
-		ffmpeg -v error "${tone[@]}" -ac 2 -f $format - >a.$format
+		raw+=(-map 1 -ac 2 -f $format a.$format)
 	done
+	ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=160x120:r=25:d=3 -f lavfi -i sine=440:r=48000:d=3 \
+		-map 0 -map 1 "${vp8[@]}" -c:a libopus -f webm pipe:11 -map 0 "${vp8[@]}" -f webm pipe:12 \
+		-map 0 "${vp9[@]}" -f webm pipe:13 -map 1 -c:a libopus -f webm pipe:14 -map 1 -c:a libopus -f ogg pipe:15 \
+		-map 0 -map 1 -c:v libx264 -preset ultrafast -c:a aac -movflags frag_keyframe+empty_moov+default_base_moof -f mp4 pipe:16 \
+		-map 1 -c:a pcm_s16le a.wav "${raw[@]}" 11>av.webm 12>v.webm 13>vp9.webm 14>a.webm 15>a.ogg 16>av.mp4
 }
 
 setup() {
