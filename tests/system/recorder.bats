@@ -9,6 +9,7 @@ load ../support/storm
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 	storm_setup # sets dir
+	export MSR_RECORD_OPTIONS=--no-pictures
 	parts=$SUPPORT/parts.py
 }
 
