@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Mixes of rooms: who is seen and heard where and when, and what a crash leaves.
+# takes 60 s
 
 bats_require_minimum_version 1.5.0
 load ../support/common

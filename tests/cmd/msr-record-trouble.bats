@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # msr-record(8) in trouble: kill -9, full disks, abandoned sessions; rings and what survives in them.
+# takes 120 s
 
 load ../support/record
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # msr-record(8): real media in, files that play out; names, gaps, and what is refused.
-# takes 160 s
+# takes 110 s
 
 load ../support/record
 
