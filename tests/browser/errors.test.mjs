@@ -2,6 +2,7 @@
  * What people read when something is wrong, and the bound on what the page keeps. In Chromium: these
  * are words and queues of the page, the same in every browser.
  */
+// takes 65 s
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { joinRoom, launch, openPage, startProxy, startSystem, text, waitFor } from "./support.mjs";

@@ -4,7 +4,7 @@
  * show, its files in the list afterwards, and the room's text with files, links and private lines.
  * All under the policy of msr-ws, which nothing may violate. In Chromium.
  */
-// serial: sound and pictures have to flow
+// takes 50 s
 import assert from "node:assert/strict";
 import { readFile, writeFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";

@@ -2,6 +2,7 @@
 # msr-audiod: what clients see. In groups: connection, commands, data, buffers, isolation, timeouts;
 # the full cycle; clean-up, recovery, shutdown; the processes among themselves; load; real sound. The
 # full loads are in tests/long/audiod.bats.
+# takes 125 s
 
 bats_require_minimum_version 1.5.0
 load ../support/common

@@ -1,7 +1,23 @@
 #!/usr/bin/env bats
 # The chat client and a server that means it ill; tests/support/chat_hostile.py plays it.
+# takes 30 s
 
 load ../support/common
+
+# What takes its time is tested beside all the others; its cases are the last.
+setup_file() {
+	load ../support/common
+	local name
+	for name in silent slow_uplink; do
+		mkdir "$BATS_FILE_TMPDIR/$name"
+		{
+			cd "$BATS_FILE_TMPDIR/$name" || exit
+			status=0
+			HOME=$PWD hostile "$name" || status=$?
+			echo $status >status
+		} >"$BATS_FILE_TMPDIR/$name.log" 2>&1 3>&- &
+	done
+}
 
 setup() {
 	export HOME=$BATS_TEST_TMPDIR
@@ -49,10 +65,6 @@ hostile() {
 	hostile users
 }
 
-@test "a server that does not answer, or does not close, is left" {
-	hostile silent
-}
-
 @test "the last words of a server are heard by who is sending" {
 	hostile last_words
 }
@@ -65,14 +77,25 @@ hostile() {
 	hostile refusals
 }
 
-@test "an upload that takes its time is waited for, and one that is lost is told" {
-	hostile slow_uplink
-}
-
 @test "a name that is still there after the connection was lost" {
 	hostile name_still_there
 }
 
 @test "what only begins as a picture" {
 	hostile pictures
+}
+
+# went_well NAME: the scenario that was begun in setup_file.
+went_well() {
+	wait_for 95 test -s "$BATS_FILE_TMPDIR/$1/status"
+	cat "$BATS_FILE_TMPDIR/$1.log"
+	[ "$(cat "$BATS_FILE_TMPDIR/$1/status")" = 0 ]
+}
+
+@test "a server that does not answer, or does not close, is left" {
+	went_well silent
+}
+
+@test "an upload that takes its time is waited for, and one that is lost is told" {
+	went_well slow_uplink
 }

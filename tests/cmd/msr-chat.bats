@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The chat server as a client from the original document sees it, and the client in a pipe.
+# takes 70 s
 
 # shellcheck disable=SC2030,SC2031 # each test is a shell of its own
 

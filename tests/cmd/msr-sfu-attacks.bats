@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Attacks on msr-sfu, each beside a call of others that must not notice. MSR_BUILD names another
 # build to attack (tests/long does that with the sanitizers).
+# takes 30 s
 
 load ../support/common
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # msr-taskscan(1): a task for every finished recording, exactly once; commands with their outcome.
+# takes 60 s
 
 load ../support/common
 

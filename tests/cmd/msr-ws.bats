@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # msr-ws: media in all forms, order, acknowledgements, sessions, limits, broken input, HTTP.
-# takes 90 s
+# takes 110 s
 
 load ../support/common
 

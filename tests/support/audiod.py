@@ -385,7 +385,7 @@ async def late(kind):
     assert b"receiver_started" in next(come)[1]
     sender = threading.Thread(target=lambda: s.sendall(message * n), daemon=True)
     sender.start()
-    sender.join(3)  # or the server does not take more
+    sender.join(1)  # or the server does not take more
     for i in range(n):
         op, data = next(come)
         assert op == (1 if kind == "commands" else 2), (i, op, data[:100])

@@ -3,6 +3,8 @@
 
 call.py make [options] > frames	  RTP and RTCP records (msr-frame(5)) of a user who sends a picture that
 				  flashes white and a tone that beeps in the first 100 ms of each second
+call.py media [options] > media	  what ffmpeg makes of such a call, for calls of the same kind that
+				  are no longer: make --media FILE
 call.py merge FILE...		  the records of several calls in order of their times
 call.py measure FILE		  JSON: duration, times of flashes and beeps, their largest distance
 
@@ -11,11 +13,14 @@ minute takes seconds, and loss, jitter, delays and mutes are exactly what the op
 """
 import argparse
 import json
+import pickle
 import random
+import re
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 START_US = 1_750_000_000_000_000
 CODECS = {'opus': 32, 'vp8': 33, 'vp9': 34, 'h264': 35, 'av1': 36}
@@ -158,6 +163,26 @@ def packetise(args, kind):
     return packets
 
 
+def kind_of_media(args, kind):
+    return ('audio', args.hz) if kind == 'audio' else ('video', args.video, args.size, args.then, args.colour)
+
+
+def media(args):
+    pickle.dump({kind_of_media(args, kind): (args.seconds, packetise(args, kind)) for kind in args.only}, sys.stdout.buffer)
+
+
+def made_before(args, kind):
+    """Packets of --media, as many as these seconds have."""
+    if args.media:
+        with open(args.media, 'rb') as f:
+            seconds, packets = pickle.load(f).get(kind_of_media(args, kind), (0, []))
+        if seconds >= args.seconds:
+            first = struct.unpack('>I', packets[0][4:8])[0]
+            end = int(args.seconds * (48000 if kind == 'audio' else 90000))
+            return [p for p in packets if (struct.unpack('>I', p[4:8])[0] - first) & 0xffffffff < end]
+    return None
+
+
 def arrivals(args, kind, packets):
     """(arrival in us since the start, packet) as the options will have it."""
     clock = 48000 if kind == 'audio' else 90000
@@ -208,7 +233,7 @@ def make(args):
     items = []
     for kind in ['audio', 'video']:
         if kind in args.only:
-            packets = packetise(args, kind)
+            packets = made_before(args, kind) or packetise(args, kind)
             items += arrivals(args, kind, packets)
             if not args.no_reports:
                 items += list(reports(args, kind, packets))
@@ -259,24 +284,30 @@ def measure(args):
     info = json.loads(run('ffprobe', '-v', 'error', '-show_format', '-show_streams', '-of', 'json', args.file))
     result = {'duration': float(info['format']['duration']), 'format': info['format']['format_name'],
               'streams': [s['codec_name'] for s in info['streams']]}
-    errors = subprocess.run(['ffmpeg', '-v', 'warning', '-xerror', '-i', args.file, '-f', 'null', '-'],
-                            stderr=subprocess.PIPE, check=False)
-    result['errors'] = errors.stderr.decode().strip()[:400] if errors.returncode or b'rror' in errors.stderr else ''
-    if 'opus' in result['streams'] or 'mp3' in result['streams']:
-        # Silence for gaps would hide what the file says itself: no aresample here.
-        pcm = run('ffmpeg', '-v', 'error', '-i', args.file, '-map', 'a:0', '-ac', '1', '-ar', '8000', '-f', 's16le', '-')
+    kinds = {s['codec_type'] for s in info['streams']}
+    with tempfile.NamedTemporaryFile() as sound:
+        # All is decoded once. Silence for gaps would hide what the file says itself: no aresample here.
+        command = ['ffmpeg', '-nostdin', '-y', '-v', 'level+warning', '-copyts', '-i', args.file]
+        if 'video' in kinds:
+            command += ['-map', 'v:0', '-vf', 'scale=16:16,format=yuv420p,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-',
+                        '-fps_mode', 'passthrough', '-f', 'null', '-']
+        if 'audio' in kinds:
+            command += ['-map', 'a:0', '-ac', '1', '-ar', '8000', '-f', 's16le', sound.name]
+        decoded = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        pcm = sound.read()
+    # What a muxer says when two times fall into one tick of it is not the file's fault.
+    errors = [line for line in decoded.stderr.decode().splitlines() if 'rror' in line and 'non monotonically' not in line]
+    result['errors'] = '\n'.join(errors)[:400] or ('ffmpeg failed' if decoded.returncode else '')
+    if 'audio' in kinds:
         samples = struct.unpack(f'<{len(pcm) // 2}h', pcm[:len(pcm) // 2 * 2])
         levels = [max(map(abs, samples[i:i + 40])) for i in range(0, len(samples), 40)]
         first = float(next(s for s in info['streams'] if s['codec_type'] == 'audio').get('start_time', 0))
         result['beeps'] = starts([first + i * 0.005 for i in range(len(levels))], levels, 4000)
         result['sound'] = len(samples) / 8000
-    if any(s['codec_type'] == 'video' for s in info['streams']):
-        frames = json.loads(run('ffprobe', '-v', 'error', '-select_streams', 'v', '-show_entries', 'frame=pts_time',
-                                '-of', 'json', args.file))['frames']
-        gray = run('ffmpeg', '-v', 'error', '-i', args.file, '-map', 'v:0', '-vf', 'scale=1:1,format=gray',
-                   '-fps_mode', 'passthrough', '-f', 'rawvideo', '-')
-        result['frames'] = len(gray)
-        result['flashes'] = starts([float(f['pts_time']) for f in frames], list(gray), 128)
+    if 'video' in kinds:
+        frames = re.findall(rb'pts_time:(\S+)\nlavfi.signalstats.YAVG=(\S+)', decoded.stdout)
+        result['frames'] = len(frames)
+        result['flashes'] = starts([float(time) for time, _ in frames], [float(light) for _, light in frames], 128)
     if 'beeps' in result and 'flashes' in result:
         near = [min((abs(f - b), f - b) for b in result['beeps'])[1] for f in result['flashes'] if result['beeps']]
         pairs = [d for d in near if abs(d) < 0.4]
@@ -289,12 +320,17 @@ def measure(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = parser.add_subparsers(dest='what', required=True)
-    m = sub.add_parser('make')
-    m.add_argument('--seconds', type=float, default=10)
-    m.add_argument('--video', choices=ENCODERS, default='vp8')
-    m.add_argument('--size', default='320x240')
-    m.add_argument('--then', metavar='SIZE', help='of the second half')
-    m.add_argument('--only', nargs='+', default=['audio', 'video'])
+    source = argparse.ArgumentParser(add_help=False)
+    source.add_argument('--seconds', type=float, default=10)
+    source.add_argument('--video', choices=ENCODERS, default='vp8')
+    source.add_argument('--size', default='320x240')
+    source.add_argument('--then', metavar='SIZE', help='of the second half')
+    source.add_argument('--only', nargs='+', default=['audio', 'video'])
+    source.add_argument('--colour', default='black', help='of the picture between flashes')
+    source.add_argument('--hz', type=int, default=1000, help='of the beep')
+    sub.add_parser('media', parents=[source])
+    m = sub.add_parser('make', parents=[source])
+    m.add_argument('--media', help='file of what was made before')
     m.add_argument('--loss', type=float, default=0, help='percent')
     m.add_argument('--lose', type=float, nargs='+', default=[], help='seconds: what is sent within 20 ms from then on is lost')
     m.add_argument('--jitter', type=float, default=0, help='ms')
@@ -304,8 +340,6 @@ def main():
     m.add_argument('--stall', type=float, nargs=2, help='from and to second: the network delivers nothing, then all')
     m.add_argument('--no-reports', action='store_true')
     m.add_argument('--open-end', action='store_true', help='no close at the end')
-    m.add_argument('--colour', default='black', help='of the picture between flashes')
-    m.add_argument('--hz', type=int, default=1000, help='of the beep')
     m.add_argument('--begin', type=float, default=0, help='seconds that all of it is later')
     m.add_argument('--storage', default='', help='storage id, such as screen')
     m.add_argument('--seed', type=int, default=1)
@@ -315,7 +349,7 @@ def main():
     sub.add_parser('merge').add_argument('files', nargs='+')
     sub.add_parser('measure').add_argument('file')
     args = parser.parse_args()
-    {'make': make, 'merge': merge, 'measure': measure}[args.what](args)
+    {'media': media, 'make': make, 'merge': merge, 'measure': measure}[args.what](args)
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@
 # A supervisor of our own with short pauses, in $PWD/bin, and a system in $dir.
 storm_setup() {
 	mkdir -p bin
-	sed 's/^pause_max=.*/pause_max=2/; s/^health_ticks=.*/health_ticks=4/' \
+	sed 's/^tick=.*/tick=0.1/; s/^pause_max=.*/pause_max=10/; s/^health_ticks=.*/health_ticks=20/; s/^calm_ticks=.*/calm_ticks=600/' \
 		"$BATS_TEST_DIRNAME/../../build/bin/msr-supervise" >bin/msr-supervise
 	chmod +x bin/msr-supervise
 	PATH=$PWD/bin:$PATH

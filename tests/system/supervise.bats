@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # msr-supervise(8) with played programs: start, watch, restart, stop, and what a crash leaves.
 # shellcheck disable=SC2030,SC2031 # each test has its own variables
-# takes 90 s
+# takes 110 s
 
 bats_require_minimum_version 1.5.0
 load ../support/common

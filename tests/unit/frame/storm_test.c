@@ -32,7 +32,7 @@ static int rounds(void)
 {
 	const char *n = getenv("MSR_STORM_ROUNDS");
 
-	return n ? atoi(n) : 2000;
+	return n ? atoi(n) : 500;
 }
 
 /* What the consumers have made safe, and how the children failed. */
