@@ -131,18 +131,19 @@ bool stream_clocks(const struct stream *s, int64_t now_us, uint64_t *ntp, uint32
 
 void stream_want_key(struct stream *s)
 {
-	s->key_wanted = true;
+	s->key_asks = STREAM_KEY_ASKS;
 }
 
 void stream_got_key(struct stream *s)
 {
-	s->key_wanted = false;
+	s->key_asks = 0;
 }
 
 bool stream_ask_key(struct stream *s, int64_t now_us)
 {
-	if (!s->key_wanted || (s->key_asked_us && now_us - s->key_asked_us < STREAM_KEY_US))
+	if (!s->key_asks || (s->key_asked_us && now_us - s->key_asked_us < STREAM_KEY_US))
 		return false;
+	s->key_asks--;
 	s->key_asked_us = now_us;
 	return true;
 }

@@ -21,7 +21,10 @@
 #define STREAM_RTT_US	  100000 /* to the publisher; receivers do not learn it */
 /* Between requests, however many ask: with the time an encoder needs, a newcomer sees a picture
  * within 1.5 s. */
-#define STREAM_KEY_US	 800000
+#define STREAM_KEY_US 800000
+/* For one wish, while no key frame is seen: one may get lost, and one that is encrypted end to end
+ * is never recognised. */
+#define STREAM_KEY_ASKS	 6
 #define STREAM_RATE_US	 200000	 /* of one measurement of the rate */
 #define STREAM_SILENT_US 1000000 /* without a packet for this long it does not live */
 
@@ -54,7 +57,7 @@ struct stream {
 	int64_t sr_at_us; /* when it came; 0: none yet */
 
 	/* key frames */
-	bool key_wanted;
+	uint8_t key_asks;     /* requests that are still to be made, unless one comes */
 	int64_t key_asked_us; /* the last request; 0: never */
 	uint8_t fir_seq;
 };

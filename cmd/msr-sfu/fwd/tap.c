@@ -14,6 +14,11 @@
 
 #define CLOSE_MS    2000    /* that the reader of a pipe gets at the end */
 #define GAP_TOLD_US 1000000 /* between reports of a gap that lasts */
+/* Between wishes for a key frame: doubled where none comes of it that can be recorded, as of a
+ * sink that fills again at once, or where key frames cannot be told. */
+#define ASK_US	    1000000
+#define ASK_MAX_US  32000000
+#define KEY_ROOM    32768 /* bytes in the sink, for much of a key frame */
 #define SCREEN_NAME "screen"
 #define TAP_FIRST   1	 /* number of simulcast's first packet */
 #define MARK_MAX    1024 /* bytes of a record without a body, and more */
@@ -177,8 +182,6 @@ int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, s
 	t->readers = sink_reader_starts(s->sink);
 	layer_init(&t->layer, MEDIA_AUTO, TAP_FIRST);
 	layer_aim(&t->layer, of, MEDIA_WANTED);
-	if (t->video)
-		stream_want_key(&of->stream[t->layer.target]);
 	*out = t;
 	return 0;
 }
@@ -244,8 +247,6 @@ static void take(struct tap *t, const struct track *of, const struct burst_packe
 	/* At the start, before the first key frame, nothing is missing. */
 	t->left_out += t->gap;
 	t->sink->stats->record_dropped += t->gap && waits; /* others were counted when refused */
-	if (t->wait_key)
-		stream_want_key(b->stream);
 }
 
 /* A packet of one of several streams, as one of the only stream that the recorder knows. */
@@ -291,6 +292,21 @@ void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, un
 	}
 }
 
+/* A key frame costs the call something: not before it fits, and not for ever in vain. */
+static void ask_key(struct tap *t, struct track *of, int64_t now_us)
+{
+	int64_t since_us = now_us - t->asked_us;
+
+	if (since_us < t->ask_us || !sink_has_room(t->sink->sink, KEY_ROOM))
+		return;
+	if (since_us >= 2 * t->ask_us)
+		t->ask_us = ASK_US;
+	else if (t->ask_us < ASK_MAX_US)
+		t->ask_us *= 2;
+	t->asked_us = now_us;
+	layer_want_key(&t->layer, of);
+}
+
 void tap_tick(struct tap *t, struct track *of, int64_t now_us)
 {
 	uint64_t readers = sink_reader_starts(t->sink->sink);
@@ -302,6 +318,8 @@ void tap_tick(struct tap *t, struct track *of, int64_t now_us)
 	if (readers != t->readers && t->video)
 		layer_want_key(&t->layer, of);
 	t->readers = readers;
+	if (t->wait_key)
+		ask_key(t, of, now_us);
 }
 
 void tap_update(struct tap *t, struct track *of)

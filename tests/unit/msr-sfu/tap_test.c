@@ -12,7 +12,7 @@
 #include "loop/loop.h"
 #include "rtp/rtcp.h"
 
-#define RING	   65536
+#define RING	   262144
 #define VIDEO	   96
 #define AUDIO	   111
 #define VIDEO_SSRC 11
@@ -245,6 +245,44 @@ TEST(sound_is_left_out_packet_by_packet)
 	CHECK_INT(told.track, 2);
 	CHECK_INT(told.left_out, 3);
 	CHECK_INT(stats.record_gaps, 1);
+	tear_down();
+}
+
+/* Of every request all viewers pay a key frame's bytes. */
+TEST(no_key_frame_is_asked_for_while_none_fits)
+{
+	set_up();
+	picture(true);
+	while (!stats.record_gaps)
+		picture(false);
+	for (unsigned i = 0; i < 300; i++) {
+		picture(i % 50 == 0); /* others ask for one now and then */
+		tick();
+		CHECK_INT(n_plis, 0);
+	}
+	take(CODEC_VP8);
+	tick();
+	CHECK_INT(n_plis, 1);
+	picture(true);
+	tick();
+	CHECK_INT(take(CODEC_VP8).n, 1);
+	CHECK_INT(n_plis, 0);
+	tear_down();
+}
+
+TEST(a_key_frame_that_is_never_seen_is_asked_for_less_and_less)
+{
+	unsigned asked = 0;
+
+	set_up();
+	for (int64_t until = now + 120000000; now < until; asked += n_plis) {
+		picture(false); /* encrypted end to end, say */
+		tick();
+	}
+	CHECK(asked > 10 && asked < 50);
+	take(CODEC_VP8);
+	picture(true);
+	CHECK_INT(take(CODEC_VP8).n, 1);
 	tear_down();
 }
 
