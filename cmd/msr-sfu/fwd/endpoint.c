@@ -135,10 +135,9 @@ static void take(struct endpoint *e, struct track *t, struct stream *s, const st
 	if (!rtp_codec_is_video(t->config.codec)) {
 		hear(t, p, now_us);
 	} else {
-		rtp_payload_look(t->config.codec, p, &info);
-		b.key = info.key && info.frame_start;
-		b.picture = s->picture = info.picture_id;
-		b.tl0 = s->tl0 = info.tl0picidx;
+		track_look(t, &b, &info);
+		s->picture = b.picture;
+		s->tl0 = b.tl0;
 		if (b.key)
 			got_key(s, &info);
 	}

@@ -10,6 +10,7 @@
 #include "frame/sink.h"
 #include "rtp/codec/vp8.h"
 #include "rtp/rtcp.h"
+#include "endpoint.h"
 #include "track.h"
 
 #define CLOSE_MS    2000    /* that the reader of a pipe gets at the end */
@@ -279,16 +280,52 @@ static void take_layer(struct tap *t, const struct track *of, const struct burst
 	take(t, of, b, copy, number, now_us);
 }
 
+/* Records it, if it is what is recorded. True where pictures begin with it. */
+static bool record(struct tap *t, struct track *of, const struct burst_packet *b, int64_t now_us)
+{
+	bool waited = t->wait_key;
+	int8_t before = t->layer.current;
+
+	if (of->n_streams == 1) {
+		take(t, of, b, b->p.data, b->seq, now_us);
+	} else if (layer_take(&t->layer, of, b, now_us)) {
+		take_layer(t, of, b, now_us);
+		t->layer.last_us = now_us;
+	}
+	bool moved = t->layer.current != before && t->layer.current != LAYER_NONE;
+	return moved || (waited && !t->wait_key);
+}
+
+/*
+ * What came before the packet that began a key frame, and lies behind it: a viewer asks for it
+ * again, the recorder cannot.
+ */
+static void catch_up(struct tap *t, struct track *of, const struct burst_packet *begun,
+		     int64_t now_us)
+{
+	struct stream *s = begun->stream;
+	struct burst_packet b = {.stream = s, .index = begun->index};
+	struct rtp_payload_info info;
+
+	for (b.seq = begun->seq + 1; b.seq <= s->nack.highest; b.seq++) {
+		const struct rtp_kept *kept = rtp_history_get(&s->history, b.seq);
+		if (!kept || rtp_parse(&b.p, kept->data, kept->len, &of->from->extmap) < 0)
+			continue;
+		track_look(of, &b, &info);
+		record(t, of, &b, now_us);
+	}
+}
+
 void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
 	       int64_t now_us)
 {
+	const struct stream *done = NULL; /* its packets of this burst are kept, too */
+
 	for (unsigned i = 0; i < n; i++) {
-		if (of->n_streams == 1) {
-			take(t, of, &b[i], b[i].p.data, b[i].seq, now_us);
-		} else if (layer_take(&t->layer, of, &b[i], now_us)) {
-			take_layer(t, of, &b[i], now_us);
-			t->layer.last_us = now_us;
-		}
+		if (b[i].stream == done || !record(t, of, &b[i], now_us))
+			continue;
+		catch_up(t, of, &b[i], now_us);
+		done = b[i].stream;
 	}
 }
 

@@ -77,20 +77,28 @@ static void count_plis(void *arg, const uint8_t *p, size_t n)
 
 static const struct wire wire = {no_out, no_rtp, no_flush, count_plis};
 
-static void send(uint8_t pt, uint32_t ssrc, uint16_t seq, bool key)
+/* A packet of a burst that has not ended yet. */
+static void put(uint8_t pt, uint32_t ssrc, uint16_t seq, bool key)
 {
-	static uint8_t p[RTP_HEADER + PAYLOAD];
+	static uint8_t ring[8][RTP_HEADER + PAYLOAD];
+	static unsigned i;
+	uint8_t *p = ring[i++ % 8];
 	struct rtp_header h = {.pt = pt, .marker = true, .seq = seq, .ts = seq, .ssrc = ssrc};
 
-	CHECK_INT(rtp_header_write(p, sizeof(p), &h, NULL, 0), RTP_HEADER);
+	CHECK_INT(rtp_header_write(p, sizeof(ring[0]), &h, NULL, 0), RTP_HEADER);
 	memset(p + RTP_HEADER, 0, PAYLOAD);
 	if (pt == VIDEO) {
 		p[RTP_HEADER] = 0x10;	  /* VP8: a picture begins */
 		p[RTP_HEADER + 1] = !key; /* whether it is not a key frame */
 		memcpy(p + RTP_HEADER + 4, "\x9d\x01\x2a", 3);
 	}
+	endpoint_rtp(&from, p, sizeof(ring[0]), now);
+}
+
+static void send(uint8_t pt, uint32_t ssrc, uint16_t seq, bool key)
+{
 	now += 10000;
-	endpoint_rtp(&from, p, sizeof(p), now);
+	put(pt, ssrc, seq, key);
 	endpoint_batch_end(&from, now);
 }
 
@@ -283,6 +291,24 @@ TEST(a_key_frame_that_is_never_seen_is_asked_for_less_and_less)
 	take(CODEC_VP8);
 	picture(true);
 	CHECK_INT(take(CODEC_VP8).n, 1);
+	tear_down();
+}
+
+/* The rest of it came in time, and nobody asks for it again. */
+TEST(a_key_frame_whose_first_packet_comes_late_is_recorded_whole)
+{
+	set_up();
+	picture(false);
+	for (uint16_t seq = 3; seq < 6; seq++)
+		send(VIDEO, VIDEO_SSRC, seq, false);
+	put(VIDEO, VIDEO_SSRC, 2, true);
+	put(VIDEO, VIDEO_SSRC, 6, false);
+	endpoint_batch_end(&from, now);
+	send(VIDEO, VIDEO_SSRC, 7, false);
+	struct found f = take(CODEC_VP8);
+	CHECK_INT(f.n, 6);
+	CHECK(f.first == 2 && f.first_key);
+	CHECK_INT(f.last, 7);
 	tear_down();
 }
 
