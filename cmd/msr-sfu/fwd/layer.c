@@ -268,6 +268,7 @@ static void begin(struct layer *l, const struct track *t, const struct burst_pac
 		cut.tl0 = (uint8_t)(l->tl0 + 1 - b->tl0);
 	}
 	rewrite_begin(&l->rewrite, cut, l->first);
+	l->last_us = now_us; /* the next layer may begin in the same burst */
 	l->changed |= l->current != b->index;
 	l->current = (int8_t)b->index;
 	if (layers_of(&t->layers, b->index) > layers_of(&t->layers, l->target))
