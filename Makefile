@@ -155,6 +155,8 @@ $(foreach t,$(FUZZ),$(eval $(call test_program,$(t),$(patsubst tests/%.c,$(BUILD
 
 # Its allocations fail one after the other.
 $(BUILD)/tests/unit/base/nomem_test: ALL_LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc
+# Its clock is set.
+$(BUILD)/tests/unit/msr-sfu/tap_test: ALL_LDFLAGS += -Wl,--wrap=clock_wall_us
 
 # Programs that only measure: tests/bench/NAME.c and what lies in tests/bench/NAME/, linked with
 # every library that they include from.

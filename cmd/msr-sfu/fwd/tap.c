@@ -31,13 +31,14 @@ struct tap_session {
 	char room[ID_SIZE], user[ID_SIZE];
 	bool screen;
 	unsigned n_taps; /* 0 if it is over, and its end has not fitted yet */
+	int64_t wall_us; /* wall clock minus the loop's, as when its room was first recorded */
 };
 
 /* ---- frames ---- */
 
 static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f, int64_t now_us)
 {
-	f->time_us = now_us + s->wall_us;
+	f->time_us = now_us + ss->wall_us;
 	f->room = ss->room;
 	f->room_len = (uint8_t)strlen(ss->room);
 	f->session = ss->user;
@@ -74,7 +75,7 @@ int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop,
 {
 	struct sink_opts o = {.loop = loop, .lost = on_lost};
 
-	*s = (struct tap_sink){.wall_us = clock_wall_us() - mono_now().us, .stats = stats};
+	*s = (struct tap_sink){.stats = stats};
 	list_init(&s->sessions);
 	return spec ? sink_open(&s->sink, spec, &o) : 0;
 }
@@ -129,12 +130,25 @@ void tap_sink_flush(struct tap_sink *s)
 {
 	if (!s->sink)
 		return;
-	s->wall_us = clock_wall_us() - mono_now().us;
 	put_ends(s);
 	sink_flush(s->sink);
 }
 
 /* ---- sessions ---- */
+
+/*
+ * A wall clock that is set while people talk must not tear them apart, nor make hours of silence:
+ * what is recorded of a room goes by one clock, until nothing of it is.
+ */
+static int64_t wall_of(const struct tap_sink *s, const char *room)
+{
+	list_each (i, &s->sessions) {
+		const struct tap_session *ss = container_of(i, struct tap_session, link);
+		if (!strcmp(ss->room, room))
+			return ss->wall_us;
+	}
+	return clock_wall_us() - mono_now().us;
+}
 
 static struct tap_session *session_for(struct tap_sink *s, const struct tap_config *c)
 {
@@ -155,6 +169,7 @@ static struct tap_session *session_for(struct tap_sink *s, const struct tap_conf
 	memcpy(ss->room, c->room, sizeof(ss->room));
 	memcpy(ss->user, c->user, sizeof(ss->user));
 	ss->screen = screen;
+	ss->wall_us = wall_of(s, c->room);
 	list_init(&ss->link);
 	list_push(&s->sessions, &ss->link);
 	put_mark(s, ss, FRAME_OPEN); /* where it does not fit, the first packet opens it */

@@ -35,7 +35,6 @@ struct tap_sink {
 	struct sink *sink;    /* NULL: nothing is recorded */
 	struct list sessions; /* struct tap_session */
 	unsigned n_over;      /* of them, those that are over and whose end waits for room */
-	int64_t wall_us;      /* wall clock minus the loop's */
 	struct media_stats *stats;
 	/* Packets of a track were left out, and are still where `open`. NULL: nobody is told. */
 	void (*gap)(void *arg, const struct track *of, uint64_t left_out, bool open);

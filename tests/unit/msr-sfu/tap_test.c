@@ -1,6 +1,7 @@
 /* The recorder's tap at a ring without room: what is left out, what is asked for, what is told. */
 #include "../../../cmd/msr-sfu/fwd/tap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,15 @@ static struct ring *reader;
 static struct loop *loop;
 static unsigned n_plis;
 static uint16_t video_seq, audio_seq;
-static int64_t now;
+static int64_t now, wall = 1800000000000000;
+
+/* All but lib/base goes by it. */
+int64_t __wrap_clock_wall_us(void);
+
+int64_t __wrap_clock_wall_us(void)
+{
+	return wall;
+}
 
 /* What was told of gaps, the last time. */
 static struct told {
@@ -161,6 +170,7 @@ struct found {
 	unsigned n, gaps;
 	uint64_t first, last; /* numbers */
 	bool first_gap, first_key;
+	int64_t time_us; /* of the last */
 };
 
 /* Reads everything, which makes room. */
@@ -182,6 +192,7 @@ static struct found take(uint8_t codec)
 			found.first_key = f.flags & FRAME_KEY;
 		}
 		found.last = f.part;
+		found.time_us = f.time_us;
 		found.gaps += (f.flags & FRAME_GAP) != 0;
 	}
 	ring_advance(reader, (size_t)len);
@@ -309,6 +320,38 @@ TEST(a_key_frame_whose_first_packet_comes_late_is_recorded_whole)
 	CHECK_INT(f.n, 6);
 	CHECK(f.first == 2 && f.first_key);
 	CHECK_INT(f.last, 7);
+	tear_down();
+}
+
+/* When something is recorded of a room by another user. */
+static int64_t newcomer_us(const char *room)
+{
+	struct tap_config other = {.user = "v"};
+	struct media_track_config c = audio->config;
+	struct track *t;
+
+	snprintf(other.room, sizeof(other.room), "%s", room);
+	c.ssrc = 33;
+	c.pt = 112;
+	CHECK_INT(track_new(&t, &from, 3, &c), 0);
+	CHECK_INT(tap_open(&t->tap, &sink, &other, t), 0);
+	send(112, 33, 1, false);
+	int64_t time_us = take(CODEC_OPUS).time_us;
+	endpoint_drop_track(&from, t);
+	return time_us;
+}
+
+TEST(a_clock_that_is_set_moves_nothing_within_a_room)
+{
+	set_up();
+	sound();
+	int64_t first_us = take(CODEC_OPUS).time_us - now;
+	wall += 3600000000;
+	tick();
+	sound();
+	CHECK_INT(take(CODEC_OPUS).time_us - now, first_us);
+	CHECK_INT(newcomer_us("r") - now, first_us);
+	CHECK(newcomer_us("q") - now > first_us + 3500000000);
 	tear_down();
 }
 
