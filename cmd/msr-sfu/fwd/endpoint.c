@@ -292,16 +292,15 @@ static void put_requests(struct endpoint *e, struct track *t, struct stream *s,
 			 struct rtcp_writer *w, int64_t now_us)
 {
 	uint16_t missing[NACK_AT_ONCE];
-	bool gave_up = false;
+	bool gave_up;
 
 	if (!s->ssrc)
 		return;
-	if (t->config.feedback.nack) {
-		unsigned n =
-		    nack_rx_due(&s->nack, now_us, STREAM_RTT_US, missing, NACK_AT_ONCE, &gave_up);
-		if (n && !rtcp_put_nack(w, ENDPOINT_SSRC, s->ssrc, missing, n))
-			e->stats->nacks_sent++;
-	}
+	/* Who is not to be asked again may still have to send a key frame for what is lost. */
+	unsigned n = nack_rx_due(&s->nack, now_us, STREAM_RTT_US, missing,
+				 t->config.feedback.nack ? NACK_AT_ONCE : 0, &gave_up);
+	if (n && !rtcp_put_nack(w, ENDPOINT_SSRC, s->ssrc, missing, n))
+		e->stats->nacks_sent++;
 	if (gave_up && rtp_codec_is_video(t->config.codec) && track_needs(t, s))
 		stream_want_key(s);
 	if (!(t->config.feedback.pli || t->config.feedback.fir) || !stream_ask_key(s, now_us))

@@ -323,6 +323,21 @@ TEST(a_key_frame_whose_first_packet_comes_late_is_recorded_whole)
 	tear_down();
 }
 
+TEST(what_is_lost_without_nack_is_made_good_by_a_key_frame)
+{
+	unsigned asked = 0;
+
+	set_up();
+	picture(true);
+	video_seq++;
+	for (unsigned i = 0; i < 50; i++, asked += n_plis) {
+		picture(false);
+		tick();
+	}
+	CHECK(asked > 0);
+	tear_down();
+}
+
 /* When something is recorded of a room by another user. */
 static int64_t newcomer_us(const char *room)
 {
