@@ -132,7 +132,7 @@ void layer_leave(struct layer *l, const struct track *t, struct layer_past *p)
 		return;
 	if (l->current != LAYER_NONE)
 		note_single(l, t);
-	*p = (struct layer_past){.highest = l->rewrite.highest,
+	*p = (struct layer_past){.highest = rewrite_next(&l->rewrite) - 1,
 				 .last_us = l->last_us,
 				 .last_ts = l->rewrite.last_ts,
 				 .picture = l->picture,
