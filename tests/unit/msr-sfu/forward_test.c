@@ -414,6 +414,67 @@ TEST(publishers_get_reports_and_transport_feedback)
 	box_free(from);
 }
 
+/* Behind an outage there is much to tell: what is asked for is not asked for again so soon. */
+TEST(much_transport_feedback_displaces_no_request)
+{
+	struct media_track_config c = video;
+	static const uint8_t twcc[] = {0, 1};
+	struct rtp_ext_item item = {5, 2, 0, twcc};
+	uint8_t p[300];
+
+	now = 1000000;
+	c.feedback.twcc = true;
+	struct box *from = box_new();
+	rtp_extmap_set(&from->e.extmap, RTP_EXT_TWCC, 5);
+	struct track *t = publish(from, &c);
+	endpoint_tick(&from->e, now);
+	from->n_rtcp = 0;
+	for (uint16_t i = 0; i < 1000; i++, now += 500) {
+		struct rtp_header h = {.pt = 96, .seq = i, .ts = i * 900u, .ssrc = 1000};
+		int n = rtp_header_write(p, sizeof(p), &h, &item, 1);
+		rtp_ext_put_twcc(p, item.off, i);
+		memset(p + n, 0, 100);
+		if (i % 10 != 5)
+			endpoint_rtp(&from->e, p, (size_t)n + 100, now);
+		endpoint_batch_end(&from->e, now);
+	}
+	stream_want_key(&t->stream[0]);
+	endpoint_tick(&from->e, now);
+	CHECK(!twcc_rx_pending(from->e.twcc));
+	CHECK_INT(count(from, RTCP_RTPFB, RTCP_NACK), 1);
+	CHECK_INT(count(from, RTCP_PSFB, RTCP_PLI), 1);
+	CHECK(from->n_rtcp > 1);
+	box_free(from);
+}
+
+TEST(every_stream_is_reported_about)
+{
+	uint8_t p[60] = {0x80, 111};
+	struct rtcp_report r;
+	struct rtcp_msg m;
+	unsigned n = 0;
+
+	now = 1000000;
+	struct box *from = box_new();
+	for (uint32_t i = 0; i < 40; i++) {
+		struct media_track_config c = {
+		    .codec = RTP_CODEC_OPUS, .pt = 111, .ssrc = 1000 + i};
+		publish(from, &c);
+		put_be32(p + 8, c.ssrc);
+		endpoint_rtp(&from->e, p, sizeof(p), now);
+		flush(from);
+	}
+	endpoint_tick(&from->e, now);
+	for (unsigned i = 0; i < from->n_rtcp; i++)
+		for (struct rtcp_iter it = rtcp_begin(from->rtcp[i], from->rtcp_len[i]);
+		     rtcp_next(&it, &m);)
+			for (unsigned k = 0; m.type == RTCP_RR && !rtcp_get_report(&m, k, &r);
+			     k++, n++)
+				CHECK_INT(r.ssrc, 1000 + n);
+	CHECK_INT(n, 40);
+	box_free(from);
+}
+
 TEST(those_without_transport_feedback_get_remb)
 {
 	struct media_track_config c = video;
