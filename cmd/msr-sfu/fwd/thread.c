@@ -74,12 +74,6 @@ static bool emit(struct thread *t, struct media_event e)
 	return t->event(t->arg, &e);
 }
 
-static void need_ticks(struct thread *t)
-{
-	if (!loop_timer_armed(&t->tick))
-		loop_timer_in_us(&t->tick, FWD_TICK_US);
-}
-
 static void on_state(void *arg, enum peer_state state, enum peer_end why)
 {
 	struct member *m = arg;
@@ -87,7 +81,6 @@ static void on_state(void *arg, enum peer_state state, enum peer_end why)
 
 	if (state == PEER_CONNECTED) {
 		endpoint_connected(&m->endpoint, mono_now().us);
-		need_ticks(m->thread);
 		e.kind = MEDIA_CONNECTED;
 		emit(m->thread, e);
 	} else if (state == PEER_ENDED) {
@@ -229,6 +222,12 @@ static void free_member(struct thread *t, struct member *m)
 	free(m);
 }
 
+/* Where nobody is there is nothing to do but to count. */
+static void tick_again(struct thread *t)
+{
+	loop_timer_in_us(&t->tick, t->members.n || t->stopping ? FWD_TICK_US : STATS_US);
+}
+
 /* ---- commands ---- */
 
 static void do_peer(struct thread *t, struct command *c)
@@ -254,6 +253,8 @@ static void do_peer(struct thread *t, struct command *c)
 	    peer_attach(m->peer, t->io, &handler, m) < 0)
 		goto fail;
 	list_push(&t->all, &m->link);
+	if (t->members.n == 1)
+		tick_again(t);
 	return;
 fail:
 	/* Out of memory for one peer fails this one. */
@@ -365,7 +366,6 @@ static void do_sub(struct thread *t, struct command *c)
 		return;
 	if (m->endpoint.connected)
 		sub_wake(s, mono_now().us);
-	need_ticks(t);
 }
 
 static void do_sub_close(struct thread *t, struct command *c)
@@ -396,7 +396,7 @@ static void do_stop(struct thread *t, struct command *c)
 		free_member(t, container_of(i, struct member, link));
 	t->stopping = true;
 	t->stop_by = mono_add_us(mono_now(), STOP_US);
-	need_ticks(t);
+	tick_again(t);
 }
 
 static void (*const commands[COMMANDS])(struct thread *t, struct command *c) = {
@@ -566,7 +566,7 @@ static void on_tick(void *arg)
 	}
 	if (t->stopping && (!peer_io_closing(t->io) || mono_diff_us(now, t->stop_by) > 0))
 		loop_stop(t->loop, 0);
-	loop_timer_in_us(&t->tick, t->members.n || t->stopping ? FWD_TICK_US : STATS_US);
+	tick_again(t);
 }
 
 void thread_add_stats(struct thread *t, struct media_stats *s)
@@ -587,7 +587,7 @@ static void *run(void *arg)
 	struct thread *t = arg;
 
 	pthread_setname_np(pthread_self(), "msr-media");
-	need_ticks(t);
+	tick_again(t);
 	int ret = loop_run(t->loop);
 	if (ret < 0)
 		log_error("a media thread stopped: %s", strerror(-ret));
