@@ -230,17 +230,23 @@ static void tick_again(struct thread *t)
 
 /* ---- commands ---- */
 
+static const struct command_full *full_of(struct command *c)
+{
+	return container_of(c, struct command_full, command);
+}
+
 static void do_peer(struct thread *t, struct command *c)
 {
+	const struct command_full *full = full_of(c);
 	struct member *m = calloc(1, sizeof(*m));
-	struct thread_room *r = m ? join_room(t, c->peer.room) : NULL;
+	struct thread_room *r = m ? join_room(t, full->peer.room) : NULL;
 
 	if (!r)
 		goto fail;
 	m->thread = t;
 	m->id = c->id;
 	m->room = r;
-	m->peer = c->peer.peer;
+	m->peer = full->peer.peer;
 	endpoint_init(&m->endpoint, &peer_wire, m->peer, &t->stats);
 	m->endpoint.layer = on_layer;
 	m->endpoint.layer_arg = m;
@@ -258,7 +264,7 @@ static void do_peer(struct thread *t, struct command *c)
 	return;
 fail:
 	/* Out of memory for one peer fails this one. */
-	peer_free(c->peer.peer);
+	peer_free(full->peer.peer);
 	if (r) {
 		list_remove(&m->room_link);
 		if (m->node.key)
@@ -266,9 +272,10 @@ fail:
 		leave_room(t, r);
 	}
 	free(m);
-	emit(t,
-	     (struct media_event){
-		 .kind = MEDIA_ENDED, .why = PEER_END_MEMORY, .room = c->peer.room, .peer = c->id});
+	emit(t, (struct media_event){.kind = MEDIA_ENDED,
+				     .why = PEER_END_MEMORY,
+				     .room = full->peer.room,
+				     .peer = c->id});
 }
 
 static void do_peer_close(struct thread *t, struct command *c)
@@ -281,24 +288,26 @@ static void do_peer_close(struct thread *t, struct command *c)
 
 static void do_remote(struct thread *t, struct command *c)
 {
+	const struct command_full *full = full_of(c);
 	struct member *m = find_member(t, c->id);
 
 	if (!m)
 		return;
-	if (c->remote.have_remote)
-		peer_set_remote(m->peer, &c->remote.remote);
-	for (unsigned i = 0; i < c->remote.n; i++)
-		peer_add_candidate(m->peer, &c->remote.candidate[i]);
-	if (c->remote.end)
+	if (full->remote.have_remote)
+		peer_set_remote(m->peer, &full->remote.remote);
+	for (unsigned i = 0; i < full->remote.n; i++)
+		peer_add_candidate(m->peer, &full->remote.candidate[i]);
+	if (full->remote.end)
 		peer_end_of_candidates(m->peer);
 }
 
 static void do_restart(struct thread *t, struct command *c)
 {
+	const struct command_full *full = full_of(c);
 	struct member *m = find_member(t, c->id);
 
 	if (m)
-		peer_restart(m->peer, c->restart.ufrag, c->restart.pwd);
+		peer_restart(m->peer, full->restart.ufrag, full->restart.pwd);
 }
 
 static void do_extensions(struct thread *t, struct command *c)
@@ -307,7 +316,7 @@ static void do_extensions(struct thread *t, struct command *c)
 
 	if (!m)
 		return;
-	m->endpoint.extmap = c->extmap;
+	m->endpoint.extmap = full_of(c)->extmap;
 	list_each (i, &m->endpoint.subs) {
 		struct sub *s = container_of(i, struct sub, link);
 		struct media_sub_config same = s->config;
@@ -317,11 +326,12 @@ static void do_extensions(struct thread *t, struct command *c)
 
 static void do_track(struct thread *t, struct command *c)
 {
-	struct member *m = find_member(t, c->track.peer);
+	const struct command_full *full = full_of(c);
+	struct member *m = find_member(t, full->track.peer);
 	struct track *track;
 
 	if (m && m->n_tracks < MEDIA_TRACKS_MAX &&
-	    !track_new(&track, &m->endpoint, c->id, &c->track.config))
+	    !track_new(&track, &m->endpoint, c->id, &full->track.config))
 		m->n_tracks++;
 }
 
@@ -330,7 +340,7 @@ static void do_track_change(struct thread *t, struct command *c)
 	struct track *track = find_track(t, c->id);
 
 	if (track)
-		endpoint_change_track(track->from, track, &c->track.config);
+		endpoint_change_track(track->from, track, &full_of(c)->track.config);
 }
 
 static void do_track_close(struct thread *t, struct command *c)
@@ -345,24 +355,26 @@ static void do_track_close(struct thread *t, struct command *c)
 
 static void do_record(struct thread *t, struct command *c)
 {
+	const struct command_full *full = full_of(c);
 	struct track *track = find_track(t, c->id);
 
 	if (track && !track->tap && t->tap.sink &&
-	    tap_open(&track->tap, &t->tap, &c->record, track) < 0)
-		log_warn("out of memory: a track of %s is not recorded", c->record.user);
+	    tap_open(&track->tap, &t->tap, &full->record, track) < 0)
+		log_warn("out of memory: a track of %s is not recorded", full->record.user);
 }
 
 static void do_sub(struct thread *t, struct command *c)
 {
-	struct member *m = find_member(t, c->sub.peer);
-	struct track *track = find_track(t, c->sub.track);
+	const struct command_full *full = full_of(c);
+	struct member *m = find_member(t, full->sub.peer);
+	struct track *track = find_track(t, full->sub.track);
 	struct sub *s = find_sub(t, c->id);
 
 	if (s) {
-		sub_change(s, &c->sub);
+		sub_change(s, &full->sub);
 		return;
 	}
-	if (!m || !track || sub_new(&s, track, &m->endpoint, c->id, &c->sub) < 0)
+	if (!m || !track || sub_new(&s, track, &m->endpoint, c->id, &full->sub) < 0)
 		return;
 	if (m->endpoint.connected)
 		sub_wake(s, mono_now().us);
@@ -378,7 +390,7 @@ static void do_want(struct thread *t, struct command *c)
 	struct sub *s = find_sub(t, c->id);
 
 	if (s)
-		sub_want(s, c->want, mono_now().us);
+		sub_want(s, full_of(c)->want, mono_now().us);
 }
 
 static void do_limit(struct thread *t, struct command *c)
@@ -386,7 +398,7 @@ static void do_limit(struct thread *t, struct command *c)
 	struct member *m = find_member(t, c->id);
 
 	if (m)
-		m->endpoint.max_bps = c->max_bps;
+		m->endpoint.max_bps = full_of(c)->max_bps;
 }
 
 static void do_stop(struct thread *t, struct command *c)
@@ -599,7 +611,7 @@ static void release(struct thread *t)
 	list_each_safe (i, &t->queue) {
 		struct command *c = container_of(i, struct command, link);
 		if (c->kind == COMMAND_PEER)
-			peer_free(c->peer.peer);
+			peer_free(full_of(c)->peer.peer);
 		free(c);
 	}
 	tap_sink_close(&t->tap);

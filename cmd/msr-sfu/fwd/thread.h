@@ -28,10 +28,16 @@ enum command_kind {
 	COMMANDS
 };
 
+/* What ends something says no more than that. */
 struct command {
 	struct list link;
 	enum command_kind kind;
 	media_id id; /* of the peer, track or sub that it is about */
+};
+
+/* What others say besides. */
+struct command_full {
+	struct command command; /* first: see thread_post */
 	union {
 		struct {
 			struct peer *peer; /* owned until taken over */
@@ -67,7 +73,11 @@ typedef bool thread_event(void *arg, const struct media_event *e);
 int thread_new(struct thread **out, const char *sink, thread_event *event, void *arg);
 /* Closes its peers, joins and frees it. Accepts NULL. */
 void thread_free(struct thread *t);
-/* Takes the command, on any thread. 0, or -EAGAIN at MEDIA_QUEUE_MAX: it stays the caller's. */
+/*
+ * Takes the command, on any thread, and frees it when it is done: whatever malloc returned must
+ * begin with it. 0, or -EAGAIN at MEDIA_QUEUE_MAX: it stays the caller's. What ends something is
+ * never refused.
+ */
 int thread_post(struct thread *t, struct command *c);
 /* Adds what it counted, as of the last second, on any thread. */
 void thread_add_stats(struct thread *t, struct media_stats *s);
