@@ -24,7 +24,9 @@ void stream_done(struct stream *s)
 
 static void update_jitter(struct stream *s, uint32_t ts, int64_t now_us)
 {
-	int64_t transit = now_us * (int64_t)s->clock / US - ts;
+	/* In two parts: three years of microseconds do not fit beside the clock. */
+	int64_t ticks = now_us / US * s->clock + now_us % US * s->clock / US;
+	int64_t transit = ticks - ts;
 	int64_t d = (int32_t)(uint32_t)(transit - s->transit);
 
 	s->transit = transit;

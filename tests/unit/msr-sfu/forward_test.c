@@ -577,6 +577,24 @@ TEST(a_publisher_may_change_its_ssrc_but_not_send_two)
 	box_free(from);
 }
 
+TEST(jitter_is_measured_however_long_the_machine_is_up)
+{
+	static struct stream s;
+	const int64_t begin_us = 5000ll * 24 * 3600 * 1000000;
+	struct rtp_packet p = {.data = (const uint8_t *)"", .len = 1, .payload_len = 1};
+	bool reset;
+	int64_t seq;
+
+	CHECK_INT(stream_init(&s, RTP_CODEC_VP8), 0);
+	for (uint16_t i = 0; i < 500; i++) { /* each second one is a millisecond late */
+		p.seq = i;
+		p.ts = i * 3600u;
+		CHECK(stream_take(&s, &p, begin_us + i * 40000 + i % 2 * 1000, &seq, &reset));
+	}
+	CHECK(s.jitter >> 4 >= 88 && s.jitter >> 4 <= 90);
+	stream_done(&s);
+}
+
 /* A publisher that is muted for hours sends no reports. */
 TEST(clocks_go_on_for_days_behind_a_report)
 {
