@@ -125,13 +125,15 @@ static void got_key(struct stream *s, const struct rtp_payload_info *info)
 	}
 }
 
-static void take(struct endpoint *e, struct track *t, struct stream *s, const struct rtp_packet *p,
+static void take(struct endpoint *e, const struct binding *from, const struct rtp_packet *p,
 		 int64_t now_us)
 {
+	struct track *t = from->track;
+	struct stream *s = from->stream;
 	struct burst_packet b = {.p = *p, .stream = s, .index = (uint8_t)(s - t->stream)};
 	struct rtp_payload_info info;
 
-	if (!stream_take(s, p, now_us, &b.seq, &b.reset))
+	if (!stream_take(s, p, from->rtx, now_us, &b.seq, &b.reset))
 		return;
 	if (!rtp_codec_is_video(t->config.codec)) {
 		hear(t, p, now_us);
@@ -168,7 +170,7 @@ void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
 		e->stats->rx_unknown++;
 		return;
 	}
-	take(e, b->track, b->stream, &p, now_us);
+	take(e, b, &p, now_us);
 }
 
 void endpoint_batch_end(struct endpoint *e, int64_t now_us)

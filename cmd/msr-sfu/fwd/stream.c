@@ -37,8 +37,8 @@ static void update_jitter(struct stream *s, uint32_t ts, int64_t now_us)
 		s->jitter += (uint32_t)d - ((s->jitter + 8) >> 4);
 }
 
-bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, int64_t *seq,
-		 bool *reset)
+bool stream_take(struct stream *s, const struct rtp_packet *p, bool rtx, int64_t now_us,
+		 int64_t *seq, bool *reset)
 {
 	enum nack_verdict v = nack_rx_packet(&s->nack, p->seq, now_us, seq);
 
@@ -51,7 +51,7 @@ bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, i
 		s->received = s->received_before = 0;
 		s->expected_before = 0;
 	}
-	s->received++;
+	s->received += !rtx;
 	if (p->payload_len) {
 		s->media_us = now_us;
 		s->media_bytes += p->len;

@@ -36,7 +36,7 @@ struct stream {
 
 	/* reception, RFC 3550 appendix A */
 	int64_t first;		 /* first number, 64 bits */
-	uint64_t received;	 /* packets, without duplicates */
+	uint64_t received;	 /* packets, without duplicates and what came by RTX */
 	int64_t expected_before; /* at the last report */
 	uint64_t received_before;
 	int64_t transit; /* of the last packet, in clock units */
@@ -67,11 +67,12 @@ int stream_init(struct stream *s, enum rtp_codec codec);
 void stream_done(struct stream *s);
 
 /*
- * Takes a packet. False for a duplicate, which goes no further. *seq gets its number, *reset tells
- * that the stream restarted there: what came before has nothing to do with it.
+ * Takes a packet, which may have come by RTX: then the network did lose it. False for a duplicate,
+ * which goes no further. *seq gets its number, *reset tells that the stream restarted there: what
+ * came before has nothing to do with it.
  */
-bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, int64_t *seq,
-		 bool *reset);
+bool stream_take(struct stream *s, const struct rtp_packet *p, bool rtx, int64_t now_us,
+		 int64_t *seq, bool *reset);
 
 /* Its next packet is of another SSRC: it restarts. */
 void stream_renew(struct stream *s);

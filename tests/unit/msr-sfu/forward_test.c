@@ -306,10 +306,23 @@ TEST(a_flood_of_nacks_is_bounded)
 	box_free(from);
 }
 
+static void feed_rtx(struct box *b, uint16_t seq)
+{
+	static uint8_t rtx[200];
+	uint8_t p[200];
+	size_t n = vp8(p, seq, true, false, 100);
+
+	memcpy(rtx, p, 12);
+	rtx[1] = 97;
+	put_be16(rtx + 2, seq); /* whatever */
+	put_be32(rtx + 8, 1001);
+	put_be16(rtx + 12, seq);
+	memcpy(rtx + 14, p + 12, n - 12);
+	endpoint_rtp(&b->e, rtx, n + 2, now);
+}
+
 TEST(holes_are_asked_for_and_filled_from_rtx)
 {
-	uint8_t p[200], rtx[200];
-
 	now = 1000000;
 	struct box *from = box_new(), *to = box_new();
 	subscribe(publish(from, &video), to, true);
@@ -319,14 +332,7 @@ TEST(holes_are_asked_for_and_filled_from_rtx)
 	flush(from);
 	endpoint_tick(&from->e, now);
 	CHECK_INT(count(from, RTCP_RTPFB, RTCP_NACK), 1);
-	size_t n = vp8(p, 3, true, false, 100);
-	memcpy(rtx, p, 12);
-	rtx[1] = 97;
-	put_be16(rtx + 2, 900);
-	put_be32(rtx + 8, 1001);
-	put_be16(rtx + 12, 3);
-	memcpy(rtx + 14, p + 12, n - 12);
-	endpoint_rtp(&from->e, rtx, n + 2, now);
+	feed_rtx(from, 3);
 	flush(from);
 	CHECK_INT(to->n_rtp, 4);
 	CHECK_INT(mark(to, 3), 3);
@@ -492,6 +498,32 @@ TEST(those_without_transport_feedback_get_remb)
 	box_free(from);
 }
 
+/* Publishers without transport feedback go by it, and so does what we tell them that they may. */
+TEST(what_was_lost_is_reported_though_it_came_again)
+{
+	struct media_track_config c = video;
+	struct rtcp_report r;
+
+	now = 1000000;
+	c.feedback.remb = true;
+	struct box *from = box_new();
+	struct track *t = publish(from, &c);
+	for (uint16_t i = 0; i < 200; i++, now += 20000) {
+		if (i % 5 == 2)
+			continue;
+		feed(from, i, i == 0);
+		if (i % 5 == 3)
+			feed_rtx(from, (uint16_t)(i - 1));
+		flush(from);
+		endpoint_tick(&from->e, now);
+	}
+	CHECK(stream_report(&t->stream[0], now, &r));
+	CHECK_INT(r.lost, 40);
+	CHECK(r.fraction_lost > 45 && r.fraction_lost < 60);
+	CHECK(from->e.remb.bps < REMB_START);
+	box_free(from);
+}
+
 TEST(unknown_and_broken_packets_are_counted_and_dropped)
 {
 	uint8_t p[2000];
@@ -589,7 +621,8 @@ TEST(jitter_is_measured_however_long_the_machine_is_up)
 	for (uint16_t i = 0; i < 500; i++) { /* each second one is a millisecond late */
 		p.seq = i;
 		p.ts = i * 3600u;
-		CHECK(stream_take(&s, &p, begin_us + i * 40000 + i % 2 * 1000, &seq, &reset));
+		CHECK(
+		    stream_take(&s, &p, false, begin_us + i * 40000 + i % 2 * 1000, &seq, &reset));
 	}
 	CHECK(s.jitter >> 4 >= 88 && s.jitter >> 4 <= 90);
 	stream_done(&s);
