@@ -321,7 +321,7 @@ static void put_requests(struct endpoint *e, struct track *t, struct stream *s, 
 	if (!s->ssrc)
 		return;
 	/* Who is not to be asked again may still have to send a key frame for what is lost. */
-	unsigned n = nack_rx_due(&s->nack, now_us, STREAM_RTT_US, missing,
+	unsigned n = nack_rx_due(&s->nack, now_us, missing,
 				 t->config.feedback.nack ? NACK_AT_ONCE : 0, &gave_up);
 	if (n && !rtcp_put_nack(feedback_room(f), ENDPOINT_SSRC, s->ssrc, missing, n))
 		e->stats->nacks_sent++;

@@ -16,9 +16,8 @@
 #include "rtp/packet.h"
 #include "rtp/rtcp.h"
 
-#define STREAM_KEEP_VIDEO 1024	 /* packets: two seconds at 5 Mbit/s */
-#define STREAM_KEEP_AUDIO 128	 /* packets: two and a half seconds */
-#define STREAM_RTT_US	  100000 /* to the publisher; receivers do not learn it */
+#define STREAM_KEEP_VIDEO 1024 /* packets: two seconds at 5 Mbit/s */
+#define STREAM_KEEP_AUDIO 128  /* packets: two and a half seconds */
 /* Between requests, however many ask: with the time an encoder needs, a newcomer sees a picture
  * within 1.5 s. */
 #define STREAM_KEY_US 800000
