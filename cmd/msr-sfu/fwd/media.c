@@ -136,6 +136,8 @@ void media_stop(struct media *m)
 	if (!m)
 		return;
 	for (unsigned i = 0; i < m->n_threads; i++)
+		thread_stop(m->thread[i]);
+	for (unsigned i = 0; i < m->n_threads; i++)
 		thread_free(m->thread[i]);
 	map_each (i, &m->places)
 		free(container_of(i, struct place, node));

@@ -55,6 +55,7 @@ struct thread {
 	pthread_mutex_t lock; /* of the four below */
 	struct list queue;
 	unsigned queued;
+	bool stop; /* is wanted */
 	struct media_stats published;
 
 	struct map members, rooms, tracks, subs;
@@ -401,9 +402,8 @@ static void do_limit(struct thread *t, struct command *c)
 		m->endpoint.max_bps = full_of(c)->max_bps;
 }
 
-static void do_stop(struct thread *t, struct command *c)
+static void begin_stop(struct thread *t)
 {
-	(void)c;
 	list_each_safe (i, &t->all)
 		free_member(t, container_of(i, struct member, link));
 	t->stopping = true;
@@ -426,7 +426,6 @@ static void (*const commands[COMMANDS])(struct thread *t, struct command *c) = {
     [COMMAND_SUB_CLOSE] = do_sub_close,
     [COMMAND_WANT] = do_want,
     [COMMAND_LIMIT] = do_limit,
-    [COMMAND_STOP] = do_stop,
 };
 
 static void on_wake(void *arg)
@@ -442,6 +441,7 @@ static void on_wake(void *arg)
 		list_push(&todo, n);
 	}
 	t->queued = 0;
+	bool stop = t->stop && !t->stopping;
 	pthread_mutex_unlock(&t->lock);
 	while (!list_empty(&todo)) {
 		struct command *c = container_of(todo.next, struct command, link);
@@ -449,6 +449,8 @@ static void on_wake(void *arg)
 		commands[c->kind](t, c);
 		free(c);
 	}
+	if (stop)
+		begin_stop(t);
 }
 
 int thread_post(struct thread *t, struct command *c)
@@ -456,8 +458,8 @@ int thread_post(struct thread *t, struct command *c)
 	list_init(&c->link);
 	pthread_mutex_lock(&t->lock);
 	/* What ends things is never refused. */
-	bool closes = c->kind == COMMAND_STOP || c->kind == COMMAND_PEER_CLOSE ||
-		      c->kind == COMMAND_TRACK_CLOSE || c->kind == COMMAND_SUB_CLOSE;
+	bool closes = c->kind == COMMAND_PEER_CLOSE || c->kind == COMMAND_TRACK_CLOSE ||
+		      c->kind == COMMAND_SUB_CLOSE;
 	bool full = t->queued >= MEDIA_QUEUE_MAX && !closes;
 	if (!full) {
 		list_push(&t->queue, &c->link);
@@ -603,6 +605,7 @@ static void *run(void *arg)
 	int ret = loop_run(t->loop);
 	if (ret < 0)
 		log_error("a media thread stopped: %s", strerror(-ret));
+	tap_sink_close(&t->tap); /* here: it may have to wait for a reader, as others do */
 	return NULL;
 }
 
@@ -661,15 +664,16 @@ int thread_new(struct thread **out, const char *sink, thread_event *event, void 
 	return 0;
 }
 
+void thread_stop(struct thread *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->stop = true;
+	pthread_mutex_unlock(&t->lock);
+	loop_wake(t->loop);
+}
+
 void thread_free(struct thread *t)
 {
-	if (!t)
-		return;
-	struct command *c = calloc(1, sizeof(*c));
-	if (!c)
-		abort(); /* at the very end: nothing else is left to do */
-	c->kind = COMMAND_STOP;
-	thread_post(t, c);
 	pthread_join(t->id, NULL);
 	release(t);
 }

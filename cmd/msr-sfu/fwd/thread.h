@@ -24,7 +24,6 @@ enum command_kind {
 	COMMAND_SUB_CLOSE,
 	COMMAND_WANT,
 	COMMAND_LIMIT,
-	COMMAND_STOP,
 	COMMANDS
 };
 
@@ -71,7 +70,9 @@ typedef bool thread_event(void *arg, const struct media_event *e);
 
 /* Starts it; `sink` is where it records to, or NULL. 0 or -errno. */
 int thread_new(struct thread **out, const char *sink, thread_event *event, void *arg);
-/* Closes its peers, joins and frees it. Accepts NULL. */
+/* Has it close its peers and its sink, on any thread. */
+void thread_stop(struct thread *t);
+/* Waits until it has, once thread_stop was called, and frees it. */
 void thread_free(struct thread *t);
 /*
  * Takes the command, on any thread, and frees it when it is done: whatever malloc returned must
