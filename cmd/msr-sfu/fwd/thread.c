@@ -279,6 +279,15 @@ fail:
 				     .peer = c->id});
 }
 
+/* Out of memory for one of its tracks fails a peer: it knows then, and may come again. */
+static void fail_member(struct thread *t, struct member *m)
+{
+	emit(t,
+	     (struct media_event){
+		 .kind = MEDIA_ENDED, .why = PEER_END_MEMORY, .room = m->room->id, .peer = m->id});
+	free_member(t, m);
+}
+
 static void do_peer_close(struct thread *t, struct command *c)
 {
 	struct member *m = find_member(t, c->id);
@@ -331,8 +340,11 @@ static void do_track(struct thread *t, struct command *c)
 	struct member *m = find_member(t, full->track.peer);
 	struct track *track;
 
-	if (m && m->n_tracks < MEDIA_TRACKS_MAX &&
-	    !track_new(&track, &m->endpoint, c->id, &full->track.config))
+	if (!m || m->n_tracks == MEDIA_TRACKS_MAX)
+		return;
+	if (track_new(&track, &m->endpoint, c->id, &full->track.config) < 0)
+		fail_member(t, m);
+	else
 		m->n_tracks++;
 }
 
@@ -375,9 +387,11 @@ static void do_sub(struct thread *t, struct command *c)
 		sub_change(s, &full->sub);
 		return;
 	}
-	if (!m || !track || sub_new(&s, track, &m->endpoint, c->id, &full->sub) < 0)
+	if (!m || !track)
 		return;
-	if (m->endpoint.connected)
+	if (sub_new(&s, track, &m->endpoint, c->id, &full->sub) < 0)
+		fail_member(t, m);
+	else if (m->endpoint.connected)
 		sub_wake(s, mono_now().us);
 }
 
