@@ -166,6 +166,8 @@ $(BUILD)/tests/unit/base/nomem_test: ALL_LDFLAGS += -Wl,--wrap=malloc,--wrap=cal
 COUNTS_NEEDS := msr-sfu/forward_test peer/peer_test
 $(COUNTS_NEEDS:%=$(BUILD)/tests/unit/%): ALL_LDFLAGS += \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=pthread_mutex_lock
+# Its clock is set.
+$(BUILD)/tests/unit/msr-sfu/tap_test: ALL_LDFLAGS += -Wl,--wrap=clock_wall_us
 
 # Programs that only measure: tests/bench/NAME.c and what lies in tests/bench/NAME/, linked with
 # every library that they include from.

@@ -181,7 +181,7 @@ bool queue_has_room(const struct queue *q, size_t n)
 {
 	size_t len = buf_len(&q->bytes);
 
-	return !len || len + n <= q->opts.queue_max;
+	return !q->dead && (!len || len + n <= q->opts.queue_max);
 }
 
 int queue_put(struct queue *q, const struct frame *f, uint64_t *pos)

@@ -149,7 +149,8 @@ int sink_put(struct sink *s, const struct frame *f, uint64_t *pos)
 
 bool sink_has_room(const struct sink *s, size_t n)
 {
-	return s->ring ? n <= ring_room(s->ring) : queue_has_room(s->queue, n);
+	return s->ring ? !ring_error(s->ring) && n <= ring_room(s->ring)
+		       : queue_has_room(s->queue, n);
 }
 
 void sink_flush(struct sink *s)

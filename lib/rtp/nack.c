@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HISTORY_MAX  8192  /* packets */
-#define RESET_JUMP   3000  /* numbers: a larger jump restarts the stream (RFC 3550 A.1) */
-#define RETRY_MIN_US 20000 /* a shorter round trip still gets time to be late */
+#define HISTORY_MAX 8192 /* packets */
+#define RESET_JUMP  3000 /* numbers: a larger jump restarts the stream (RFC 3550 A.1) */
+#define SMOOTHING   4	 /* a new response time weighs one part in this many */
 
 /* ---- receiver side ---- */
 
@@ -19,11 +19,25 @@ static void give_up(struct nack_rx *n, unsigned first, unsigned count)
 		(n->n - first) * sizeof(n->missing[0]));
 }
 
-static enum nack_verdict behind(struct nack_rx *n, int64_t seq)
+/*
+ * Behind the first request, however many there were: which one was answered is not known, and on a
+ * long path it is that one. A packet that was only late tells nothing.
+ */
+static void learn(struct nack_rx *n, const struct nack_entry *e, int64_t now_us)
+{
+	int64_t took_us = now_us - e->since_us;
+
+	if (e->tries)
+		n->answer_us =
+		    n->answer_us ? n->answer_us + (took_us - n->answer_us) / SMOOTHING : took_us;
+}
+
+static enum nack_verdict behind(struct nack_rx *n, int64_t seq, int64_t now_us)
 {
 	for (unsigned i = n->n; i-- > 0 && n->missing[i].seq >= seq;) {
 		if (n->missing[i].seq != seq)
 			continue;
+		learn(n, &n->missing[i], now_us);
 		give_up(n, i, 1);
 		n->given_up--;
 		n->repaired++;
@@ -57,7 +71,7 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 		return NACK_RESET;
 	}
 	if (seq <= n->highest)
-		return behind(n, seq);
+		return behind(n, seq, now_us);
 
 	int64_t holes = seq - n->highest - 1;
 	n->lost += (uint64_t)holes;
@@ -79,18 +93,16 @@ void nack_rx_renew(struct nack_rx *n)
 	n->renewed = n->unwrap.started;
 }
 
-unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t *out, unsigned max,
-		     bool *gave_up)
+unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, uint16_t *out, unsigned max, bool *gave_up)
 {
-	int64_t retry_us = rtt_us > RETRY_MIN_US ? rtt_us : RETRY_MIN_US;
+	/* With some time for an answer to be late. */
+	int64_t answer_us = n->answer_us + n->answer_us / 4;
+	int64_t retry_us = answer_us > NACK_RETRY_US ? answer_us : NACK_RETRY_US;
 	unsigned count = 0;
 
-	for (unsigned i = n->n; i-- > 0;) {
-		const struct nack_entry *e = &n->missing[i];
-		bool waited = e->tries >= NACK_TRIES && now_us - e->asked_us >= retry_us;
-		if (waited || now_us - e->since_us > NACK_AGE_US)
+	for (unsigned i = n->n; i-- > 0;)
+		if (now_us - n->missing[i].since_us > NACK_AGE_US)
 			give_up(n, i, 1);
-	}
 	for (unsigned i = 0; i < n->n && count < max; i++) {
 		struct nack_entry *e = &n->missing[i];
 		if (e->tries >= NACK_TRIES || (e->tries && now_us - e->asked_us < retry_us))

@@ -18,6 +18,7 @@
 #define NACK_MISSING_MAX 256
 #define NACK_AGE_US	 1000000 /* a packet missing for longer is given up */
 #define NACK_TRIES	 8	 /* requests a packet */
+#define NACK_RETRY_US	 100000	 /* between them, at least */
 
 struct nack_entry {
 	int64_t seq;	  /* unwrapped */
@@ -33,9 +34,10 @@ struct nack_rx {
 	bool renewed; /* the next packet resets, whatever its number is */
 	unsigned n;   /* entries in `missing`, ascending by seq */
 	struct nack_entry missing[NACK_MISSING_MAX];
+	int64_t answer_us; /* from finding a hole to its repair, smoothed; 0: not known */
 	uint64_t lost;	   /* packets found missing */
 	uint64_t repaired; /* of them, came in later */
-	uint64_t given_up; /* of them, too old, too often asked for, or too many */
+	uint64_t given_up; /* of them, too old, or too many */
 	uint64_t told;	   /* of those, what nack_rx_due has told */
 };
 
@@ -54,12 +56,12 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq, int64_t now_us
 void nack_rx_renew(struct nack_rx *n);
 
 /*
- * Collects up to `max` numbers to ask for now, ascending: those never asked for, and those asked
- * for more than a round trip ago. Gives up old ones first; *gave_up, if not NULL, says whether
- * any were given up since the last call, here or because there were too many. Returns how many.
+ * Collects up to `max` numbers to ask for now, ascending: those never asked for, and those that
+ * should have been answered by now, as others were. Gives up old ones first; *gave_up, if not NULL,
+ * says whether any were given up since the last call, here or because there were too many. Returns
+ * how many.
  */
-unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, int64_t rtt_us, uint16_t *out, unsigned max,
-		     bool *gave_up);
+unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, uint16_t *out, unsigned max, bool *gave_up);
 
 /* ---- sender side ---- */
 

@@ -51,18 +51,27 @@ void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_u
 		bwe_feedback(c->bwe, m, now_us);
 }
 
+/* Of what may be sent again, `rate` bytes a second; what is spare leaves half of it to the rest. */
+static bool pay_again(struct congest *c, double rate, double bytes, bool spare, int64_t now_us)
+{
+	double most = rate / AGAIN_BURST > AGAIN_MIN ? rate / AGAIN_BURST : AGAIN_MIN;
+
+	c->again_tokens += rate * (double)(now_us - c->again_us) / 1e6;
+	c->again_us = now_us;
+	if (c->again_tokens > most)
+		c->again_tokens = most;
+	if (c->again_tokens < bytes + (spare ? most / 2 : 0))
+		return false;
+	c->again_tokens -= bytes;
+	return true;
+}
+
 bool congest_again(struct congest *c, size_t bytes, bool spare, int64_t now_us)
 {
 	double rate = (double)congest_bps(c, now_us) / 8 / AGAIN_PART;
 
-	c->again_tokens += rate * (double)(now_us - c->again_us) / 1e6;
-	c->again_us = now_us;
-	double most = rate / AGAIN_BURST > AGAIN_MIN ? rate / AGAIN_BURST : AGAIN_MIN;
-	if (c->again_tokens > most)
-		c->again_tokens = most;
-	if (rate > 0 && c->again_tokens < (double)bytes + (spare ? most / 2 : 0))
+	if (rate > 0 && !pay_again(c, rate, (double)bytes, spare, now_us))
 		return false;
-	c->again_tokens -= (double)bytes;
 	c->again += bytes;
 	return true;
 }

@@ -11,7 +11,8 @@
 
 #define NACK_AT_ONCE 128 /* numbers of one NACK */
 #define FEEDBACK_MAX 1200
-#define LEVEL_EDGE   16 /* of a smoothed level: a new value weighs 1/4 */
+#define PART_MAX     760 /* bytes of the longest part: 31 report blocks */
+#define LEVEL_EDGE   16	 /* of a smoothed level: a new value weighs 1/4 */
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
 		   struct media_stats *stats)
@@ -124,21 +125,22 @@ static void got_key(struct stream *s, const struct rtp_payload_info *info)
 	}
 }
 
-static void take(struct endpoint *e, struct track *t, struct stream *s, const struct rtp_packet *p,
+static void take(struct endpoint *e, const struct binding *from, const struct rtp_packet *p,
 		 int64_t now_us)
 {
+	struct track *t = from->track;
+	struct stream *s = from->stream;
 	struct burst_packet b = {.p = *p, .stream = s, .index = (uint8_t)(s - t->stream)};
 	struct rtp_payload_info info;
 
-	if (!stream_take(s, p, now_us, &b.seq, &b.reset))
+	if (!stream_take(s, p, from->rtx, now_us, &b.seq, &b.reset))
 		return;
 	if (!rtp_codec_is_video(t->config.codec)) {
 		hear(t, p, now_us);
 	} else {
-		rtp_payload_look(t->config.codec, p, &info);
-		b.key = info.key && info.frame_start;
-		b.picture = s->picture = info.picture_id;
-		b.tl0 = s->tl0 = info.tl0picidx;
+		track_look(t, &b, &info);
+		s->picture = b.picture;
+		s->tl0 = b.tl0;
 		if (b.key)
 			got_key(s, &info);
 	}
@@ -168,7 +170,7 @@ void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
 		e->stats->rx_unknown++;
 		return;
 	}
-	take(e, b->track, b->stream, &p, now_us);
+	take(e, b, &p, now_us);
 }
 
 void endpoint_batch_end(struct endpoint *e, int64_t now_us)
@@ -289,44 +291,73 @@ bool endpoint_busy(const struct endpoint *e)
 	return e->connected && (!list_empty(&e->tracks) || !list_empty(&e->subs));
 }
 
-static void put_requests(struct endpoint *e, struct track *t, struct stream *s,
-			 struct rtcp_writer *w, int64_t now_us)
+/* What is told in one tick, in as many packets as it takes. */
+struct feedback {
+	const struct endpoint *to;
+	struct rtcp_writer w;
+};
+
+static void feedback_send(struct feedback *f)
+{
+	if (f->w.len)
+		f->to->wire->send_rtcp(f->to->wire_arg, f->w.p, f->w.len);
+	f->w.len = 0;
+}
+
+/* Where any part fits: what is put counts as told. */
+static struct rtcp_writer *feedback_room(struct feedback *f)
+{
+	if (f->w.cap - f->w.len < PART_MAX)
+		feedback_send(f);
+	return &f->w;
+}
+
+static void put_requests(struct endpoint *e, struct track *t, struct stream *s, struct feedback *f,
+			 int64_t now_us)
 {
 	uint16_t missing[NACK_AT_ONCE];
-	bool gave_up = false;
+	bool gave_up;
 
 	if (!s->ssrc)
 		return;
-	if (t->config.feedback.nack) {
-		unsigned n =
-		    nack_rx_due(&s->nack, now_us, STREAM_RTT_US, missing, NACK_AT_ONCE, &gave_up);
-		if (n && !rtcp_put_nack(w, ENDPOINT_SSRC, s->ssrc, missing, n))
-			e->stats->nacks_sent++;
-	}
+	/* Who is not to be asked again may still have to send a key frame for what is lost. */
+	unsigned n = nack_rx_due(&s->nack, now_us, missing,
+				 t->config.feedback.nack ? NACK_AT_ONCE : 0, &gave_up);
+	if (n && !rtcp_put_nack(feedback_room(f), ENDPOINT_SSRC, s->ssrc, missing, n))
+		e->stats->nacks_sent++;
 	if (gave_up && rtp_codec_is_video(t->config.codec) && track_needs(t, s))
 		stream_want_key(s);
 	if (!(t->config.feedback.pli || t->config.feedback.fir) || !stream_ask_key(s, now_us))
 		return;
+	struct rtcp_writer *w = feedback_room(f);
 	int ret = t->config.feedback.pli ? rtcp_put_pli(w, ENDPOINT_SSRC, s->ssrc)
 					 : rtcp_put_fir(w, ENDPOINT_SSRC, s->ssrc, s->fir_seq++);
 	e->stats->key_requests_sent += ret == 0;
 }
 
-static unsigned put_blocks(struct endpoint *e, struct rtcp_report *r, uint8_t *worst,
-			   int64_t now_us)
+/* A block for each stream; how many there are. */
+static unsigned put_blocks(struct endpoint *e, struct feedback *f, uint8_t *worst, int64_t now_us)
 {
-	unsigned n = 0;
+	struct rtcp_report r[RTCP_REPORTS_MAX];
+	unsigned n = 0, all = 0;
 
 	list_each (i, &e->tracks) {
 		struct track *t = container_of(i, struct track, link);
-		for (unsigned k = 0; k < t->n_streams && n < RTCP_REPORTS_MAX; k++)
-			if (stream_report(&t->stream[k], now_us, &r[n])) {
-				if (r[n].fraction_lost > *worst)
-					*worst = r[n].fraction_lost;
-				n++;
-			}
+		for (unsigned k = 0; k < t->n_streams; k++) {
+			if (!stream_report(&t->stream[k], now_us, &r[n]))
+				continue;
+			if (r[n].fraction_lost > *worst)
+				*worst = r[n].fraction_lost;
+			all++;
+			if (++n < RTCP_REPORTS_MAX)
+				continue;
+			rtcp_put_rr(feedback_room(f), ENDPOINT_SSRC, r, n);
+			n = 0;
+		}
 	}
-	return n;
+	if (n)
+		rtcp_put_rr(feedback_room(f), ENDPOINT_SSRC, r, n);
+	return all;
 }
 
 static bool wants_remb(const struct endpoint *e)
@@ -340,7 +371,7 @@ static bool wants_remb(const struct endpoint *e)
 	return false;
 }
 
-static void put_remb(struct endpoint *e, uint64_t bps, struct rtcp_writer *w)
+static void put_remb(struct endpoint *e, uint64_t bps, struct feedback *f)
 {
 	struct rtcp_remb r = {.bps = bps};
 
@@ -350,29 +381,26 @@ static void put_remb(struct endpoint *e, uint64_t bps, struct rtcp_writer *w)
 			if (t->stream[k].ssrc && r.n_ssrc < RTCP_REMB_SSRCS)
 				r.ssrc[r.n_ssrc++] = t->stream[k].ssrc;
 	}
-	rtcp_put_remb(w, ENDPOINT_SSRC, &r);
+	rtcp_put_remb(feedback_room(f), ENDPOINT_SSRC, &r);
 }
 
-static void put_report(struct endpoint *e, struct rtcp_writer *w, int64_t now_us)
+static void put_report(struct endpoint *e, struct feedback *f, int64_t now_us)
 {
-	struct rtcp_report r[RTCP_REPORTS_MAX];
 	uint8_t worst = 0;
-	unsigned n = put_blocks(e, r, &worst, now_us);
 
-	if (!n)
+	if (!put_blocks(e, f, &worst, now_us))
 		return;
-	rtcp_put_rr(w, ENDPOINT_SSRC, r, n);
 	uint64_t bps = remb_rx_step(&e->remb, worst, now_us);
 	if (wants_remb(e))
-		put_remb(e, bps, w);
+		put_remb(e, bps, f);
 }
 
-static void put_twcc(struct endpoint *e, struct rtcp_writer *w)
+static void put_twcc(struct endpoint *e, struct feedback *f)
 {
 	struct track *t = container_of(e->tracks.next, struct track, link);
 
 	while (twcc_rx_pending(e->twcc) &&
-	       !twcc_rx_write(e->twcc, w, ENDPOINT_SSRC, t->stream[0].ssrc))
+	       !twcc_rx_write(e->twcc, feedback_room(f), ENDPOINT_SSRC, t->stream[0].ssrc))
 		;
 }
 
@@ -386,26 +414,25 @@ static void need_twcc(struct endpoint *e)
 static void tick_tracks(struct endpoint *e, int64_t now_us)
 {
 	uint8_t out[FEEDBACK_MAX];
-	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+	struct feedback f = {e, rtcp_writer(out, sizeof(out))};
 
 	if (!e->twcc)
 		need_twcc(e);
 	if (now_us - e->report_us >= FWD_REPORT_US) {
 		e->report_us = now_us;
-		put_report(e, &w, now_us);
-	}
-	if (e->twcc && now_us - e->twcc_us >= FWD_TWCC_US) {
-		e->twcc_us = now_us;
-		put_twcc(e, &w);
+		put_report(e, &f, now_us);
 	}
 	list_each (i, &e->tracks) {
 		struct track *t = container_of(i, struct track, link);
 		track_update(t, now_us);
 		for (unsigned k = 0; k < t->n_streams; k++)
-			put_requests(e, t, &t->stream[k], &w, now_us);
+			put_requests(e, t, &t->stream[k], &f, now_us);
 	}
-	if (w.len)
-		e->wire->send_rtcp(e->wire_arg, out, w.len);
+	if (e->twcc && now_us - e->twcc_us >= FWD_TWCC_US) {
+		e->twcc_us = now_us;
+		put_twcc(e, &f);
+	}
+	feedback_send(&f);
 }
 
 void endpoint_tick(struct endpoint *e, int64_t now_us)

@@ -132,7 +132,7 @@ void layer_leave(struct layer *l, const struct track *t, struct layer_past *p)
 		return;
 	if (l->current != LAYER_NONE)
 		note_single(l, t);
-	*p = (struct layer_past){.highest = l->rewrite.highest,
+	*p = (struct layer_past){.highest = rewrite_next(&l->rewrite) - 1,
 				 .last_us = l->last_us,
 				 .last_ts = l->rewrite.last_ts,
 				 .picture = l->picture,
@@ -268,6 +268,7 @@ static void begin(struct layer *l, const struct track *t, const struct burst_pac
 		cut.tl0 = (uint8_t)(l->tl0 + 1 - b->tl0);
 	}
 	rewrite_begin(&l->rewrite, cut, l->first);
+	l->last_us = now_us; /* the next layer may begin in the same burst */
 	l->changed |= l->current != b->index;
 	l->current = (int8_t)b->index;
 	if (layers_of(&t->layers, b->index) > layers_of(&t->layers, l->target))

@@ -55,7 +55,7 @@ int layers_of(const struct layers *l, int stream);
 
 /* Where a receiver's stream stood when its track ended. */
 struct layer_past {
-	int64_t highest; /* number; 0: nothing was sent */
+	int64_t highest; /* number that was sent, or kept for what was late; 0: none */
 	int64_t last_us;
 	uint32_t last_ts;
 	uint16_t picture;

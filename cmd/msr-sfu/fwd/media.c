@@ -22,6 +22,7 @@
 
 /* Which thread an object is on: the API's own record. */
 struct place {
+	struct command close; /* first: where the object ends this is posted, and freed with it */
 	struct map_node node;
 	media_id id;
 	media_id peer; /* of a track or sub; 0 for a peer */
@@ -135,6 +136,8 @@ void media_stop(struct media *m)
 	if (!m)
 		return;
 	for (unsigned i = 0; i < m->n_threads; i++)
+		thread_stop(m->thread[i]);
+	for (unsigned i = 0; i < m->n_threads; i++)
 		thread_free(m->thread[i]);
 	map_each (i, &m->places)
 		free(container_of(i, struct place, node));
@@ -211,7 +214,8 @@ static struct place *remember(struct media *m, media_id id, struct place *peer, 
 	return p;
 }
 
-static void forget(struct media *m, struct place *p)
+/* Takes it out of the record, and frees its children, which end with it. */
+static void remove_place(struct media *m, struct place *p)
 {
 	struct place *peer = p->peer ? find(m, p->peer) : NULL;
 
@@ -228,25 +232,30 @@ static void forget(struct media *m, struct place *p)
 		free(child);
 	}
 	map_remove(&m->places, &p->node);
+}
+
+static void forget(struct media *m, struct place *p)
+{
+	remove_place(m, p);
 	free(p);
 }
 
 /* ---- commands ---- */
 
-static struct command *command(enum command_kind kind, media_id id)
+static struct command_full *command(enum command_kind kind, media_id id)
 {
-	struct command *c = calloc(1, sizeof(*c));
+	struct command_full *c = calloc(1, sizeof(*c));
 
 	if (c) {
-		c->kind = kind;
-		c->id = id;
+		c->command.kind = kind;
+		c->command.id = id;
 	}
 	return c;
 }
 
-static int post(struct media *m, unsigned thread, struct command *c)
+static int post(struct media *m, unsigned thread, struct command_full *c)
 {
-	int ret = thread_post(m->thread[thread], c);
+	int ret = thread_post(m->thread[thread], &c->command);
 
 	if (ret < 0)
 		free(c);
@@ -254,7 +263,7 @@ static int post(struct media *m, unsigned thread, struct command *c)
 }
 
 /* To whatever thread `id` is on; an object that is gone makes the command void. */
-static int post_to(struct media *m, media_id id, struct command *c)
+static int post_to(struct media *m, media_id id, struct command_full *c)
 {
 	const struct place *p = find(m, id);
 
@@ -273,11 +282,11 @@ static void close_object(struct media *m, enum command_kind kind, media_id id)
 
 	if (!p)
 		return;
-	struct command *c = command(kind, id);
-	if (!c)
-		abort(); /* nothing may be left running that nobody knows of */
-	post(m, p->thread, c);
-	forget(m, p);
+	unsigned thread = p->thread;
+	remove_place(m, p);
+	p->close.kind = kind;
+	p->close.id = id;
+	thread_post(m->thread[thread], &p->close);
 }
 
 int media_peer_new(struct media *m, const struct media_peer_config *config, media_id *id,
@@ -288,14 +297,14 @@ int media_peer_new(struct media *m, const struct media_peer_config *config, medi
 
 	if (ret < 0)
 		return ret;
-	struct command *c = command(COMMAND_PEER, media_new_id(m));
-	struct place *place = c ? remember(m, c->id, NULL, config->thread) : NULL;
-	media_id new_id = c ? c->id : 0;
+	struct command_full *c = command(COMMAND_PEER, media_new_id(m));
+	struct place *place = c ? remember(m, c->command.id, NULL, config->thread) : NULL;
+	media_id new_id = c ? c->command.id : 0;
 	ret = -ENOMEM;
 	if (place) {
 		c->peer.peer = peer;
 		c->peer.room = config->room;
-		ret = thread_post(m->thread[config->thread], c);
+		ret = thread_post(m->thread[config->thread], &c->command);
 	}
 	if (ret < 0) {
 		if (place)
@@ -323,7 +332,7 @@ int media_peer_remote(struct media *m, media_id peer, const struct peer_remote *
 		      const struct peer_candidate *candidates, unsigned n_candidates,
 		      bool end_of_candidates)
 {
-	struct command *c = command(COMMAND_REMOTE, peer);
+	struct command_full *c = command(COMMAND_REMOTE, peer);
 
 	if (!c)
 		return -ENOMEM;
@@ -344,7 +353,7 @@ int media_peer_candidates(struct media *m, media_id peer, const struct peer_cand
 
 int media_peer_restart(struct media *m, media_id peer, const char *ufrag, const char *pwd)
 {
-	struct command *c = command(COMMAND_RESTART, peer);
+	struct command_full *c = command(COMMAND_RESTART, peer);
 
 	if (c) {
 		snprintf(c->restart.ufrag, sizeof(c->restart.ufrag), "%s", ufrag);
@@ -355,7 +364,7 @@ int media_peer_restart(struct media *m, media_id peer, const char *ufrag, const 
 
 int media_peer_extensions(struct media *m, media_id peer, const struct rtp_extmap *map)
 {
-	struct command *c = command(COMMAND_EXTENSIONS, peer);
+	struct command_full *c = command(COMMAND_EXTENSIONS, peer);
 
 	if (c)
 		c->extmap = *map;
@@ -363,7 +372,7 @@ int media_peer_extensions(struct media *m, media_id peer, const struct rtp_extma
 }
 
 /* A new track or sub of a peer. */
-static int post_child(struct media *m, media_id peer, struct command *c)
+static int post_child(struct media *m, media_id peer, struct command_full *c)
 {
 	struct place *p = find(m, peer);
 
@@ -373,8 +382,8 @@ static int post_child(struct media *m, media_id peer, struct command *c)
 		free(c);
 		return 0;
 	}
-	struct place *child = find(m, c->id), *made = NULL;
-	if (!child && !(made = remember(m, c->id, p, p->thread))) {
+	struct place *child = find(m, c->command.id), *made = NULL;
+	if (!child && !(made = remember(m, c->command.id, p, p->thread))) {
 		free(c);
 		return -ENOMEM;
 	}
@@ -387,7 +396,7 @@ static int post_child(struct media *m, media_id peer, struct command *c)
 int media_track_new(struct media *m, media_id peer, media_id track,
 		    const struct media_track_config *config)
 {
-	struct command *c = command(COMMAND_TRACK, track);
+	struct command_full *c = command(COMMAND_TRACK, track);
 
 	if (c) {
 		c->track.peer = peer;
@@ -398,7 +407,7 @@ int media_track_new(struct media *m, media_id peer, media_id track,
 
 int media_track_change(struct media *m, media_id track, const struct media_track_config *config)
 {
-	struct command *c = command(COMMAND_TRACK_CHANGE, track);
+	struct command_full *c = command(COMMAND_TRACK_CHANGE, track);
 
 	if (c)
 		c->track.config = *config;
@@ -407,7 +416,7 @@ int media_track_change(struct media *m, media_id track, const struct media_track
 
 int media_track_record(struct media *m, media_id track, const struct tap_config *config)
 {
-	struct command *c = command(COMMAND_RECORD, track);
+	struct command_full *c = command(COMMAND_RECORD, track);
 
 	if (c)
 		c->record = *config;
@@ -421,7 +430,7 @@ void media_track_close(struct media *m, media_id track)
 
 int media_sub_new(struct media *m, media_id sub, const struct media_sub_config *config)
 {
-	struct command *c = command(COMMAND_SUB, sub);
+	struct command_full *c = command(COMMAND_SUB, sub);
 
 	if (c)
 		c->sub = *config;
@@ -435,7 +444,7 @@ void media_sub_close(struct media *m, media_id sub)
 
 int media_sub_want(struct media *m, media_id sub, enum media_level want)
 {
-	struct command *c = command(COMMAND_WANT, sub);
+	struct command_full *c = command(COMMAND_WANT, sub);
 
 	if (c)
 		c->want = want;
@@ -444,7 +453,7 @@ int media_sub_want(struct media *m, media_id sub, enum media_level want)
 
 int media_peer_limit(struct media *m, media_id peer, uint64_t max_bps)
 {
-	struct command *c = command(COMMAND_LIMIT, peer);
+	struct command_full *c = command(COMMAND_LIMIT, peer);
 
 	if (c)
 		c->max_bps = max_bps;

@@ -25,14 +25,19 @@ static int64_t begin_of(const struct rewrite_cut *c)
 	return c->from + c->distance;
 }
 
-void rewrite_begin(struct rewrite *w, struct rewrite_cut cut, uint16_t first)
+int64_t rewrite_next(const struct rewrite *w)
 {
-	int64_t next = w->started ? w->highest + 1 : first;
+	int64_t next = w->highest + 1;
 
 	/* What is missing before a packet that was left out keeps its numbers: one index with two
 	 * payloads would break the cipher. */
-	if (w->n_cuts && begin_of(&w->cut[0]) > next)
-		next = begin_of(&w->cut[0]);
+	return w->n_cuts && begin_of(&w->cut[0]) > next ? begin_of(&w->cut[0]) : next;
+}
+
+void rewrite_begin(struct rewrite *w, struct rewrite_cut cut, uint16_t first)
+{
+	int64_t next = w->started ? rewrite_next(w) : first;
+
 	cut.distance = next - cut.from;
 	push_cut(w, cut);
 	w->highest = next - 1;

@@ -50,6 +50,8 @@ struct rewrite {
  * to 32767; later it continues where it was.
  */
 void rewrite_begin(struct rewrite *w, struct rewrite_cut cut, uint16_t first);
+/* The receiver's next number that no packet has or may still get, once rewrite_begin was called. */
+int64_t rewrite_next(const struct rewrite *w);
 /*
  * The receiver's number of packet `seq` of a stream, and how the rest of it is moved; counts it as
  * sent. NULL for packets from before what is remembered, and for those of a stream that had been

@@ -24,7 +24,9 @@ void stream_done(struct stream *s)
 
 static void update_jitter(struct stream *s, uint32_t ts, int64_t now_us)
 {
-	int64_t transit = now_us * (int64_t)s->clock / US - ts;
+	/* In two parts: three years of microseconds do not fit beside the clock. */
+	int64_t ticks = now_us / US * s->clock + now_us % US * s->clock / US;
+	int64_t transit = ticks - ts;
 	int64_t d = (int32_t)(uint32_t)(transit - s->transit);
 
 	s->transit = transit;
@@ -35,8 +37,8 @@ static void update_jitter(struct stream *s, uint32_t ts, int64_t now_us)
 		s->jitter += (uint32_t)d - ((s->jitter + 8) >> 4);
 }
 
-bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, int64_t *seq,
-		 bool *reset)
+bool stream_take(struct stream *s, const struct rtp_packet *p, bool rtx, int64_t now_us,
+		 int64_t *seq, bool *reset)
 {
 	enum nack_verdict v = nack_rx_packet(&s->nack, p->seq, now_us, seq);
 
@@ -49,7 +51,7 @@ bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, i
 		s->received = s->received_before = 0;
 		s->expected_before = 0;
 	}
-	s->received++;
+	s->received += !rtx;
 	if (p->payload_len) {
 		s->media_us = now_us;
 		s->media_bytes += p->len;
@@ -131,18 +133,19 @@ bool stream_clocks(const struct stream *s, int64_t now_us, uint64_t *ntp, uint32
 
 void stream_want_key(struct stream *s)
 {
-	s->key_wanted = true;
+	s->key_asks = STREAM_KEY_ASKS;
 }
 
 void stream_got_key(struct stream *s)
 {
-	s->key_wanted = false;
+	s->key_asks = 0;
 }
 
 bool stream_ask_key(struct stream *s, int64_t now_us)
 {
-	if (!s->key_wanted || (s->key_asked_us && now_us - s->key_asked_us < STREAM_KEY_US))
+	if (!s->key_asks || (s->key_asked_us && now_us - s->key_asked_us < STREAM_KEY_US))
 		return false;
+	s->key_asks--;
 	s->key_asked_us = now_us;
 	return true;
 }

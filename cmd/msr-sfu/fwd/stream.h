@@ -16,12 +16,14 @@
 #include "rtp/packet.h"
 #include "rtp/rtcp.h"
 
-#define STREAM_KEEP_VIDEO 1024	 /* packets: two seconds at 5 Mbit/s */
-#define STREAM_KEEP_AUDIO 128	 /* packets: two and a half seconds */
-#define STREAM_RTT_US	  100000 /* to the publisher; receivers do not learn it */
+#define STREAM_KEEP_VIDEO 1024 /* packets: two seconds at 5 Mbit/s */
+#define STREAM_KEEP_AUDIO 128  /* packets: two and a half seconds */
 /* Between requests, however many ask: with the time an encoder needs, a newcomer sees a picture
  * within 1.5 s. */
-#define STREAM_KEY_US	 800000
+#define STREAM_KEY_US 800000
+/* For one wish, while no key frame is seen: one may get lost, and one that is encrypted end to end
+ * is never recognised. */
+#define STREAM_KEY_ASKS	 6
 #define STREAM_RATE_US	 200000	 /* of one measurement of the rate */
 #define STREAM_SILENT_US 1000000 /* without a packet for this long it does not live */
 
@@ -33,7 +35,7 @@ struct stream {
 
 	/* reception, RFC 3550 appendix A */
 	int64_t first;		 /* first number, 64 bits */
-	uint64_t received;	 /* packets, without duplicates */
+	uint64_t received;	 /* packets, without duplicates and what came by RTX */
 	int64_t expected_before; /* at the last report */
 	uint64_t received_before;
 	int64_t transit; /* of the last packet, in clock units */
@@ -54,7 +56,7 @@ struct stream {
 	int64_t sr_at_us; /* when it came; 0: none yet */
 
 	/* key frames */
-	bool key_wanted;
+	uint8_t key_asks;     /* requests that are still to be made, unless one comes */
 	int64_t key_asked_us; /* the last request; 0: never */
 	uint8_t fir_seq;
 };
@@ -64,11 +66,12 @@ int stream_init(struct stream *s, enum rtp_codec codec);
 void stream_done(struct stream *s);
 
 /*
- * Takes a packet. False for a duplicate, which goes no further. *seq gets its number, *reset tells
- * that the stream restarted there: what came before has nothing to do with it.
+ * Takes a packet, which may have come by RTX: then the network did lose it. False for a duplicate,
+ * which goes no further. *seq gets its number, *reset tells that the stream restarted there: what
+ * came before has nothing to do with it.
  */
-bool stream_take(struct stream *s, const struct rtp_packet *p, int64_t now_us, int64_t *seq,
-		 bool *reset);
+bool stream_take(struct stream *s, const struct rtp_packet *p, bool rtx, int64_t now_us,
+		 int64_t *seq, bool *reset);
 
 /* Its next packet is of another SSRC: it restarts. */
 void stream_renew(struct stream *s);

@@ -10,10 +10,16 @@
 #include "frame/sink.h"
 #include "rtp/codec/vp8.h"
 #include "rtp/rtcp.h"
+#include "endpoint.h"
 #include "track.h"
 
 #define CLOSE_MS    2000    /* that the reader of a pipe gets at the end */
 #define GAP_TOLD_US 1000000 /* between reports of a gap that lasts */
+/* Between wishes for a key frame: doubled where none comes of it that can be recorded, as of a
+ * sink that fills again at once, or where key frames cannot be told. */
+#define ASK_US	    1000000
+#define ASK_MAX_US  32000000
+#define KEY_ROOM    32768 /* bytes in the sink, for much of a key frame */
 #define SCREEN_NAME "screen"
 #define TAP_FIRST   1	 /* number of simulcast's first packet */
 #define MARK_MAX    1024 /* bytes of a record without a body, and more */
@@ -25,13 +31,14 @@ struct tap_session {
 	char room[ID_SIZE], user[ID_SIZE];
 	bool screen;
 	unsigned n_taps; /* 0 if it is over, and its end has not fitted yet */
+	int64_t wall_us; /* wall clock minus the loop's, as when its room was first recorded */
 };
 
 /* ---- frames ---- */
 
 static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f, int64_t now_us)
 {
-	f->time_us = now_us + s->wall_us;
+	f->time_us = now_us + ss->wall_us;
 	f->room = ss->room;
 	f->room_len = (uint8_t)strlen(ss->room);
 	f->session = ss->user;
@@ -68,7 +75,7 @@ int tap_sink_open(struct tap_sink *s, const char *spec, struct loop *loop,
 {
 	struct sink_opts o = {.loop = loop, .lost = on_lost};
 
-	*s = (struct tap_sink){.wall_us = clock_wall_us() - mono_now().us, .stats = stats};
+	*s = (struct tap_sink){.stats = stats};
 	list_init(&s->sessions);
 	return spec ? sink_open(&s->sink, spec, &o) : 0;
 }
@@ -123,12 +130,25 @@ void tap_sink_flush(struct tap_sink *s)
 {
 	if (!s->sink)
 		return;
-	s->wall_us = clock_wall_us() - mono_now().us;
 	put_ends(s);
 	sink_flush(s->sink);
 }
 
 /* ---- sessions ---- */
+
+/*
+ * A wall clock that is set while people talk must not tear them apart, nor make hours of silence:
+ * what is recorded of a room goes by one clock, until nothing of it is.
+ */
+static int64_t wall_of(const struct tap_sink *s, const char *room)
+{
+	list_each (i, &s->sessions) {
+		const struct tap_session *ss = container_of(i, struct tap_session, link);
+		if (!strcmp(ss->room, room))
+			return ss->wall_us;
+	}
+	return clock_wall_us() - mono_now().us;
+}
 
 static struct tap_session *session_for(struct tap_sink *s, const struct tap_config *c)
 {
@@ -149,6 +169,7 @@ static struct tap_session *session_for(struct tap_sink *s, const struct tap_conf
 	memcpy(ss->room, c->room, sizeof(ss->room));
 	memcpy(ss->user, c->user, sizeof(ss->user));
 	ss->screen = screen;
+	ss->wall_us = wall_of(s, c->room);
 	list_init(&ss->link);
 	list_push(&s->sessions, &ss->link);
 	put_mark(s, ss, FRAME_OPEN); /* where it does not fit, the first packet opens it */
@@ -177,8 +198,6 @@ int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, s
 	t->readers = sink_reader_starts(s->sink);
 	layer_init(&t->layer, MEDIA_AUTO, TAP_FIRST);
 	layer_aim(&t->layer, of, MEDIA_WANTED);
-	if (t->video)
-		stream_want_key(&of->stream[t->layer.target]);
 	*out = t;
 	return 0;
 }
@@ -244,8 +263,6 @@ static void take(struct tap *t, const struct track *of, const struct burst_packe
 	/* At the start, before the first key frame, nothing is missing. */
 	t->left_out += t->gap;
 	t->sink->stats->record_dropped += t->gap && waits; /* others were counted when refused */
-	if (t->wait_key)
-		stream_want_key(b->stream);
 }
 
 /* A packet of one of several streams, as one of the only stream that the recorder knows. */
@@ -278,17 +295,68 @@ static void take_layer(struct tap *t, const struct track *of, const struct burst
 	take(t, of, b, copy, number, now_us);
 }
 
+/* Records it, if it is what is recorded. True where pictures begin with it. */
+static bool record(struct tap *t, struct track *of, const struct burst_packet *b, int64_t now_us)
+{
+	bool waited = t->wait_key;
+	int8_t before = t->layer.current;
+
+	if (of->n_streams == 1) {
+		take(t, of, b, b->p.data, b->seq, now_us);
+	} else if (layer_take(&t->layer, of, b, now_us)) {
+		take_layer(t, of, b, now_us);
+		t->layer.last_us = now_us;
+	}
+	bool moved = t->layer.current != before && t->layer.current != LAYER_NONE;
+	return moved || (waited && !t->wait_key);
+}
+
+/*
+ * What came before the packet that began a key frame, and lies behind it: a viewer asks for it
+ * again, the recorder cannot.
+ */
+static void catch_up(struct tap *t, struct track *of, const struct burst_packet *begun,
+		     int64_t now_us)
+{
+	struct stream *s = begun->stream;
+	struct burst_packet b = {.stream = s, .index = begun->index};
+	struct rtp_payload_info info;
+
+	for (b.seq = begun->seq + 1; b.seq <= s->nack.highest; b.seq++) {
+		const struct rtp_kept *kept = rtp_history_get(&s->history, b.seq);
+		if (!kept || rtp_parse(&b.p, kept->data, kept->len, &of->from->extmap) < 0)
+			continue;
+		track_look(of, &b, &info);
+		record(t, of, &b, now_us);
+	}
+}
+
 void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
 	       int64_t now_us)
 {
+	const struct stream *done = NULL; /* its packets of this burst are kept, too */
+
 	for (unsigned i = 0; i < n; i++) {
-		if (of->n_streams == 1) {
-			take(t, of, &b[i], b[i].p.data, b[i].seq, now_us);
-		} else if (layer_take(&t->layer, of, &b[i], now_us)) {
-			take_layer(t, of, &b[i], now_us);
-			t->layer.last_us = now_us;
-		}
+		if (b[i].stream == done || !record(t, of, &b[i], now_us))
+			continue;
+		catch_up(t, of, &b[i], now_us);
+		done = b[i].stream;
 	}
+}
+
+/* A key frame costs the call something: not before it fits, and not for ever in vain. */
+static void ask_key(struct tap *t, struct track *of, int64_t now_us)
+{
+	int64_t since_us = now_us - t->asked_us;
+
+	if (since_us < t->ask_us || !sink_has_room(t->sink->sink, KEY_ROOM))
+		return;
+	if (since_us >= 2 * t->ask_us)
+		t->ask_us = ASK_US;
+	else if (t->ask_us < ASK_MAX_US)
+		t->ask_us *= 2;
+	t->asked_us = now_us;
+	layer_want_key(&t->layer, of);
 }
 
 void tap_tick(struct tap *t, struct track *of, int64_t now_us)
@@ -302,6 +370,8 @@ void tap_tick(struct tap *t, struct track *of, int64_t now_us)
 	if (readers != t->readers && t->video)
 		layer_want_key(&t->layer, of);
 	t->readers = readers;
+	if (t->wait_key)
+		ask_key(t, of, now_us);
 }
 
 void tap_update(struct tap *t, struct track *of)

@@ -35,7 +35,6 @@ struct tap_sink {
 	struct sink *sink;    /* NULL: nothing is recorded */
 	struct list sessions; /* struct tap_session */
 	unsigned n_over;      /* of them, those that are over and whose end waits for room */
-	int64_t wall_us;      /* wall clock minus the loop's */
 	struct media_stats *stats;
 	/* Packets of a track were left out, and are still where `open`. NULL: nobody is told. */
 	void (*gap)(void *arg, const struct track *of, uint64_t left_out, bool open);
@@ -60,6 +59,8 @@ struct tap {
 	bool gap;	   /* packets are being left out */
 	int64_t told_us;   /* when this gap was last told; 0: not yet */
 	bool wait_key;	   /* until a key frame comes */
+	int64_t asked_us;  /* when one was last asked for; 0: never */
+	int64_t ask_us;	   /* until it is again, at least */
 	uint64_t readers;  /* that had begun at the last tick, see sink_reader_starts */
 	uint64_t left_out; /* in this gap */
 	struct layer layer;
@@ -71,12 +72,13 @@ int tap_open(struct tap **out, struct tap_sink *s, const struct tap_config *c, s
 /* Accepts NULL. Ends the session with its last track. */
 void tap_close(struct tap *t);
 
-/* Packets of its track. When a gap begins pictures need a key frame, which is asked for. */
+/* Packets of its track. When a gap begins pictures need a key frame. */
 void tap_burst(struct tap *t, struct track *of, const struct burst_packet *b, unsigned n,
 	       int64_t now_us);
 /*
- * Once a tick: tells of a gap that lasts. A recorder that has restarted cannot continue with a
- * picture that builds on those which the last one knew; a key frame is asked for.
+ * Once a tick: tells of a gap that lasts, and asks for the key frame that pictures wait for as soon
+ * as there is room for it. A recorder that has restarted cannot continue with a picture that builds
+ * on those which the last one knew: that needs one, too.
  */
 void tap_tick(struct tap *t, struct track *of, int64_t now_us);
 /* The layers of its track changed. */

@@ -55,6 +55,7 @@ struct thread {
 	pthread_mutex_t lock; /* of the four below */
 	struct list queue;
 	unsigned queued;
+	bool stop; /* is wanted */
 	struct media_stats published;
 
 	struct map members, rooms, tracks, subs;
@@ -74,12 +75,6 @@ static bool emit(struct thread *t, struct media_event e)
 	return t->event(t->arg, &e);
 }
 
-static void need_ticks(struct thread *t)
-{
-	if (!loop_timer_armed(&t->tick))
-		loop_timer_in_us(&t->tick, FWD_TICK_US);
-}
-
 static void on_state(void *arg, enum peer_state state, enum peer_end why)
 {
 	struct member *m = arg;
@@ -87,7 +82,6 @@ static void on_state(void *arg, enum peer_state state, enum peer_end why)
 
 	if (state == PEER_CONNECTED) {
 		endpoint_connected(&m->endpoint, mono_now().us);
-		need_ticks(m->thread);
 		e.kind = MEDIA_CONNECTED;
 		emit(m->thread, e);
 	} else if (state == PEER_ENDED) {
@@ -229,19 +223,31 @@ static void free_member(struct thread *t, struct member *m)
 	free(m);
 }
 
+/* Where nobody is there is nothing to do but to count. */
+static void tick_again(struct thread *t)
+{
+	loop_timer_in_us(&t->tick, t->members.n || t->stopping ? FWD_TICK_US : STATS_US);
+}
+
 /* ---- commands ---- */
+
+static const struct command_full *full_of(struct command *c)
+{
+	return container_of(c, struct command_full, command);
+}
 
 static void do_peer(struct thread *t, struct command *c)
 {
+	const struct command_full *full = full_of(c);
 	struct member *m = calloc(1, sizeof(*m));
-	struct thread_room *r = m ? join_room(t, c->peer.room) : NULL;
+	struct thread_room *r = m ? join_room(t, full->peer.room) : NULL;
 
 	if (!r)
 		goto fail;
 	m->thread = t;
 	m->id = c->id;
 	m->room = r;
-	m->peer = c->peer.peer;
+	m->peer = full->peer.peer;
 	endpoint_init(&m->endpoint, &peer_wire, m->peer, &t->stats);
 	m->endpoint.layer = on_layer;
 	m->endpoint.layer_arg = m;
@@ -254,10 +260,12 @@ static void do_peer(struct thread *t, struct command *c)
 	    peer_attach(m->peer, t->io, &handler, m) < 0)
 		goto fail;
 	list_push(&t->all, &m->link);
+	if (t->members.n == 1)
+		tick_again(t);
 	return;
 fail:
 	/* Out of memory for one peer fails this one. */
-	peer_free(c->peer.peer);
+	peer_free(full->peer.peer);
 	if (r) {
 		list_remove(&m->room_link);
 		if (m->node.key)
@@ -265,9 +273,19 @@ fail:
 		leave_room(t, r);
 	}
 	free(m);
+	emit(t, (struct media_event){.kind = MEDIA_ENDED,
+				     .why = PEER_END_MEMORY,
+				     .room = full->peer.room,
+				     .peer = c->id});
+}
+
+/* Out of memory for one of its tracks fails a peer: it knows then, and may come again. */
+static void fail_member(struct thread *t, struct member *m)
+{
 	emit(t,
 	     (struct media_event){
-		 .kind = MEDIA_ENDED, .why = PEER_END_MEMORY, .room = c->peer.room, .peer = c->id});
+		 .kind = MEDIA_ENDED, .why = PEER_END_MEMORY, .room = m->room->id, .peer = m->id});
+	free_member(t, m);
 }
 
 static void do_peer_close(struct thread *t, struct command *c)
@@ -280,24 +298,26 @@ static void do_peer_close(struct thread *t, struct command *c)
 
 static void do_remote(struct thread *t, struct command *c)
 {
+	const struct command_full *full = full_of(c);
 	struct member *m = find_member(t, c->id);
 
 	if (!m)
 		return;
-	if (c->remote.have_remote)
-		peer_set_remote(m->peer, &c->remote.remote);
-	for (unsigned i = 0; i < c->remote.n; i++)
-		peer_add_candidate(m->peer, &c->remote.candidate[i]);
-	if (c->remote.end)
+	if (full->remote.have_remote)
+		peer_set_remote(m->peer, &full->remote.remote);
+	for (unsigned i = 0; i < full->remote.n; i++)
+		peer_add_candidate(m->peer, &full->remote.candidate[i]);
+	if (full->remote.end)
 		peer_end_of_candidates(m->peer);
 }
 
 static void do_restart(struct thread *t, struct command *c)
 {
+	const struct command_full *full = full_of(c);
 	struct member *m = find_member(t, c->id);
 
 	if (m)
-		peer_restart(m->peer, c->restart.ufrag, c->restart.pwd);
+		peer_restart(m->peer, full->restart.ufrag, full->restart.pwd);
 }
 
 static void do_extensions(struct thread *t, struct command *c)
@@ -306,7 +326,7 @@ static void do_extensions(struct thread *t, struct command *c)
 
 	if (!m)
 		return;
-	m->endpoint.extmap = c->extmap;
+	m->endpoint.extmap = full_of(c)->extmap;
 	list_each (i, &m->endpoint.subs) {
 		struct sub *s = container_of(i, struct sub, link);
 		struct media_sub_config same = s->config;
@@ -316,11 +336,15 @@ static void do_extensions(struct thread *t, struct command *c)
 
 static void do_track(struct thread *t, struct command *c)
 {
-	struct member *m = find_member(t, c->track.peer);
+	const struct command_full *full = full_of(c);
+	struct member *m = find_member(t, full->track.peer);
 	struct track *track;
 
-	if (m && m->n_tracks < MEDIA_TRACKS_MAX &&
-	    !track_new(&track, &m->endpoint, c->id, &c->track.config))
+	if (!m || m->n_tracks == MEDIA_TRACKS_MAX)
+		return;
+	if (track_new(&track, &m->endpoint, c->id, &full->track.config) < 0)
+		fail_member(t, m);
+	else
 		m->n_tracks++;
 }
 
@@ -329,7 +353,7 @@ static void do_track_change(struct thread *t, struct command *c)
 	struct track *track = find_track(t, c->id);
 
 	if (track)
-		endpoint_change_track(track->from, track, &c->track.config);
+		endpoint_change_track(track->from, track, &full_of(c)->track.config);
 }
 
 static void do_track_close(struct thread *t, struct command *c)
@@ -344,28 +368,31 @@ static void do_track_close(struct thread *t, struct command *c)
 
 static void do_record(struct thread *t, struct command *c)
 {
+	const struct command_full *full = full_of(c);
 	struct track *track = find_track(t, c->id);
 
 	if (track && !track->tap && t->tap.sink &&
-	    tap_open(&track->tap, &t->tap, &c->record, track) < 0)
-		log_warn("out of memory: a track of %s is not recorded", c->record.user);
+	    tap_open(&track->tap, &t->tap, &full->record, track) < 0)
+		log_warn("out of memory: a track of %s is not recorded", full->record.user);
 }
 
 static void do_sub(struct thread *t, struct command *c)
 {
-	struct member *m = find_member(t, c->sub.peer);
-	struct track *track = find_track(t, c->sub.track);
+	const struct command_full *full = full_of(c);
+	struct member *m = find_member(t, full->sub.peer);
+	struct track *track = find_track(t, full->sub.track);
 	struct sub *s = find_sub(t, c->id);
 
 	if (s) {
-		sub_change(s, &c->sub);
+		sub_change(s, &full->sub);
 		return;
 	}
-	if (!m || !track || sub_new(&s, track, &m->endpoint, c->id, &c->sub) < 0)
+	if (!m || !track)
 		return;
-	if (m->endpoint.connected)
+	if (sub_new(&s, track, &m->endpoint, c->id, &full->sub) < 0)
+		fail_member(t, m);
+	else if (m->endpoint.connected)
 		sub_wake(s, mono_now().us);
-	need_ticks(t);
 }
 
 static void do_sub_close(struct thread *t, struct command *c)
@@ -378,7 +405,7 @@ static void do_want(struct thread *t, struct command *c)
 	struct sub *s = find_sub(t, c->id);
 
 	if (s)
-		sub_want(s, c->want, mono_now().us);
+		sub_want(s, full_of(c)->want, mono_now().us);
 }
 
 static void do_limit(struct thread *t, struct command *c)
@@ -386,17 +413,16 @@ static void do_limit(struct thread *t, struct command *c)
 	struct member *m = find_member(t, c->id);
 
 	if (m)
-		m->endpoint.max_bps = c->max_bps;
+		m->endpoint.max_bps = full_of(c)->max_bps;
 }
 
-static void do_stop(struct thread *t, struct command *c)
+static void begin_stop(struct thread *t)
 {
-	(void)c;
 	list_each_safe (i, &t->all)
 		free_member(t, container_of(i, struct member, link));
 	t->stopping = true;
 	t->stop_by = mono_add_us(mono_now(), STOP_US);
-	need_ticks(t);
+	tick_again(t);
 }
 
 static void (*const commands[COMMANDS])(struct thread *t, struct command *c) = {
@@ -414,7 +440,6 @@ static void (*const commands[COMMANDS])(struct thread *t, struct command *c) = {
     [COMMAND_SUB_CLOSE] = do_sub_close,
     [COMMAND_WANT] = do_want,
     [COMMAND_LIMIT] = do_limit,
-    [COMMAND_STOP] = do_stop,
 };
 
 static void on_wake(void *arg)
@@ -430,6 +455,7 @@ static void on_wake(void *arg)
 		list_push(&todo, n);
 	}
 	t->queued = 0;
+	bool stop = t->stop && !t->stopping;
 	pthread_mutex_unlock(&t->lock);
 	while (!list_empty(&todo)) {
 		struct command *c = container_of(todo.next, struct command, link);
@@ -437,6 +463,8 @@ static void on_wake(void *arg)
 		commands[c->kind](t, c);
 		free(c);
 	}
+	if (stop)
+		begin_stop(t);
 }
 
 int thread_post(struct thread *t, struct command *c)
@@ -444,8 +472,8 @@ int thread_post(struct thread *t, struct command *c)
 	list_init(&c->link);
 	pthread_mutex_lock(&t->lock);
 	/* What ends things is never refused. */
-	bool closes = c->kind == COMMAND_STOP || c->kind == COMMAND_PEER_CLOSE ||
-		      c->kind == COMMAND_TRACK_CLOSE || c->kind == COMMAND_SUB_CLOSE;
+	bool closes = c->kind == COMMAND_PEER_CLOSE || c->kind == COMMAND_TRACK_CLOSE ||
+		      c->kind == COMMAND_SUB_CLOSE;
 	bool full = t->queued >= MEDIA_QUEUE_MAX && !closes;
 	if (!full) {
 		list_push(&t->queue, &c->link);
@@ -566,7 +594,7 @@ static void on_tick(void *arg)
 	}
 	if (t->stopping && (!peer_io_closing(t->io) || mono_diff_us(now, t->stop_by) > 0))
 		loop_stop(t->loop, 0);
-	loop_timer_in_us(&t->tick, t->members.n || t->stopping ? FWD_TICK_US : STATS_US);
+	tick_again(t);
 }
 
 void thread_add_stats(struct thread *t, struct media_stats *s)
@@ -587,10 +615,11 @@ static void *run(void *arg)
 	struct thread *t = arg;
 
 	pthread_setname_np(pthread_self(), "msr-media");
-	need_ticks(t);
+	tick_again(t);
 	int ret = loop_run(t->loop);
 	if (ret < 0)
 		log_error("a media thread stopped: %s", strerror(-ret));
+	tap_sink_close(&t->tap); /* here: it may have to wait for a reader, as others do */
 	return NULL;
 }
 
@@ -599,7 +628,7 @@ static void release(struct thread *t)
 	list_each_safe (i, &t->queue) {
 		struct command *c = container_of(i, struct command, link);
 		if (c->kind == COMMAND_PEER)
-			peer_free(c->peer.peer);
+			peer_free(full_of(c)->peer.peer);
 		free(c);
 	}
 	tap_sink_close(&t->tap);
@@ -649,15 +678,16 @@ int thread_new(struct thread **out, const char *sink, thread_event *event, void 
 	return 0;
 }
 
+void thread_stop(struct thread *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->stop = true;
+	pthread_mutex_unlock(&t->lock);
+	loop_wake(t->loop);
+}
+
 void thread_free(struct thread *t)
 {
-	if (!t)
-		return;
-	struct command *c = calloc(1, sizeof(*c));
-	if (!c)
-		abort(); /* at the very end: nothing else is left to do */
-	c->kind = COMMAND_STOP;
-	thread_post(t, c);
 	pthread_join(t->id, NULL);
 	release(t);
 }

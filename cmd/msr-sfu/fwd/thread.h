@@ -24,14 +24,19 @@ enum command_kind {
 	COMMAND_SUB_CLOSE,
 	COMMAND_WANT,
 	COMMAND_LIMIT,
-	COMMAND_STOP,
 	COMMANDS
 };
 
+/* What ends something says no more than that. */
 struct command {
 	struct list link;
 	enum command_kind kind;
 	media_id id; /* of the peer, track or sub that it is about */
+};
+
+/* What others say besides. */
+struct command_full {
+	struct command command; /* first: see thread_post */
 	union {
 		struct {
 			struct peer *peer; /* owned until taken over */
@@ -65,9 +70,15 @@ typedef bool thread_event(void *arg, const struct media_event *e);
 
 /* Starts it; `sink` is where it records to, or NULL. 0 or -errno. */
 int thread_new(struct thread **out, const char *sink, thread_event *event, void *arg);
-/* Closes its peers, joins and frees it. Accepts NULL. */
+/* Has it close its peers and its sink, on any thread. */
+void thread_stop(struct thread *t);
+/* Waits until it has, once thread_stop was called, and frees it. */
 void thread_free(struct thread *t);
-/* Takes the command, on any thread. 0, or -EAGAIN at MEDIA_QUEUE_MAX: it stays the caller's. */
+/*
+ * Takes the command, on any thread, and frees it when it is done: whatever malloc returned must
+ * begin with it. 0, or -EAGAIN at MEDIA_QUEUE_MAX: it stays the caller's. What ends something is
+ * never refused.
+ */
 int thread_post(struct thread *t, struct command *c);
 /* Adds what it counted, as of the last second, on any thread. */
 void thread_add_stats(struct thread *t, struct media_stats *s);

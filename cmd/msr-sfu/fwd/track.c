@@ -55,6 +55,14 @@ void track_free(struct track *t)
 	free(t);
 }
 
+void track_look(const struct track *t, struct burst_packet *b, struct rtp_payload_info *info)
+{
+	rtp_payload_look(t->config.codec, &b->p, info);
+	b->key = info->key && info->frame_start;
+	b->picture = info->picture_id;
+	b->tl0 = info->tl0picidx;
+}
+
 void track_put(struct track *t, const struct burst_packet *b, int64_t now_us)
 {
 	if (t->n_burst == TRACK_BURST)

@@ -63,6 +63,8 @@ int track_new(struct track **out, struct endpoint *from, media_id id,
 /* Its subs must be gone. Accepts NULL. */
 void track_free(struct track *t);
 
+/* Looks into a packet of pictures, for what the burst tells of it. */
+void track_look(const struct track *t, struct burst_packet *b, struct rtp_payload_info *info);
 /* Adds to the burst. */
 void track_put(struct track *t, const struct burst_packet *b, int64_t now_us);
 /* Sends the burst to everybody and empties it. */

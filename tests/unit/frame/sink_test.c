@@ -375,6 +375,7 @@ TEST(standard_output_without_a_reader_is_lost)
 	for (int i = 0; i < 20 && !n_lost; i++)
 		loop_turn(loop, 10);
 	int after = sink_put(sink, &f, NULL);
+	bool room = sink_has_room(sink, frame_size(&f));
 	sink_close(sink, 0);
 	sink = NULL;
 	dup2(saved, 1);
@@ -383,6 +384,7 @@ TEST(standard_output_without_a_reader_is_lost)
 	CHECK_INT(n_lost, 1);
 	CHECK_INT(lost_err, -EPIPE);
 	CHECK_INT(after, -EPIPE);
+	CHECK(!room);
 }
 
 TEST(a_source_ends_with_its_last_writer)

@@ -843,6 +843,19 @@ TEST(without_either_loss_counts)
 	end();
 }
 
+/* Where nothing limits it, it is not held against what comes later. */
+TEST(what_was_sent_again_without_a_limit_is_no_debt)
+{
+	struct congest c = {0};
+
+	now = SECOND;
+	for (unsigned i = 0; i < 10000; i++, now += SECOND / 10)
+		CHECK(congest_again(&c, 1200, now));
+	congest_remb(&c, 500000, now);
+	CHECK(congest_again(&c, 1200, now));
+	congest_done(&c);
+}
+
 TEST(delay_and_jitter_pause_nothing)
 {
 	begin(1, one);

@@ -430,10 +430,23 @@ TEST(a_flood_of_nacks_is_bounded)
 	box_free(from);
 }
 
+static void feed_rtx(struct box *b, uint16_t seq)
+{
+	static uint8_t rtx[200];
+	uint8_t p[200];
+	size_t n = vp8(p, seq, true, false, 100);
+
+	memcpy(rtx, p, 12);
+	rtx[1] = 97;
+	put_be16(rtx + 2, seq); /* whatever */
+	put_be32(rtx + 8, 1001);
+	put_be16(rtx + 12, seq);
+	memcpy(rtx + 14, p + 12, n - 12);
+	endpoint_rtp(&b->e, rtx, n + 2, now);
+}
+
 TEST(holes_are_asked_for_and_filled_from_rtx)
 {
-	uint8_t p[200], rtx[200];
-
 	now = 1000000;
 	struct box *from = box_new(), *to = box_new();
 	subscribe(publish(from, &video), to, true);
@@ -443,14 +456,7 @@ TEST(holes_are_asked_for_and_filled_from_rtx)
 	flush(from);
 	endpoint_tick(&from->e, now);
 	CHECK_INT(count(from, RTCP_RTPFB, RTCP_NACK), 1);
-	size_t n = vp8(p, 3, true, false, 100);
-	memcpy(rtx, p, 12);
-	rtx[1] = 97;
-	put_be16(rtx + 2, 900);
-	put_be32(rtx + 8, 1001);
-	put_be16(rtx + 12, 3);
-	memcpy(rtx + 14, p + 12, n - 12);
-	endpoint_rtp(&from->e, rtx, n + 2, now);
+	feed_rtx(from, 3);
 	flush(from);
 	CHECK_INT(to->n_rtp, 4);
 	CHECK_INT(mark(to, 3), 3);
@@ -538,6 +544,67 @@ TEST(publishers_get_reports_and_transport_feedback)
 	box_free(from);
 }
 
+/* Behind an outage there is much to tell: what is asked for is not asked for again so soon. */
+TEST(much_transport_feedback_displaces_no_request)
+{
+	struct media_track_config c = video;
+	static const uint8_t twcc[] = {0, 1};
+	struct rtp_ext_item item = {5, 2, 0, twcc};
+	uint8_t p[300];
+
+	now = 1000000;
+	c.feedback.twcc = true;
+	struct box *from = box_new();
+	rtp_extmap_set(&from->e.extmap, RTP_EXT_TWCC, 5);
+	struct track *t = publish(from, &c);
+	endpoint_tick(&from->e, now);
+	from->n_rtcp = 0;
+	for (uint16_t i = 0; i < 1000; i++, now += 500) {
+		struct rtp_header h = {.pt = 96, .seq = i, .ts = i * 900u, .ssrc = 1000};
+		int n = rtp_header_write(p, sizeof(p), &h, &item, 1);
+		rtp_ext_put_twcc(p, item.off, i);
+		memset(p + n, 0, 100);
+		if (i % 10 != 5)
+			endpoint_rtp(&from->e, p, (size_t)n + 100, now);
+		endpoint_batch_end(&from->e, now);
+	}
+	stream_want_key(&t->stream[0]);
+	endpoint_tick(&from->e, now);
+	CHECK(!twcc_rx_pending(from->e.twcc));
+	CHECK_INT(count(from, RTCP_RTPFB, RTCP_NACK), 1);
+	CHECK_INT(count(from, RTCP_PSFB, RTCP_PLI), 1);
+	CHECK(from->n_rtcp > 1);
+	box_free(from);
+}
+
+TEST(every_stream_is_reported_about)
+{
+	uint8_t p[60] = {0x80, 111};
+	struct rtcp_report r;
+	struct rtcp_msg m;
+	unsigned n = 0;
+
+	now = 1000000;
+	struct box *from = box_new();
+	for (uint32_t i = 0; i < 40; i++) {
+		struct media_track_config c = {
+		    .codec = RTP_CODEC_OPUS, .pt = 111, .ssrc = 1000 + i};
+		publish(from, &c);
+		put_be32(p + 8, c.ssrc);
+		endpoint_rtp(&from->e, p, sizeof(p), now);
+		flush(from);
+	}
+	endpoint_tick(&from->e, now);
+	for (unsigned i = 0; i < from->n_rtcp; i++)
+		for (struct rtcp_iter it = rtcp_begin(from->rtcp[i], from->rtcp_len[i]);
+		     rtcp_next(&it, &m);)
+			for (unsigned k = 0; m.type == RTCP_RR && !rtcp_get_report(&m, k, &r);
+			     k++, n++)
+				CHECK_INT(r.ssrc, 1000 + n);
+	CHECK_INT(n, 40);
+	box_free(from);
+}
+
 TEST(those_without_transport_feedback_get_remb)
 {
 	struct media_track_config c = video;
@@ -552,6 +619,32 @@ TEST(those_without_transport_feedback_get_remb)
 		endpoint_tick(&from->e, now);
 	}
 	CHECK(count(from, RTCP_PSFB, RTCP_AFB) >= 3);
+	box_free(from);
+}
+
+/* Publishers without transport feedback go by it, and so does what we tell them that they may. */
+TEST(what_was_lost_is_reported_though_it_came_again)
+{
+	struct media_track_config c = video;
+	struct rtcp_report r;
+
+	now = 1000000;
+	c.feedback.remb = true;
+	struct box *from = box_new();
+	struct track *t = publish(from, &c);
+	for (uint16_t i = 0; i < 200; i++, now += 20000) {
+		if (i % 5 == 2)
+			continue;
+		feed(from, i, i == 0);
+		if (i % 5 == 3)
+			feed_rtx(from, (uint16_t)(i - 1));
+		flush(from);
+		endpoint_tick(&from->e, now);
+	}
+	CHECK(stream_report(&t->stream[0], now, &r));
+	CHECK_INT(r.lost, 40);
+	CHECK(r.fraction_lost > 45 && r.fraction_lost < 60);
+	CHECK(from->e.remb.bps < REMB_START);
 	box_free(from);
 }
 
@@ -640,6 +733,25 @@ TEST(a_publisher_may_change_its_ssrc_but_not_send_two)
 	box_free(from);
 }
 
+TEST(jitter_is_measured_however_long_the_machine_is_up)
+{
+	static struct stream s;
+	const int64_t begin_us = 5000ll * 24 * 3600 * 1000000;
+	struct rtp_packet p = {.data = (const uint8_t *)"", .len = 1, .payload_len = 1};
+	bool reset;
+	int64_t seq;
+
+	CHECK_INT(stream_init(&s, RTP_CODEC_VP8), 0);
+	for (uint16_t i = 0; i < 500; i++) { /* each second one is a millisecond late */
+		p.seq = i;
+		p.ts = i * 3600u;
+		CHECK(
+		    stream_take(&s, &p, false, begin_us + i * 40000 + i % 2 * 1000, &seq, &reset));
+	}
+	CHECK(s.jitter >> 4 >= 88 && s.jitter >> 4 <= 90);
+	stream_done(&s);
+}
+
 /* A publisher that is muted for hours sends no reports. */
 TEST(clocks_go_on_for_days_behind_a_report)
 {
@@ -692,6 +804,35 @@ TEST(the_numbers_of_a_lasting_ssrc_go_on_with_the_next_track)
 		CHECK_INT(to->rtp[i].index, to->rtp[i - 5].index + (i % 5 == 4 ? 1 : 4));
 		CHECK(ahead > 90000 && ahead < 4 * 90000);
 	}
+	box_free(to);
+	box_free(from);
+}
+
+/* A number that was kept for a late packet may have gone out, and is not the highest. */
+TEST(a_lasting_ssrc_gives_no_number_twice)
+{
+	struct media_sub_config c = {.pt = 100, .ssrc = 5000, .lasting = true};
+	uint8_t padding[32] = {0xa0, 96};
+	struct sub *s;
+
+	now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	for (unsigned life = 0; life < 2; life++) {
+		struct track *t = publish(from, &video);
+		CHECK_INT(sub_new(&s, t, &to->e, 9, &c), 0);
+		feed(from, 1, true);
+		feed(from, 2, false);
+		put_be16(padding + 2, 4);
+		put_be32(padding + 8, 1000);
+		padding[31] = 20;
+		endpoint_rtp(&from->e, padding, sizeof(padding), now);
+		feed(from, 3, false);
+		flush(from);
+		endpoint_drop_track(&from->e, t);
+	}
+	CHECK_INT(to->n_rtp, 6);
+	for (unsigned i = 1; i < to->n_rtp; i++)
+		CHECK_INT(to->rtp[i].index, to->rtp[0].index + i);
 	box_free(to);
 	box_free(from);
 }

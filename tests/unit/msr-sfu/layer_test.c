@@ -386,6 +386,18 @@ TEST(the_viewer_goes_through_all_layers_without_a_seam)
 	scene_free(&x);
 }
 
+/* A publisher that is asked for a key frame gives one of each layer, at one time. */
+TEST(times_do_not_jump_where_several_layers_begin_in_one_burst)
+{
+	struct scene x = scene_new(MEDIA_AUTO);
+
+	picture(&x);
+	CHECK_INT(x.to->n_rtp, 6); /* each layer is better than the one before, as far as known */
+	for (unsigned i = 1; i < x.to->n_rtp; i++)
+		CHECK((int32_t)(at(x.to, i).ts - at(x.to, i - 1).ts) <= 90);
+	scene_free(&x);
+}
+
 TEST(off_sends_nothing_and_back_goes_on)
 {
 	struct scene x = scene_new(MEDIA_LOW);

@@ -1,6 +1,7 @@
 /* The recorder's tap at a ring without room: what is left out, what is asked for, what is told. */
 #include "../../../cmd/msr-sfu/fwd/tap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 #include "loop/loop.h"
 #include "rtp/rtcp.h"
 
-#define RING	   65536
+#define RING	   262144
 #define VIDEO	   96
 #define AUDIO	   111
 #define VIDEO_SSRC 11
@@ -28,7 +29,15 @@ static struct ring *reader;
 static struct loop *loop;
 static unsigned n_plis;
 static uint16_t video_seq, audio_seq;
-static int64_t now;
+static int64_t now, wall = 1800000000000000;
+
+/* All but lib/base goes by it. */
+int64_t __wrap_clock_wall_us(void);
+
+int64_t __wrap_clock_wall_us(void)
+{
+	return wall;
+}
 
 /* What was told of gaps, the last time. */
 static struct told {
@@ -77,20 +86,28 @@ static void count_plis(void *arg, const uint8_t *p, size_t n)
 
 static const struct wire wire = {no_out, no_rtp, no_flush, count_plis};
 
-static void send(uint8_t pt, uint32_t ssrc, uint16_t seq, bool key)
+/* A packet of a burst that has not ended yet. */
+static void put(uint8_t pt, uint32_t ssrc, uint16_t seq, bool key)
 {
-	static uint8_t p[RTP_HEADER + PAYLOAD];
+	static uint8_t ring[8][RTP_HEADER + PAYLOAD];
+	static unsigned i;
+	uint8_t *p = ring[i++ % 8];
 	struct rtp_header h = {.pt = pt, .marker = true, .seq = seq, .ts = seq, .ssrc = ssrc};
 
-	CHECK_INT(rtp_header_write(p, sizeof(p), &h, NULL, 0), RTP_HEADER);
+	CHECK_INT(rtp_header_write(p, sizeof(ring[0]), &h, NULL, 0), RTP_HEADER);
 	memset(p + RTP_HEADER, 0, PAYLOAD);
 	if (pt == VIDEO) {
 		p[RTP_HEADER] = 0x10;	  /* VP8: a picture begins */
 		p[RTP_HEADER + 1] = !key; /* whether it is not a key frame */
 		memcpy(p + RTP_HEADER + 4, "\x9d\x01\x2a", 3);
 	}
+	endpoint_rtp(&from, p, sizeof(ring[0]), now);
+}
+
+static void send(uint8_t pt, uint32_t ssrc, uint16_t seq, bool key)
+{
 	now += 10000;
-	endpoint_rtp(&from, p, sizeof(p), now);
+	put(pt, ssrc, seq, key);
 	endpoint_batch_end(&from, now);
 }
 
@@ -153,6 +170,7 @@ struct found {
 	unsigned n, gaps;
 	uint64_t first, last; /* numbers */
 	bool first_gap, first_key;
+	int64_t time_us; /* of the last */
 };
 
 /* Reads everything, which makes room. */
@@ -174,6 +192,7 @@ static struct found take(uint8_t codec)
 			found.first_key = f.flags & FRAME_KEY;
 		}
 		found.last = f.part;
+		found.time_us = f.time_us;
 		found.gaps += (f.flags & FRAME_GAP) != 0;
 	}
 	ring_advance(reader, (size_t)len);
@@ -245,6 +264,109 @@ TEST(sound_is_left_out_packet_by_packet)
 	CHECK_INT(told.track, 2);
 	CHECK_INT(told.left_out, 3);
 	CHECK_INT(stats.record_gaps, 1);
+	tear_down();
+}
+
+/* Of every request all viewers pay a key frame's bytes. */
+TEST(no_key_frame_is_asked_for_while_none_fits)
+{
+	set_up();
+	picture(true);
+	while (!stats.record_gaps)
+		picture(false);
+	for (unsigned i = 0; i < 300; i++) {
+		picture(i % 50 == 0); /* others ask for one now and then */
+		tick();
+		CHECK_INT(n_plis, 0);
+	}
+	take(CODEC_VP8);
+	tick();
+	CHECK_INT(n_plis, 1);
+	picture(true);
+	tick();
+	CHECK_INT(take(CODEC_VP8).n, 1);
+	CHECK_INT(n_plis, 0);
+	tear_down();
+}
+
+TEST(a_key_frame_that_is_never_seen_is_asked_for_less_and_less)
+{
+	unsigned asked = 0;
+
+	set_up();
+	for (int64_t until = now + 120000000; now < until; asked += n_plis) {
+		picture(false); /* encrypted end to end, say */
+		tick();
+	}
+	CHECK(asked > 10 && asked < 50);
+	take(CODEC_VP8);
+	picture(true);
+	CHECK_INT(take(CODEC_VP8).n, 1);
+	tear_down();
+}
+
+/* The rest of it came in time, and nobody asks for it again. */
+TEST(a_key_frame_whose_first_packet_comes_late_is_recorded_whole)
+{
+	set_up();
+	picture(false);
+	for (uint16_t seq = 3; seq < 6; seq++)
+		send(VIDEO, VIDEO_SSRC, seq, false);
+	put(VIDEO, VIDEO_SSRC, 2, true);
+	put(VIDEO, VIDEO_SSRC, 6, false);
+	endpoint_batch_end(&from, now);
+	send(VIDEO, VIDEO_SSRC, 7, false);
+	struct found f = take(CODEC_VP8);
+	CHECK_INT(f.n, 6);
+	CHECK(f.first == 2 && f.first_key);
+	CHECK_INT(f.last, 7);
+	tear_down();
+}
+
+TEST(what_is_lost_without_nack_is_made_good_by_a_key_frame)
+{
+	unsigned asked = 0;
+
+	set_up();
+	picture(true);
+	video_seq++;
+	for (unsigned i = 0; i < 50; i++, asked += n_plis) {
+		picture(false);
+		tick();
+	}
+	CHECK(asked > 0);
+	tear_down();
+}
+
+/* When something is recorded of a room by another user. */
+static int64_t newcomer_us(const char *room)
+{
+	struct tap_config other = {.user = "v"};
+	struct media_track_config c = audio->config;
+	struct track *t;
+
+	snprintf(other.room, sizeof(other.room), "%s", room);
+	c.ssrc = 33;
+	c.pt = 112;
+	CHECK_INT(track_new(&t, &from, 3, &c), 0);
+	CHECK_INT(tap_open(&t->tap, &sink, &other, t), 0);
+	send(112, 33, 1, false);
+	int64_t time_us = take(CODEC_OPUS).time_us;
+	endpoint_drop_track(&from, t);
+	return time_us;
+}
+
+TEST(a_clock_that_is_set_moves_nothing_within_a_room)
+{
+	set_up();
+	sound();
+	int64_t first_us = take(CODEC_OPUS).time_us - now;
+	wall += 3600000000;
+	tick();
+	sound();
+	CHECK_INT(take(CODEC_OPUS).time_us - now, first_us);
+	CHECK_INT(newcomer_us("r") - now, first_us);
+	CHECK(newcomer_us("q") - now > first_us + 3500000000);
 	tear_down();
 }
 
