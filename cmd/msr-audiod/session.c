@@ -532,6 +532,13 @@ static void on_drained(void *session, struct ws *ws)
 	pool_flush(s->all->pool); /* the turn's flush may be over */
 }
 
+static bool on_busy(void *session)
+{
+	const struct session *s = session;
+
+	return is_busy(s) || !list_empty(&s->waiting);
+}
+
 static void on_close(void *session, struct ws *ws, int code, const char *reason)
 {
 	struct session *s = session;
@@ -593,6 +600,7 @@ void sessions_route(struct sessions *ss, struct web_server *server)
 	    .message = on_message,
 	    .too_large = on_too_large,
 	    .drained = on_drained,
+	    .busy = on_busy,
 	    .close = on_close,
 	};
 	struct ws_opts o = {

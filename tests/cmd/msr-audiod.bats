@@ -221,8 +221,8 @@ speech() {
 # ---- timeouts ----
 
 @test "timeouts: silent sessions end with 4008, others live on" {
-	serve --session-timeout 1s
-	client timeout
+	serve --session-timeout 1s --data-timeout 10s
+	client timeout "$AUDIOD"
 }
 
 @test "timeouts: a worker that hangs is replaced" {

@@ -188,12 +188,18 @@ async def events():
         assert "level" not in stats, stats
 
 
-async def timeout():
-    """Silent sessions end with 4008; one that sends does not."""
-    async with connect() as idle, connect() as busy:
-        await started(idle)
-        await started(busy)
+async def timeout(pid):
+    """Silent sessions end with 4008; one that sends does not, nor one whose answer takes long."""
+    async with connect() as idle, connect() as busy, connect() as waiting:
+        number = {}
+        for ws in (idle, busy, waiting):
+            await started(ws)
+            number[ws] = (await say(ws, command="stats"))["worker"]
+        assert number[busy] != number[waiting], number
+        worker = [p for p in workers(pid) if worker_number(p) == number[waiting]]
+        os.kill(worker[0], signal.SIGSTOP)
         begin = time.monotonic()
+        await waiting.send(b"waiting")
         while time.monotonic() - begin < 1.6:
             await busy.send(b"x")
             assert await sound(busy) == b"x"
@@ -203,6 +209,8 @@ async def timeout():
             raise AssertionError("the idle session lives on")
         except websockets.ConnectionClosed as e:
             assert e.code == 4008, e.code
+        os.kill(worker[0], signal.SIGCONT)
+        assert await sound(waiting) == b"waiting"
 
 
 async def full(n):
@@ -236,6 +244,11 @@ def workers(pid):
             if int(stat[1]) == int(pid) and "\0worker\0" in cmd and stat[0] != "Z":
                 out.append(int(p))
     return out
+
+
+def worker_number(p):
+    """From the name of its shared memory, audiod-PID-NUMBER."""
+    return int(open(f"/proc/{p}/cmdline").read().split("\0")[2].rsplit("-", 1)[1])
 
 
 async def crowd(pid, n):
