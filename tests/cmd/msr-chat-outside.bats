@@ -71,8 +71,11 @@ bridge() {
 	run ! grep -q 'the name eve' zoe.log
 	run msr-chat client -a "$ADDRESS" -u ann <<<'/msg unheard@web hi'
 	[ "$status" -eq 1 ]
-	run msr-chat client -a "$ADDRESS" -u eve@web <<<'I am eve'
-	[ "$status" -eq 1 ]
+	# With a Cyrillic letter, and another hyphen.
+	for name in eve@web $'eve@w\u0435b' msr-chat $'msr\u2010chat'; do
+		run msr-chat client -a "$ADDRESS" -u "$name" <<<'I am somebody else'
+		[ "$status" -eq 1 ]
+	done
 }
 
 @test "files, pictures and voice of the chat appear in the room as links" {

@@ -25,7 +25,7 @@ void bridge_free(struct bridge *b);
 
 /* ---- the chat's thread; all accept a NULL bridge ---- */
 
-/* A name that only the bridge's people may have. */
+/* A name that only the bridge and its people may have, or that looks like one. */
 bool bridge_owns(const struct bridge *b, const char *name);
 /* Whether this is a person heard of there, whom a private message can reach. */
 bool bridge_knows(const struct bridge *b, const char *name);
