@@ -229,6 +229,32 @@ TEST(limiter_never_exceeds_its_ceiling)
 	free(same);
 }
 
+TEST(limiter_holds_its_ceiling_in_every_format)
+{
+	uint32_t seed = 1;
+
+	for (int f = 0; f < SAMPLE_FORMATS; f++) {
+		struct chain_spec spec = spec_of("gain=20,limiter=-3", f, 1);
+		enum { N = 9600 };
+		static uint8_t data[4 * N];
+		static float x[N];
+		struct chain *c;
+		float peak = 0;
+		for (size_t i = 0; i < N; i++)
+			x[i] = noise(&seed);
+		samples_from_float(data, x, N, (enum sample_format)f);
+		CHECK_INT(chain_open(&c, &spec, &execs, NULL, NULL), 0);
+		CHECK_INT(chain_process(c, data, N * chain_frame_bytes(&spec)), 0);
+		chain_close(c);
+		samples_to_float(x, data, N, (enum sample_format)f);
+		for (size_t i = 0; i < N; i++)
+			peak = fmaxf(peak, fabsf(x[i]));
+		if (peak > (float)pow(10, -3.0 / 20) || peak < 0.69f)
+			test_fail(__FILE__, __LINE__, "%s comes out at %g",
+				  sample_format_name((enum sample_format)f), (double)peak);
+	}
+}
+
 TEST(agc_reaches_its_level_within_one_decibel)
 {
 	static const double levels[] = {0.005, 0.05, 0.9};
