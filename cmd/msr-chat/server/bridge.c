@@ -197,17 +197,17 @@ bool bridge_knows(const struct bridge *b, const char *name)
 	return b && map_get(&b->people, name, strlen(name));
 }
 
-bool bridge_takes(struct bridge *b, const struct post *p)
+struct note *bridge_note(struct bridge *b, const struct post *p)
 {
 	if (!b || (*p->to && !bridge_knows(b, p->to)))
-		return false;
+		return NULL;
 	if (p->type != PROTO_UTF8 && !b->keep)
-		return false;
+		return NULL;
 	if (p->type == PROTO_UTF8 && p->file)
-		return false; /* longer than msr-ws takes as a text of the room */
+		return NULL; /* longer than msr-ws takes as a text of the room */
 	struct note *n = note_new(p->type, p->file ? 0 : p->size);
 	if (!n)
-		return false;
+		return NULL;
 	if (p->file) {
 		n->fd = fcntl(p->file->fd, F_DUPFD_CLOEXEC, 0);
 		n->size = p->file->size;
@@ -215,7 +215,7 @@ bool bridge_takes(struct bridge *b, const struct post *p)
 			log_warn("cannot keep a file for the room: %s", strerror(errno));
 			metric_add(&b->server->n.bridge_dropped, 1);
 			note_free(n);
-			return false;
+			return NULL;
 		}
 	} else {
 		memcpy(n->data, p->data, p->size);
@@ -226,8 +226,19 @@ bool bridge_takes(struct bridge *b, const struct post *p)
 		n->to[strlen(n->to) - strlen(SUFFIX)] = '\0';
 	strcpy(n->filename, p->filename);
 	strcpy(n->timestamp, b->server->timestamp);
-	push(b, &b->to_room, n);
-	return true;
+	return n;
+}
+
+void bridge_pass(struct bridge *b, struct note *n)
+{
+	if (n)
+		push(b, &b->to_room, n);
+}
+
+void bridge_drop(struct note *n)
+{
+	if (n)
+		note_free(n);
 }
 
 static void forget(struct bridge *b, struct person *p)
