@@ -30,6 +30,9 @@ enum {
 	STOP_US = 500000,     /* for closing handshakes at the end */
 	STOP_TURN_US = 10000, /* between two looks whether everything is answered, */
 	STOP_TURNS = 100,     /* for at most one second */
+	/* Of the two seconds that stopping may take: the reader of a recording's pipe has what
+	 * these leave, and then the workers have to end. */
+	STOP_ALL_US = 1700000,
 	/* Under load: a session has one job under way, so pauses bound its rate. */
 	BATCH_WAIT_US = 250,
 	ROUND_US = 250,	       /* longest wait for the workers' answers within a turn, */
@@ -119,6 +122,8 @@ struct daemon {
 	struct web_origins origins;
 	struct loop_timer stop;
 	int stop_turns;
+	struct mono stop_by; /* then even the recording has to be over; set with `stopping` */
+	bool stopping;
 	size_t n_clients; /* that may connect */
 };
 
@@ -146,6 +151,8 @@ static void on_stop(void *arg)
 	struct daemon *d = arg;
 
 	log_info("stopping");
+	d->stopping = true;
+	d->stop_by = mono_add_us(mono_now(), STOP_ALL_US);
 	sessions_stop(d->sessions);
 	on_stop_turn(d);
 }
@@ -360,6 +367,14 @@ static int check_options(void)
 	return 0;
 }
 
+/* What the reader of a recording's pipe still gets. */
+static int recording_ms(const struct daemon *d)
+{
+	int64_t left = d->stopping ? mono_diff_us(d->stop_by, mono_now()) : STOP_ALL_US;
+
+	return left > 0 ? (int)(left / 1000) : 0;
+}
+
 static int serve(void)
 {
 	struct daemon d = {0};
@@ -378,7 +393,7 @@ static int serve(void)
 	web_free(d.web);
 	pool_free(d.pool);
 	sessions_free(d.sessions);
-	recorder_free(d.recorder);
+	recorder_free(d.recorder, recording_ms(&d));
 	events_close(d.events);
 	metrics_free(d.metrics);
 	loop_free(d.loop);

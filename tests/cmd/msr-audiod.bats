@@ -369,6 +369,13 @@ speech() {
 	no_segments
 }
 
+@test "shutdown: two seconds are enough though workers hang and nobody reads the recording" {
+	mkfifo pipe
+	serve --data-timeout 60s -o pipe
+	client stop_stuck "$AUDIOD"
+	ended_well "$AUDIOD"
+}
+
 # ---- the processes among themselves (tests/unit/msr-audiod/pool_test.c has workers that lie) ----
 
 @test "processes: sessions in which nothing happens wake nobody" {

@@ -357,6 +357,30 @@ async def stop(pid):
             assert e.code == 1001, e.code
 
 
+def is_gone(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+async def stop_stuck(pid):
+    """SIGTERM: 2 s are all it takes, though the workers hang and nobody reads the recording."""
+    async with connect() as ws:
+        await started(ws)
+        await ws.send(bytes(1 << 20))  # more than a pipe takes
+        await sound(ws, 20)
+        for p in workers(pid):
+            os.kill(p, signal.SIGSTOP)
+        await ws.send(b"under way")
+        await (await ws.ping())
+        begin = time.monotonic()
+        os.kill(int(pid), signal.SIGTERM)
+        while not is_gone(pid):
+            assert time.monotonic() - begin < 2, "it takes too long"
+            await asyncio.sleep(0.02)
+
+
 def plain_socket():
     """A connection of a client that takes as little as possible before it reads."""
     u = urllib.parse.urlparse(URL)
