@@ -52,7 +52,7 @@ static struct {
 	int64_t buffer, max_message; /* bytes */
 	int64_t max_sessions;
 	int64_t max_connections;		     /* 0: twice the sessions */
-	int64_t max_queue;			     /* bytes */
+	int64_t max_queue, max_memory;		     /* bytes */
 	int64_t session_timeout_us, data_timeout_us; /* the first may be 0: never */
 	struct opt_list origins, execs;
 } set = {
@@ -65,6 +65,7 @@ static struct {
     .max_message = 1 << 20,
     .max_sessions = 2000,
     .max_queue = 4 << 20,
+    .max_memory = 512 << 20,
     .session_timeout_us = 5000000,
     .data_timeout_us = 1000000,
 };
@@ -91,6 +92,8 @@ static const struct opt opts[] = {
      10000, 3600000000},
     {0, "max-queue", OPT_SIZE, &set.max_queue, NULL, "BYTES", "unsent bytes of a client (4M)",
      65536, 1 << 30},
+    {0, "max-memory", OPT_SIZE, &set.max_memory, NULL, "BYTES",
+     "unprocessed bytes of all clients, and unsent ones (512M)", 1 << 20, 1ll << 40},
     {0, "allow-origin", OPT_LIST, &set.origins, NULL, "ORIGIN", "pages that may connect", 0, 0},
     {0, "allow-exec", OPT_LIST, &set.execs, NULL, "NAME=COMMAND", "what exec:NAME runs", 0, 0},
     {0, "record", OPT_STR, &set.record, NULL, "SIDE", "record input or output (output)", 0, 0},
@@ -216,6 +219,7 @@ static int start_recorder(struct daemon *d)
 static int start_sessions(struct daemon *d)
 {
 	struct sessions_opts so = {
+	    .loop = d->loop,
 	    .events = d->events,
 	    .metrics = d->metrics,
 	    .recorder = d->recorder,
@@ -224,6 +228,7 @@ static int start_sessions(struct daemon *d)
 	    .buffer = (uint32_t)set.buffer,
 	    .max_message = (size_t)set.max_message,
 	    .max_queue = (size_t)set.max_queue,
+	    .max_memory = (size_t)set.max_memory,
 	    .session_timeout_us = set.session_timeout_us,
 	};
 	int ret = sessions_new(&d->sessions, &so);
@@ -309,6 +314,7 @@ static int start_web(struct daemon *d)
 	    .metrics = d->metrics,
 	    .max_connections = d->n_clients,
 	    .other_fds = own_fds(),
+	    .max_held = (size_t)set.max_memory,
 	    .batch_wait_us = BATCH_WAIT_US,
 	    .turn = on_turn,
 	    .arg = d,
@@ -322,7 +328,7 @@ static int start_web(struct daemon *d)
 	if ((ret = listen_on(d, set.port, "sound", 0, &ws)) ||
 	    (ret = listen_on(d, set.health_port, "health", HEALTH_CONNS, &health)))
 		return ret;
-	sessions_route(d->sessions, ws);
+	sessions_route(d->sessions, d->web, ws);
 	metrics_process(d->metrics);
 	events_metrics(d->events, d->metrics);
 	log_info("listening on %s://%s:%d/ws with %d workers; up to %d receivers and %zu clients",

@@ -134,6 +134,11 @@ void ws_close(struct ws *ws, int code, const char *reason)
 		lws_callback_on_writable(ws->c->wsi);
 }
 
+void ws_abort(struct ws *ws, const char *reason)
+{
+	kill_session(ws, WS_ABNORMAL, reason);
+}
+
 void ws_session_peer_closes(struct ws *ws, const uint8_t *data, size_t len)
 {
 	if (ws->closing)

@@ -129,6 +129,9 @@ bool ws_paused(const struct ws *ws);
 /* Starts the closing handshake after what is queued (code 1000 or 3000 to 4999, or of the enum). */
 void ws_close(struct ws *ws, int code, const char *reason);
 
+/* Ends the session now, whatever is queued; close follows from the loop, with 1006 and `reason`. */
+void ws_abort(struct ws *ws, const char *reason);
+
 /* The client's address, numeric, as web_client_address. */
 const char *ws_peer(const struct ws *ws);
 

@@ -211,6 +211,14 @@ speech() {
 	client slow
 }
 
+@test "isolation: clients that never read are bounded together, others do not notice" {
+	serve --max-memory 8M
+	client slow_crowd "$HEALTH" 16 $((8 << 20))
+	grep -q '"ev":"disconnect".*"reason":"reads too slowly"' events
+	echo "peak $(peak_mib) MiB"
+	[ "$(peak_mib)" -lt 64 ]
+}
+
 @test "isolation: a client that reads late gets every answer" {
 	serve --max-queue 256K
 	client late commands

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import select
 import signal
 import socket
 import struct
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 import websockets
 
@@ -454,6 +456,38 @@ async def slow(events=None):
     while events and not any(json.loads(line).get("reason") == "does not read" for line in open(events)):
         assert time.monotonic() - begin < 60, "it is still connected"
         await asyncio.sleep(0.5)
+
+
+async def slow_crowd(health, n, bound):
+    """Many clients that send and never read take no more than what is given to all; the others do not
+    notice."""
+    def metric(name):
+        page = urllib.request.urlopen(f"http://127.0.0.1:{health}/metrics").read().decode()
+        return float(next(line.split()[1] for line in page.splitlines() if line.startswith(name + " ")))
+
+    big = frame(2, bytes(65535))
+    left = {}
+    held = 0
+    async with connect() as ws:
+        await started(ws)
+        for _ in range(int(n)):
+            s = plain_socket()
+            s.sendall(frame(1, b'{"command":"start_audio_receiver"}'))
+            s.setblocking(False)
+            left[s] = big
+        begin = time.monotonic()
+        while left and not metric("msr_audiod_aborted_total"):
+            assert time.monotonic() - begin < 20, "none of them had to go"
+            for s in select.select([], list(left), [], 0.05)[1]:
+                try:
+                    left[s] = left[s][s.send(left[s]):] or big
+                except ConnectionError:
+                    del left[s]
+            held = max(held, metric("msr_web_held_bytes"))
+            await ws.send(b"x" * 1024)
+            assert await sound(ws) == b"x" * 1024
+        assert 0 < held < int(bound) * 1.5, held
+        assert metric("msr_audiod_sessions") > 1, "all had to go"
 
 
 async def cycles(n):
