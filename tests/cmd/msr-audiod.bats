@@ -234,8 +234,9 @@ speech() {
 }
 
 @test "timeouts: a worker that hangs is replaced" {
-	serve --data-timeout 300ms
+	serve -w 1 --data-timeout 300ms
 	client hang "$AUDIOD"
+	[ "$(metric msr_audiod_worker_hangs_total)" = 1 ]
 }
 
 # ---- the full cycle ----
@@ -370,7 +371,7 @@ speech() {
 }
 
 @test "shutdown: SIGTERM answers what is under way, closes with 1001 and leaves nothing" {
-	serve
+	serve --data-timeout 10s # for workers that the test stops
 	[ "$(segments)" -gt 0 ]
 	client stop "$AUDIOD"
 	ended_well "$AUDIOD"

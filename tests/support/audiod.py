@@ -327,36 +327,24 @@ async def storm(pid, seconds, clients="50", period="0.1"):
 
 
 async def hang(pid):
-    """A stopped worker is replaced after --data-timeout; its message gets an error or an answer."""
-    async with connect() as ws:
+    """The only worker is stopped, and replaced after the --data-timeout of 300 ms. Its message gets an
+    error or an answer, another session's its own answer."""
+    async with connect() as ws, connect() as other:
         await started(ws)
+        await started(other)
         for p in workers(pid):
             os.kill(p, signal.SIGSTOP)
         begin = time.monotonic()
         await ws.send(b"hello")
+        await (await ws.ping())  # it is on its way to the worker
+        await other.send(b"other")
         got = await asyncio.wait_for(ws.recv(), 5)
-        assert time.monotonic() - begin < 3, "it took too long"
+        assert 0.3 <= time.monotonic() - begin < 0.9, f"it took {time.monotonic() - begin} s"
         assert got == b"hello" or json.loads(got)["error"] == "processing_failed", got
-        await ws.send(b"again")
-        assert await sound(ws) == b"again"
-
-
-async def stop(pid):
-    """SIGTERM: what is under way is answered, then 1001."""
-    async with connect() as ws:
-        await started(ws)
-        n = 50
-        for i in range(n):
-            await ws.send(bytes([i]) * 1000)
-        assert await sound(ws) == bytes([0]) * 1000
-        os.kill(int(pid), signal.SIGTERM)
-        got = 1
-        try:
-            while True:
-                assert await asyncio.wait_for(ws.recv(), 5) == bytes([got]) * 1000
-                got += 1
-        except websockets.ConnectionClosed as e:
-            assert e.code == 1001, e.code
+        assert await sound(other) == b"other"
+        for s in (ws, other):
+            await s.send(b"again")
+            assert await sound(s) == b"again"
 
 
 def is_gone(pid):
@@ -364,6 +352,35 @@ def is_gone(pid):
         return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
     except OSError:
         return True
+
+
+async def stop(pid):
+    """SIGTERM: what is under way is answered, then 1001."""
+    async with connect() as ws:
+        await started(ws)
+        stopped = workers(pid)
+        for p in stopped:
+            os.kill(p, signal.SIGSTOP)
+        n = 50
+        for i in range(n):
+            await ws.send(bytes([i]) * 1000)
+        await (await ws.ping())  # all of them are there
+        begin = time.monotonic()
+        os.kill(int(pid), signal.SIGTERM)
+        await asyncio.sleep(0.1)  # so that the stop comes before the answers
+        for p in stopped:
+            os.kill(p, signal.SIGCONT)
+        got = 0
+        try:
+            while True:
+                assert await asyncio.wait_for(ws.recv(), 5) == bytes([got]) * 1000
+                got += 1
+        except websockets.ConnectionClosed as e:
+            assert e.code == 1001, e.code
+        assert got == n, f"{got} of {n} are answered"
+        while not is_gone(pid):
+            assert time.monotonic() - begin < 2, "it takes too long"
+            await asyncio.sleep(0.02)
 
 
 async def stop_stuck(pid):
