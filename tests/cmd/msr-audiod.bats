@@ -174,6 +174,10 @@ speech() {
 @test "commands: each is answered as documented" {
 	serve
 	client commands
+	wait_for 5 nobody_left
+	# As msr-events(5) has it.
+	jq -se 'map(select(.ev == "connect")) | length == 2 and all(.peer == "127.0.0.1")' events
+	jq -se 'def ids(ev): map(select(.ev == ev) | .session) | sort; ids("connect") == ids("disconnect")' events
 }
 
 @test "commands: wrong ones get a precise error and the session lives on" {
@@ -209,6 +213,8 @@ speech() {
 @test "isolation: a client that never reads is bounded, others do not notice" {
 	serve
 	client slow
+	echo "peak $(peak_mib) MiB"
+	[ "$(peak_mib)" -lt 48 ]
 }
 
 @test "isolation: clients that never read are bounded together, others do not notice" {

@@ -459,12 +459,13 @@ async def slow(events=None):
     async with connect() as ws:
         await started(ws)
         try:
-            while sent < 256 << 20:
+            while sent < 64 << 20:
                 s.sendall(big)
                 sent += len(big)
         except (TimeoutError, OSError):
             pass
-        assert sent < 200 << 20, "the server takes without end"
+        # Two messages and what waits, twice as much of answers, and what the kernel has in between.
+        assert sent < 32 << 20, f"the server takes {sent} bytes"
         begin = time.monotonic()
         await ws.send(b"x" * 1024)
         assert await sound(ws) == b"x" * 1024
