@@ -256,6 +256,17 @@ speech() {
 	node --no-warnings --experimental-websocket "$SUPPORT/audiod_page.mjs" "$URL"
 }
 
+@test "full cycle: the client of the original document, word for word, at the ports that it knows" {
+	unshare -rn true 2>/dev/null || skip "no user namespaces here"
+	start audiod unshare -rn sh -c 'ip link set lo up && exec msr-audiod'
+	in_there() { nsenter -t "$PID" -U -n --preserve-credentials "$@"; }
+	wait_for 10 in_there curl -sf http://127.0.0.1:8005/health
+	run in_there "$PYTHON" "$SUPPORT/audiod_original.py"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *'"status":"receiver_started"'*1024* ]]
+}
+
 @test "full cycle: a chain processes, announces its delay and sends events" {
 	serve
 	client chain
