@@ -444,10 +444,11 @@ speech() {
 	client same_as_filter speech.raw highpass,denoise,agc,vad,limiter,meter
 }
 
-@test "real sound: denoise raises the signal-to-noise ratio by 6 dB and leaves the speech" {
+@test "real sound: denoise raises the signal-to-noise ratio by 6 dB, also while somebody speaks" {
 	run "$PYTHON" "$SUPPORT/audio-measure.py" denoise
 	echo "$output"
 	jq -e '.gain >= 6 and .speech > -3' <<<"$output"
+	jq -e '.spoken["0"] >= 6 and .spoken["5"] >= 6 and .spoken["10"] >= 5' <<<"$output"
 }
 
 @test "real sound: vad judges 95 % of the frames rightly" {
