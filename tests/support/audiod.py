@@ -9,6 +9,7 @@ import random
 import select
 import signal
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -628,14 +629,14 @@ async def record(path, chain):
                 f.write(await sound(ws, 20))
 
 
-async def replaced(pid):
+async def replaced(pid, judged="best"):
     """How long a session is without a worker when all workers are killed: 200 ms when the machine has
-    time for it, which it may not have each time."""
+    time for it. While other tests run it may not have that each time; alone the median is judged."""
     took = []
     async with connect() as ws:
         await started(ws)
         worker = (await say(ws, command="stats"))["worker"]
-        while len(took) < 10 or len(took) < 100 and min(took) >= 0.2:
+        while len(took) < 10 or judged == "best" and len(took) < 100 and min(took) >= 0.2:
             await ws.send(b"before")
             assert await sound(ws) == b"before"
             mine = sorted(workers(pid))
@@ -651,7 +652,7 @@ async def replaced(pid):
             await asyncio.sleep(0.1)
     took.sort()
     print(json.dumps({"worker": worker, "median_ms": round(took[len(took) // 2] * 1000), "longest_ms": round(took[-1] * 1000)}))
-    assert took[0] < 0.2, took
+    assert took[len(took) // 2 if judged == "median" else 0] < 0.2, took
 
 
 async def idle(pid, clients, seconds):
@@ -677,20 +678,22 @@ async def idle(pid, clients, seconds):
 
 
 async def stream(seconds):
-    """Speech-like sound in 20 ms packets at their real pace comes back gapless."""
+    """Speech-like sound in 20 ms packets at their real pace comes back gapless, and soon."""
     async with connect() as ws:
         await started(ws, format="s16le", rate=16000)
         packets = int(float(seconds) * 50)
-        worst = 0
+        took = []
         begin = time.monotonic()
         for i in range(packets):
             data = pattern(i, 640)
             sent = time.monotonic()
             await ws.send(data)
             assert await sound(ws) == data
-            worst = max(worst, time.monotonic() - sent)
+            took.append(time.monotonic() - sent)
             await asyncio.sleep(max(0, begin + (i + 1) * 0.02 - time.monotonic()))
-        print(json.dumps({"packets": packets, "worst_ms": round(worst * 1000, 2)}))
+        median = statistics.median(took) * 1000
+        print(json.dumps({"packets": packets, "median_ms": round(median, 2), "worst_ms": round(max(took) * 1000, 2)}))
+        assert median < 5, "it takes too long"
 
 
 asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))
