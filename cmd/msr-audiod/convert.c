@@ -51,6 +51,13 @@ void samples_to_float(float *out, const uint8_t *in, size_t n, enum sample_forma
 	}
 }
 
+float sample_floor(float v, enum sample_format f)
+{
+	float scale = f == SAMPLE_U8 ? 128 : 32768;
+
+	return f == SAMPLE_F32LE ? v : floorf(v * scale) / scale;
+}
+
 /* To an integer between `low` and `high`. */
 static int to_int(float v, float scale, int low, int high)
 {

@@ -18,5 +18,7 @@ size_t sample_bytes(enum sample_format f);
  */
 void samples_to_float(float *out, const uint8_t *in, size_t n, enum sample_format f);
 void samples_from_float(uint8_t *out, const float *in, size_t n, enum sample_format f);
+/* The largest value up to `v`, not negative, that the format has: it does not round up. */
+float sample_floor(float v, enum sample_format f);
 
 #endif

@@ -30,6 +30,9 @@ enum {
 	STOP_US = 500000,     /* for closing handshakes at the end */
 	STOP_TURN_US = 10000, /* between two looks whether everything is answered, */
 	STOP_TURNS = 100,     /* for at most one second */
+	/* Of the two seconds that stopping may take: the reader of a recording's pipe has what
+	 * these leave, and then the workers have to end. */
+	STOP_ALL_US = 1700000,
 	/* Under load: a session has one job under way, so pauses bound its rate. */
 	BATCH_WAIT_US = 250,
 	ROUND_US = 250,	       /* longest wait for the workers' answers within a turn, */
@@ -49,7 +52,7 @@ static struct {
 	int64_t buffer, max_message; /* bytes */
 	int64_t max_sessions;
 	int64_t max_connections;		     /* 0: twice the sessions */
-	int64_t max_queue;			     /* bytes */
+	int64_t max_queue, max_memory;		     /* bytes */
 	int64_t session_timeout_us, data_timeout_us; /* the first may be 0: never */
 	struct opt_list origins, execs;
 } set = {
@@ -62,6 +65,7 @@ static struct {
     .max_message = 1 << 20,
     .max_sessions = 2000,
     .max_queue = 4 << 20,
+    .max_memory = 512 << 20,
     .session_timeout_us = 5000000,
     .data_timeout_us = 1000000,
 };
@@ -88,6 +92,8 @@ static const struct opt opts[] = {
      10000, 3600000000},
     {0, "max-queue", OPT_SIZE, &set.max_queue, NULL, "BYTES", "unsent bytes of a client (4M)",
      65536, 1 << 30},
+    {0, "max-memory", OPT_SIZE, &set.max_memory, NULL, "BYTES",
+     "unprocessed bytes of all clients, and unsent ones (512M)", 1 << 20, 1ll << 40},
     {0, "allow-origin", OPT_LIST, &set.origins, NULL, "ORIGIN", "pages that may connect", 0, 0},
     {0, "allow-exec", OPT_LIST, &set.execs, NULL, "NAME=COMMAND", "what exec:NAME runs", 0, 0},
     {0, "record", OPT_STR, &set.record, NULL, "SIDE", "record input or output (output)", 0, 0},
@@ -119,6 +125,8 @@ struct daemon {
 	struct web_origins origins;
 	struct loop_timer stop;
 	int stop_turns;
+	struct mono stop_by; /* then even the recording has to be over; set with `stopping` */
+	bool stopping;
 	size_t n_clients; /* that may connect */
 };
 
@@ -146,6 +154,8 @@ static void on_stop(void *arg)
 	struct daemon *d = arg;
 
 	log_info("stopping");
+	d->stopping = true;
+	d->stop_by = mono_add_us(mono_now(), STOP_ALL_US);
 	sessions_stop(d->sessions);
 	on_stop_turn(d);
 }
@@ -209,6 +219,7 @@ static int start_recorder(struct daemon *d)
 static int start_sessions(struct daemon *d)
 {
 	struct sessions_opts so = {
+	    .loop = d->loop,
 	    .events = d->events,
 	    .metrics = d->metrics,
 	    .recorder = d->recorder,
@@ -217,6 +228,7 @@ static int start_sessions(struct daemon *d)
 	    .buffer = (uint32_t)set.buffer,
 	    .max_message = (size_t)set.max_message,
 	    .max_queue = (size_t)set.max_queue,
+	    .max_memory = (size_t)set.max_memory,
 	    .session_timeout_us = set.session_timeout_us,
 	};
 	int ret = sessions_new(&d->sessions, &so);
@@ -302,6 +314,7 @@ static int start_web(struct daemon *d)
 	    .metrics = d->metrics,
 	    .max_connections = d->n_clients,
 	    .other_fds = own_fds(),
+	    .max_held = (size_t)set.max_memory,
 	    .batch_wait_us = BATCH_WAIT_US,
 	    .turn = on_turn,
 	    .arg = d,
@@ -315,7 +328,7 @@ static int start_web(struct daemon *d)
 	if ((ret = listen_on(d, set.port, "sound", 0, &ws)) ||
 	    (ret = listen_on(d, set.health_port, "health", HEALTH_CONNS, &health)))
 		return ret;
-	sessions_route(d->sessions, ws);
+	sessions_route(d->sessions, d->web, ws);
 	metrics_process(d->metrics);
 	events_metrics(d->events, d->metrics);
 	log_info("listening on %s://%s:%d/ws with %d workers; up to %d receivers and %zu clients",
@@ -360,6 +373,14 @@ static int check_options(void)
 	return 0;
 }
 
+/* What the reader of a recording's pipe still gets. */
+static int recording_ms(const struct daemon *d)
+{
+	int64_t left = d->stopping ? mono_diff_us(d->stop_by, mono_now()) : STOP_ALL_US;
+
+	return left > 0 ? (int)(left / 1000) : 0;
+}
+
 static int serve(void)
 {
 	struct daemon d = {0};
@@ -378,7 +399,7 @@ static int serve(void)
 	web_free(d.web);
 	pool_free(d.pool);
 	sessions_free(d.sessions);
-	recorder_free(d.recorder);
+	recorder_free(d.recorder, recording_ms(&d));
 	events_close(d.events);
 	metrics_free(d.metrics);
 	loop_free(d.loop);

@@ -17,7 +17,6 @@
 #include "frame/frame.h"
 #include "frame/sink.h"
 
-#define CLOSE_MS 2000	    /* that the reader of a pipe gets at the end */
 #define PART_MAX (1u << 20) /* bytes of a part; whole samples of any format */
 
 struct recorder {
@@ -66,11 +65,11 @@ int recorder_new(struct recorder **out, const struct recorder_opts *opts)
 	return 0;
 }
 
-void recorder_free(struct recorder *r)
+void recorder_free(struct recorder *r, int timeout_ms)
 {
 	if (!r)
 		return;
-	sink_close(r->sink, CLOSE_MS);
+	sink_close(r->sink, timeout_ms);
 	free(r);
 }
 

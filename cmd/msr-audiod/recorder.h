@@ -25,7 +25,8 @@ struct recorder_opts {
 
 /* 0 or -errno. */
 int recorder_new(struct recorder **out, const struct recorder_opts *opts);
-void recorder_free(struct recorder *r);
+/* The reader of a pipe gets so long for what is queued. Accepts NULL. */
+void recorder_free(struct recorder *r, int timeout_ms);
 /* Hands on what was put in this turn. */
 void recorder_flush(struct recorder *r);
 

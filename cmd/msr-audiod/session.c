@@ -7,6 +7,10 @@
  * A client that does not read stalls itself: while its answers fill half of what may wait to be
  * sent, nothing more of it is processed, so an answer that is made always fits; what waits fills
  * up, and then nothing more is read.
+ *
+ * Many such clients together are bounded, too. What waits counts for lib/web, which reads no more
+ * of long messages then; once half of the bound waits, a client may have only its share of it. And
+ * when more than the bound is unsent, those with the most of it have to go.
  */
 #include "session.h"
 
@@ -23,6 +27,7 @@
 #include "base/metrics.h"
 #include "command.h"
 #include "event/event.h"
+#include "loop/loop.h"
 #include "pool.h"
 #include "recorder.h"
 #include "web/http.h"
@@ -34,7 +39,8 @@
 #define TEXT_MAX   2048			   /* bytes of a reply */
 #define LEVEL	   "{\"event\":\"level\"," /* how an event of meter begins */
 #define LEVEL_MAX  128			   /* bytes of what follows */
-#define QUEUE_MIN  4096 /* bytes for replies and heads besides two of the longest message */
+#define QUEUE_MIN  4096	  /* bytes for replies and heads besides two of the longest message */
+#define UNSENT_US  100000 /* for the sockets to take what they can, before anybody has to go */
 
 /* What waits: a command, sound, or the news that a message was too large. */
 enum kind { COMMAND, SOUND, TOO_LARGE };
@@ -60,6 +66,7 @@ struct session {
 	struct list waiting;   /* the first may be under way */
 	size_t waiting_bytes;  /* with what keeping them costs */
 	bool stalled;	       /* these wait for the client to read */
+	bool aborted;	       /* for what it has not read */
 	struct mono since;     /* connected */
 	uint64_t messages, bytes, errors;
 	char level[LEVEL_MAX]; /* members of the last level event and its brace; empty: none yet */
@@ -72,7 +79,11 @@ struct sessions {
 	size_t n_waiting; /* sessions with something in `waiting`, */
 	size_t n_stalled; /* and those of them that wait for their clients */
 	bool stopping;
-	metric_t n_sessions, n_receivers, n_messages, n_bytes, n_errors;
+	struct web *web;
+	size_t waiting_bytes; /* of all */
+	size_t unsent;	      /* bytes of all answers since `bound` looked, and what it saw */
+	struct loop_timer bound;
+	metric_t n_sessions, n_receivers, n_messages, n_bytes, n_errors, n_aborted;
 };
 
 /* ---- replies ---- */
@@ -83,10 +94,41 @@ static bool is_full(const struct session *s)
 	return ws_queued(s->ws) > s->all->opts.max_queue / 2;
 }
 
+/* The clients with the longest queues go until no more than 7/8 of what may be is unsent, so that
+ * this does not happen again at once. */
+static void on_bound(void *arg)
+{
+	struct sessions *ss = arg;
+	size_t enough = ss->opts.max_memory - ss->opts.max_memory / 8;
+	struct session *worst;
+
+	do {
+		worst = NULL;
+		ss->unsent = 0;
+		list_each (i, &ss->all) {
+			struct session *s = container_of(i, struct session, link);
+			if (!s->ws || s->aborted)
+				continue;
+			ss->unsent += ws_queued(s->ws);
+			if (!worst || ws_queued(s->ws) > ws_queued(worst->ws))
+				worst = s;
+		}
+		if (ss->unsent > enough) {
+			worst->aborted = true;
+			metric_add(&ss->n_aborted, 1);
+			ws_abort(worst->ws, "reads too slowly");
+		}
+	} while (ss->unsent > enough);
+}
+
 /* An answer, which a client must not miss. */
 static void answer(struct session *s, enum ws_type type, const void *data, size_t len)
 {
 	int ret = ws_send(s->ws, type, data, len);
+
+	s->all->unsent += len;
+	if (s->all->unsent > s->all->opts.max_memory && !loop_timer_armed(&s->all->bound))
+		loop_timer_in_us(&s->all->bound, UNSENT_US);
 
 	if (ret < 0)
 		ws_close(s->ws, WS_TRY_LATER, "no memory for an answer");
@@ -157,9 +199,24 @@ static size_t slice_max(const struct session *s)
 	return s->all->opts.buffer / frame * frame;
 }
 
+/* Not less than one message, for that is kept in any case. */
 static size_t waiting_max(const struct session *s)
 {
-	return s->all->opts.max_message + s->all->opts.max_queue / 4;
+	const struct sessions_opts *o = &s->all->opts;
+	size_t max = o->max_message + o->max_queue / 4;
+	size_t share = o->max_memory / (size_t)metric_get(&s->all->n_sessions);
+
+	return s->all->waiting_bytes <= o->max_memory / 2 || share > max ? max : share;
+}
+
+/* `m` is kept (1), or not any more (-1). */
+static void count_waiting(struct session *s, const struct message *m, int sign)
+{
+	int64_t n = sign * (int64_t)(sizeof(*m) + m->len);
+
+	s->waiting_bytes += (size_t)n;
+	s->all->waiting_bytes += (size_t)n;
+	web_hold(s->all->web, n);
 }
 
 static void submit(struct session *s, const uint8_t *data, size_t len, bool direct)
@@ -202,7 +259,7 @@ static void keep(struct session *s, enum kind kind, const uint8_t *data, size_t 
 		s->all->n_waiting++;
 	list_init(&m->link);
 	list_push(&s->waiting, &m->link);
-	s->waiting_bytes += sizeof(*m) + len;
+	count_waiting(s, m, 1);
 	if (s->waiting_bytes > waiting_max(s))
 		ws_pause(s->ws);
 }
@@ -212,7 +269,7 @@ static void drop_first(struct session *s)
 	struct message *m = container_of(list_first(&s->waiting), struct message, link);
 
 	list_remove(&m->link);
-	s->waiting_bytes -= sizeof(*m) + m->len;
+	count_waiting(s, m, -1);
 	if (list_empty(&s->waiting))
 		s->all->n_waiting--;
 	free(m);
@@ -532,6 +589,13 @@ static void on_drained(void *session, struct ws *ws)
 	pool_flush(s->all->pool); /* the turn's flush may be over */
 }
 
+static bool on_busy(void *session)
+{
+	const struct session *s = session;
+
+	return is_busy(s) || !list_empty(&s->waiting);
+}
+
 static void on_close(void *session, struct ws *ws, int code, const char *reason)
 {
 	struct session *s = session;
@@ -571,12 +635,17 @@ int sessions_new(struct sessions **out, const struct sessions_opts *opts)
 	metrics_counter(m, "msr_audiod_bytes_total", NULL, "Bytes sent back", &ss->n_bytes);
 	metrics_counter(m, "msr_audiod_errors_total", NULL, "Errors told to clients",
 			&ss->n_errors);
+	metrics_counter(m, "msr_audiod_aborted_total", NULL,
+			"Clients disconnected because too much was unsent", &ss->n_aborted);
+	loop_timer_init(&ss->bound, opts->loop, on_bound, ss);
 	*out = ss;
 	return 0;
 }
 
 void sessions_free(struct sessions *ss)
 {
+	if (ss)
+		loop_timer_stop(&ss->bound);
 	free(ss);
 }
 
@@ -585,7 +654,7 @@ void sessions_use(struct sessions *ss, struct pool *pool)
 	ss->pool = pool;
 }
 
-void sessions_route(struct sessions *ss, struct web_server *server)
+void sessions_route(struct sessions *ss, struct web *web, struct web_server *server)
 {
 	static const struct ws_ops ops = {
 	    .accept = on_accept,
@@ -593,6 +662,7 @@ void sessions_route(struct sessions *ss, struct web_server *server)
 	    .message = on_message,
 	    .too_large = on_too_large,
 	    .drained = on_drained,
+	    .busy = on_busy,
 	    .close = on_close,
 	};
 	struct ws_opts o = {
@@ -605,6 +675,7 @@ void sessions_route(struct sessions *ss, struct web_server *server)
 	    .idle_code = CLOSE_IDLE,
 	};
 
+	ss->web = web;
 	web_socket(server, "/ws", &o, &ops, ss);
 }
 

@@ -12,15 +12,18 @@
 #include "chain.h"
 
 struct events;
+struct loop;
 struct metrics;
 struct pool;
 struct recorder;
 struct sessions;
+struct web;
 struct web_origins;
 struct web_server;
 
 struct sessions_opts {
-	struct events *events; /* lent, like all below */
+	struct loop *loop; /* lent, like all below */
+	struct events *events;
 	struct metrics *metrics;
 	struct recorder *recorder; /* NULL: nothing is recorded */
 	const struct exec_list *execs;
@@ -28,6 +31,7 @@ struct sessions_opts {
 	uint32_t buffer;	    /* bytes of a slice */
 	size_t max_message;	    /* bytes */
 	size_t max_queue;	    /* bytes that wait to be sent; at least two messages */
+	size_t max_memory;	    /* bytes of all that wait, and as many that wait to be sent */
 	int64_t session_timeout_us; /* 0: never */
 };
 
@@ -37,8 +41,8 @@ int sessions_new(struct sessions **out, const struct sessions_opts *opts);
 void sessions_free(struct sessions *ss);
 /* The pool comes after the sessions, whose handlers it calls. */
 void sessions_use(struct sessions *ss, struct pool *pool);
-/* Serves /ws. */
-void sessions_route(struct sessions *ss, struct web_server *server);
+/* Serves /ws. Tells `web` what of its clients' data is kept. */
+void sessions_route(struct sessions *ss, struct web *web, struct web_server *server);
 /* Reads nothing more; what is under way is still answered. */
 void sessions_stop(struct sessions *ss);
 /* Whether a session that reads its answers has more than its seat can take at once. */

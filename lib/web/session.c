@@ -11,9 +11,11 @@
 #include "web_int.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 
 #include "base/utf8.h"
@@ -24,8 +26,9 @@
 #define WS_PING_US     9000000	  /* a dead peer is found within 20 s: twice this, and a tick */
 #define WS_WRITE_US    20000000	  /* as long as a dead peer has */
 
-#define STALL_US       20000000 /* until the next piece of a message comes */
+#define STALL_US       20000000 /* until the next MOVE_MIN bytes of a message have come */
 #define STALL_HARD_US  2000000	/* the same while others wait for memory */
+#define MOVE_MIN       4096	/* bytes, either way: less is not enough to keep memory for */
 #define CHUNK_MIN      2048	/* bytes; messages are collected in chunks of this size, */
 #define CHUNK_GROWTH   4	/* each this many times the one before, */
 #define CHUNK_MAX      65536	/* up to this; larger messages have one alone */
@@ -129,6 +132,11 @@ void ws_close(struct ws *ws, int code, const char *reason)
 		web_conn_kill(ws->c);
 	else
 		lws_callback_on_writable(ws->c->wsi);
+}
+
+void ws_abort(struct ws *ws, const char *reason)
+{
+	kill_session(ws, WS_ABNORMAL, reason);
 }
 
 void ws_session_peer_closes(struct ws *ws, const uint8_t *data, size_t len)
@@ -235,6 +243,16 @@ static void gather(struct ws *ws, const uint8_t *data, size_t len, size_t more)
 	web_held_check(ws);
 }
 
+/* The message that begins, or goes on, does so fast enough. */
+static void count_piece(struct ws *ws, size_t len, bool first)
+{
+	ws->rx_came += len;
+	if (!first && ws->rx_came < MOVE_MIN)
+		return;
+	ws->rx_came = 0;
+	ws->rx_moved = ws->c->web->tick;
+}
+
 /* The last piece of a message, or all of it: in place if nothing came before. */
 static void finish(struct ws *ws, uint8_t *data, size_t len)
 {
@@ -262,8 +280,9 @@ int ws_session_receive(struct ws *ws, uint8_t *data, size_t len)
 	bool final = lws_is_final_fragment(wsi);
 	size_t more = final ? 0 : lws_remaining_packet_payload(wsi);
 
-	ws->heard = ws->rx_moved = ws->c->web->tick;
+	ws->heard = ws->c->web->tick;
 	ws->pinged = false;
+	count_piece(ws, len, !ws->rx_active);
 	if (ws->closing || ws->killed)
 		return 0;
 	if (!ws->rx_active) {
@@ -385,6 +404,7 @@ static void count_sent(struct ws *ws, size_t len)
 {
 	metric_add(&ws->c->web->n_messages_out, 1);
 	metric_add(&ws->c->web->n_bytes_out, (int64_t)len);
+	ws->spoke = ws->c->web->tick;
 }
 
 int ws_send(struct ws *ws, enum ws_type type, const void *data, size_t len)
@@ -491,6 +511,31 @@ static bool is_stalled(const struct ws *ws, uint32_t now)
 	return ws->rx_active && now - ws->rx_moved >= ticks(others_wait ? STALL_HARD_US : STALL_US);
 }
 
+/*
+ * Whether the peer takes nothing of what is queued. That it does shows in what the kernel has for
+ * it: this goes down while it reads, and up when the kernel takes more. A chunk takes long to be
+ * through on a slow line.
+ */
+static bool is_stuck(struct ws *ws, uint32_t now)
+{
+	int left;
+
+	if (!ws->tx_queued)
+		return false;
+	if (ioctl(lws_get_socket_fd(ws->c->wsi), SIOCOUTQ, &left) == 0 &&
+	    abs(left - ws->tx_kernel) >= MOVE_MIN) {
+		ws->tx_kernel = left;
+		ws->stuck = now;
+	}
+	return now - ws->stuck >= ticks(ws->opts.write_timeout_us);
+}
+
+/* Messages come, go, or are owed. */
+static bool is_busy(const struct ws *ws)
+{
+	return ws->rx_active || ws->tx_queued || (ws->ops->busy && ws->ops->busy(ws->session));
+}
+
 /* Ticks until `after` have passed since `from`; at least 1. */
 static uint32_t ticks_left(uint32_t now, uint32_t from, uint32_t after)
 {
@@ -526,7 +571,7 @@ uint32_t ws_session_tick(struct ws *ws)
 			kill_session(ws, WS_ABNORMAL, "no connection in time");
 		return 1;
 	}
-	if (ws->tx_queued && now - ws->stuck >= ticks(ws->opts.write_timeout_us)) {
+	if (is_stuck(ws, now)) {
 		metric_add(&ws->c->web->n_slow_readers, 1);
 		kill_session(ws, WS_ABNORMAL, "does not read");
 		return TICK_NEVER;
@@ -538,6 +583,8 @@ uint32_t ws_session_tick(struct ws *ws)
 		return 1;
 	}
 	if (ws->opts.idle_us) {
+		if (is_busy(ws))
+			ws->spoke = now;
 		idle = ticks_left(now, ws->spoke, ticks(ws->opts.idle_us));
 		if (now - ws->spoke >= ticks(ws->opts.idle_us)) {
 			ws_close(ws, ws->opts.idle_code, "idle");

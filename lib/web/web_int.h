@@ -289,15 +289,17 @@ struct ws {
 	bool rx_discard;   /* inside one that is too large, of which nothing is kept */
 	bool rx_off;	   /* libwebsockets was told not to read */
 	int64_t rx_held;   /* bytes counted in web.held */
-	uint32_t rx_moved; /* tick of the last piece */
+	size_t rx_came;	   /* bytes of pieces since `rx_moved` */
+	uint32_t rx_moved; /* tick when as much as counts had come of a message */
 
 	struct chunk *tx, **tx_last;
 	size_t tx_queued;    /* bytes, with tx_inflight */
 	size_t tx_inflight;  /* bytes of the chunk that libwebsockets still keeps a part of */
+	int tx_kernel;	     /* bytes that the kernel had for the peer when that last mattered */
 	bool was_above_half; /* the queue; `drained` is told when it is below a quarter */
 
 	uint32_t heard; /* tick of the last byte */
-	uint32_t spoke; /* tick of the last message */
+	uint32_t spoke; /* tick of the last message, either way */
 	uint32_t stuck; /* tick when the queue last moved */
 	bool pinged, paused, open, closing, close_sent, killed;
 	uint16_t code; /* for close(): the peer's, or ours */

@@ -10,11 +10,12 @@
  *
  * Sending: messages are queued and written together when the socket takes them. A queue has a
  * bound in bytes; beyond it ws_send fails with -ENOBUFS and the caller decides: drop, or ws_close
- * with 1008. A peer that does not read anything for `write_timeout_us` is closed.
+ * with 1008. A peer that takes less than 4 KiB for `write_timeout_us` is closed.
  *
  * Receiving: the handler sees whole messages; one that came in a single piece lies in the socket
  * buffer and was not copied. Messages beyond `message_max` close the session with 1009, or are
- * discarded where there is a `too_large` handler; text that is not UTF-8 closes it with 1007.
+ * discarded where there is a `too_large` handler; text that is not UTF-8 closes it with 1007. One
+ * that is under way has to go on: by 4 KiB in 20 s, or in 2 s while others wait for memory.
  * Compression (RFC 7692) is never negotiated.
  */
 #ifndef MSR_WEB_WS_H
@@ -64,6 +65,8 @@ struct ws_ops {
 	void (*too_large)(void *session, struct ws *ws);
 	/* The queue, having been above half its bound, is below a quarter again. May be NULL. */
 	void (*drained)(void *session, struct ws *ws);
+	/* Whether the peer waits for an answer: then it is not idle. NULL: never. */
+	bool (*busy)(void *session);
 	/* The peer's code and reason, ours if we closed first. ws is NULL if it never opened. */
 	void (*close)(void *session, struct ws *ws, int code, const char *reason);
 };
@@ -74,7 +77,8 @@ struct ws_opts {
 	size_t queue_max;		   /* bytes waiting to be sent; 0: 1 MiB */
 	int64_t ping_us; /* ping after this long without a byte from the peer, closed
 			  * after as long again; 0: 9 s, -1: never */
-	int64_t idle_us; /* closed (idle_code) after this long without a message; 0: never */
+	int64_t idle_us; /* closed (idle_code) after this long without a message either way, nor
+			  * one under way; 0: never */
 	int idle_code;	 /* 0: 1001 */
 	int64_t write_timeout_us; /* 0: 20 s */
 };
@@ -124,6 +128,9 @@ bool ws_paused(const struct ws *ws);
 
 /* Starts the closing handshake after what is queued (code 1000 or 3000 to 4999, or of the enum). */
 void ws_close(struct ws *ws, int code, const char *reason);
+
+/* Ends the session now, whatever is queued; close follows from the loop, with 1006 and `reason`. */
+void ws_abort(struct ws *ws, const char *reason);
 
 /* The client's address, numeric, as web_client_address. */
 const char *ws_peer(const struct ws *ws);

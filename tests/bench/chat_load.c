@@ -422,11 +422,15 @@ static size_t mqtt_input(struct user *u, const uint8_t *p, size_t n)
 
 static void mqtt_say(struct user *u, const char *text, size_t n)
 {
-	size_t len = n + 6;
-	uint8_t head[] = {
-	    0x30, (uint8_t)(len % 128 + 128), (uint8_t)(len / 128), 0, 4, 'l', 'o', 'a', 'd'};
+	static const uint8_t topic[] = {0, 4, 'l', 'o', 'a', 'd'};
+	uint8_t head[8] = {0x30};
+	size_t len = sizeof(topic) + n, used = 1;
 
-	put(u, head, sizeof(head)); /* texts have 122 bytes or more: two bytes of length */
+	for (; len >= 128; len /= 128)
+		head[used++] = (uint8_t)(len % 128 + 128);
+	head[used++] = (uint8_t)len;
+	put(u, head, used);
+	put(u, topic, sizeof(topic));
 	put(u, text, n);
 }
 
@@ -482,6 +486,22 @@ static double percentile(double q)
 	return BUCKETS * 0.01;
 }
 
+/* Until everybody has everything, or nothing comes for 10 s. */
+static void land_all(void)
+{
+	struct mono end = mono_add_us(mono_now(), 10000000);
+
+	for (unsigned s = 0; s < n_senders; s++)
+		while (flying[s]) {
+			uint64_t before = deliveries;
+			turn(100);
+			if (deliveries != before)
+				end = mono_add_us(mono_now(), 10000000);
+			else if (mono_diff_us(mono_now(), end) > 0)
+				fail("%u messages did not arrive everywhere", flying[s]);
+		}
+}
+
 static void flood(int pid, unsigned window, double seconds)
 {
 	struct mono start = mono_now(), now = start, from = {0};
@@ -507,6 +527,7 @@ static void flood(int pid, unsigned window, double seconds)
 	}
 	double t = (double)mono_diff_us(now, from) / 1e6, used = cpu_s(pid) - cpu;
 	double n = (double)(deliveries - base);
+	land_all();
 	printf("%.0f %.3f\n", n / t, used / n * 1e6);
 }
 
@@ -527,12 +548,7 @@ static void paced(int pid, double rate, double seconds)
 		flush(&users[0]);
 		i++;
 	}
-	struct mono end = mono_add_us(mono_now(), 10000000);
-	while (flying[0]) {
-		turn(100);
-		if (mono_diff_us(mono_now(), end) > 0)
-			fail("%u messages did not arrive everywhere", flying[0]);
-	}
+	land_all();
 	printf("%.2f %.2f %.2f %.3f\n", percentile(0.5), percentile(0.99), percentile(0.999),
 	       (cpu_s(pid) - cpu) / (double)deliveries * 1e6);
 }

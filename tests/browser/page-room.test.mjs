@@ -6,6 +6,7 @@
  */
 // takes 50 s
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFile, writeFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -157,14 +158,18 @@ describe("a room of the page", () => {
 		await fine(page);
 	});
 
-	test("a file of sound goes through the chain and ends by itself; one that is none is refused", async (t) => {
+	test("a file of speech goes through the chain, is found and ends by itself; one without sound is refused", async (t) => {
 		const page = await enter("Bo", "file");
 		await page.click("#tab-sound");
 		await page.click("input[value=file] + span");
-		const wav = join(system.dir, "tone.wav");
-		await writeFile(wav, toneWav(1));
+		const wav = join(system.dir, "speech.wav");
+		execFileSync("sh", ["-c", 'espeak-ng --stdout "Is anybody there?" | sox -V1 -t wav - "$0" pad 0.6 1.5', wav]);
 		await (await page.$("#sound-file")).uploadFile(wav);
 		await waitFor("the file's level", () => page.$eval("#figure-rms", (node) => Number(node.dataset.db || -99) > -40), LONG_S);
+		const voice = (on) => waitFor(`voice ${on}`, () => page.evaluate((want) => document.querySelector("#voice").dataset.on === want &&
+			document.querySelector("#sound-state").dataset.state !== "soundOff", String(on)), LONG_S);
+		await voice(true);
+		await voice(false);
 		await waitFor("its end", () => page.$eval("#sound-state", (node) => node.dataset.state === "soundOff"), LONG_S);
 		await writeFile(join(system.dir, "none.wav"), "this is no sound");
 		await (await page.$("#sound-file")).uploadFile(join(system.dir, "none.wav"));

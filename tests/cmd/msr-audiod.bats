@@ -175,6 +175,10 @@ speech() {
 @test "commands: each is answered as documented" {
 	serve
 	client commands
+	wait_for 5 nobody_left
+	# As msr-events(5) has it.
+	jq -se 'map(select(.ev == "connect")) | length == 2 and all(.peer == "127.0.0.1")' events
+	jq -se 'def ids(ev): map(select(.ev == ev) | .session) | sort; ids("connect") == ids("disconnect")' events
 }
 
 @test "commands: wrong ones get a precise error and the session lives on" {
@@ -210,6 +214,16 @@ speech() {
 @test "isolation: a client that never reads is bounded, others do not notice" {
 	serve
 	client slow
+	echo "peak $(peak_mib) MiB"
+	[ "$(peak_mib)" -lt 48 ]
+}
+
+@test "isolation: clients that never read are bounded together, others do not notice" {
+	serve --max-memory 8M
+	client slow_crowd "$HEALTH" 16 $((8 << 20))
+	grep -q '"ev":"disconnect".*"reason":"reads too slowly"' events
+	echo "peak $(peak_mib) MiB"
+	[ "$(peak_mib)" -lt 64 ]
 }
 
 @test "isolation: a client that reads late gets every answer" {
@@ -222,13 +236,14 @@ speech() {
 # ---- timeouts ----
 
 @test "timeouts: silent sessions end with 4008, others live on" {
-	serve --session-timeout 1s
-	client timeout
+	serve --session-timeout 1s --data-timeout 10s
+	client timeout "$AUDIOD"
 }
 
 @test "timeouts: a worker that hangs is replaced" {
-	serve --data-timeout 300ms
+	serve -w 1 --data-timeout 300ms
 	client hang "$AUDIOD"
+	[ "$(metric msr_audiod_worker_hangs_total)" = 1 ]
 }
 
 # ---- the full cycle ----
@@ -240,6 +255,17 @@ speech() {
 	[ "$status" -eq 0 ]
 	[[ $output == *'"status":"receiver_started"'*"1024 bytes"* ]]
 	node --no-warnings --experimental-websocket "$SUPPORT/audiod_page.mjs" "$URL"
+}
+
+@test "full cycle: the client of the original document, word for word, at the ports that it knows" {
+	unshare -rn true 2>/dev/null || skip "no user namespaces here"
+	start audiod unshare -rn sh -c 'ip link set lo up && exec msr-audiod'
+	in_there() { nsenter -t "$PID" -U -n --preserve-credentials "$@"; }
+	wait_for 10 in_there curl -sf http://127.0.0.1:8005/health
+	run in_there "$PYTHON" "$SUPPORT/audiod_original.py"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *'"status":"receiver_started"'*1024* ]]
 }
 
 @test "full cycle: a chain processes, announces its delay and sends events" {
@@ -363,11 +389,18 @@ speech() {
 }
 
 @test "shutdown: SIGTERM answers what is under way, closes with 1001 and leaves nothing" {
-	serve
+	serve --data-timeout 10s # for workers that the test stops
 	[ "$(segments)" -gt 0 ]
 	client stop "$AUDIOD"
 	ended_well "$AUDIOD"
 	no_segments
+}
+
+@test "shutdown: two seconds are enough though workers hang and nobody reads the recording" {
+	mkfifo pipe
+	serve --data-timeout 60s -o pipe
+	client stop_stuck "$AUDIOD"
+	ended_well "$AUDIOD"
 }
 
 # ---- the processes among themselves (tests/unit/msr-audiod/pool_test.c has workers that lie) ----
@@ -412,10 +445,11 @@ speech() {
 	client same_as_filter speech.raw highpass,denoise,agc,vad,limiter,meter
 }
 
-@test "real sound: denoise raises the signal-to-noise ratio by 6 dB and leaves the speech" {
+@test "real sound: denoise raises the signal-to-noise ratio by 6 dB, also while somebody speaks" {
 	run "$PYTHON" "$SUPPORT/audio-measure.py" denoise
 	echo "$output"
 	jq -e '.gain >= 6 and .speech > -3' <<<"$output"
+	jq -e '.spoken["0"] >= 6 and .spoken["5"] >= 6 and .spoken["10"] >= 5' <<<"$output"
 }
 
 @test "real sound: vad judges 95 % of the frames rightly" {

@@ -81,6 +81,10 @@ hostile() {
 	hostile name_still_there
 }
 
+@test "times are local, with the day of those that are older" {
+	hostile local_times
+}
+
 @test "what only begins as a picture" {
 	hostile pictures
 }

@@ -54,8 +54,10 @@ bridge() {
 @test "text passes both ways, privately too" {
 	bridge
 	person eve
-	start bob sh -c "exec msr-chat client -a $ADDRESS -u bob --wait 60s </dev/null"
+	start bob sh -c "exec msr-chat client -a $ADDRESS -u bob -d got --wait 60s </dev/null"
+	start cy sh -c "exec msr-chat client -a $ADDRESS -u cy -d cy --wait 60s </dev/null"
 	wait_for 10 grep -q '"user":"bob"' server.log
+	wait_for 10 grep -q '"user":"cy"' server.log
 	echo 'from the web' >eve.in
 	wait_for 10 grep -q '<eve@web> from the web$' bob.log
 	echo '@bob psst' >eve.in
@@ -64,6 +66,19 @@ bridge() {
 	wait_for 10 grep -q 'only you' eve.log
 	[ "$(jq -r 'select(.text == "from the terminal") | .from' eve.log)" = ann ]
 	[ "$(jq -r 'select(.text == "only you") | .to' eve.log)" = eve ]
+	# What is for one user of the chat gets neither into the room nor to another.
+	head -c 100000 /dev/zero >secret.bin
+	echo small >secret.txt
+	printf '/msg bob secret\n/file @bob secret.txt\n/file @bob secret.bin\nfor all\n' |
+		msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 cmp secret.bin got/secret.bin
+	wait_for 10 grep -q 'for all' eve.log
+	wait_for 10 grep -q 'for all' cy.log
+	grep -q '\[ann > bob\] secret$' bob.log
+	run ! grep -E 'secret|psst|only you' cy.log
+	run ! grep -E 'secret|psst' eve.log
+	run ! ls cy
+	[ -z "$(ls storage/chat)" ]
 	person zoe
 	echo '@eve between us of the room' >zoe.in
 	echo '@nobody hi' >eve.in
@@ -71,8 +86,11 @@ bridge() {
 	run ! grep -q 'the name eve' zoe.log
 	run msr-chat client -a "$ADDRESS" -u ann <<<'/msg unheard@web hi'
 	[ "$status" -eq 1 ]
-	run msr-chat client -a "$ADDRESS" -u eve@web <<<'I am eve'
-	[ "$status" -eq 1 ]
+	# With a Cyrillic letter, and another hyphen.
+	for name in eve@web $'eve@w\u0435b' msr-chat $'msr\u2010chat'; do
+		run msr-chat client -a "$ADDRESS" -u "$name" <<<'I am somebody else'
+		[ "$status" -eq 1 ]
+	done
 }
 
 @test "files, pictures and voice of the chat appear in the room as links" {

@@ -11,6 +11,7 @@ setup() {
 	SOCKET=$BATS_TEST_TMPDIR/tmux
 	cd "$BATS_TEST_TMPDIR" || return
 	start server msr-chat server --address="$ADDRESS"
+	SERVER=$PID
 	wait_for 10 grep -q listening server.log
 	screen "msr-chat client -a $ADDRESS -u ann -d got --bell"
 	wait_for 10 shows 'login: ann'
@@ -126,6 +127,31 @@ say() {
 	printf '/image p.png\n' | say -u bob
 	wait_for 5 shows '<bob> \* png picture 320x200, 24 B: got/p.png'
 	cmp p.png got/p.png
+	type_keys '/save' Enter
+	wait_for 5 shows 'received files go to got$'
+	type_keys '/save elsewhere' Enter
+	wait_for 5 shows 'received files go to elsewhere$'
+	printf '/image p.png\n' | say -u bob
+	wait_for 5 cmp p.png elsewhere/p.png
+}
+
+@test "what is being sent has a bar, which goes when it is through" {
+	truncate -s 32M big
+	kill -STOP "$SERVER"
+	type_keys '/file big' Enter
+	wait_for 5 shows '^sending big \[#*\.*\] [0-9]*% ann>'
+	run ! shows 'sent big'
+	kill -CONT "$SERVER"
+	wait_for 10 shows 'sent big, 32'
+	wait_for 5 shows '^ann> *$'
+	run ! shows '^sending big \['
+}
+
+@test "help lists the commands" {
+	type_keys '/help' Enter
+	for command in msg file image voice users save help quit; do
+		wait_for 5 shows "/$command .*[a-z]"
+	done
 }
 
 @test "pictures are drawn where the terminal says that it can, by its answers amid the typing" {

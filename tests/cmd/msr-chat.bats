@@ -75,6 +75,10 @@ events() {
 @test "a slow sender delays nobody" {
 	server
 	original slow_upload
+	wait_for 5 sh -c 'grep -q "\"state\":\"delivered\"" server.log'
+	# What msr-events(5) says of it, of the file of ann that bob got.
+	[ "$(events transfer | jq -r 'select(.state == "received") | "\(.user) \(.bytes) \(.of)"')" = "ann 100000 100000" ]
+	[ "$(events transfer | jq -r 'select(.state == "delivered" and .user == "bob") | "\(.messages) \(.waiting)"')" = "1 0" ]
 }
 
 @test "texts overtake a large file that has not begun" {
@@ -86,6 +90,15 @@ events() {
 	server --send-timeout 2s
 	original never_reads
 	[ "$(events slow | jq -r .user)" = dead ]
+}
+
+@test "a receiver that never reads the room's texts is disconnected at its bound" {
+	server --max-queue 1M --send-timeout 60s
+	original never_reads_texts
+	[ "$(events slow | jq -r .user)" = dead ]
+	peak=$(awk '$1 == "VmHWM:" { print int($2 / 1024) }' "/proc/$SERVER/status")
+	echo "peak $peak MiB"
+	[ "$peak" -lt 64 ]
 }
 
 @test "who leaves with much to fetch keeps nothing of the room" {
@@ -124,6 +137,20 @@ events() {
 @test "connections of one address are limited where asked" {
 	server --max-per-address 3 --limit-loopback
 	original address_limit
+}
+
+@test "a user more than --max-users is told that the server is full" {
+	server --max-users 2
+	start bob msr-chat client -a "$ADDRESS" -u bob --wait 30s </dev/null
+	start cy msr-chat client -a "$ADDRESS" -u cy --wait 30s </dev/null
+	wait_for 10 grep -q '"user":"bob"' server.log
+	wait_for 10 grep -q '"user":"cy"' server.log
+	run msr-chat client -a "$ADDRESS" -u ann <<<'hi'
+	[ "$status" -eq 1 ]
+	[[ $output == *server_full* ]]
+	kill "$PID"
+	wait_for 10 grep -q '"ev":"leave".*"user":"cy"' server.log
+	msr-chat client -a "$ADDRESS" -u ann <<<'hi'
 }
 
 @test "login and message timeouts" {
@@ -197,6 +224,8 @@ events() {
 	server --drain 1s
 	timeout 7 "$PYTHON" "$SUPPORT/chat_original.py" "$ADDRESS" endless_upload_then_stop "$SERVER"
 	ended_well "$SERVER"
+	[ "$(events transfer | jq -r '"\(.state) \(.user) \(.bytes) \(.of) \(.error)"')" = "receiving ann 50000 200000 null
+failed ann 50000 200000 disconnected" ]
 }
 
 @test "a second SIGTERM ends the server at once, with status 1" {

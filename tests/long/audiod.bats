@@ -95,6 +95,11 @@ context_switches() {
 	client storm "$AUDIOD" 60 200 >&3
 }
 
+@test "a killed worker is replaced within 200 ms" {
+	serve
+	client replaced "$AUDIOD" median >&3
+}
+
 @test "a client that never reads is disconnected" {
 	serve
 	client slow events

@@ -38,7 +38,7 @@ enough_space() {
 	heavy users_5000
 }
 
-@test "10,000 connections a second for 10 s" {
+@test "connections as fast as they can be made for 10 s, 2,000 a second or more" {
 	server
 	heavy connects
 }

@@ -4,7 +4,8 @@ known exactly.
 
     audio-measure.py denoise | vad
 
-denoise prints the signal-to-noise ratio before and after, in dB; vad the share of 20 ms frames that
+denoise prints the signal-to-noise ratio before and after, in dB, by the noise of the pauses; and what
+it gains while somebody speaks, at several ratios. vad the share of 20 ms frames that
 were judged rightly, with a start and an end told by events. The program is run as a filter.
 """
 import json
@@ -70,8 +71,18 @@ def denoise():
         return 10 * np.log10(max(np.mean(x[talk] ** 2) - noise_power, 1e-9) / noise_power)
 
     before, after = snr(speech + noise), snr(out)
+    clean = speech[truth]
+    spoken = {}
+    for db in (0, 5, 10):
+        noise = np.random.default_rng(1).normal(0, np.sqrt(np.mean(clean ** 2) / 10 ** (db / 10)), len(speech))
+        out_db, _ = run("denoise", speech + noise)
+        # What is not the speech itself, at whatever level it came out, is noise or distortion.
+        got = out_db[truth]
+        same = clean * (np.dot(clean, got) / np.dot(clean, clean))
+        spoken[db] = power_db(same) - power_db(got - same) - db
     print(json.dumps({"before": before, "after": after, "gain": after - before,
-                      "speech": power_db(out[talk]) - power_db(speech[talk])}))
+                      "speech": power_db(out[talk]) - power_db(speech[talk]),
+                      "spoken": spoken}))
 
 
 def vad():

@@ -6,14 +6,17 @@ import contextlib
 import json
 import os
 import random
+import select
 import signal
 import socket
+import statistics
 import struct
 import subprocess
 import sys
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 import websockets
 
@@ -188,12 +191,18 @@ async def events():
         assert "level" not in stats, stats
 
 
-async def timeout():
-    """Silent sessions end with 4008; one that sends does not."""
-    async with connect() as idle, connect() as busy:
-        await started(idle)
-        await started(busy)
+async def timeout(pid):
+    """Silent sessions end with 4008; one that sends does not, nor one whose answer takes long."""
+    async with connect() as idle, connect() as busy, connect() as waiting:
+        number = {}
+        for ws in (idle, busy, waiting):
+            await started(ws)
+            number[ws] = (await say(ws, command="stats"))["worker"]
+        assert number[busy] != number[waiting], number
+        worker = [p for p in workers(pid) if worker_number(p) == number[waiting]]
+        os.kill(worker[0], signal.SIGSTOP)
         begin = time.monotonic()
+        await waiting.send(b"waiting")
         while time.monotonic() - begin < 1.6:
             await busy.send(b"x")
             assert await sound(busy) == b"x"
@@ -203,6 +212,8 @@ async def timeout():
             raise AssertionError("the idle session lives on")
         except websockets.ConnectionClosed as e:
             assert e.code == 4008, e.code
+        os.kill(worker[0], signal.SIGCONT)
+        assert await sound(waiting) == b"waiting"
 
 
 async def full(n):
@@ -236,6 +247,11 @@ def workers(pid):
             if int(stat[1]) == int(pid) and "\0worker\0" in cmd and stat[0] != "Z":
                 out.append(int(p))
     return out
+
+
+def worker_number(p):
+    """From the name of its shared memory, audiod-PID-NUMBER."""
+    return int(open(f"/proc/{p}/cmdline").read().split("\0")[2].rsplit("-", 1)[1])
 
 
 async def crowd(pid, n):
@@ -312,36 +328,77 @@ async def storm(pid, seconds, clients="50", period="0.1"):
 
 
 async def hang(pid):
-    """A stopped worker is replaced after --data-timeout; its message gets an error or an answer."""
-    async with connect() as ws:
+    """The only worker is stopped, and replaced after the --data-timeout of 300 ms. Its message gets an
+    error or an answer, another session's its own answer."""
+    async with connect() as ws, connect() as other:
         await started(ws)
+        await started(other)
         for p in workers(pid):
             os.kill(p, signal.SIGSTOP)
         begin = time.monotonic()
         await ws.send(b"hello")
+        await (await ws.ping())  # it is on its way to the worker
+        await other.send(b"other")
         got = await asyncio.wait_for(ws.recv(), 5)
-        assert time.monotonic() - begin < 3, "it took too long"
+        assert 0.3 <= time.monotonic() - begin < 0.9, f"it took {time.monotonic() - begin} s"
         assert got == b"hello" or json.loads(got)["error"] == "processing_failed", got
-        await ws.send(b"again")
-        assert await sound(ws) == b"again"
+        assert await sound(other) == b"other"
+        for s in (ws, other):
+            await s.send(b"again")
+            assert await sound(s) == b"again"
+
+
+def is_gone(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 async def stop(pid):
     """SIGTERM: what is under way is answered, then 1001."""
     async with connect() as ws:
         await started(ws)
+        stopped = workers(pid)
+        for p in stopped:
+            os.kill(p, signal.SIGSTOP)
         n = 50
         for i in range(n):
             await ws.send(bytes([i]) * 1000)
-        assert await sound(ws) == bytes([0]) * 1000
+        await (await ws.ping())  # all of them are there
+        begin = time.monotonic()
         os.kill(int(pid), signal.SIGTERM)
-        got = 1
+        await asyncio.sleep(0.1)  # so that the stop comes before the answers
+        for p in stopped:
+            os.kill(p, signal.SIGCONT)
+        got = 0
         try:
             while True:
                 assert await asyncio.wait_for(ws.recv(), 5) == bytes([got]) * 1000
                 got += 1
         except websockets.ConnectionClosed as e:
             assert e.code == 1001, e.code
+        assert got == n, f"{got} of {n} are answered"
+        while not is_gone(pid):
+            assert time.monotonic() - begin < 2, "it takes too long"
+            await asyncio.sleep(0.02)
+
+
+async def stop_stuck(pid):
+    """SIGTERM: 2 s are all it takes, though the workers hang and nobody reads the recording."""
+    async with connect() as ws:
+        await started(ws)
+        await ws.send(bytes(1 << 20))  # more than a pipe takes
+        await sound(ws, 20)
+        for p in workers(pid):
+            os.kill(p, signal.SIGSTOP)
+        await ws.send(b"under way")
+        await (await ws.ping())
+        begin = time.monotonic()
+        os.kill(int(pid), signal.SIGTERM)
+        while not is_gone(pid):
+            assert time.monotonic() - begin < 2, "it takes too long"
+            await asyncio.sleep(0.02)
 
 
 def plain_socket():
@@ -403,12 +460,13 @@ async def slow(events=None):
     async with connect() as ws:
         await started(ws)
         try:
-            while sent < 256 << 20:
+            while sent < 64 << 20:
                 s.sendall(big)
                 sent += len(big)
         except (TimeoutError, OSError):
             pass
-        assert sent < 200 << 20, "the server takes without end"
+        # Two messages and what waits, twice as much of answers, and what the kernel has in between.
+        assert sent < 32 << 20, f"the server takes {sent} bytes"
         begin = time.monotonic()
         await ws.send(b"x" * 1024)
         assert await sound(ws) == b"x" * 1024
@@ -417,6 +475,38 @@ async def slow(events=None):
     while events and not any(json.loads(line).get("reason") == "does not read" for line in open(events)):
         assert time.monotonic() - begin < 60, "it is still connected"
         await asyncio.sleep(0.5)
+
+
+async def slow_crowd(health, n, bound):
+    """Many clients that send and never read take no more than what is given to all; the others do not
+    notice."""
+    def metric(name):
+        page = urllib.request.urlopen(f"http://127.0.0.1:{health}/metrics").read().decode()
+        return float(next(line.split()[1] for line in page.splitlines() if line.startswith(name + " ")))
+
+    big = frame(2, bytes(65535))
+    left = {}
+    held = 0
+    async with connect() as ws:
+        await started(ws)
+        for _ in range(int(n)):
+            s = plain_socket()
+            s.sendall(frame(1, b'{"command":"start_audio_receiver"}'))
+            s.setblocking(False)
+            left[s] = big
+        begin = time.monotonic()
+        while left and not metric("msr_audiod_aborted_total"):
+            assert time.monotonic() - begin < 20, "none of them had to go"
+            for s in select.select([], list(left), [], 0.05)[1]:
+                try:
+                    left[s] = left[s][s.send(left[s]):] or big
+                except ConnectionError:
+                    del left[s]
+            held = max(held, metric("msr_web_held_bytes"))
+            await ws.send(b"x" * 1024)
+            assert await sound(ws) == b"x" * 1024
+        assert 0 < held < int(bound) * 1.5, held
+        assert metric("msr_audiod_sessions") > 1, "all had to go"
 
 
 async def cycles(n):
@@ -539,14 +629,14 @@ async def record(path, chain):
                 f.write(await sound(ws, 20))
 
 
-async def replaced(pid):
+async def replaced(pid, judged="best"):
     """How long a session is without a worker when all workers are killed: 200 ms when the machine has
-    time for it, which it may not have each time."""
+    time for it. While other tests run it may not have that each time; alone the median is judged."""
     took = []
     async with connect() as ws:
         await started(ws)
         worker = (await say(ws, command="stats"))["worker"]
-        while len(took) < 10 or len(took) < 100 and min(took) >= 0.2:
+        while len(took) < 10 or judged == "best" and len(took) < 100 and min(took) >= 0.2:
             await ws.send(b"before")
             assert await sound(ws) == b"before"
             mine = sorted(workers(pid))
@@ -562,7 +652,7 @@ async def replaced(pid):
             await asyncio.sleep(0.1)
     took.sort()
     print(json.dumps({"worker": worker, "median_ms": round(took[len(took) // 2] * 1000), "longest_ms": round(took[-1] * 1000)}))
-    assert took[0] < 0.2, took
+    assert took[len(took) // 2 if judged == "median" else 0] < 0.2, took
 
 
 async def idle(pid, clients, seconds):
@@ -588,20 +678,22 @@ async def idle(pid, clients, seconds):
 
 
 async def stream(seconds):
-    """Speech-like sound in 20 ms packets at their real pace comes back gapless."""
+    """Speech-like sound in 20 ms packets at their real pace comes back gapless, and soon."""
     async with connect() as ws:
         await started(ws, format="s16le", rate=16000)
         packets = int(float(seconds) * 50)
-        worst = 0
+        took = []
         begin = time.monotonic()
         for i in range(packets):
             data = pattern(i, 640)
             sent = time.monotonic()
             await ws.send(data)
             assert await sound(ws) == data
-            worst = max(worst, time.monotonic() - sent)
+            took.append(time.monotonic() - sent)
             await asyncio.sleep(max(0, begin + (i + 1) * 0.02 - time.monotonic()))
-        print(json.dumps({"packets": packets, "worst_ms": round(worst * 1000, 2)}))
+        median = statistics.median(took) * 1000
+        print(json.dumps({"packets": packets, "median_ms": round(median, 2), "worst_ms": round(max(took) * 1000, 2)}))
+        assert median < 5, "it takes too long"
 
 
 asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))

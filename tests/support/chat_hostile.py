@@ -3,6 +3,7 @@
 Each scenario plays the server for a client of its own, in a pipe or a terminal, in the current
 folder. Exit status 0: all was as it should be.
 """
+import datetime
 import json
 import os
 import re
@@ -229,6 +230,8 @@ def cut_off():
     s = Server(terminal=True)
     s.send(message(FILE, b"x" * 500, size=1000, filename="half"))
     s.terminal.read_until(lambda seen: b"receiving half [" in seen)
+    part, = os.listdir("got")
+    assert part.startswith("half") and part.endswith(".part"), part
     s.sock.close()
     s.terminal.read_until(lambda seen: b"disconnect" in seen)
     s.accept()
@@ -381,17 +384,36 @@ def refusals():
 
 
 def name_still_there():
-    """The connection is lost, and the server has not noticed: the client tries until it is let in."""
+    """The connection is lost, and the server has not noticed: the client tries until it is let in, with
+    pauses that grow."""
     s = Server("--reconnect", "--json")
+    lost = time.monotonic()
     s.reset()
     s.accept(answer=False)
+    again = time.monotonic()
     s.send(raw(EXISTS))
     s.sock.close()
     s.accept()
+    assert again - lost >= 1 and time.monotonic() - again >= 2, (again - lost, time.monotonic() - again)
     s.end_of_input()
     status, out, err = s.end()
     told = [json.loads(line)["ev"] for line in out.splitlines()]
     assert status == 0 and told == ["login", "disconnect", "disconnect", "login"], (status, told, err)
+
+
+def local_times():
+    """Times are those of where the user is, with the day where it is another."""
+    os.environ["TZ"] = "IST-5:30"
+    now = datetime.datetime.utcnow()
+    yesterday = now - datetime.timedelta(days=1)
+    s = Server()
+    for when in now, yesterday:
+        s.send(message(UTF8, "hello", timestamp=when.isoformat() + "Z"))
+    s.end_of_input()
+    status, out, _ = s.end()
+    there = datetime.timedelta(hours=5, minutes=30)
+    assert status == 0 and out == (f"{now + there:%H:%M} <eve> hello\n"
+                                   f"{yesterday + there:%Y-%m-%d %H:%M} <eve> hello\n"), out
 
 
 def pictures():

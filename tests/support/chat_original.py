@@ -277,6 +277,16 @@ class Narrow(Client):
         return sock
 
 
+def never_reads_texts(address):
+    """The test sets --max-queue 1M. Nobody keeps the 80 MB of a room's texts for one that never reads."""
+    a, b, _dead = Client(address, "ann"), Client(address, "bob"), Narrow(address, "dead")
+    text = b"x" * 16000
+    for _ in range(500):
+        a.sock.sendall(a.pack(UTF8, "", text) * 10)
+        for _ in range(10):
+            assert b.message()[2] == text
+
+
 def leaver_stays(address):
     """The test sets --max-queue 256K. Who leaves with much to fetch does not keep the room's texts."""
     a, c, leaver = Client(address, "ann"), Client(address, "cy"), Narrow(address, "leaver")

@@ -542,7 +542,9 @@ async def slow():
         begin = time.monotonic()
         nothing, head, dead, stalled = raw(), raw(), upgraded("/room/dead"), upgraded("/room/stalled")
         stalled.sendall(b"\x02\xfe" + struct.pack(">H", 1000) + bytes(4) + bytes(1000))  # a first piece
-        waiting = {"nothing": nothing, "head": head, "dead": dead, "stalled": stalled}
+        dribbling = upgraded("/room/dribbling")
+        dribbling.sendall(b"\x02\x81" + bytes(4) + b"x")
+        waiting = {"nothing": nothing, "head": head, "dead": dead, "stalled": stalled, "dribbling": dribbling}
         ended = {}
         head.sendall(b"GET / HTTP/1.1\r\n")
         while waiting and time.monotonic() - begin < 30:
@@ -551,20 +553,23 @@ async def slow():
                 try:
                     if name == "head":
                         s.sendall(b"X: y\r\n")
+                    if name == "dribbling":
+                        s.sendall(b"\x00\x81" + bytes(4) + b"x")
                     got = s.recv(100)
                 except socket.timeout:
                     continue
                 except ConnectionError:
                     got = b""
-                if not got:
+                if not got or got[0] == 0x88:  # gone, or told to go
                     ended[name] = time.monotonic() - begin
                     del waiting[name]
                 elif name == "stalled":
-                    s.sendall(b"\x8a\x80" + bytes(4))  # a pong keeps the peer alive, not the message
+                    s.sendall(b"\x8a\x81" + bytes(4) + b"m")  # a pong keeps the peer alive, not the message
         return ended
     ended = await asyncio.get_running_loop().run_in_executor(None, take_all)
-    assert ended.keys() == {"nothing", "head", "dead", "stalled"}, ended
-    assert ended["nothing"] < 12 and ended["head"] < 12 and ended["dead"] < 20 and ended["stalled"] < 25, ended
+    assert ended.keys() == {"nothing", "head", "dead", "stalled", "dribbling"}, ended
+    assert ended["nothing"] < 12 and ended["head"] < 12 and ended["dead"] < 20, ended
+    assert ended["stalled"] < 25 and ended["dribbling"] < 25, ended
 
 
 async def stay(path, code):

@@ -57,7 +57,7 @@ static int open_limiter(void **state, const struct proc_context *c)
 		return -ENOMEM;
 	l->n = ahead(c);
 	l->channels = c->format.channels;
-	l->ceiling = (float)from_db(c->param[0]);
+	l->ceiling = sample_floor((float)from_db(c->param[0]), c->samples);
 	l->release = (float)(1 - exp(-1 / (RELEASE_S * c->format.rate)));
 	l->delayed = calloc((size_t)l->n * l->channels, sizeof(float));
 	l->env = malloc(l->n * sizeof(float));

@@ -26,7 +26,7 @@ struct proc_format {
 struct proc_context {
 	struct proc_format format;
 	double param[PROC_PARAMS_MAX]; /* in the order of its table, checked against its bounds */
-	enum sample_format samples;    /* of the client; only exec needs it */
+	enum sample_format samples;    /* of the client */
 	bool patient;		       /* wait for programs: the sound is not live */
 	const char *exec;	       /* of exec:NAME: the operator's command, otherwise NULL */
 	/* Tells the client something; `json` is one object. May be NULL. */

@@ -19,12 +19,14 @@
 #include "conn.h"
 #include "hub.h"
 #include "keep.h"
+#include "look.h"
 #include "loop/loop.h"
 #include "server.h"
 #include "spool.h"
 #include "web/ws.h"
 
 #define SUFFIX "@web"
+#define OWN    "msr-chat" /* the name under which the chat itself speaks in the room */
 
 enum {
 	QUEUE_MAX = 1024,  /* messages in each direction */
@@ -68,6 +70,8 @@ struct bridge {
 	struct map people;	  /* chat's thread: by name */
 	struct list people_heard; /* the same, the one heard last at the end */
 	struct keep *keep;	  /* chat's files for the room, or NULL without --storage */
+	char *suffix_look;	  /* owned: what SUFFIX looks like, */
+	char *own_look;		  /* and OWN */
 	/* The other thread's: */
 	struct web *web;
 	struct loop *loop;
@@ -170,16 +174,22 @@ static void queue_done(struct queue *q)
 
 /* ---- the chat's thread ---- */
 
-static bool has_suffix(const char *name)
+static bool ends_in(const char *text, const char *end)
 {
-	size_t n = strlen(name), suffix = strlen(SUFFIX);
+	size_t n = strlen(text), len = strlen(end);
 
-	return n >= suffix && !strcmp(name + n - suffix, SUFFIX);
+	return n >= len && !strcmp(text + n - len, end);
 }
 
 bool bridge_owns(const struct bridge *b, const char *name)
 {
-	return b && has_suffix(name);
+	char *look = b ? look_of(b->server->look, name) : NULL;
+
+	if (!look)
+		return b != NULL;
+	bool owns = ends_in(look, b->suffix_look) || !strcmp(look, b->own_look);
+	free(look);
+	return owns;
 }
 
 bool bridge_knows(const struct bridge *b, const char *name)
@@ -187,17 +197,17 @@ bool bridge_knows(const struct bridge *b, const char *name)
 	return b && map_get(&b->people, name, strlen(name));
 }
 
-bool bridge_takes(struct bridge *b, const struct post *p)
+struct note *bridge_note(struct bridge *b, const struct post *p)
 {
 	if (!b || (*p->to && !bridge_knows(b, p->to)))
-		return false;
+		return NULL;
 	if (p->type != PROTO_UTF8 && !b->keep)
-		return false;
+		return NULL;
 	if (p->type == PROTO_UTF8 && p->file)
-		return false; /* longer than msr-ws takes as a text of the room */
+		return NULL; /* longer than msr-ws takes as a text of the room */
 	struct note *n = note_new(p->type, p->file ? 0 : p->size);
 	if (!n)
-		return false;
+		return NULL;
 	if (p->file) {
 		n->fd = fcntl(p->file->fd, F_DUPFD_CLOEXEC, 0);
 		n->size = p->file->size;
@@ -205,7 +215,7 @@ bool bridge_takes(struct bridge *b, const struct post *p)
 			log_warn("cannot keep a file for the room: %s", strerror(errno));
 			metric_add(&b->server->n.bridge_dropped, 1);
 			note_free(n);
-			return false;
+			return NULL;
 		}
 	} else {
 		memcpy(n->data, p->data, p->size);
@@ -216,8 +226,19 @@ bool bridge_takes(struct bridge *b, const struct post *p)
 		n->to[strlen(n->to) - strlen(SUFFIX)] = '\0';
 	strcpy(n->filename, p->filename);
 	strcpy(n->timestamp, b->server->timestamp);
-	push(b, &b->to_room, n);
-	return true;
+	return n;
+}
+
+void bridge_pass(struct bridge *b, struct note *n)
+{
+	if (n)
+		push(b, &b->to_room, n);
+}
+
+void bridge_drop(struct note *n)
+{
+	if (n)
+		note_free(n);
 }
 
 static void forget(struct bridge *b, struct person *p)
@@ -258,7 +279,7 @@ static void answer(struct bridge *b, const char *person, const char *text, const
 	if (!n)
 		return;
 	n->size = (size_t)sprintf(n->data, "%s%s", text, name);
-	strcpy(n->from, "msr-chat");
+	strcpy(n->from, OWN);
 	strcpy(n->to, person);
 	n->to[strlen(n->to) - strlen(SUFFIX)] = '\0';
 	clock_rfc3339(clock_wall_us(), n->timestamp);
@@ -469,6 +490,12 @@ int bridge_new(struct bridge **bp, struct server *s, struct web *w, struct loop 
 	queue_init(&b->to_room);
 	queue_init(&b->to_chat);
 	loop_timer_init(&b->retry, l, on_retry, b);
+	b->suffix_look = look_of(s->look, SUFFIX);
+	b->own_look = look_of(s->look, OWN);
+	if (!b->suffix_look || !b->own_look) {
+		ret = -ENOMEM;
+		goto fail;
+	}
 	if (s->set.storage && (ret = keep_open(&b->keep, s->set.storage)) < 0) {
 		log_error("cannot use %s/chat: %s", s->set.storage, strerror(-ret));
 		goto fail;
@@ -495,5 +522,7 @@ void bridge_free(struct bridge *b)
 	queue_done(&b->to_room);
 	queue_done(&b->to_chat);
 	keep_close(b->keep);
+	free(b->suffix_look);
+	free(b->own_look);
 	free(b);
 }

@@ -2,7 +2,7 @@
  * The other end of --room: a WebSocket session of msr-ws in one of its rooms. Text passes both
  * ways; people of the web are known here as name@web.
  *
- *	chat's thread:   bridge_takes ─▶ to_room ═▶ bridge_send_queued ─▶ ws     (thread of
+ *	chat's thread:   bridge_pass ──▶ to_room ═▶ bridge_send_queued ─▶ ws     (thread of
  *	                 bridge_deliver ◀═ to_chat ◀─ on_message ◀──────────── ws      outside.h)
  *
  * Both queues are bounded; what does not fit is dropped and counted.
@@ -14,6 +14,7 @@
 
 struct bridge;
 struct loop;
+struct note;
 struct post;
 struct server;
 struct web;
@@ -25,12 +26,17 @@ void bridge_free(struct bridge *b);
 
 /* ---- the chat's thread; all accept a NULL bridge ---- */
 
-/* A name that only the bridge's people may have. */
+/* A name that only the bridge and its people may have, or that looks like one. */
 bool bridge_owns(const struct bridge *b, const char *name);
 /* Whether this is a person heard of there, whom a private message can reach. */
 bool bridge_knows(const struct bridge *b, const char *name);
-/* Passes a user's message on to the room when it is public or for somebody there. */
-bool bridge_takes(struct bridge *b, const struct post *p);
+/* A copy of a user's message for the room, when it is public or for somebody there; otherwise, or
+ * where it cannot be had, NULL. */
+struct note *bridge_note(struct bridge *b, const struct post *p);
+/* Passes it on; takes it. Accepts NULL. */
+void bridge_pass(struct bridge *b, struct note *n);
+/* Or not. Accepts NULL. */
+void bridge_drop(struct note *n);
 /* Says in the chat what came from the room. */
 void bridge_deliver(struct bridge *b);
 

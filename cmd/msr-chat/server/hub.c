@@ -219,18 +219,21 @@ enum chat_error hub_post(struct server *s, struct post *p)
 	enum chat_error e = CHAT_USER_NOT_FOUND;
 	uint64_t bytes = p->file ? p->file->size : p->size;
 
-	/* Before the file is given away. */
-	bool bridged = p->sender && bridge_takes(s->bridge, p);
+	/* Copied before the file is given away, but passed on only if the chat gets it, too. */
+	struct note *note = p->sender ? bridge_note(s->bridge, p) : NULL;
 	if (to && is_busy(s, to, p))
 		e = CHAT_BUSY;
 	else if (to || !*p->to)
 		e = p->file ? post_large(s, p, to) : post_small(s, p, to);
-	else if (bridged)
+	else if (note)
 		e = CHAT_OK;
 	spool_free(p->file);
 	p->file = NULL;
-	if (e)
+	if (e) {
+		bridge_drop(note);
 		return e;
+	}
+	bridge_pass(s->bridge, note);
 	metric_add(&s->n.messages, 1);
 	metric_add(&s->n.deliveries, (int64_t)receivers);
 	if (s->message_events)

@@ -229,6 +229,32 @@ TEST(limiter_never_exceeds_its_ceiling)
 	free(same);
 }
 
+TEST(limiter_holds_its_ceiling_in_every_format)
+{
+	uint32_t seed = 1;
+
+	for (int f = 0; f < SAMPLE_FORMATS; f++) {
+		struct chain_spec spec = spec_of("gain=20,limiter=-3", f, 1);
+		enum { N = 9600 };
+		static uint8_t data[4 * N];
+		static float x[N];
+		struct chain *c;
+		float peak = 0;
+		for (size_t i = 0; i < N; i++)
+			x[i] = noise(&seed);
+		samples_from_float(data, x, N, (enum sample_format)f);
+		CHECK_INT(chain_open(&c, &spec, &execs, NULL, NULL), 0);
+		CHECK_INT(chain_process(c, data, N * chain_frame_bytes(&spec)), 0);
+		chain_close(c);
+		samples_to_float(x, data, N, (enum sample_format)f);
+		for (size_t i = 0; i < N; i++)
+			peak = fmaxf(peak, fabsf(x[i]));
+		if (peak > (float)pow(10, -3.0 / 20) || peak < 0.69f)
+			test_fail(__FILE__, __LINE__, "%s comes out at %g",
+				  sample_format_name((enum sample_format)f), (double)peak);
+	}
+}
+
 TEST(agc_reaches_its_level_within_one_decibel)
 {
 	static const double levels[] = {0.005, 0.05, 0.9};
@@ -285,28 +311,138 @@ TEST(meter_tells_peak_and_rms)
 	free(s);
 }
 
-TEST(vad_tells_the_time_where_20_ms_are_no_whole_number_of_samples)
+/* Bytes of one channel of the sound in `f`: a sine with a period of `n` samples, half of full
+ * scale; silence for 0. */
+static void put_channel(uint8_t *data, int f, size_t frames, unsigned channels, unsigned ch, int n)
 {
-	enum { ODD_RATE = 11025, AT_S = 200, LENGTH_S = 202 };
-	size_t n = (size_t)LENGTH_S * ODD_RATE;
+	size_t width = sample_bytes((enum sample_format)f);
+
+	for (size_t i = 0; i < frames; i++) {
+		float v = n ? 0.5f * (float)sin(2 * M_PI * (double)i / n) : 0;
+		samples_from_float(data + (i * channels + ch) * width, &v, 1,
+				   (enum sample_format)f);
+	}
+}
+
+static void get_channel(uint8_t *out, const uint8_t *data, int f, size_t frames, unsigned ch)
+{
+	size_t width = sample_bytes((enum sample_format)f);
+
+	for (size_t i = 0; i < frames; i++)
+		memcpy(out + i * width, data + (2 * i + ch) * width, width);
+}
+
+static void run_bytes(const char *text, int f, unsigned channels, uint8_t *data, size_t frames)
+{
+	struct chain_spec s = spec_of(text, f, channels);
+	struct chain *c;
+
+	CHECK_INT(chain_open(&c, &s, &execs, NULL, NULL), 0);
+	chain_set_patient(c);
+	CHECK_INT(chain_process(c, data, frames * chain_frame_bytes(&s)), 0);
+	chain_close(c);
+}
+
+/* Processors that treat each channel for itself: what a channel becomes depends on it alone. */
+TEST(channels_do_not_mix_in_any_format)
+{
+	static const char *const chains[] = {"copy",	"gain=-6",   "highpass=200",
+					     "denoise", "vad,meter", "exec:cat"};
+	enum { FRAMES = 16000 };
+	static uint8_t both[2][8 * FRAMES], one[4 * FRAMES], left[4 * FRAMES], right[4 * FRAMES];
+
+	for (size_t k = 0; k < sizeof(chains) / sizeof(*chains); k++)
+		for (int f = 0; f < SAMPLE_FORMATS; f++) {
+			size_t n = FRAMES * sample_bytes((enum sample_format)f);
+			put_channel(both[0], f, FRAMES, 2, 0, 100);
+			put_channel(both[0], f, FRAMES, 2, 1, 37);
+			run_bytes(chains[k], f, 2, both[0], FRAMES);
+			get_channel(left, both[0], f, FRAMES, 0);
+			get_channel(right, both[0], f, FRAMES, 1);
+			put_channel(one, f, FRAMES, 1, 0, 100);
+			run_bytes(chains[k], f, 1, one, FRAMES);
+			CHECK_MEM(left, one, n);
+			put_channel(one, f, FRAMES, 1, 0, 37);
+			run_bytes(chains[k], f, 1, one, FRAMES);
+			CHECK_MEM(right, one, n);
+		}
+}
+
+/* Those whose gain is that of both: silence beside the sound stays silence. */
+TEST(a_silent_channel_stays_silent_in_every_format)
+{
+	static const char *const chains[] = {"agc", "normalize", "limiter=-10", "agc,limiter"};
+	enum { FRAMES = 48000 };
+	static uint8_t both[8 * FRAMES], one[4 * FRAMES], silence[4 * FRAMES];
+
+	for (size_t k = 0; k < sizeof(chains) / sizeof(*chains); k++)
+		for (int f = 0; f < SAMPLE_FORMATS; f++)
+			for (unsigned ch = 0; ch < 2; ch++) {
+				size_t n = FRAMES * sample_bytes((enum sample_format)f);
+				put_channel(both, f, FRAMES, 2, ch, 100);
+				put_channel(both, f, FRAMES, 2, 1 - ch, 0);
+				put_channel(silence, f, FRAMES, 1, 0, 0);
+				run_bytes(chains[k], f, 2, both, FRAMES);
+				get_channel(one, both, f, FRAMES, 1 - ch);
+				CHECK_MEM(one, silence, n);
+				get_channel(one, both, f, FRAMES, ch);
+				CHECK(memcmp(one + n / 2, silence + n / 2, n / 2) != 0);
+			}
+}
+
+TEST(denoise_takes_noise_away_at_every_rate)
+{
+	static const uint32_t rates[] = {8000, 16000, 44100, 48000};
+
+	for (size_t k = 0; k < sizeof(rates) / sizeof(*rates); k++) {
+		size_t n = 3 * rates[k], second = rates[k];
+		float *s = malloc(n * sizeof(*s));
+		uint32_t seed = 1;
+		for (size_t i = 0; i < n; i++)
+			s[i] = 0.02f * noise(&seed);
+		double before = rms_db(s + n - second, second);
+		run_at("denoise", s, n, 1, rates[k]);
+		double gone = before - rms_db(s + n - second, second);
+		if (gone < 10)
+			test_fail(__FILE__, __LINE__, "%g dB less at %u Hz", gone, rates[k]);
+		free(s);
+	}
+}
+
+static void vad_finds_a_vowel(uint32_t rate, int at_s)
+{
+	size_t n = (size_t)(at_s + 2) * rate;
 	float *s = calloc(n, sizeof(*s));
 	uint32_t seed = 1;
 
 	/* Quiet noise; in the end a vowel: harmonics of 150 Hz. */
 	for (size_t i = 0; i < n; i++) {
-		double t = (double)i / ODD_RATE;
+		double t = (double)i / rate;
 		s[i] = 0.0005f * noise(&seed);
-		if (t >= AT_S)
+		if (t >= at_s)
 			for (int k = 1; k <= 10; k++)
 				s[i] += (float)(0.3 / k * sin(2 * M_PI * 150 * k * t));
 	}
-	run_at("vad", s, n, 1, ODD_RATE);
+	run_at("vad", s, n, 1, rate);
 	const char *start = strstr(events, "\"start\",\"at\":");
 	CHECK(start);
 	double at = strtod(start + strlen("\"start\",\"at\":"), NULL);
-	if (at < AT_S - 0.1 || at > AT_S + 0.1)
-		test_fail(__FILE__, __LINE__, "what begins at %d s begins at %g s", AT_S, at);
+	if (at < at_s - 0.1 || at > at_s + 0.1)
+		test_fail(__FILE__, __LINE__, "what begins at %d s begins at %g s at %u Hz", at_s,
+			  at, rate);
 	free(s);
+}
+
+TEST(vad_finds_speech_at_every_rate)
+{
+	vad_finds_a_vowel(8000, 3);
+	vad_finds_a_vowel(44100, 3);
+	vad_finds_a_vowel(48000, 3);
+}
+
+TEST(vad_tells_the_time_where_20_ms_are_no_whole_number_of_samples)
+{
+	vad_finds_a_vowel(11025, 200);
 }
 
 TEST(exec_passes_through_a_program)

@@ -94,6 +94,17 @@ static void server_flood(void *session, struct ws *ws)
 		;
 }
 
+#define LARGE (6 << 20) /* bytes, beyond what the kernel takes at once */
+
+static void server_large(void *session, struct ws *ws)
+{
+	uint8_t *data = calloc(1, LARGE);
+
+	(void)session;
+	CHECK_INT(ws_send(ws, WS_BINARY, data, LARGE), 0);
+	free(data);
+}
+
 /* ---- the client ---- */
 
 static void client_open(void *session, struct ws *ws)
@@ -117,6 +128,14 @@ static void client_message(void *session, struct ws *ws, enum ws_type type, uint
 		on_client_message(ws);
 }
 
+static int busy_looks; /* times that the client is still busy */
+
+static bool client_busy(void *session)
+{
+	(void)session;
+	return busy_looks-- > 0;
+}
+
 static void client_close(void *session, struct ws *ws, int code, const char *reason)
 {
 	(void)session, (void)ws;
@@ -138,8 +157,12 @@ static const struct ws_ops flooding_ops = {.accept = server_accept,
 					   .message = server_message,
 					   .drained = server_flood,
 					   .close = server_close};
+static const struct ws_ops large_ops = {.accept = server_accept,
+					.open = server_large,
+					.message = server_message,
+					.close = server_close};
 static const struct ws_ops client_ops = {
-    .open = client_open, .message = client_message, .close = client_close};
+    .open = client_open, .message = client_message, .busy = client_busy, .close = client_close};
 
 static const struct ws_ops *ops_now = &server_ops; /* of the next server */
 
@@ -364,7 +387,19 @@ TEST(idle_sessions_are_closed)
 	struct ws_opts o = {.idle_us = 300000, .idle_code = 4008};
 
 	on_client_open = on_client_message = NULL;
+	busy_looks = 0;
 	talk("x", &o);
+	CHECK_INT(server_code, 4008);
+}
+
+TEST(who_owes_an_answer_is_not_idle)
+{
+	struct ws_opts o = {.idle_us = 250000, .idle_code = 4008};
+
+	on_client_open = on_client_message = NULL;
+	busy_looks = 2;
+	talk("x", &o);
+	CHECK_INT(busy_looks, -1);
 	CHECK_INT(server_code, 4008);
 }
 
@@ -487,8 +522,12 @@ TEST(nobody_listens)
 #define PIECE	  49152	 /* two are beyond HELD_MAX */
 #define ANSWER_MS 1500	 /* before a message that does not go on is given up */
 #define WRITE_US  500000 /* before a client that does not read is */
+#define IDLE_US	  500000 /* where a test has clients closed for that */
 
 enum { PART = 0, WHOLE = 0x80 };
+
+static int hand_window;	     /* bytes of SO_RCVBUF; 0: the system's */
+static int64_t hand_idle_us; /* of the server */
 
 static int hand_open(int port)
 {
@@ -502,6 +541,8 @@ static int hand_open(int port)
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	if (hand_window)
+		setsockopt(s, SOL_SOCKET, SO_RCVBUF, &hand_window, sizeof(hand_window));
 	if (connect(s, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 	    send(s, request, sizeof(request) - 1, 0) < 0)
 		return -1;
@@ -572,8 +613,10 @@ static void hand_look(void *arg)
 /* Runs `what` on a thread, against a server that holds little. */
 static void talk_by_hand(void (*what)(int port), const struct ws_ops *ops)
 {
-	struct ws_opts server_opts = {
-	    .message_max = 4 << 20, .queue_max = 8 << 20, .write_timeout_us = WRITE_US};
+	struct ws_opts server_opts = {.message_max = 4 << 20,
+				      .queue_max = 8 << 20,
+				      .write_timeout_us = WRITE_US,
+				      .idle_us = hand_idle_us};
 	struct web_opts wo = {.max_held = HELD_MAX};
 	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
 	pthread_t thread;
@@ -723,4 +766,58 @@ TEST(who_does_not_read_is_disconnected)
 	talk_by_hand(read_nothing, &flooding_ops);
 	CHECK_INT(server_code, WS_ABNORMAL);
 	CHECK_STR(server_reason, "does not read");
+}
+
+/* Two messages that take longer than IDLE_US: one of many frames, one of a single frame. */
+static void send_slowly(int port)
+{
+	enum { PIECES = 10, EACH = 16384 };
+	static uint8_t data[EACH];
+	const uint32_t len = PIECES * EACH;
+	const uint8_t head[14] = {
+	    WHOLE | 2, 0x80 | 127, [7] = len >> 16 & 255, [8] = len >> 8 & 255, [9] = len & 255};
+	int s = hand_open(port);
+
+	for (int i = 0; i < PIECES; i++, usleep(IDLE_US / 7))
+		hand_send(s, i ? PART : PART | 2, EACH);
+	hand_send(s, WHOLE, 0);
+	came[0] = hand_receive(s);
+	send(s, head, sizeof(head), MSG_NOSIGNAL);
+	for (int i = 0; i < PIECES; i++, usleep(IDLE_US / 7))
+		send(s, data, sizeof(data), MSG_NOSIGNAL);
+	came[1] = hand_receive(s);
+	close(s);
+}
+
+TEST(who_sends_a_long_message_slowly_is_not_idle)
+{
+	hand_idle_us = IDLE_US;
+	talk_by_hand(send_slowly, &server_ops);
+	hand_idle_us = 0;
+	CHECK_INT(came[0], 163840);
+	CHECK_INT(came[1], 163840);
+}
+
+/* For twice WRITE_US no more than a part of what waits; then all. */
+static void read_slowly(int port)
+{
+	uint8_t data[16384];
+	long n = 0;
+	int s;
+
+	hand_window = 65536;
+	s = hand_open(port);
+	hand_window = 0;
+	for (int i = 0; i < 2 * WRITE_US / 25000; i++, usleep(25000))
+		n += recv(s, data, sizeof(data), 0);
+	for (ssize_t more; n < LARGE && (more = recv(s, data, sizeof(data), 0)) > 0;)
+		n += more;
+	came[0] = n;
+	close(s);
+}
+
+TEST(who_reads_a_long_message_slowly_gets_all_of_it)
+{
+	talk_by_hand(read_slowly, &large_ops);
+	CHECK(came[0] >= LARGE);
 }
