@@ -850,9 +850,9 @@ TEST(what_was_sent_again_without_a_limit_is_no_debt)
 
 	now = SECOND;
 	for (unsigned i = 0; i < 10000; i++, now += SECOND / 10)
-		CHECK(congest_again(&c, 1200, now));
+		CHECK(congest_again(&c, 1200, false, now));
 	congest_remb(&c, 500000, now);
-	CHECK(congest_again(&c, 1200, now));
+	CHECK(congest_again(&c, 1200, false, now));
 	congest_done(&c);
 }
 
