@@ -236,6 +236,7 @@ describe("a room of the page", () => {
 				say("dot.png", `/recordings/chat/${name}`);
 				say("hello.wav", "/recordings/chat/voice.wav");
 				say("far.png", elsewhere);
+				say("odd", "http://odd.example/%");
 				say("click", "javascript:alert(1)");
 				say("read https://example.org/a?b=c, please");
 			};
@@ -248,7 +249,8 @@ describe("a room of the page", () => {
 		await waitFor("the last line", async () => /please/.test(await text(bo, "#chat-log")));
 		assert.deepEqual(await bo.$$eval("#chat-log img", (all) => all.length), 1, "only the own picture is shown");
 		assert.deepEqual(await bo.$$eval("#chat-log a", (all) => all.map(({ href, rel }) => [href, /noopener/.test(rel)])), [
-			[`${system.url}recordings/chat/${kept}`, true], [foreign, true], ["https://example.org/a?b=c", true],
+			[`${system.url}recordings/chat/${kept}`, true], [foreign, true], ["http://odd.example/%", true],
+			["https://example.org/a?b=c", true],
 		]);
 		assert.ok(!(await bo.evaluate(() => performance.getEntriesByType("resource").some(({ name }) => /localhost|example/.test(name)))),
 			"nothing from elsewhere was fetched");
