@@ -168,7 +168,7 @@ describe("a room of the page", () => {
 		await waitFor("its end", () => page.$eval("#sound-state", (node) => node.dataset.state === "soundOff"), LONG_S);
 		await writeFile(join(system.dir, "none.wav"), "this is no sound");
 		await (await page.$("#sound-file")).uploadFile(join(system.dir, "none.wav"));
-		await waitFor("the complaint", async () => /no sound in none\.wav/.test(await text(page, "#sound-error")));
+		await waitFor("the complaint", async () => /none\.wav has no sound/.test(await text(page, "#sound-error")));
 		await fine(page);
 	});
 
