@@ -51,7 +51,7 @@ static const struct opt table[] = {
      "frames go there: -, a path or shm:NAME (-)", 0, 0},
     {'a', "address", OPT_STR, &opts.address, "MSR_ADDRESS", "ADDRESS", "listen there (127.0.0.1)",
      0, 0},
-    {'p', "port", OPT_INT, &opts.port, "MSR_WS_PORT", "PORT", "and there; 0: any (8000)", 0, 65535},
+    {'p', "port", OPT_INT, &opts.port, "MSR_WS_PORT", "PORT", "port; 0 picks a free one (8000)", 0, 65535},
     {0, "tls-cert", OPT_STR, &opts.tls_cert, NULL, "FILE", "certificate chain, PEM", 0, 0},
     {0, "tls-key", OPT_STR, &opts.tls_key, NULL, "FILE", "its key, PEM", 0, 0},
     {'e', "events", OPT_STR, &opts.events, NULL, "PATH", "events go there (standard error)", 0, 0},
