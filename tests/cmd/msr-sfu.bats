@@ -73,6 +73,7 @@ counts_dropped() {
 			msr-frames make --kind text --room r --session s --ring-size 64K -o shm:small
 	done
 	serve --record -o shm:small
+	curl -s "$URL/rooms" | jq -e .recording # people are told before there is a room
 	client original
 	wait_for 5 grep -q '"ev":"room-end"' "$BATS_TEST_TMPDIR/events"
 	cat "$BATS_TEST_TMPDIR/events"
