@@ -17,9 +17,10 @@ const TONE = 0.1; // amplitude: -23 dBFS RMS
 /*
  * Runs in the page first: a microphone with a tone and a small camera, an ear at the loudspeaker
  * (heardDb), and notes of what is asked of the server (patched) and of violated policies. With
- * `oldServer` wishes are answered as by a server that knows none.
+ * `oldServer` wishes are answered as by a server that knows none, with `phone` no screen can be shared.
  */
-function instrument({ tone, oldServer }) {
+function instrument({ tone, oldServer, phone }) {
+	if (phone) delete MediaDevices.prototype.getDisplayMedia;
 	globalThis.violations = [];
 	document.addEventListener("securitypolicyviolation", ({ blockedURI, violatedDirective }) =>
 		violations.push(`${violatedDirective} ${blockedURI}`));
@@ -87,9 +88,9 @@ describe("a room of the page", () => {
 		for (const what of cleanup) await what();
 	});
 
-	const enter = async (name, room, { oldServer = false, viewport } = {}) => {
+	const enter = async (name, room, { oldServer = false, viewport, phone = false } = {}) => {
 		const page = await openPage(browser, `${system.url}#${room}`,
-			{ prepare: instrument, argument: { tone: TONE, oldServer }, viewport });
+			{ prepare: instrument, argument: { tone: TONE, oldServer, phone }, viewport });
 		await joinRoom(page, name, room);
 		return page;
 	};
@@ -272,8 +273,10 @@ describe("a room of the page", () => {
 	});
 
 	test("on a phone nothing is wider than the window, in either language and every view", async () => {
-		const page = await enter("Anna", "phone", { viewport: { width: 390, height: 844 } });
+		const page = await enter("Anna", "phone", { viewport: { width: 390, height: 844 }, phone: true });
 		await calls(page);
+		assert.deepEqual(await page.$$eval("#call-screen, label:has([value=screen])", (all) => all.map(({ hidden }) => hidden)),
+			[true, true], "what a phone cannot do is not offered");
 		for (const language of ["en", "ru"]) {
 			for (const view of ["call", "record", "sound"]) {
 				await page.click(`#tab-${view}`);

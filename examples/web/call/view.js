@@ -9,6 +9,7 @@
 import { label, t } from "../base/i18n.js";
 import { recall, remember } from "../base/store.js";
 import { $, announce, clock, notice, problem, setIcon } from "../base/ui.js";
+import { canShareScreen } from "../media/capture.js";
 import { DeviceLists } from "../media/devices.js";
 import { Call } from "./call.js";
 import { Figures } from "./figures.js";
@@ -227,7 +228,7 @@ export class CallView {
 		$("call-join").classList.toggle("danger", on);
 		for (const [source, id, picture, [off, back]] of SOURCES) {
 			const active = source === "microphone" ? this.#own.speaks : this.#own.has(source);
-			$(id).hidden = !on;
+			$(id).hidden = !on || (source === "screen" && !canShareScreen());
 			$(id).dataset.on = active; // the name says what a press does: no aria-pressed
 			label($(id).querySelector("span"), active ? off : back);
 			setIcon($(id).querySelector("svg"), active || source === "screen" ? picture : `${picture}-off`);

@@ -8,6 +8,7 @@ export default {
 	],
 	libraryGone: ["The list cannot be loaded: {message}", "Список не загружается: {message}"],
 	onlyThisRoom: ["Only this room", "Только эта комната"],
+	inThisRoom: ["Recordings in this room", "Записи этой комнаты"],
 	otherRooms: ["Other rooms", "Другие комнаты"],
 	preparing: ["Being prepared…", "Готовится…"],
 	fresh: ["New", "Новая"],
