@@ -175,6 +175,7 @@ describe("a room of the page", () => {
 
 	test("tiles ask for what they show, and the files of a call are in the list afterwards", async () => {
 		const [anna, bo] = [await enter("Anna", "wants", { viewport: { width: 1280, height: 1200 } }), await enter("Bo", "wants", { oldServer: true })];
+		await waitFor("the warning", async () => /will be recorded/.test(await text(anna, "#call-idle")));
 		await calls(anna);
 		await calls(bo);
 		await Promise.all([picture(anna), picture(bo)]);

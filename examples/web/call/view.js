@@ -16,6 +16,7 @@ import { Figures } from "./figures.js";
 import { OwnTracks } from "./own.js";
 import { SCREEN } from "./people.js";
 import { explainCall } from "./problems.js";
+import { Sfu } from "./sfu.js";
 import { TileMenu } from "./tile-menu.js";
 import { Tiles } from "./tiles.js";
 import { wantsOf } from "./wants.js";
@@ -71,6 +72,14 @@ export class CallView {
 		document.addEventListener("language", this.redraw);
 		this.#setState("callOff");
 		this.redraw();
+		this.#warn();
+	}
+
+	/* Says before somebody joins that the call will be recorded. */
+	async #warn() {
+		$("call-will-record").hidden = true; // what the room before showed
+		const records = await new Sfu(this.#base, this.#room, this.#user).records().catch(() => false);
+		$("call-will-record").hidden = !records;
 	}
 
 	get isBusy() {
