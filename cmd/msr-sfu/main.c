@@ -256,7 +256,7 @@ int main(int argc, char **argv)
 	if (min_port > max_port)
 		return opt_usage(&program, "--rtc-min-port is above --rtc-max-port");
 	if (record != (sinks.n > 0))
-		return opt_usage(&program, "--record and -o SINK go together");
+		return opt_usage(&program, "--record and -o SINK must be given together");
 	/* A sink has one producer, so each thread needs its own. */
 	if (sinks.n && threads > (int64_t)sinks.n)
 		threads = (int64_t)sinks.n;

@@ -17,7 +17,7 @@
  */
 import { AudioView } from "./audio/view.js";
 import { label, otherLanguage, currentLanguage, setLanguage, t } from "./base/i18n.js";
-import { random, slug } from "./base/ids.js";
+import { decoded, random, slug } from "./base/ids.js";
 import { recall, remember } from "./base/store.js";
 import { $, notice, problem } from "./base/ui.js";
 import { CallView } from "./call/view.js";
@@ -34,7 +34,7 @@ let here = null; // {library, recorder, call, sound, row, presence, chat} while 
 const left = []; // recorders of rooms that were left, which may still be sending
 
 function roomInAddress() {
-	const hash = decodeURIComponent(location.hash.slice(1));
+	const hash = decoded(location.hash.slice(1));
 	return slug(hash || new URLSearchParams(location.search).get("room") || "");
 }
 

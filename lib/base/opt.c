@@ -77,7 +77,7 @@ int opt_pair(const struct opt_program *p, const char *name, const char *value,
 {
 	if (!value == !other_value)
 		return 0;
-	return opt_usage(p, "%s and %s go together", name, other_name);
+	return opt_usage(p, "%s and %s must be given together", name, other_name);
 }
 
 static int set_number(const struct opt_program *p, const struct opt *o, const char *text,
@@ -226,7 +226,7 @@ enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, in
 			continue;
 		}
 		if (c == ':' || c == '?' || !o) {
-			opt_usage(p, c == ':' ? "option '%s' wants a value" : "no such option '%s'",
+			opt_usage(p, c == ':' ? "option '%s' needs a value" : "no such option '%s'",
 				  argv[optind - 1]);
 			return OPT_USAGE;
 		}

@@ -18,9 +18,10 @@ const TONE = 0.1; // amplitude: -23 dBFS RMS
 /*
  * Runs in the page first: a microphone with a tone and a small camera, an ear at the loudspeaker
  * (heardDb), and notes of what is asked of the server (patched) and of violated policies. With
- * `oldServer` wishes are answered as by a server that knows none.
+ * `oldServer` wishes are answered as by a server that knows none, with `phone` no screen can be shared.
  */
-function instrument({ tone, oldServer }) {
+function instrument({ tone, oldServer, phone }) {
+	if (phone) delete MediaDevices.prototype.getDisplayMedia;
 	globalThis.violations = [];
 	document.addEventListener("securitypolicyviolation", ({ blockedURI, violatedDirective }) =>
 		violations.push(`${violatedDirective} ${blockedURI}`));
@@ -88,9 +89,9 @@ describe("a room of the page", () => {
 		for (const what of cleanup) await what();
 	});
 
-	const enter = async (name, room, { oldServer = false, viewport } = {}) => {
+	const enter = async (name, room, { oldServer = false, viewport, phone = false } = {}) => {
 		const page = await openPage(browser, `${system.url}#${room}`,
-			{ prepare: instrument, argument: { tone: TONE, oldServer }, viewport });
+			{ prepare: instrument, argument: { tone: TONE, oldServer, phone }, viewport });
 		await joinRoom(page, name, room);
 		return page;
 	};
@@ -173,12 +174,13 @@ describe("a room of the page", () => {
 		await waitFor("its end", () => page.$eval("#sound-state", (node) => node.dataset.state === "soundOff"), LONG_S);
 		await writeFile(join(system.dir, "none.wav"), "this is no sound");
 		await (await page.$("#sound-file")).uploadFile(join(system.dir, "none.wav"));
-		await waitFor("the complaint", async () => /no sound in none\.wav/.test(await text(page, "#sound-error")));
+		await waitFor("the complaint", async () => /none\.wav has no sound/.test(await text(page, "#sound-error")));
 		await fine(page);
 	});
 
 	test("tiles ask for what they show, and the files of a call are in the list afterwards", async () => {
 		const [anna, bo] = [await enter("Anna", "wants", { viewport: { width: 1280, height: 1200 } }), await enter("Bo", "wants", { oldServer: true })];
+		await waitFor("the warning", async () => /will be recorded/.test(await text(anna, "#call-idle")));
 		await calls(anna);
 		await calls(bo);
 		await Promise.all([picture(anna), picture(bo)]);
@@ -241,6 +243,7 @@ describe("a room of the page", () => {
 				say("dot.png", `/recordings/chat/${name}`);
 				say("hello.wav", "/recordings/chat/voice.wav");
 				say("far.png", elsewhere);
+				say("odd", "http://odd.example/%");
 				say("click", "javascript:alert(1)");
 				say("read https://example.org/a?b=c, please");
 			};
@@ -253,7 +256,8 @@ describe("a room of the page", () => {
 		await waitFor("the last line", async () => /please/.test(await text(bo, "#chat-log")));
 		assert.deepEqual(await bo.$$eval("#chat-log img", (all) => all.length), 1, "only the own picture is shown");
 		assert.deepEqual(await bo.$$eval("#chat-log a", (all) => all.map(({ href, rel }) => [href, /noopener/.test(rel)])), [
-			[`${system.url}recordings/chat/${kept}`, true], [foreign, true], ["https://example.org/a?b=c", true],
+			[`${system.url}recordings/chat/${kept}`, true], [foreign, true], ["http://odd.example/%", true],
+			["https://example.org/a?b=c", true],
 		]);
 		assert.ok(!(await bo.evaluate(() => performance.getEntriesByType("resource").some(({ name }) => /localhost|example/.test(name)))),
 			"nothing from elsewhere was fetched");
@@ -275,8 +279,10 @@ describe("a room of the page", () => {
 	});
 
 	test("on a phone nothing is wider than the window, in either language and every view", async () => {
-		const page = await enter("Anna", "phone", { viewport: { width: 390, height: 844 } });
+		const page = await enter("Anna", "phone", { viewport: { width: 390, height: 844 }, phone: true });
 		await calls(page);
+		assert.deepEqual(await page.$$eval("#call-screen, label:has([value=screen])", (all) => all.map(({ hidden }) => hidden)),
+			[true, true], "what a phone cannot do is not offered");
 		for (const language of ["en", "ru"]) {
 			for (const view of ["call", "record", "sound"]) {
 				await page.click(`#tab-${view}`);

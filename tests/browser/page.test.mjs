@@ -10,7 +10,7 @@ import { test } from "node:test";
 import {
 	PRESETS, PROCESSORS, chainOf, chainText, parseList, presetList,
 } from "../../examples/web/audio/processors.js";
-import { sessionId, slug } from "../../examples/web/base/ids.js";
+import { decoded, sessionId, slug } from "../../examples/web/base/ids.js";
 import { layout } from "../../examples/web/call/layout.js";
 import { encodingsFor } from "../../examples/web/call/simulcast.js";
 import { Subscription, layerFor, wantsOf } from "../../examples/web/call/wants.js";
@@ -55,6 +55,11 @@ test("names of people become ids that the server takes", () => {
 	assert.equal(slug("漢字"), "");
 	for (const name of ["Аня", "漢字", "..", "a".repeat(300)])
 		assert.match(sessionId(name), /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/);
+});
+
+test("a part of an address that no browser would write is taken as it stands", () => {
+	assert.equal(decoded("a%20%C3%A9.png"), "a é.png");
+	for (const odd of ["100%", "%zz", "%ff"]) assert.equal(decoded(odd), odd);
 });
 
 const FLOORS = [[860, 520], [358, 500], [1200, 700]];

@@ -117,6 +117,7 @@ counts_dropped() {
 			msr-frames make --kind text --room r --session s --ring-size 64K -o shm:small
 	done
 	serve --record -o shm:small
+	curl -s "$URL/rooms" | jq -e .recording # people are told before there is a room
 	client original
 	wait_for 5 grep -q '"ev":"room-end"' "$BATS_TEST_TMPDIR/events"
 	cat "$BATS_TEST_TMPDIR/events"
@@ -371,7 +372,12 @@ announced() {
 
 @test "the description of the interface is served and is the one in examples" {
 	serve
-	curl -sf "$URL/openapi.json" | diff - "$BATS_TEST_DIRNAME/../../examples/msr-sfu.openapi.json"
+	description=$BATS_TEST_DIRNAME/../../examples/msr-sfu.openapi.json
+	curl -sf "$URL/openapi.json" | diff - "$description"
+	[ "$(msr-sfu -V)" = "msr-sfu $(jq -r .info.version "$description")" ]
+	diff <(jq -r '.components.schemas.Error.properties.error.enum[]' "$description") \
+		<(sed -En 's/^\.It ([a-z_]+) Ta [0-9]+ Ta.*/\1/p' "$BATS_TEST_DIRNAME/../../man/msr-sfu.8" | LC_ALL=C sort -u)
+	jq -e '[.paths[][] | objects] | all(.operationId) and (map(.operationId) | unique | length) == length' "$description"
 }
 
 @test "where it cannot start it says why, and exits with 1" {

@@ -22,7 +22,8 @@ static void get_rooms(void *arg, struct web_req *req)
 		json_array_append_new(all, json_pack("{s:s, s:i, s:s}", "room_id", r->id, "users",
 						     (int)r->users.n, "created", created));
 	}
-	reply_object(req, 200, json_pack("{s:o}", "rooms", all));
+	reply_object(req, 200,
+		     json_pack("{s:b, s:o}", "recording", sfu->opts.recording, "rooms", all));
 }
 
 static void post_rooms(void *arg, struct web_req *req)

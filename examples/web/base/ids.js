@@ -21,6 +21,15 @@ export function slug(text) {
 		.slice(0, 64);
 }
 
+/* What percent signs in a part of an address stand for; the part itself where they stand for nothing ("100%"). */
+export function decoded(part) {
+	try {
+		return decodeURIComponent(part);
+	} catch {
+		return part;
+	}
+}
+
 /* `n` letters and digits that nobody guesses by accident. */
 export function random(n) {
 	const letters = "abcdefghijkmnpqrstuvwxyz23456789";

@@ -73,6 +73,11 @@ export class Sfu {
 		return this.#call("GET", this.#room);
 	}
 
+	/* Whether what is sent will be recorded; asks before there is a room. */
+	async records() {
+		return (await this.#call("GET", "/rooms")).recording === true;
+	}
+
 	/* Also while the page goes away. */
 	leave() {
 		this.#source?.close();

@@ -9,12 +9,14 @@
 import { label, t } from "../base/i18n.js";
 import { recall, remember } from "../base/store.js";
 import { $, announce, clock, notice, problem, setIcon } from "../base/ui.js";
+import { canShareScreen } from "../media/capture.js";
 import { DeviceLists } from "../media/devices.js";
 import { Call } from "./call.js";
 import { Figures } from "./figures.js";
 import { OwnTracks } from "./own.js";
 import { SCREEN } from "./people.js";
 import { explainCall } from "./problems.js";
+import { Sfu } from "./sfu.js";
 import { TileMenu } from "./tile-menu.js";
 import { Tiles } from "./tiles.js";
 import { wantsOf } from "./wants.js";
@@ -70,6 +72,14 @@ export class CallView {
 		document.addEventListener("language", this.redraw);
 		this.#setState("callOff");
 		this.redraw();
+		this.#warn();
+	}
+
+	/* Says before somebody joins that the call will be recorded. */
+	async #warn() {
+		$("call-will-record").hidden = true; // what the room before showed
+		const records = await new Sfu(this.#base, this.#room, this.#user).records().catch(() => false);
+		$("call-will-record").hidden = !records;
 	}
 
 	get isBusy() {
@@ -227,7 +237,7 @@ export class CallView {
 		$("call-join").classList.toggle("danger", on);
 		for (const [source, id, picture, [off, back]] of SOURCES) {
 			const active = source === "microphone" ? this.#own.speaks : this.#own.has(source);
-			$(id).hidden = !on;
+			$(id).hidden = !on || (source === "screen" && !canShareScreen());
 			$(id).dataset.on = active; // the name says what a press does: no aria-pressed
 			label($(id).querySelector("span"), active ? off : back);
 			setIcon($(id).querySelector("svg"), active || source === "screen" ? picture : `${picture}-off`);

@@ -4,6 +4,7 @@
  * says where it leads: nobody's browser opens a foreign address because somebody wrote it.
  */
 import { t } from "../base/i18n.js";
+import { decoded } from "../base/ids.js";
 import { el, icon, when } from "../base/ui.js";
 
 const ADDRESS = /\bhttps?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]}]/gi;
@@ -37,7 +38,7 @@ export function hueOf(name) {
 
 function attachment(link, text, own) {
 	const { pathname, hostname } = new URL(link);
-	const file = decodeURIComponent(pathname.split("/").pop() || hostname);
+	const file = decoded(pathname.split("/").pop() || hostname);
 	const name = text || file.replace(KEPT, "");
 	const anchor = (...children) => el("a",
 		{ href: link, target: "_blank", rel: "noopener noreferrer", title: own ? name : link }, ...children);

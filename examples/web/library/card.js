@@ -7,11 +7,10 @@ import { bytes, clock, el, icon, notice, when } from "../base/ui.js";
 
 /* Folders of the storage that say what a file is (msr-record(8)). */
 const KINDS = { mix: "kindMix", screen: "kindScreen" };
-const TASKS = ["waiting", "done", "failed"];
 
 /* recording: of library.js; onShare() puts it into the room's text. */
 export function drawCard(recording, { fresh, onShare }) {
-	const { name, url, path, room, duration, size, start, kind, folder, task } = recording;
+	const { name, url, path, room, duration, size, start, kind, folder } = recording;
 	const facts = [room, start && when(new Date(start)), size && bytes(size)].filter(Boolean).join(" · ");
 	return el("li", { class: `recording${fresh ? " fresh" : ""}`, "data-path": path, "data-session": recording.session },
 		shot(recording),
@@ -20,8 +19,7 @@ export function drawCard(recording, { fresh, onShare }) {
 			el("span", { class: "muted" }, facts),
 			el("div", { class: "chips" },
 				KINDS[folder] ? el("span", { class: "chip" }, t(KINDS[folder])) : null,
-				fresh ? el("span", { class: "chip new" }, t("fresh")) : null,
-				TASKS.includes(task) ? el("span", { class: `chip task ${task}` }, t(`task_${task}`)) : null),
+				fresh ? el("span", { class: "chip new" }, t("fresh")) : null),
 			el("div", { class: "row" },
 				el("button", { type: "button", class: "quiet", onclick: onShare }, icon("share"), el("span", {}, t("share"))),
 				el("a", { class: "button quiet", href: url, download: path.split("/").pop(), title: t("download"),

@@ -180,10 +180,8 @@ export class Library {
 	#card(recording) {
 		const { path, url, name } = recording;
 		let card = this.#cards.get(path);
-		// What became of its task is news for a card, too.
-		if (!card || (card.dataset.task ?? "") !== (recording.task ?? "")) {
+		if (!card) {
 			card = drawCard(recording, { fresh: this.#fresh.has(path), onShare: () => this.#share({ name, url }) });
-			card.dataset.task = recording.task ?? "";
 			this.#cards.set(path, card);
 		}
 		return card;

@@ -40,10 +40,15 @@ export async function openRawMicrophone(device) {
 	});
 }
 
+/* Browsers of phones cannot. */
+export function canShareScreen() {
+	return Boolean(navigator.mediaDevices?.getDisplayMedia);
+}
+
 /* The screen; with `audio` the browser offers its sound, too, where it can. */
 export async function openScreen({ audio = false } = {}) {
 	needDevices();
-	if (!navigator.mediaDevices.getDisplayMedia) throw named("NoScreen");
+	if (!canShareScreen()) throw named("NoScreen");
 	return navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 30 } }, audio });
 }
 

@@ -8,7 +8,7 @@
 import { label, t } from "../base/i18n.js";
 import { sessionId } from "../base/ids.js";
 import { $, announce, bytes, clock, notice, problem } from "../base/ui.js";
-import { openSource, stopStream } from "../media/capture.js";
+import { canShareScreen, openSource, stopStream } from "../media/capture.js";
 import { DeviceLists } from "../media/devices.js";
 import { explainDevice } from "../media/errors.js";
 import { Meter } from "../media/meter.js";
@@ -45,6 +45,7 @@ export class RecordView {
 		$("turn-on").onclick = () => this.open();
 		$("rec").onclick = () => (this.#recorder ? this.stop() : this.record());
 		$("sources").onchange = () => this.#sourceChanged();
+		document.querySelector("input[name=source][value=screen]").parentNode.hidden = !canShareScreen();
 		this.redraw = this.redraw.bind(this);
 		document.addEventListener("language", this.redraw);
 		this.#sourceChanged();

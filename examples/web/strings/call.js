@@ -9,7 +9,8 @@ export default {
 	callConnected: ["In the call", "В звонке"],
 	callRejoining: ["The connection broke; joining again…", "Связь прервалась, входим снова…"],
 	callEnded: ["The call was ended for everybody.", "Звонок завершён для всех."],
-	callRecorded: ["This call is recorded", "Этот звонок записывается"],
+	callRecorded: ["This call is being recorded", "Этот звонок записывается"],
+	callWillRecord: ["This call will be recorded.", "Этот звонок будет записан."],
 	onlyListening: ["You can see and hear the others.", "Вы видите и слышите остальных."],
 	onlySeen: ["The others see you, but do not hear you.", "Остальные видят вас, но не слышат."],
 	mute: ["Mute", "Выключить микрофон"],
@@ -51,8 +52,8 @@ export default {
 	saverSound: ["Sound only", "Только звук"],
 	callThere: ["In the call now: {names}", "Сейчас в звонке: {names}"],
 	callLead: [
-		"Camera and microphone are asked for when you join; both can be switched off at any time.",
-		"Камера и микрофон включатся при входе; их можно выключить в любой момент.",
+		"You will be asked for camera and microphone when you join; you can turn both off at any time.",
+		"При входе браузер спросит о камере и микрофоне; и то и другое можно выключить в любой момент.",
 	],
 	devicesTitle: ["Devices", "Устройства"],
 	ice_noCandidates: [

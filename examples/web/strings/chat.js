@@ -1,6 +1,6 @@
 /* Strings of the room's text. key: [English, Russian] */
 export default {
-	chatTitle: ["Room text", "Текст комнаты"],
+	chatTitle: ["Chat", "Чат"],
 	message: ["Message, or @name", "Сообщение или @имя"],
 	send: ["Send", "Отправить"],
 	chatEmpty: ["Nobody has written yet.", "Пока никто не писал."],

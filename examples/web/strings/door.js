@@ -17,7 +17,7 @@ export default {
 		"Все, кто назовёт ту же комнату, встретятся в ней. Латинские буквы, цифры, точка, дефис.",
 	],
 	join: ["Join", "Войти"],
-	nameMissing: ["Please say your name.", "Пожалуйста, назовите себя."],
+	nameMissing: ["Please enter your name.", "Введите своё имя."],
 	roomMissing: [
 		"Please name a room with at least one Latin letter or digit.",
 		"Назовите комнату: нужна хотя бы одна латинская буква или цифра.",

@@ -29,7 +29,7 @@ export default {
 	],
 	statePaused: ["The server is busy; sending waits", "Сервер занят, отправка ждёт"],
 	stateFull: [
-		"Paused: {bytes} wait to be sent. It goes on when the connection is back",
+		"Paused: {bytes} wait to be sent. Recording resumes when the connection is back",
 		"Пауза: {bytes} ждут отправки. Запись продолжится, когда вернётся связь",
 	],
 	stateFinishing: ["Sending the rest", "Отправляется остаток"],
@@ -38,12 +38,12 @@ export default {
 	stateReady: ["The file is ready below", "Файл готов, он ниже"],
 	stateFailed: ["Failed", "Не удалось"],
 	newPiece: [
-		"The break was too long for the server. The recording goes on in a second file, {name}.",
-		"Перерыв был слишком долгим для сервера. Запись продолжается во втором файле, {name}.",
+		"The connection was lost for too long. The recording goes on in a second file, {name}.",
+		"Связи не было слишком долго. Запись продолжается во втором файле, {name}.",
 	],
 	brokenPiece: [
-		"The break was too long for the server. What was recorded until then is kept; please start a new recording.",
-		"Перерыв был слишком долгим для сервера. Записанное до него сохранено; начните новую запись.",
+		"The connection was lost for too long. What was recorded until then is kept; please start a new recording.",
+		"Связи не было слишком долго. Записанное до обрыва сохранено; начните новую запись.",
 	],
 	recordingStarted: ["Recording started.", "Запись началась."],
 	recordingStopped: ["Recording stopped.", "Запись остановлена."],
