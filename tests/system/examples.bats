@@ -122,7 +122,7 @@ connected() {
 	mkfifo in
 	exec 9<>in
 	# Not by start: what a shell starts in the background ignores SIGINT, as no terminal has it.
-	start client $PYTHON -c 'import os, signal, sys
+	start client "$PYTHON" -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.close(9)
 os.dup2(os.open("in", os.O_RDONLY), 0)
@@ -187,9 +187,9 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 	echo '{}' >srv/msr/storage/old.json
 	touch -d '40 days ago' srv/msr/storage/old.*
 	sed "s|/usr/local/bin|$(dirname "$(command -v msr-taskscan)")|; s|/srv/msr|$PWD/srv/msr|g
-		s|/usr/local/share/msr/examples/transcribe|true|; /^#/d; /^$/d" "$EXAMPLES/crontab" >crontab
-	[ "$(grep -c '^PATH=' crontab)" = 1 ]
-	sed 's/^\([0-9*]* \)\{5\}//' crontab >commands
+		s|/usr/local/share/msr/examples/transcribe|true|; /^#/d; /^$/d" "$EXAMPLES/crontab" >cron.lines
+	[ "$(grep -c '^PATH=' cron.lines)" = 1 ]
+	sed 's/^\([0-9*]* \)\{5\}//' cron.lines >commands
 	[ "$(wc -l <commands)" = 3 ]
 	env -i PATH=/usr/bin:/bin sh -e commands # as cron has it; the file sets its own
 	there srv/msr/tasks/old.task.done
@@ -378,6 +378,7 @@ say() {
 	local daemon=$PID url=ws://127.0.0.1:$port/ws
 	mkfifo one two
 	exec 8<>one 9<>two
+	# shellcheck disable=SC2016 # for the command
 	start alarm sh -c 'exec "$@" 8>&- 9>&- <one' sh "$EXAMPLES/sound-alarm" --url "$url" sh -c 'echo "$ALARM"'
 	start feed sh -c 'exec "$@" 8>&- 9>&- <two' sh "$EXAMPLES/speech-feed" --url "$url" wc -c
 	local feed=$PID
@@ -391,13 +392,13 @@ say() {
 	wait "$feed" || status=$?
 	[ "$status" -eq 1 ]
 	grep -qE '^[1-9][0-9]*$' feed.log
-	! grep Traceback feed.log
+	run ! grep Traceback feed.log
 	wait_for 10 grep -q 'connecting again' alarm.log
 	audiod
 	{ sox_raw trim 0 6; sox_raw synth 0.5 sine 1000 vol -3dB; } >&8
 	loud_again() { [ "$(grep -cx loud alarm.log)" = 2 ]; }
 	wait_for 10 loud_again
-	! grep Traceback alarm.log
+	run ! grep Traceback alarm.log
 	exec 8>&- 9>&-
 }
 
