@@ -296,7 +296,7 @@ post() {
 	[[ $(post 'Origin: https://evil.example') == *'"forbidden_origin"'*403 ]]
 	[[ $(post 'Origin: null' 'Sec-Fetch-Site: cross-site') == *403 ]]
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -X DELETE -H 'Origin: http://localhost' "$URL/rooms/r")" = 403 ]
-	[ "$(curl -s "$URL/rooms")" = '{"rooms":[]}' ]
+	[ "$(curl -s "$URL/rooms" | jq -c .rooms)" = '[]' ]
 	[[ $(post) == *201 ]]
 	[[ $(post 'Origin: https://good.example') == *201 ]]
 	[[ $(post 'Origin: https://rec.example.org' 'Host: rec.example.org') == *201 ]]
