@@ -34,9 +34,10 @@ def packets(fd, rate=16000):
             while True:
                 data = source.read(size)
                 data = data[:len(data) // 2 * 2]
-                asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
-        except (concurrent.futures.CancelledError, RuntimeError):
-            pass  # the loop has ended
+                putting = queue.put(data)
+                asyncio.run_coroutine_threadsafe(putting, loop).result()
+        except (concurrent.futures.CancelledError, RuntimeError):  # the loop has ended
+            putting.close()
 
     # A thread, because reading a pipe waits; a daemon, because nothing ends that.
     threading.Thread(target=fill, daemon=True).start()

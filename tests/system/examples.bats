@@ -148,6 +148,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 	wait_for 10 is_healthy "$port"
 	sound 10 >in.pcm
 	run "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/not+a+name/talk" <in.pcm
+	echo "$output"
 	[ "$status" -eq 1 ]
 	[ "$output" = "stream-pcm: refused with status 400" ]
 	run "$EXAMPLES/stream-pcm" --chunk 0 "ws://127.0.0.1:$port/room/talk" <in.pcm
