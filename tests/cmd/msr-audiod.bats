@@ -12,8 +12,7 @@ setup_file() {
 }
 
 setup() {
-	PORT=$(free_port)
-	HEALTH=$(free_port)
+	read -r PORT HEALTH < <(free_ports 2)
 	URL=ws://127.0.0.1:$PORT/ws
 	export URL
 	cd "$BATS_TEST_TMPDIR" || return

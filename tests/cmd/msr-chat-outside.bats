@@ -7,9 +7,7 @@ bats_require_minimum_version 1.5.0
 load ../support/common
 
 setup() {
-	PORT=$(free_port)
-	HTTP=$(free_port)
-	WS=$(free_port)
+	read -r PORT HTTP WS < <(free_ports 3)
 	ADDRESS=127.0.0.1:$PORT
 	cd "$BATS_TEST_TMPDIR" || return
 }

@@ -10,8 +10,7 @@ load ../support/common
 setup() {
 	make -s -C "$BATS_TEST_DIRNAME/../.." build/tests/bench/audiod_load >/dev/null
 	LOAD=$BATS_TEST_DIRNAME/../../build/tests/bench/audiod_load
-	PORT=$(free_port)
-	HEALTH=$(free_port)
+	read -r PORT HEALTH < <(free_ports 2)
 	URL=ws://127.0.0.1:$PORT/ws
 	cd "$BATS_TEST_TMPDIR" || return
 	ulimit -n 20000

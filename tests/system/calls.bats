@@ -5,8 +5,7 @@ load ../support/common
 
 setup() {
 	DIR=$BATS_TEST_TMPDIR/data
-	MSR_WS_PORT=$(free_port)
-	MSR_SFU_PORT=$(free_port)
+	read -r MSR_WS_PORT MSR_SFU_PORT < <(free_ports 2)
 	RTC_MIN_PORT=$((10000 + MSR_SFU_PORT % 9000))
 	RTC_MAX_PORT=$((RTC_MIN_PORT + 200))
 	MSR_ONLY="msr-ws msr-sfu msr-record msr-taskscan"

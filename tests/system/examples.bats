@@ -201,7 +201,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 	command -v nginx >/dev/null || skip "nginx is not installed"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
 		-out cert.pem -subj /CN=rec.example.org -addext subjectAltName=DNS:rec.example.org,IP:127.0.0.1 -days 2 2>/dev/null
-	tls=$(free_port) plain=$(free_port) sfu=$(free_port) audiod=$(free_port)
+	read -r tls plain sfu audiod < <(free_ports 4)
 	{
 		[ "$(id -u)" != 0 ] || echo "user root;"
 		echo "daemon off; pid $PWD/nginx.pid; error_log $PWD/error.log; events {}"

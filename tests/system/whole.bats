@@ -6,11 +6,13 @@ load ../support/common
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
-	local key
+	local key ports
+	read -ra ports < <(free_ports 7)
 	for key in WS SFU AUDIOD AUDIOD_HEALTH CHAT CHAT_METRICS; do
-		export "MSR_${key}_PORT=$(free_port)"
+		export "MSR_${key}_PORT=${ports[0]}"
+		ports=("${ports[@]:1}")
 	done
-	RTC_MIN_PORT=$(free_port)
+	RTC_MIN_PORT=${ports[0]}
 	export RTC_MIN_PORT RTC_MAX_PORT=$((RTC_MIN_PORT + 20))
 }
 
