@@ -354,7 +354,8 @@ static int send_remote(struct link *l, const struct sdp_media *m)
 	return media_peer_remote(l->all->media, l->id, &l->remote, c, n, m && m->end_of_candidates);
 }
 
-int link_described(const struct sdp_media *m, struct fail *f)
+/* Whether a section has what a transport needs. */
+static int check_described(const struct sdp_media *m, struct fail *f)
 {
 	const struct sdp_transport *t = &m->transport;
 
@@ -362,6 +363,33 @@ int link_described(const struct sdp_media *m, struct fail *f)
 	    strlen(t->pwd) < PEER_PWD_SIZE)
 		return 0;
 	return fail_set(f, FAIL_BAD_SDP, "ICE credentials or fingerprint are missing or too long");
+}
+
+int link_parse(struct sdp **out, const char *text, size_t len, struct fail *f)
+{
+	struct sdp_error err = {0};
+	int ret = sdp_parse(out, text, len, &err);
+
+	if (ret == -ENOMEM)
+		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	return ret < 0 ? fail_set(f, FAIL_BAD_SDP, "line %u: %s", err.line, err.reason) : 0;
+}
+
+int link_read_offer(struct sdp **out, const char *text, size_t len, struct fail *f)
+{
+	struct sdp *offer = NULL;
+
+	if (link_parse(&offer, text, len, f) < 0)
+		return -1;
+	const struct sdp_media *m = sdp_transport_media(offer);
+	int ret = m ? check_described(m, f)
+		    : fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
+	if (ret < 0) {
+		sdp_free(offer);
+		return -1;
+	}
+	*out = offer;
+	return 0;
 }
 
 int link_check(const struct link *l, const struct sdp_media *m, struct fail *f)
@@ -382,7 +410,7 @@ int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
 	const struct sdp_transport *t = &m->transport;
 	struct peer_remote *r = &l->remote;
 
-	if (link_described(m, f) < 0 || link_check(l, m, f) < 0)
+	if (check_described(m, f) < 0 || link_check(l, m, f) < 0)
 		return -1;
 	snprintf(r->ufrag, sizeof(r->ufrag), "%s", t->ufrag);
 	snprintf(r->pwd, sizeof(r->pwd), "%s", t->pwd);

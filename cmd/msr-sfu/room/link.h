@@ -78,8 +78,10 @@ uint64_t link_estimate_bps(const struct link *l);
 
 /* Our side, for descriptions; the strings are lent until link_free, _restart or _renew. */
 void link_local(const struct link *l, struct sdp_local *local);
-/* Whether a section has what a transport needs: 0, or -1 with *f. */
-int link_described(const struct sdp_media *m, struct fail *f);
+/* Parses a description; returns owned. 0, or -1 with *f. */
+int link_parse(struct sdp **out, const char *text, size_t len, struct fail *f);
+/* An offer: one section must be alive, and have what a transport needs. */
+int link_read_offer(struct sdp **out, const char *text, size_t len, struct fail *f);
 /*
  * Whether the section that carries the transport is of the PeerConnection that was described
  * before, if one was: DTLS continues over an ICE restart, so its certificate cannot change. 0, or

@@ -243,10 +243,8 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 	}
 	if (!u->offer.unanswered)
 		return fail_set(f, FAIL_NO_OFFER, NULL);
-	ret = sdp_parse(&answer, text, len, &err);
-	if (ret < 0)
-		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
-				err.line, err.reason);
+	if (link_parse(&answer, text, len, f) < 0)
+		return -1;
 	const struct sdp_media *transport = sdp_transport_media(answer);
 	ret = transport ? link_check(u->sub, transport, f) : 0;
 	if (!ret && sections_answer(u->sections, answer, &err) < 0)

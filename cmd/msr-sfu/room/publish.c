@@ -204,27 +204,6 @@ static int make_answer(struct user *u, const struct sdp *offer, struct sdp **ans
 	return restart ? link_restart(u->pub, f) : 0;
 }
 
-/* Reads an offer; there must be one section that is alive and describes the transport. */
-static int read_offer(struct sdp **offer, const char *text, size_t len, struct fail *f)
-{
-	struct sdp_error err = {0};
-	struct sdp *o = NULL;
-	int ret = sdp_parse(&o, text, len, &err);
-
-	if (ret < 0)
-		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
-				err.line, err.reason);
-	const struct sdp_media *m = sdp_transport_media(o);
-	ret = m ? link_described(m, f)
-		: fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
-	if (ret < 0) {
-		sdp_free(o);
-		return -1;
-	}
-	*offer = o;
-	return 0;
-}
-
 static int take_transport(struct user *u, const struct sdp *offer, struct fail *f)
 {
 	const struct sdp_media *m = sdp_transport_media(offer);
@@ -271,7 +250,7 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 {
 	struct sdp *offer;
 
-	if (read_offer(&offer, text, len, f) < 0)
+	if (link_read_offer(&offer, text, len, f) < 0)
 		return -1;
 	int ret = produce(u, offer, hints, n_hints, out, f);
 	sdp_free(offer);
@@ -306,7 +285,7 @@ int user_publish(struct room *r, const char *id, const char *text, size_t len, s
 	if (old && user_connected(old))
 		return fail_set(f, FAIL_USER_EXISTS, "the user is connected");
 	/* Nobody loses their place to an offer that comes to nothing. */
-	if (read_offer(&offer, text, len, f) < 0)
+	if (link_read_offer(&offer, text, len, f) < 0)
 		return -1;
 	int ret = add_publisher(r, id, old, offer, &u, f);
 	if (!ret && produce(u, offer, NULL, 0, out, f) < 0) {

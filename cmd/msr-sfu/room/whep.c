@@ -272,20 +272,13 @@ int viewer_new(struct room *r, const char *user, const char *text, size_t len, s
 	       struct session **session, struct fail *f)
 {
 	struct user *u = find_publisher(r, user);
-	struct sdp_error err = {0};
-	struct sdp *offer = NULL;
+	struct sdp *offer;
 	struct viewer *v;
 
 	if (!u)
 		return fail_set(f, FAIL_NOT_PUBLISHING, NULL);
-	int ret = sdp_parse(&offer, text, len, &err);
-	if (ret < 0)
-		return fail_set(f, ret == -ENOMEM ? FAIL_NO_MEMORY : FAIL_BAD_SDP, "line %u: %s",
-				err.line, err.reason);
-	if (!sdp_transport_media(offer)) {
-		sdp_free(offer);
-		return fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
-	}
+	if (link_read_offer(&offer, text, len, f) < 0)
+		return -1;
 	v = calloc(1, sizeof(*v));
 	if (!v) {
 		sdp_free(offer);
@@ -296,7 +289,7 @@ int viewer_new(struct room *r, const char *user, const char *text, size_t len, s
 	v->owner.viewer = v;
 	snprintf(v->user, sizeof(v->user), "%s", u->id);
 	struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &v->owner};
-	ret = link_new(&v->link, r->sfu->opts.links, &lo, f);
+	int ret = link_new(&v->link, r->sfu->opts.links, &lo, f);
 	if (!ret)
 		ret = session_new(r->sfu, &v->session, f);
 	if (!ret) {
