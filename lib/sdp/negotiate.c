@@ -7,7 +7,6 @@
 #include "negotiate.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -394,6 +393,11 @@ static const struct sdp_codec *counterpart(const struct sdp_media *theirs,
 	return NULL;
 }
 
+static bool both_name(const struct sdp_codec *a, const struct sdp_codec *b, const char *feedback)
+{
+	return sdp_has_feedback(a, feedback) && sdp_has_feedback(b, feedback);
+}
+
 void sdp_agree(struct sdp_agreed *a, const struct sdp_media *ours, const struct sdp_media *theirs)
 {
 	*a = (struct sdp_agreed){
@@ -408,13 +412,13 @@ void sdp_agree(struct sdp_agreed *a, const struct sdp_media *ours, const struct 
 	a->codec = mine;
 	a->pt = other->pt;
 	a->rtx_pt = rtx && sdp_rtx_of(ours, mine->pt) ? rtx->pt : 0;
-	a->feedback.nack = sdp_has_feedback(mine, "nack") && sdp_has_feedback(other, "nack");
-	a->feedback.pli = sdp_has_feedback(mine, "nack pli") && sdp_has_feedback(other, "nack pli");
-	a->feedback.fir = sdp_has_feedback(mine, "ccm fir") && sdp_has_feedback(other, "ccm fir");
-	a->feedback.twcc =
-	    sdp_has_feedback(mine, "transport-cc") && sdp_has_feedback(other, "transport-cc");
-	a->feedback.remb =
-	    sdp_has_feedback(mine, "goog-remb") && sdp_has_feedback(other, "goog-remb");
+	a->feedback = (struct rtp_feedback){
+	    .nack = both_name(mine, other, "nack"),
+	    .pli = both_name(mine, other, "nack pli"),
+	    .fir = both_name(mine, other, "ccm fir"),
+	    .twcc = both_name(mine, other, "transport-cc"),
+	    .remb = both_name(mine, other, "goog-remb"),
+	};
 	for (unsigned i = 0; i < ours->n_rids && a->n_rids < RIDS_MAX; i++)
 		if (ours->rids[i].simulcast)
 			a->rid[a->n_rids++] = ours->rids[i].id;
