@@ -1,7 +1,7 @@
 /*
  * Reorder buffer: packets of one stream go in as they arrive and come out in order of sequence
  * number. A hole is waited for until the buffer is full or the hole is too old, then passed over
- * and reported. Bounded in packets, bytes and time; owns copies of what waits.
+ * and reported. Bounded in packets and time; owns copies of what waits.
  *
  *	jitter_put(j, &packet, now)   then   while (jitter_get(j, now, &out) == 1) ...
  */

@@ -3,7 +3,7 @@
  * what arrives, keeps it for retransmission, and remembers what to ask the publisher for.
  *
  *	packet ── stream_take ──> new? number, 64 bits ──> burst of the track
- *	tick   ── stream_nack, stream_wants_key, stream_report ──> RTCP to the publisher
+ *	tick   ── nack_rx_due, stream_ask_key, stream_report ──> RTCP to the publisher
  */
 #ifndef MSR_SFU_FWD_STREAM_H
 #define MSR_SFU_FWD_STREAM_H
