@@ -170,11 +170,7 @@ too_few_descriptors() {
 		ann.sendall(pack(99, b"", 0))
 		assert ann.recv(16)[1] == 10
 	EOF
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		grep -q 'cannot keep a file.*: Too many open files' server.log && return
-		sleep 0.1
-	done
-	return 1
+	wait_for 1 grep -q 'cannot keep a file.*: Too many open files' server.log
 }
 
 @test "without a descriptor for it a file is not kept, rather than something else" {

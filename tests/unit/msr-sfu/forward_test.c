@@ -1,4 +1,8 @@
-/* Forwarding without a network: packets go in at an endpoint, and what leaves is looked at. */
+/*
+ * Forwarding without a network: packets go in at an endpoint, and what leaves is looked at. One
+ * file, though a long one: each case needs the same publisher and receivers, and the clock between
+ * them.
+ */
 #include "../../../cmd/msr-sfu/fwd/endpoint.h"
 
 #include <stdlib.h>

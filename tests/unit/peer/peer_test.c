@@ -1,4 +1,7 @@
-/* Two peers of our own, one as the server is and one as a client, over real sockets. */
+/*
+ * Two peers of our own, one as the server is and one as a client, over real sockets. One file,
+ * though a long one: each case needs that pair, and what listens to both.
+ */
 #include "peer/peer.h"
 
 #include <arpa/inet.h>

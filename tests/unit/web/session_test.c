@@ -1,4 +1,7 @@
-/* WebSocket sessions, both ends in one loop: a client of lib/web against a server of lib/web. */
+/*
+ * WebSocket sessions, both ends in one loop: a client of lib/web against a server of lib/web. One
+ * file, though a long one: each case needs both ends, and what is noted of them.
+ */
 #include "web/ws.h"
 
 #include <arpa/inet.h>
