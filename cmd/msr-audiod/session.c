@@ -4,6 +4,10 @@
  * wait in a queue and are processed in place, slice by slice. Commands wait in the same queue, so
  * that each is answered after the sound that came before it.
  *
+ * Little is read ahead of what is under way; the rest waits in the socket, where it costs nothing
+ * and slows its sender down. (With megabytes of each of a thousand clients read ahead, a server
+ * that once fell behind could not catch up any more: it copied memory that no cache held.)
+ *
  * A client that does not read stalls itself: while its answers fill half of what may wait to be
  * sent, nothing more of it is processed, so an answer that is made always fits; what waits fills
  * up, and then nothing more is read.
@@ -40,6 +44,7 @@
 #define LEVEL	   "{\"event\":\"level\"," /* how an event of meter begins */
 #define LEVEL_MAX  128			   /* bytes of what follows */
 #define QUEUE_MIN  4096	  /* bytes for replies and heads besides two of the longest message */
+#define AHEAD	   65536  /* bytes read ahead of the message under way */
 #define UNSENT_US  100000 /* for the sockets to take what they can, before anybody has to go */
 
 /* What waits: a command, sound, or the news that a message was too large. */
@@ -199,14 +204,19 @@ static size_t slice_max(const struct session *s)
 	return s->all->opts.buffer / frame * frame;
 }
 
-/* Not less than one message, for that is kept in any case. */
-static size_t waiting_max(const struct session *s)
+static struct message *first_waiting(struct session *s)
 {
-	const struct sessions_opts *o = &s->all->opts;
-	size_t max = o->max_message + o->max_queue / 4;
-	size_t share = o->max_memory / (size_t)metric_get(&s->all->n_sessions);
+	return container_of(list_first(&s->waiting), struct message, link);
+}
 
-	return s->all->waiting_bytes <= o->max_memory / 2 || share > max ? max : share;
+/* How much may wait before no more is read; the message that exceeds it is kept, too. */
+static size_t waiting_max(struct session *s)
+{
+	size_t max_memory = s->all->opts.max_memory;
+	size_t max = AHEAD + (list_empty(&s->waiting) ? 0 : first_waiting(s)->len);
+	size_t share = max_memory / (size_t)metric_get(&s->all->n_sessions);
+
+	return s->all->waiting_bytes <= max_memory / 2 || share > max ? max : share;
 }
 
 /* `m` is kept (1), or not any more (-1). */
@@ -266,7 +276,7 @@ static void keep(struct session *s, enum kind kind, const uint8_t *data, size_t 
 
 static void drop_first(struct session *s)
 {
-	struct message *m = container_of(list_first(&s->waiting), struct message, link);
+	struct message *m = first_waiting(s);
 
 	list_remove(&m->link);
 	count_waiting(s, m, -1);
@@ -344,7 +354,7 @@ static void go_on(struct session *s)
 			set_stalled(s, true);
 			return;
 		}
-		struct message *m = container_of(list_first(&s->waiting), struct message, link);
+		struct message *m = first_waiting(s);
 		if (m->kind == COMMAND)
 			on_command(s, (const char *)m->data, m->len);
 		else if (m->kind == TOO_LARGE)
@@ -375,7 +385,7 @@ void session_data(void *owner, const uint8_t *out, size_t len, int status)
 			record_put(s->record, RECORD_OUTPUT, NULL, s->job_len);
 		}
 	} else {
-		struct message *m = container_of(list_first(&s->waiting), struct message, link);
+		struct message *m = first_waiting(s);
 		if (ok) {
 			memcpy(m->data + m->off, out, len);
 			m->off += len;

@@ -225,6 +225,11 @@ speech() {
 	[ "$(peak_mib)" -lt 64 ]
 }
 
+@test "buffers: little is read ahead of a worker that is behind" {
+	serve --workers 1 --data-timeout 60s
+	client behind "$AUDIOD" "$HEALTH"
+}
+
 @test "isolation: a client that reads late gets every answer" {
 	serve --max-queue 256K
 	client late commands

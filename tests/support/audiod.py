@@ -449,6 +449,43 @@ async def late(kind):
         assert b"unknown_command" in data if op == 1 else len(data) == 60000, (i, data[:100])
 
 
+def metric(health, name):
+    page = urllib.request.urlopen(f"http://127.0.0.1:{health}/metrics").read().decode()
+    return float(next(line.split()[1] for line in page.splitlines() if line.startswith(name + " ")))
+
+
+async def behind(pid, health):
+    """While the only worker stands still, little of what a client sends is read; then all of it comes
+    back."""
+    n = 4096
+    async with connect(max_queue=None) as ws, connect() as other:
+        await started(ws)
+        await started(other)
+        worker, = workers(pid)
+        os.kill(worker, signal.SIGSTOP)
+
+        async def send():
+            for i in range(n):
+                await ws.send(i.to_bytes(2, "big") * 512)
+
+        sender = asyncio.create_task(send())
+        held, begin = 0, time.monotonic()
+        while held < 32 << 10:
+            assert time.monotonic() - begin < 10, f"only {held} bytes wait"
+            await asyncio.sleep(0.01)
+            held = metric(health, "msr_web_held_bytes")
+        same = 0
+        while same < 10:  # until no more is read
+            await (await other.ping())
+            before, held = held, metric(health, "msr_web_held_bytes")
+            same = same + 1 if held == before else 0
+        os.kill(worker, signal.SIGCONT)
+        for i in range(n):
+            assert await asyncio.wait_for(ws.recv(), 20) == i.to_bytes(2, "big") * 512, i
+        await sender
+        assert held < 128 << 10, f"{held} bytes are read ahead"
+
+
 async def slow(events=None):
     """A client that sends and never reads is bounded; another does not notice. With the file of the
     server's events: until it is disconnected for that."""
@@ -480,10 +517,6 @@ async def slow(events=None):
 async def slow_crowd(health, n, bound):
     """Many clients that send and never read take no more than what is given to all; the others do not
     notice."""
-    def metric(name):
-        page = urllib.request.urlopen(f"http://127.0.0.1:{health}/metrics").read().decode()
-        return float(next(line.split()[1] for line in page.splitlines() if line.startswith(name + " ")))
-
     big = frame(2, bytes(65535))
     left = {}
     held = 0
@@ -495,18 +528,18 @@ async def slow_crowd(health, n, bound):
             s.setblocking(False)
             left[s] = big
         begin = time.monotonic()
-        while left and not metric("msr_audiod_aborted_total"):
+        while left and not metric(health, "msr_audiod_aborted_total"):
             assert time.monotonic() - begin < 20, "none of them had to go"
             for s in select.select([], list(left), [], 0.05)[1]:
                 try:
                     left[s] = left[s][s.send(left[s]):] or big
                 except ConnectionError:
                     del left[s]
-            held = max(held, metric("msr_web_held_bytes"))
+            held = max(held, metric(health, "msr_web_held_bytes"))
             await ws.send(b"x" * 1024)
             assert await sound(ws) == b"x" * 1024
         assert 0 < held < int(bound) * 1.5, held
-        assert metric("msr_audiod_sessions") > 1, "all had to go"
+        assert metric(health, "msr_audiod_sessions") > 1, "all had to go"
 
 
 async def cycles(n):
