@@ -7,6 +7,7 @@
 #include "rtp/codec/h264.h"
 #include "rtp/codec/vp8.h"
 #include "rtp/codec/vp9.h"
+#include "rtp/codec/vp9_header.h"
 #include "rtp/packet.h"
 
 static const struct {

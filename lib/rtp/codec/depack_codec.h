@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "rtp/codec/h264.h"
+#include "rtp/codec/vp9_header.h"
 
 struct rtp_packet;
 
@@ -21,7 +22,7 @@ struct rtp_packet;
 /* A frame under way or finished. */
 struct depack_work {
 	struct buf data; /* what was gathered, already as the container wants it */
-	struct buf part; /* AV1: the OBU under way */
+	struct buf part; /* AV1: the OBU under way; VP9: the picture as it will be */
 	bool active;	 /* packets have come */
 	bool broken;	 /* something is missing */
 	bool key;
@@ -33,12 +34,13 @@ struct depack_work {
 	unsigned n_layers;
 };
 
-/* Parameter sets, kept from frame to frame. */
+/* Parameter sets and what else is kept from frame to frame. */
 struct depack_params {
 	uint8_t sps[H264_PARAM_MAX], pps[H264_PARAM_MAX];
 	size_t sps_len, pps_len;
 	uint8_t sequence[AV1_SEQUENCE_MAX]; /* AV1: the OBU with its header and size */
 	size_t sequence_len;
+	struct vp9_slots slots;
 	uint8_t out[DEPACK_PRIVATE_MAX]; /* what depack_private lends */
 	uint16_t width, height;
 };

@@ -1,4 +1,4 @@
-/* Opus, VP8 and VP9: payloads are appended behind their descriptors. */
+/* Opus, VP8 and VP9: payloads are appended behind their descriptors; layers of VP9 become one. */
 #include <errno.h>
 
 #include "rtp/codec/depack_codec.h"
@@ -92,24 +92,63 @@ static int vp9_add(struct depack_work *w, struct depack_params *ps, const struct
 	return r;
 }
 
+static bool same_size(const struct vp9_header *a, const struct vp9_header *b)
+{
+	return a->width == b->width && a->height == b->height;
+}
+
+/*
+ * The layers of a picture as they come all say that they are shown. Decoders that know of layers
+ * show the highest; others show one after the other, in changing sizes. So all below it are hidden,
+ * but those of the same size as the one above: the motion in that may follow a frame that was
+ * shown.
+ */
+static int add_layer(struct depack_work *w, const struct vp9_header *h, bool hide,
+		     const uint8_t *frame, size_t len)
+{
+	if (!hide)
+		return buf_append(&w->part, frame, len);
+	uint8_t *out = buf_reserve(&w->part, len + 1);
+	if (!out)
+		return -ENOMEM;
+	buf_commit(&w->part, vp9_hide(h, frame, len, out));
+	return 0;
+}
+
 /*
  * The layers of a picture are one superframe in a container (VP9 bitstream, annex B): behind them
  * stands an index, | 110 bytes-1 2 frames-1 3 | sizes ... | the first byte again |.
  */
 static int vp9_end(struct depack_work *w, struct depack_params *ps)
 {
+	struct vp9_header h[DEPACK_LAYERS];
+	unsigned n = w->n_layers;
+	const uint8_t *data = buf_data(&w->data);
+	bool known = n && w->layer[n - 1] == buf_len(&w->data), whole = known;
 	uint8_t index[2 + 4 * DEPACK_LAYERS], *at = index;
 	size_t begin = 0;
 
-	(void)ps;
-	if (w->n_layers < 2 || w->layer[w->n_layers - 1] != buf_len(&w->data))
+	for (unsigned i = 0; known && i < n; begin = w->layer[i++])
+		known = vp9_header_read(&h[i], &ps->slots, data + begin, w->layer[i] - begin) == 0;
+	if (!known)
+		ps->slots = (struct vp9_slots){0};
+	if (!whole || n < 2)
 		return 0;
-	*at++ = (uint8_t)(0xc0 | 3 << 3 | (w->n_layers - 1));
-	for (unsigned i = 0; i < w->n_layers; i++, at += 4) {
-		put_le32(at, (uint32_t)(w->layer[i] - begin));
-		begin = w->layer[i];
+
+	*at++ = (uint8_t)(0xc0 | 3 << 3 | (n - 1));
+	begin = 0;
+	for (unsigned i = 0; i < n; begin = w->layer[i++], at += 4) {
+		size_t before = buf_len(&w->part);
+		bool hide = known && i + 1 < n && !same_size(&h[i], &h[i + 1]);
+		int r = add_layer(w, &h[i], hide, data + begin, w->layer[i] - begin);
+		if (r < 0)
+			return r;
+		put_le32(at, (uint32_t)(buf_len(&w->part) - before));
 	}
 	*at++ = index[0];
+	struct buf picture = w->part;
+	w->part = w->data;
+	w->data = picture;
 	return buf_append(&w->data, index, (size_t)(at - index));
 }
 

@@ -10,11 +10,7 @@
 
 #include <errno.h>
 
-#include "base/bits.h"
 #include "base/buf.h"
-
-#define SYNC_CODE 0x498342
-#define SRGB	  7 /* color_space */
 
 /* | N_S 3 Y G RSV | width height (with Y, each layer) | N_G | per picture TID U R, R times P_DIFF
  */
@@ -77,35 +73,4 @@ int vp9_parse(struct vp9_desc *d, const uint8_t *payload, size_t len)
 	d->len = (uint8_t)(r.p - payload);
 	d->key = d->start && !d->inter_predicted && !d->inter_layer && d->sid == 0;
 	return 0;
-}
-
-/* The uncompressed header, VP9 bitstream specification section 6.2. */
-bool vp9_frame_size(const uint8_t *frame, size_t len, uint16_t *width, uint16_t *height)
-{
-	struct bits b = bits_of(frame, len);
-	bool marked = bits_get(&b, 2) == 2;
-	unsigned profile = bits_get(&b, 1);
-
-	profile |= bits_get(&b, 1) << 1;
-	if (profile == 3)
-		bits_get(&b, 1);
-	bool existing = bits_flag(&b), inter = bits_flag(&b);
-	bits_get(&b, 2);
-	if (!marked || existing || inter || bits_get(&b, 24) != SYNC_CODE)
-		return false;
-	if (profile >= 2)
-		bits_get(&b, 1);
-	if (bits_get(&b, 3) != SRGB) {
-		bits_get(&b, 1);
-		if (profile & 1)
-			bits_get(&b, 3);
-	} else if (profile & 1) {
-		bits_get(&b, 1);
-	}
-	uint32_t w = bits_get(&b, 16) + 1, h = bits_get(&b, 16) + 1;
-	if (b.failed || w > UINT16_MAX || h > UINT16_MAX)
-		return false;
-	*width = (uint16_t)w;
-	*height = (uint16_t)h;
-	return true;
 }

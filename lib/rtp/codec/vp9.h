@@ -24,7 +24,4 @@ struct vp9_desc {
 /* 0 or -EBADMSG. */
 int vp9_parse(struct vp9_desc *d, const uint8_t *payload, size_t len);
 
-/* Size in pixels out of the header of a key frame, behind the descriptor. False when it is none. */
-bool vp9_frame_size(const uint8_t *frame, size_t len, uint16_t *width, uint16_t *height);
-
 #endif

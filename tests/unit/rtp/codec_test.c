@@ -8,6 +8,7 @@
 #include "rtp/codec/opus.h"
 #include "rtp/codec/vp8.h"
 #include "rtp/codec/vp9.h"
+#include "rtp/codec/vp9_header.h"
 #include "rtp/packet.h"
 
 /* RFC 7741 section 4.6: X, I and M set, 15 bits of picture id, start of a key frame. */
