@@ -22,6 +22,7 @@ const CALL_S = Number(process.env.MSR_CALL_SECONDS ?? 60);
 const CODEC_S = Math.min(CALL_S, 8);
 const PART_S = Math.min(CALL_S, 10); // before and after a change
 const SYNC_OFF_S = 0.04;
+const SEEN_OFF_MS = 500; // a viewer is that much behind the recording at most
 const SCREEN_OFF_S = 0.1; // two files are in step by when their packets arrived
 const CODECS = ["vp8", "vp9", "h264", "av1"];
 
@@ -139,6 +140,50 @@ async function replaceCamera() {
 	await camera.replaceTrack(canvas.captureStream(30).getVideoTracks()[0]);
 }
 
+/*
+ * Receives, and notes how bright and how loud it is: at milliseconds since 1970, by the clock of this
+ * machine, which the recorder has, too.
+ */
+async function watch(url) {
+	const pc = new RTCPeerConnection();
+	const stream = new MediaStream();
+	pc.ontrack = ({ track }) => stream.addTrack(track);
+	for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
+	await pc.setLocalDescription();
+	const reply = await fetch(url, {
+		method: "POST", headers: { "Content-Type": "application/sdp" }, body: pc.localDescription.sdp,
+	});
+	if (reply.status !== 201) throw new Error(`WHEP: ${reply.status} ${await reply.text()}`);
+	await pc.setRemoteDescription({ type: "answer", sdp: await reply.text() });
+
+	globalThis.light = []; // {at, level} of each picture,
+	globalThis.noise = []; // and of the sound every few milliseconds
+	const note = (list, now, level) => list.push({ at: performance.timeOrigin + now, level });
+	const video = document.body.appendChild(document.createElement("video"));
+	video.muted = true;
+	video.srcObject = stream;
+	await video.play();
+	const canvas = new OffscreenCanvas(16, 9);
+	const pen = canvas.getContext("2d", { willReadFrequently: true });
+	const look = (now) => {
+		pen.drawImage(video, 0, 0, 16, 9);
+		const { data } = pen.getImageData(8, 2, 1, 1);
+		note(light, now, data[0]);
+		video.requestVideoFrameCallback(look);
+	};
+	video.requestVideoFrameCallback(look);
+
+	const context = new AudioContext();
+	const ear = context.createAnalyser();
+	ear.fftSize = 512;
+	context.createMediaStreamSource(stream).connect(ear);
+	const samples = new Float32Array(ear.fftSize);
+	setInterval(() => {
+		ear.getFloatTimeDomainData(samples);
+		note(noise, performance.now(), Math.max(...samples.map(Math.abs)));
+	}, 5);
+}
+
 /* Plays a file to its end: its duration, or why not. */
 async function play(url) {
 	const video = document.createElement("video");
@@ -202,9 +247,38 @@ function onTime({ flashes, offsets }, sync, drift) {
 	}
 }
 
+/* When it becomes bright or loud after a while that it was not. */
+function onsets(list) {
+	const most = Math.max(...list.map(({ level }) => level));
+	let last = -Infinity;
+	return list.filter(({ level }) => level > 0.4 * most).filter(({ at }) => {
+		const begins = at - last >= 200;
+		last = at;
+		return begins;
+	}).map(({ at }) => at);
+}
+
+/*
+ * Every flash that a viewer saw and every beep that it heard is in the recording, and no others since the
+ * viewer came. `side` and `got`: of the recording. Both keep time in their own way (a viewer waits for
+ * late packets, a recording follows the sound), but neither jumps.
+ */
+async function asSeen(page, side, got) {
+	const { light, noise } = await page.evaluate(() => ({ light, noise }));
+	await page.close();
+	for (const [kind, seen] of [["flashes", onsets(light)], ["beeps", onsets(noise)]]) {
+		const recorded = got[kind].map((time) => Date.parse(side.start) + time * 1000).filter((at) => at > seen[0] - SEEN_OFF_MS);
+		const later = seen.slice(0, recorded.length).map((at, i) => at - recorded[i]);
+		const jumps = later.slice(1).filter((one, i) => Math.abs(one - later[i]) > SEEN_OFF_MS / 2).length;
+		const said = `${seen.length} ${kind} seen, ${recorded.length} recorded, earlier by ${later.map(Math.round)} ms`;
+		console.log(said);
+		assert.ok(seen.length >= 5 && Math.abs(recorded.length - seen.length) <= 1 && jumps <= 1, said);
+	}
+}
+
 for (const name of BROWSERS.filter(Boolean)) {
 	describe(`recorded calls of ${name}`, () => {
-		let system, browser;
+		let system, browser, players;
 		const cleanup = [];
 		const t = { after: (what) => cleanup.unshift(what) };
 		// Firefox makes its beeps by switching a hum, which takes its time.
@@ -213,8 +287,9 @@ for (const name of BROWSERS.filter(Boolean)) {
 		const drift = name === "firefox" ? 0.015 : 0;
 
 		before(async () => {
-			[system, browser] = await Promise.all([
-				startSystem(t, { only: "msr-ws msr-sfu msr-record" }), launch(t, name)]);
+			[system, ...players] = await Promise.all([
+				startSystem(t, { only: "msr-ws msr-sfu msr-record" }), ...BROWSERS.map((one) => launch(t, one))]);
+			browser = players[BROWSERS.indexOf(name)];
 		});
 		after(async () => {
 			for (const what of cleanup) await what();
@@ -227,16 +302,27 @@ for (const name of BROWSERS.filter(Boolean)) {
 				JSON.parse(await readFile(join(system.storage, `${stem}.json`))), 90);
 			return { side, file: join(system.storage, dirname(stem), side.file) };
 		};
-		const plays = async (file) => {
-			const page = await openPage(browser, system.url);
-			const said = await page.evaluate(play, `${system.url}recordings/${file}`);
-			await page.close();
-			return said;
+		/* In every browser's <video>, to the end. Matroska is not for them. */
+		const plays = async (side) => {
+			if (!side.file.endsWith(".webm")) return;
+			for (const player of players) {
+				const page = await openPage(player, system.url);
+				const { duration, videoWidth } = await page.evaluate(play, `${system.url}recordings/${side.file}`);
+				assert.ok(Math.abs(duration - side.duration) <= 0.1 && videoWidth > 0, `${duration} s, ${videoWidth} wide`);
+				await page.close();
+			}
+		};
+		/* Chromium, as it sees and hears a user of a room. */
+		const watcher = async (user, room = "call") => {
+			const page = await openPage(players[BROWSERS.indexOf("chromium")], system.url);
+			await page.evaluate(watch, `${system.sfu}/whep/${room}/${user}`);
+			return page;
 		};
 
 		test(`${CALL_S} s with a mute and another camera in the middle`, async () => {
 			const page = await enter();
 			assert.ok(await page.evaluate(publish, whip("long"), "vp8"));
+			const viewer = await watcher("long");
 			const part = CALL_S / 6;
 			await pause(2 * part * 1000);
 			await page.evaluate(mute, part);
@@ -255,8 +341,8 @@ for (const name of BROWSERS.filter(Boolean)) {
 			assert.ok(Math.abs(silent - part) <= 2, `${silent} flashes without a beep`);
 			assert.ok(Math.abs(got.audio - got.video) <= 0.5, `sound ${got.audio} s, picture ${got.video} s`);
 			assert.equal(side.width, 640);
-			const { duration, videoWidth } = await plays(side.file);
-			assert.ok(Math.abs(duration - side.duration) <= 0.1 && videoWidth > 0);
+			await plays(side);
+			await asSeen(viewer, side, got);
 			await page.close();
 		});
 
@@ -278,8 +364,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 				console.log(`${name} ${codec}: ${side.duration} s, offsets ${got.offsets}`);
 				onTime(got, sync, drift);
 				assert.ok(got.flashes.length >= CODEC_S - 3);
-				// Matroska is not for every <video>.
-				if (side.file.endsWith(".webm")) assert.ok((await plays(side.file)).videoWidth > 0);
+				await plays(side);
 			});
 		}
 
@@ -298,6 +383,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 		test("ICE restarts in a call: one file, with all that was sent", async () => {
 			const page = await enter();
 			assert.ok(await page.evaluate(enterRoom, system.sfu, "ice", "restarted"));
+			const viewer = await watcher("restarted", "ice");
 			await pause(PART_S * 1000);
 			assert.ok(await page.evaluate(restartIce));
 			await pause(PART_S * 1000);
@@ -308,6 +394,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 			onTime(got, sync, drift);
 			assert.ok(got.flashes.length >= 2 * PART_S - 2, `flashes ${got.flashes}`);
 			assert.ok(unheard(got) <= 1, `beeps ${got.beeps}`);
+			await asSeen(viewer, got.side, got);
 		});
 
 		test("a screen shared for a while has a file of its own, of the same time", async () => {
@@ -336,18 +423,18 @@ for (const name of BROWSERS.filter(Boolean)) {
 			assert.ok(median(apart) <= off && median(apart.slice(-5)) <= off, `apart by ${apart}`);
 		});
 
-		test("over a lossy network sound and picture stay together, and gaps are listed", async (t) => {
+		for (const loss of [5, 20]) test(`where ${loss} % is lost sound and picture stay together, and gaps are listed`, async (t) => {
 			const relay = await startRelay(t, system);
 			const page = await enter();
 			await page.evaluate(throughRelay, relay.route);
-			const bad = { loss: 5, delay: 100, jitter: 50 };
+			const bad = { loss, delay: 100, jitter: 50 };
 			await relay.set({ up: bad, down: bad });
-			assert.ok(await page.evaluate(publish, whip("lossy"), "vp8"));
+			assert.ok(await page.evaluate(publish, whip(`lossy${loss}`), "vp8"));
 			await pause(2 * PART_S * 1000);
 			await page.evaluate(hangUp);
 			await page.close();
 			const { up } = await relay.report();
-			const got = await theOnlyOne("lossy");
+			const got = await theOnlyOne(`lossy${loss}`);
 			const { missing, gaps } = got.side;
 			console.log(`${name}: ${up.lost} of ${up.in} packets lost, ${missing} missing, gaps ${JSON.stringify(gaps)}, ` +
 				`offsets ${got.offsets}`);
