@@ -11,6 +11,8 @@ struct rtp_feedback {
 	bool fir;  /* RFC 5104 section 4.3.1 */
 	bool twcc; /* transport-cc, draft-holmer-rmcat-transport-wide-cc-extensions-01 */
 	bool remb; /* goog-remb, draft-alvestrand-rmcat-remb-03 */
+	/* a=rtcp-rsize, of the section: feedback may go without reports (RFC 5506 section 5) */
+	bool rsize;
 };
 
 #endif

@@ -264,7 +264,6 @@ static int fill_transport(struct sdp *s, struct sdp_media *m, const struct sdp_l
 	    .setup = setup,
 	};
 	m->rtcp_mux = true;
-	m->rtcp_rsize = true;
 	m->port = 9; /* "discard": the candidates say where (RFC 8840 section 4.1.1) */
 	return m->transport.ufrag && m->transport.pwd ? 0 : -ENOMEM;
 }
@@ -342,6 +341,7 @@ static int answer_media(struct sdp *s, const struct sdp *offer, const struct sdp
 	m->port = 9; /* alive */
 	m->direction = w->direction & flip(offered->direction);
 	m->extmap_allow_mixed = offered->extmap_allow_mixed;
+	m->rtcp_rsize = offered->rtcp_rsize;
 	int r = answer_codec(s, m, offered, codec, cap);
 	if (r == 0)
 		r = answer_exts(s, m, offered, w);
@@ -418,6 +418,7 @@ void sdp_agree(struct sdp_agreed *a, const struct sdp_media *ours, const struct 
 	    .fir = both_name(mine, other, "ccm fir"),
 	    .twcc = both_name(mine, other, "transport-cc"),
 	    .remb = both_name(mine, other, "goog-remb"),
+	    .rsize = ours->rtcp_rsize && theirs->rtcp_rsize,
 	};
 	for (unsigned i = 0; i < ours->n_rids && a->n_rids < RIDS_MAX; i++)
 		if (ours->rids[i].simulcast)

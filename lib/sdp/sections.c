@@ -364,6 +364,7 @@ static int offer_section(struct sdp *o, struct section *c)
 	m->direction = SDP_INACTIVE;
 	m->port = c->dead ? 0 : 9;
 	m->extmap_allow_mixed = true;
+	m->rtcp_rsize = !c->dead;
 	if (!m->mid)
 		return -ENOMEM;
 	int r = offer_codecs(o, m, c->payload);

@@ -12,7 +12,11 @@
 #define NACK_AT_ONCE 128 /* numbers of one NACK */
 #define FEEDBACK_MAX 1200
 #define PART_MAX     760 /* bytes of the longest part: 31 report blocks */
+#define REPORT_MAX   64	 /* bytes of an empty report and whose it is, before a part */
 #define LEVEL_EDGE   16	 /* of a smoothed level: a new value weighs 1/4 */
+
+_Static_assert(REPORT_MAX >= 8 + 8 + 2 + MEDIA_CNAME_SIZE + 3, "RR, SDES, CNAME, padding");
+_Static_assert(FEEDBACK_MAX >= REPORT_MAX + PART_MAX, "any part fits behind it");
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,
 		   struct media_stats *stats)
@@ -295,7 +299,17 @@ bool endpoint_busy(const struct endpoint *e)
 struct feedback {
 	const struct endpoint *to;
 	struct rtcp_writer w;
+	bool alone; /* it may go without a report before it */
 };
+
+/* Those bundled agree on it alike (RFC 8859 section 5.15); where not, all understand compounds. */
+static bool takes_alone(const struct endpoint *e)
+{
+	list_each (i, &e->tracks)
+		if (!container_of(i, struct track, link)->config.feedback.rsize)
+			return false;
+	return true;
+}
 
 static void feedback_send(struct feedback *f)
 {
@@ -304,11 +318,24 @@ static void feedback_send(struct feedback *f)
 	f->w.len = 0;
 }
 
+/* A report, behind whose first the packet says whose it is (RFC 3550 section 6.1). */
+static void put_rr(struct feedback *f, const struct rtcp_report *r, unsigned n)
+{
+	if (f->w.cap - f->w.len < PART_MAX)
+		feedback_send(f);
+	bool first = !f->w.len;
+	rtcp_put_rr(&f->w, ENDPOINT_SSRC, r, n);
+	if (first)
+		rtcp_put_sdes(&f->w, ENDPOINT_SSRC, f->to->cname);
+}
+
 /* Where any part fits: what is put counts as told. */
 static struct rtcp_writer *feedback_room(struct feedback *f)
 {
 	if (f->w.cap - f->w.len < PART_MAX)
 		feedback_send(f);
+	if (!f->w.len && !f->alone)
+		put_rr(f, NULL, 0);
 	return &f->w;
 }
 
@@ -351,12 +378,12 @@ static unsigned put_blocks(struct endpoint *e, struct feedback *f, uint8_t *wors
 			all++;
 			if (++n < RTCP_REPORTS_MAX)
 				continue;
-			rtcp_put_rr(feedback_room(f), ENDPOINT_SSRC, r, n);
+			put_rr(f, r, n);
 			n = 0;
 		}
 	}
 	if (n)
-		rtcp_put_rr(feedback_room(f), ENDPOINT_SSRC, r, n);
+		put_rr(f, r, n);
 	return all;
 }
 
@@ -414,7 +441,7 @@ static void need_twcc(struct endpoint *e)
 static void tick_tracks(struct endpoint *e, int64_t now_us)
 {
 	uint8_t out[FEEDBACK_MAX];
-	struct feedback f = {e, rtcp_writer(out, sizeof(out))};
+	struct feedback f = {e, rtcp_writer(out, sizeof(out)), takes_alone(e)};
 
 	if (!e->twcc)
 		need_twcc(e);

@@ -44,6 +44,7 @@ struct endpoint {
 	struct map *track_map, *sub_map;
 
 	bool connected;
+	char cname[MEDIA_CNAME_SIZE]; /* of ENDPOINT_SSRC */
 	struct rtp_extmap extmap;
 	struct list tracks, subs;
 	uint64_t max_bps; /* that it wants to be sent in all; 0: no limit */

@@ -175,6 +175,17 @@ uint32_t media_new_ssrc(struct media *m)
 	return ssrc;
 }
 
+/* Random and anew for each transport, so that nobody learns which belong together (RFC 7022). */
+static void draw_cname(char out[static MEDIA_CNAME_SIZE])
+{
+	uint8_t r[12];
+
+	if (getrandom(r, sizeof(r), 0) != sizeof(r))
+		abort();
+	for (size_t i = 0; i < sizeof(r); i++)
+		snprintf(out + 2 * i, 3, "%02x", r[i]);
+}
+
 void media_stats(struct media *m, struct media_stats *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -304,6 +315,7 @@ int media_peer_new(struct media *m, const struct media_peer_config *config, medi
 	if (place) {
 		c->peer.peer = peer;
 		c->peer.room = config->room;
+		draw_cname(c->peer.cname);
 		ret = thread_post(m->thread[config->thread], &c->command);
 	}
 	if (ret < 0) {

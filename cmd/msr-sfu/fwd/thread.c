@@ -249,6 +249,7 @@ static void do_peer(struct thread *t, struct command *c)
 	m->room = r;
 	m->peer = full->peer.peer;
 	endpoint_init(&m->endpoint, &peer_wire, m->peer, &t->stats);
+	memcpy(m->endpoint.cname, full->peer.cname, sizeof(full->peer.cname));
 	m->endpoint.layer = on_layer;
 	m->endpoint.layer_arg = m;
 	m->endpoint.track_map = &t->tracks;

@@ -41,6 +41,7 @@ struct command_full {
 		struct {
 			struct peer *peer; /* owned until taken over */
 			media_id room;
+			char cname[MEDIA_CNAME_SIZE]; /* for our feedback */
 		} peer;
 		struct {
 			bool have_remote, end;

@@ -581,6 +581,65 @@ TEST(much_transport_feedback_displaces_no_request)
 	box_free(from);
 }
 
+/* Whether each packet to a peer begins with a report and says whose it is (RFC 3550, 6.1). */
+static bool all_whole(const struct box *b)
+{
+	for (unsigned i = 0; i < b->n_rtcp; i++) {
+		struct rtcp_iter it = rtcp_begin(b->rtcp[i], b->rtcp_len[i]);
+		struct rtcp_msg m;
+		if (!rtcp_next(&it, &m) || (m.type != RTCP_SR && m.type != RTCP_RR) ||
+		    !rtcp_next(&it, &m) || m.type != RTCP_SDES || m.count != 1 || m.len != 12 ||
+		    memcmp(m.body, "\0\0\0\1\1\3our\0\0", 12) != 0)
+			return false;
+	}
+	return b->n_rtcp > 0;
+}
+
+/* Losses, a key frame wanted and much transport feedback, over more than a second. */
+static struct box *publish_badly(bool rsize)
+{
+	struct media_track_config c = video;
+	static const uint8_t twcc[] = {0, 1};
+	struct rtp_ext_item item = {5, 2, 0, twcc};
+	uint8_t p[300];
+
+	now = 1000000;
+	c.feedback.twcc = true;
+	c.feedback.rsize = rsize;
+	struct box *b = box_new(), *to = box_new();
+	strcpy(b->e.cname, "our");
+	rtp_extmap_set(&b->e.extmap, RTP_EXT_TWCC, 5);
+	subscribe(publish(b, &c), to, false);
+	for (uint16_t i = 0; i < 3000; i++, now += 500) {
+		struct rtp_header h = {.pt = 96, .seq = i, .ts = i * 900u, .ssrc = 1000};
+		int n = rtp_header_write(p, sizeof(p), &h, &item, 1);
+		rtp_ext_put_twcc(p, item.off, i);
+		memset(p + n, 0, 100);
+		if (i % 10 != 5)
+			endpoint_rtp(&b->e, p, (size_t)n + 100, now);
+		endpoint_batch_end(&b->e, now);
+		if (i % 40 == 0)
+			endpoint_tick(&b->e, now);
+	}
+	CHECK(count(b, RTCP_RTPFB, RTCP_NACK) > 10);
+	CHECK(count(b, RTCP_PSFB, RTCP_PLI) > 0);
+	CHECK(count(b, RTCP_RTPFB, RTCP_TWCC) > 10);
+	box_free(to);
+	return b;
+}
+
+TEST(feedback_goes_alone_only_to_those_that_take_it)
+{
+	struct box *b = publish_badly(false);
+	CHECK(all_whole(b));
+	box_free(b);
+	b = publish_badly(true);
+	CHECK(!all_whole(b));
+	CHECK_INT(count(b, RTCP_RR, 0), 2); /* a second apart */
+	CHECK_INT(count(b, RTCP_SDES, 0), 2);
+	box_free(b);
+}
+
 TEST(every_stream_is_reported_about)
 {
 	uint8_t p[60] = {0x80, 111};

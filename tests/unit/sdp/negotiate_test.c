@@ -66,6 +66,24 @@ TEST(every_client_that_publishes_gets_an_answer)
 	}
 }
 
+/* RFC 5506 section 5: who does not offer it is sent whole compounds, and not told of it. */
+TEST(reduced_size_rtcp_is_what_both_name)
+{
+	for (int i = 0; i < 2; i++) {
+		struct sdp *offer = sample(i ? "chromium-publish" : "aiortc-publish"), *answer;
+		struct sdp_agreed agreed;
+		CHECK_INT(answer_receiving(&answer, offer, NULL), 0);
+		for (unsigned k = 0; k < answer->n_media; k++) {
+			CHECK_INT(offer->media[k].rtcp_rsize, i);
+			CHECK_INT(answer->media[k].rtcp_rsize, i);
+			sdp_agree(&agreed, &answer->media[k], &offer->media[k]);
+			CHECK_INT(agreed.feedback.rsize, i);
+		}
+		sdp_free(offer);
+		sdp_free(answer);
+	}
+}
+
 TEST(an_answer_keeps_payload_types_and_extension_ids)
 {
 	struct sdp *offer = sample("chromium-publish"), *answer;
