@@ -42,11 +42,24 @@ static bool same_host(const char *origin, const char *auth, const char *host)
 	return strncasecmp(auth, host, n) == 0 && strcmp(host + n, port) == 0;
 }
 
-bool web_origin_ok(const struct web_origins *o, const char *origin, const char *host)
+static bool is_listed(const struct web_origins *o, const char *origin)
 {
 	for (size_t i = 0; i < o->n; i++)
-		if (strcmp(o->list[i], "*") == 0 || strcasecmp(o->list[i], origin) == 0)
+		if (strcasecmp(o->list[i], origin) == 0)
 			return true;
+	return false;
+}
+
+bool web_origin_named(const struct web_origins *o, const char *origin)
+{
+	/* Not "null": that is every page in a sandbox. */
+	return authority(origin) && is_listed(o, origin);
+}
+
+bool web_origin_ok(const struct web_origins *o, const char *origin, const char *host)
+{
+	if (is_listed(o, "*") || is_listed(o, origin))
+		return true;
 	const char *auth = authority(origin);
 	if (!auth)
 		return false;

@@ -81,6 +81,8 @@ static void cors_headers(struct web_req *req, struct buf *out)
 		   "Access-Control-Allow-Origin: %s\r\n"
 		   "Access-Control-Expose-Headers: %s\r\n",
 		   origin, o->cors_expose ? o->cors_expose : "Location, ETag, Link, Retry-After");
+	if (web_origin_named(o->cors, origin))
+		buf_printf(out, "Access-Control-Allow-Credentials: true\r\n");
 }
 
 void web_http_date(time_t t, char out[static HTTP_DATE_SIZE])

@@ -76,6 +76,8 @@ struct web_origins {
 	bool same;
 };
 bool web_origin_ok(const struct web_origins *o, const char *origin, const char *host);
+/* Whether `list` names this very origin: its pages may bring what a proxy's user has entered. */
+bool web_origin_named(const struct web_origins *o, const char *origin);
 
 struct web_listen_opts {
 	const char *address;		/* numeric, or "localhost" */
@@ -85,7 +87,8 @@ struct web_listen_opts {
 	size_t reserve; /* connections it may have though max_connections are open, for health */
 	/*
 	 * Lent; NULL: no CORS headers. Preflights are answered, and pages of other origins get 403
-	 * "forbidden_origin" for all but GET and HEAD.
+	 * "forbidden_origin" for all but GET and HEAD. Credentials are allowed where the origin is
+	 * named.
 	 */
 	const struct web_origins *cors;
 	const char *cors_expose; /* Access-Control-Expose-Headers; NULL: Location, ETag, ... */

@@ -281,7 +281,18 @@ counts_dropped() {
 	curl -si -X OPTIONS -H 'Origin: https://good.example' -H 'Access-Control-Request-Method: PATCH' "$URL/sessions/x" |
 		grep -qi '^access-control-allow-methods:.*PATCH'
 	curl -sfi -H 'Origin: https://evil.example' "$URL/rooms" >"$BATS_TEST_TMPDIR/reply"
-	run -1 grep -i '^access-control-allow-origin' "$BATS_TEST_TMPDIR/reply"
+	run -1 grep -i '^access-control-allow-\(origin\|credentials\)' "$BATS_TEST_TMPDIR/reply"
+	# With the password of a proxy's user only where the origin was named, as preflights say too.
+	credentials() { grep -i '^access-control-allow-credentials: true' >/dev/null; }
+	curl -si -H 'Origin: https://good.example' "$URL/rooms" | credentials
+	curl -si -X OPTIONS -H 'Origin: https://good.example' -H 'Access-Control-Request-Method: POST' "$URL/rooms" | credentials
+	curl -si "$URL/rooms" -d '{"room_id":"r"}' -H 'Origin: https://good.example' | credentials
+	kill "$SFU"
+	wait_gone "$SFU"
+	serve --allow-origin '*'
+	curl -si -H 'Origin: https://any.example' "$URL/rooms" >"$BATS_TEST_TMPDIR/reply"
+	grep -qi '^access-control-allow-origin: https://any.example' "$BATS_TEST_TMPDIR/reply"
+	run -1 credentials <"$BATS_TEST_TMPDIR/reply"
 }
 
 # post HEADER ...: makes a room; the status and the body.

@@ -199,22 +199,8 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 
 @test "the nginx configuration passes requests, upgrades and prefixes through TLS" {
 	command -v nginx >/dev/null || skip "nginx is not installed"
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
-		-out cert.pem -subj /CN=rec.example.org -addext subjectAltName=DNS:rec.example.org,IP:127.0.0.1 -days 2 2>/dev/null
 	read -r tls plain sfu audiod < <(free_ports 4)
-	{
-		[ "$(id -u)" != 0 ] || echo "user root;"
-		echo "daemon off; pid $PWD/nginx.pid; error_log $PWD/error.log; events {}"
-		echo "http { access_log off; client_body_temp_path $PWD/t1; proxy_temp_path $PWD/t2; fastcgi_temp_path $PWD/t3; uwsgi_temp_path $PWD/t4; scgi_temp_path $PWD/t5;"
-		sed "s|listen 443|listen 127.0.0.1:$tls|; s|listen 80;|listen 127.0.0.1:$plain;|; /listen \[::\]/d
-			s|/etc/letsencrypt/live/rec.example.org/fullchain.pem|$PWD/cert.pem|
-			s|/etc/letsencrypt/live/rec.example.org/privkey.pem|$PWD/key.pem|
-			s|/etc/nginx/msr.htpasswd|$PWD/htpasswd|
-			s|127.0.0.1:8000|127.0.0.1:$port|; s|127.0.0.1:5000|127.0.0.1:$sfu|
-			s|127.0.0.1:8004|127.0.0.1:$audiod|; s|#\"Bearer TOKEN\"|\"Bearer 1f5e\"|" "$EXAMPLES/nginx.conf"
-		echo "}"
-	} >nginx.conf
-	printf 'ann:%s\n' "$(openssl passwd -6 secret)" >htpasswd
+	"$SUPPORT/nginx-config" "$PWD" "$tls" "$plain" "$port" "$sfu" "$audiod"
 	mkdir page
 	echo page >page/index.html
 	start ws msr-ws -p "$port" -o out.frames --page page
@@ -256,6 +242,15 @@ asyncio.run(main())"
 	[ "$status" -eq 1 ]
 	[[ $output == *"status 401"* ]]
 	[ "$(curl -sk -H 'Authorization: Bearer 1f5e' -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/")" = 401 ]
+	# Browsers ask without a password whether a page of another origin may; this opens nothing else.
+	status() { curl -sk -o /dev/null -w '%{http_code}' -H 'Origin: https://www.example.org' "$@"; }
+	[ "$(status -X OPTIONS -H 'Access-Control-Request-Method: POST' "https://127.0.0.1:$tls/~sfu/rooms")" = 204 ]
+	for path in / /recordings /~audiod/ws; do
+		[ "$(status -X OPTIONS "https://127.0.0.1:$tls$path")" = 401 ]
+	done
+	for method in GET HEAD POST PATCH DELETE; do
+		[ "$(status -X $method -m 10 "https://127.0.0.1:$tls/~sfu/rooms")" = 401 ]
+	done
 	# From the page's own origin, on a port that is not 443; a room may have the name of a program.
 	for room in sfu audiod; do
 		[ "$(curl -sk --http1.1 -u ann:secret --max-time 5 -o /dev/null -w '%{http_code}' "https://127.0.0.1:$tls/$room/s2" \

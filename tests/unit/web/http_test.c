@@ -135,7 +135,8 @@ static void too_late(void *arg)
 
 static void set_up(const struct web_opts *opts)
 {
-	static const struct web_origins origins = {.localhost = true};
+	static const char *const named[] = {"https://www.example"};
+	static const struct web_origins origins = {.list = named, .n = 1, .localhost = true};
 	static char leave[] = "leave", plain[] = "", end[] = "end", flood[] = "flood";
 	static char get[] = "GET", post[] = "POST", delete[] = "DELETE";
 	struct web_opts wo = opts ? *opts : (struct web_opts){0};
@@ -248,6 +249,11 @@ TEST(errors_are_json_with_cors)
 	one("GET /none HTTP/1.1\r\nOrigin: http://localhost:5\r\n" LAST, NULL);
 	CHECK(strstr(got, "404 Not Found") && strstr(got, "{\"error\":\"not_found\",\"message\":"));
 	CHECK(strstr(got, "Access-Control-Allow-Origin: http://localhost:5\r\n"));
+	CHECK(strstr(got, "Vary: Origin\r\n"));
+	CHECK(!strstr(got, "Access-Control-Allow-Credentials"));
+	one("GET /none HTTP/1.1\r\nOrigin: https://www.example\r\n" LAST, NULL);
+	CHECK(strstr(got, "Access-Control-Allow-Origin: https://www.example\r\n"));
+	CHECK(strstr(got, "Access-Control-Allow-Credentials: true\r\n"));
 	CHECK(strstr(got, "Vary: Origin\r\n"));
 	CHECK(strstr(got, "Access-Control-Expose-Headers: Location, ETag, Link, Retry-After\r\n"));
 	one("GET /none HTTP/1.1\r\nOrigin: http://evil.example\r\n" LAST, NULL);

@@ -62,6 +62,21 @@ TEST(origins_on_this_machine)
 	CHECK(!web_origin_ok(&local, "null", NULL));
 }
 
+/* Only they may read what a user's password gets them (Fetch standard, section 3.3.5). */
+TEST(named_origins)
+{
+	static const char *const names[] = {"https://a.example", "*", "null"};
+	struct web_origins list = {.list = names, .n = 3, .localhost = true, .same = true};
+
+	CHECK(web_origin_named(&list, "https://a.example"));
+	CHECK(!web_origin_named(&list, "http://a.example"));
+	CHECK(web_origin_ok(&list, "https://b.example", NULL));
+	CHECK(!web_origin_named(&list, "https://b.example"));
+	CHECK(!web_origin_named(&list, "http://localhost"));
+	CHECK(!web_origin_named(&list, "*"));
+	CHECK(!web_origin_named(&list, "null"));
+}
+
 TEST(listed_origins)
 {
 	static const char *const names[] = {"https://a.example"}, *const all[] = {"*"};
