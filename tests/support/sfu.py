@@ -11,7 +11,7 @@ import time
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from sfu_client import TONE_HZ, Tone, User, exchange, pitch, play_sound
-from sfu_http import Ears, ann_and_bob, call, description, http, stun_check
+from sfu_http import SERVER, URL, Ears, ann_and_bob, call, description, http, stun_check
 
 
 async def original(name=None):
@@ -376,33 +376,56 @@ async def cycles(n, connected="0"):
     await call("DELETE", f"/rooms/{room}")
 
 
-async def witness(progress):
-    """A call of ann and bob that nothing that others do may disturb. Writes what bob has heard so far to
-    the file `progress`, twice a second, until it is ended: frames, those lost, the longest pause and the
-    pitch."""
-    room = (await call("POST", "/rooms", {"room_id": "witness"}, want=201))["room_id"]
-    ann, bob = User(room, "ann"), User(room, "bob")
-    await ann.join()
-    await bob.join()
-    await bob.answer((await ann.publish(video=False))["bob"])
-    track = await bob.next_track("audio", 15)
-    first = last = None
-    frames, pause, recent, begin = 0, 0, [], time.monotonic()
-    while True:
-        frame = await asyncio.wait_for(track.recv(), 30)
+class Hearing:
+    """What is heard of one call: frames, those lost, the longest pause and the pitch."""
+
+    def __init__(self):
+        self.frames, self.pause, self.recent, self.first, self.last = 0, 0, [], None, None
+
+    def hear(self, frame):
         now = time.monotonic()
-        if last is not None:
-            pause = max(pause, now - last)
-        first, last = frame.pts if first is None else first, now
-        frames += 1
-        recent = [*recent, frame][-25:]
-        if now - begin > 0.5:
-            begin = now
-            lost = (frame.pts - first) // frame.samples + 1 - frames
-            state = {"frames": frames, "lost": int(lost), "pause": round(pause, 2), "pitch": round(pitch(recent))}
-            with open(progress + ".part", "w", encoding="utf-8") as f:
-                json.dump(state, f)
-            os.rename(progress + ".part", progress)
+        if self.last is None:
+            self.first = frame.pts
+        else:
+            self.pause = max(self.pause, now - self.last)
+        self.last, self.frames, self.recent = now, self.frames + 1, [*self.recent, frame][-25:]
+
+    def told(self):
+        frame = self.recent[-1]
+        return {"frames": self.frames, "lost": int((frame.pts - self.first) // frame.samples) + 1 - self.frames,
+                "pause": round(self.pause, 3), "pitch": round(pitch(self.recent))}
+
+
+async def witness(progress, control):
+    """A call of ann and bob that nothing that others do may disturb, and another on the server `control`,
+    to which nobody does anything: what the machine does to one, it does to the other. Writes what both
+    bobs have heard to the file `progress`, twice a second, until it is ended; anew when the file is gone."""
+    heard = {"attacked": Hearing(), "control": Hearing()}
+
+    async def listen(name, url):
+        SERVER.set(url)
+        room = (await call("POST", "/rooms", {"room_id": "witness"}, want=201))["room_id"]
+        ann, bob = User(room, "ann"), User(room, "bob")
+        await ann.join()
+        await bob.join()
+        await bob.answer((await ann.publish(video=False))["bob"])
+        track = await bob.next_track("audio", 15)
+        while True:
+            heard[name].hear(await asyncio.wait_for(track.recv(), 30))
+
+    async def tell():
+        begun = False
+        while True:
+            await asyncio.sleep(0.5)
+            if begun and not os.path.exists(progress):
+                heard.update(attacked=Hearing(), control=Hearing())
+                begun = False
+            elif all(one.recent for one in heard.values()):
+                with open(progress + ".part", "w", encoding="utf-8") as f:
+                    json.dump({name: one.told() for name, one in heard.items()}, f)
+                os.rename(progress + ".part", progress)
+                begun = True
+    await asyncio.gather(listen("attacked", URL), listen("control", control), tell())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Requests to msr-sfu that are held against the manual, its events, and descriptions without a client
 behind them. Takes the server's URL from the first argument; imports nothing of media, which takes a second."""
 import asyncio
+import contextvars
 import hashlib
 import hmac
 import json
@@ -13,12 +14,13 @@ import urllib.request
 import zlib
 
 URL = sys.argv[1]
+SERVER = contextvars.ContextVar("server", default=URL)  # a task's own, where it asks another one
 
 
 def http(method, path, body=None, kind="application/json", headers=None):
     """Status, headers and body: parsed where it is JSON."""
     data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
-    req = urllib.request.Request(URL + path, data, headers or {}, method=method)
+    req = urllib.request.Request(SERVER.get() + path, data, headers or {}, method=method)
     if data is not None:
         req.add_header("Content-Type", kind)
     try:
