@@ -278,35 +278,70 @@ def request(method, path, body=b""):
     return f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def crowd(rooms, users):
-    """Thousands of rooms, and more users than there are ports, over a few kept connections."""
-    async def worker(jobs, counts):
-        reader, writer = await asyncio.open_connection(HOST, PORT)
-        while jobs:
-            writer.write(request(*jobs.pop()))
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
-            status = int(head.split()[1])
-            counts[status] = counts.get(status, 0) + 1
-            length = [int(one.split(b":")[1]) for one in head.split(b"\r\n") if one.lower().startswith(b"content-length")]
-            await reader.readexactly(length[0])
-        writer.close()
+async def all_of(jobs, want=None):
+    """Makes all these requests over a few kept connections; so many have this answer: "201", "503 limit"."""
+    counts, jobs = {}, iter(jobs)
 
-    async def all_of(jobs):
-        counts = {}
-        await asyncio.gather(*(worker(jobs, counts) for _ in range(8)))
-        return counts
-    rooms, users = int(rooms), int(users)
-    counts = await all_of([("POST", "/rooms", json.dumps({"room_id": f"crowd{i}"}).encode()) for i in range(rooms)])
-    assert counts == {201: rooms}, counts
-    counts = await all_of([("POST", f"/rooms/crowd{i % 7}/users/u{i}") for i in range(users)])
-    assert set(counts) == {201, 503} and counts[201] + counts[503] == users, counts
-    counts = await all_of([("DELETE", f"/rooms/crowd{i}") for i in range(rooms)])
-    assert counts == {200: rooms}, counts
+    async def worker():
+        reader, writer = await asyncio.open_connection(HOST, PORT)
+        for job in jobs:
+            writer.write(request(*job))
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+            length = [int(one.split(b":")[1]) for one in head.split(b"\r\n") if one.lower().startswith(b"content-length")]
+            said = json.loads(await reader.readexactly(length[0]))
+            answer = head.split()[1].decode() + (f" {said['error']}" if "error" in said else "")
+            counts[answer] = counts.get(answer, 0) + 1
+        writer.close()
+    await asyncio.gather(*(worker() for _ in range(8)))
+    assert want in (None, counts), f"{counts}, not {want}"
+    return counts
+
+
+def rooms_of(numbers):
+    return [("POST", "/rooms", json.dumps({"room_id": f"crowd{i}"}).encode()) for i in numbers]
+
+
+async def only_ports(most):
     for _ in range(200):
-        if await metric("msr_sfu_ports_used") <= 4:  # the witness's
+        if await metric("msr_sfu_ports_used") <= most:
             return
         await asyncio.sleep(0.05)
     raise AssertionError("ports did not come back")
+
+
+async def crowd(rooms, users):
+    """Thousands of rooms, and more users than there are ports."""
+    rooms, users = int(rooms), int(users)
+    await all_of(rooms_of(range(rooms)), {"201": rooms})
+    counts = await all_of([("POST", f"/rooms/crowd{i % 7}/users/u{i}") for i in range(users)])
+    assert set(counts) == {"201", "503 no_ports"} and sum(counts.values()) == users, counts
+    await all_of([("DELETE", f"/rooms/crowd{i}") for i in range(rooms)], {"200": rooms})
+    await only_ports(4)  # the witness's
+
+
+async def fill(rooms, people, ports):
+    """As many rooms as there may be, rooms full of people until the ports do not do for another, and of
+    everything a hundred more than there may be."""
+    rooms, people, ports = int(rooms), int(people), int(ports)
+    full = ports // people  # rooms
+
+    async def users(name, n, where, want):
+        await all_of([("POST", f"/rooms/crowd{where[i % len(where)]}/users/{name}{i}") for i in range(n)], want)
+    await all_of(rooms_of(range(rooms)), {"201": rooms})
+    await all_of(rooms_of(range(rooms, rooms + 100)), {"503 limit": 100})
+    await users("a", full * people, range(full), {"201": full * people})
+    await users("b", 100, range(full), {"503 limit": 100})
+    left = ports - full * people
+    await users("c", left + 100, range(full, rooms), {"201": left, "503 no_ports": 100})
+    there = (await call("GET", "/rooms"))["rooms"]
+    assert len(there) == rooms and sum(one["users"] for one in there) == ports
+    assert await metric("msr_sfu_ports_used") == ports
+
+
+async def clear(rooms):
+    rooms = int(rooms)
+    await all_of([("DELETE", f"/rooms/crowd{i}") for i in range(rooms)], {"200": rooms})
+    await only_ports(0)
 
 
 async def half_open():
