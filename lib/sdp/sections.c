@@ -25,6 +25,10 @@
 #define PTS_MAX	 61 /* 96 to 127 and 35 to 63: the dynamic ones that RFC 5761 leaves */
 #define EXTS	 7
 #define MID_SIZE 12
+/* Sound and pictures of one other; doubled up to the bound. */
+#define SECTIONS_FIRST 2
+
+_Static_assert(!(SECTIONS_MAX & (SECTIONS_MAX - 1)), "doubling reaches it");
 
 /* Ids never change between offers, nor between connections. */
 static const struct {
@@ -38,9 +42,11 @@ static const struct {
     {7, false, true, RTP_URI_DEPENDENCY},
 };
 
+/* Owned by the store of `struct sections`, with its strings. */
 struct payload {
-	struct sdp_codec codec; /* strings owned by the arena of `struct sections` */
-	uint8_t rtx_pt;		/* 0: none */
+	struct payload *next;
+	struct sdp_codec codec;
+	uint8_t rtx_pt; /* 0: none */
 };
 
 struct section {
@@ -59,11 +65,11 @@ struct section {
 };
 
 struct sections {
-	struct sdp *store;		       /* owns the strings of payloads */
-	struct section *section[SECTIONS_MAX]; /* owned; most receivers have a handful */
-	unsigned n, next_mid;
-	struct payload payload[PTS_MAX];
-	unsigned n_payloads, n_pts;
+	struct sdp *store;	  /* owns the payloads */
+	struct section **section; /* owned, as each of them; most receivers have a handful */
+	unsigned n, room, next_mid;
+	struct payload *payloads, **last_payload;
+	unsigned n_pts;
 	bool changed;
 	struct sdp *made;	  /* owned: the last offer made, until it is sent */
 	struct sdp *pending;	  /* owned: the last offer sent, until it is answered */
@@ -80,6 +86,7 @@ int sections_new(struct sections **out)
 		free(s);
 		return -ENOMEM;
 	}
+	s->last_payload = &s->payloads;
 	s->changed = true;
 	*out = s;
 	return 0;
@@ -102,6 +109,7 @@ void sections_free(struct sections *s)
 		forget_track(s->section[i]);
 		free(s->section[i]);
 	}
+	free(s->section);
 	sdp_free(s->made);
 	sdp_free(s->pending);
 	sdp_free(s->store);
@@ -121,22 +129,22 @@ static uint8_t take_pt(struct sections *s)
 static int find_payload(struct sections *s, const struct sdp_codec *c, bool rtx,
 			const struct payload **out)
 {
-	for (unsigned i = 0; i < s->n_payloads; i++) {
-		const struct payload *p = &s->payload[i];
+	for (const struct payload *p = s->payloads; p; p = p->next)
 		if (sdp_codec_match(&p->codec, c) && (p->rtx_pt || !rtx)) {
 			*out = p;
 			return 0;
 		}
-	}
 	/* A codec that does not match itself carries no media. */
 	if (!c->name || !*c->name || !sdp_codec_match(c, c))
 		return -EINVAL;
 	if (s->n_pts + 1 + rtx > PTS_MAX)
 		return -ENOSPC;
 	const char *name = sdp_str(s->store, c->name), *fmtp = sdp_str(s->store, c->fmtp);
-	if (!name || (c->fmtp && !fmtp))
+	struct payload *p = arena_alloc(&s->store->arena, sizeof(*p));
+	if (!p || !name || (c->fmtp && !fmtp))
 		return -ENOMEM;
-	struct payload *p = &s->payload[s->n_payloads++];
+	*s->last_payload = p;
+	s->last_payload = &p->next;
 	p->codec = (struct sdp_codec){
 	    .pt = take_pt(s),
 	    .channels = c->channels,
@@ -167,9 +175,24 @@ static void new_mid(struct sections *s, struct section *c)
 	snprintf(c->mid, sizeof(c->mid), "%u", s->next_mid++);
 }
 
+static bool have_room(struct sections *s)
+{
+	unsigned room = s->room ? 2 * s->room : SECTIONS_FIRST;
+
+	if (s->n < s->room)
+		return true;
+	struct section **grown =
+	    room <= SECTIONS_MAX ? reallocarray(s->section, room, sizeof(*grown)) : NULL;
+	if (!grown)
+		return false;
+	s->section = grown;
+	s->room = room;
+	return true;
+}
+
 static struct section *add_section(struct sections *s, enum sdp_kind kind)
 {
-	struct section *c = s->n < SECTIONS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	struct section *c = have_room(s) ? calloc(1, sizeof(*c)) : NULL;
 
 	if (!c)
 		return NULL;

@@ -32,12 +32,14 @@ struct link {
 	media_id id;
 	struct owner *owner; /* lent */
 	bool connected, ended;
-	bool renewed;	       /* `local` has credentials that count once theirs have come */
+	bool renewed;	       /* `ufrag` and `pwd` count once theirs have come */
 	uint64_t estimate_bps; /* what its path carries; 0: not known */
-	struct peer_local local;
+	char ufrag[PEER_UFRAG_SIZE], pwd[PEER_PWD_SIZE];
 	char next_ufrag[PEER_UFRAG_SIZE], next_pwd[PEER_PWD_SIZE]; /* of the restart to come */
-	struct sdp_candidate candidates[PEER_CANDIDATES_MAX];	   /* of `local` */
-	struct peer_remote remote;				   /* ufrag empty: none yet */
+	struct sdp_candidate *candidates;			   /* owned */
+	struct peer_candidate *peer_candidates; /* owned: the same, whose strings they lend */
+	unsigned n_candidates;
+	struct peer_remote remote; /* ufrag empty: none yet */
 };
 
 struct link_in {
@@ -260,10 +262,21 @@ static int media_fail(struct fail *f, int err)
 
 /* ---- one link ---- */
 
-static void fill_candidates(struct link *l)
+/* Keeps what there is of `local`, which has room for much more. */
+static int set_local(struct link *l, const struct peer_local *local)
 {
-	for (unsigned i = 0; i < l->local.n_candidates; i++) {
-		const struct peer_candidate *c = &l->local.candidate[i];
+	unsigned n = local->n_candidates;
+
+	memcpy(l->ufrag, local->ufrag, sizeof(l->ufrag));
+	memcpy(l->pwd, local->pwd, sizeof(l->pwd));
+	l->candidates = calloc(n, sizeof(*l->candidates));
+	l->peer_candidates = calloc(n, sizeof(*l->peer_candidates));
+	if (!l->candidates || !l->peer_candidates)
+		return -ENOMEM;
+	memcpy(l->peer_candidates, local->candidate, n * sizeof(*l->peer_candidates));
+	l->n_candidates = n;
+	for (unsigned i = 0; i < n; i++) {
+		const struct peer_candidate *c = &l->peer_candidates[i];
 		l->candidates[i] = (struct sdp_candidate){
 		    .foundation = c->foundation,
 		    .address = c->address,
@@ -275,6 +288,14 @@ static void fill_candidates(struct link *l)
 		    .type = SDP_HOST,
 		};
 	}
+	return 0;
+}
+
+static void link_done(struct link *l)
+{
+	free(l->candidates);
+	free(l->peer_candidates);
+	free(l);
 }
 
 int link_new(struct link **lp, struct links *ls, const struct link_opts *opts, struct fail *f)
@@ -282,20 +303,20 @@ int link_new(struct link **lp, struct links *ls, const struct link_opts *opts, s
 	struct link *l = calloc(1, sizeof(*l));
 	struct media_peer_config c = {
 	    .thread = opts->thread, .room = opts->room, .controlling = opts->we_offer};
+	struct peer_local local;
 
 	if (!l)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	l->all = ls;
 	l->owner = opts->owner;
-	int ret = media_peer_new(ls->media, &c, &l->id, &l->local);
+	int ret = media_peer_new(ls->media, &c, &l->id, &local);
 	if (ret < 0) {
 		free(l);
 		return media_fail(f, ret);
 	}
-	fill_candidates(l);
-	if (map_put(&ls->links, &l->node, &l->id, sizeof(l->id)) < 0) {
+	if (set_local(l, &local) < 0 || map_put(&ls->links, &l->node, &l->id, sizeof(l->id)) < 0) {
 		media_peer_close(ls->media, l->id);
-		free(l);
+		link_done(l);
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	}
 	*lp = l;
@@ -308,7 +329,7 @@ void link_free(struct link *l)
 		return;
 	media_peer_close(l->all->media, l->id);
 	map_remove(&l->all->links, &l->node);
-	free(l);
+	link_done(l);
 }
 
 bool link_connected(const struct link *l)
@@ -324,11 +345,11 @@ uint64_t link_estimate_bps(const struct link *l)
 void link_local(const struct link *l, struct sdp_local *local)
 {
 	*local = (struct sdp_local){
-	    .ufrag = l->local.ufrag,
-	    .pwd = l->local.pwd,
+	    .ufrag = l->ufrag,
+	    .pwd = l->pwd,
 	    .fingerprint = {.hash = "sha-256", .len = 32},
 	    .candidates = l->candidates,
-	    .n_candidates = l->local.n_candidates,
+	    .n_candidates = l->n_candidates,
 	    .end_of_candidates = true,
 	};
 	memcpy(local->fingerprint.value, peer_env_fingerprint(l->all->env), 32);
@@ -420,7 +441,7 @@ int link_remote(struct link *l, const struct sdp_media *m, struct fail *f)
 	r->dtls_client = t->setup == SDP_PASSIVE;
 	int ret = 0;
 	if (l->renewed)
-		ret = media_peer_restart(l->all->media, l->id, l->local.ufrag, l->local.pwd);
+		ret = media_peer_restart(l->all->media, l->id, l->ufrag, l->pwd);
 	if (!ret) {
 		l->renewed = false;
 		ret = send_remote(l, m);
@@ -466,8 +487,8 @@ int link_restart(struct link *l, struct fail *f)
 
 	if (ret < 0)
 		return media_fail(f, ret);
-	memcpy(l->local.ufrag, l->next_ufrag, sizeof(l->local.ufrag));
-	memcpy(l->local.pwd, l->next_pwd, sizeof(l->local.pwd));
+	memcpy(l->ufrag, l->next_ufrag, sizeof(l->ufrag));
+	memcpy(l->pwd, l->next_pwd, sizeof(l->pwd));
 	return 0;
 }
 
@@ -491,7 +512,7 @@ int link_renew(struct link *l, struct fail *f)
 {
 	if (l->ended)
 		return fail_set(f, FAIL_CONNECTION_ENDED, NULL);
-	peer_credentials(l->local.ufrag, l->local.pwd);
+	peer_credentials(l->ufrag, l->pwd);
 	l->renewed = true;
 	return 0;
 }

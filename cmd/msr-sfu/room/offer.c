@@ -18,6 +18,36 @@
 #include "link.h"
 #include "rtp/packet.h"
 
+#define SLOTS_FIRST 2 /* sound and pictures of one other */
+
+/* Sees to it that there is a slot for section `i`: most users have a handful. */
+static int have_slot(struct user *u, unsigned i)
+{
+	unsigned n = u->n_slots ? u->n_slots : SLOTS_FIRST;
+
+	if (i < u->n_slots)
+		return 0;
+	while (n <= i)
+		n *= 2;
+	struct slot *grown = reallocarray(u->slots, n, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + u->n_slots, 0, (n - u->n_slots) * sizeof(*grown));
+	u->slots = grown;
+	u->n_slots = n;
+	return 0;
+}
+
+static int add_section(struct user *u, const struct section_track *st)
+{
+	int i = sections_add(u->sections, st);
+
+	if (i < 0 || !have_slot(u, (unsigned)i))
+		return i;
+	sections_remove(u->sections, (unsigned)i);
+	return -ENOMEM;
+}
+
 void offer_track(struct user *u, struct track *t)
 {
 	struct section_track st = {
@@ -36,7 +66,7 @@ void offer_track(struct user *u, struct track *t)
 	snprintf(stream, sizeof(stream), "%s%s", t->user->id,
 		 t->source == SOURCE_SCREEN ? "~screen" : "");
 	st.stream = stream;
-	int i = sections_add(u->sections, &st);
+	int i = add_section(u, &st);
 	if (i < 0) {
 		if (!u->lacks)
 			log_warn("room %s: %s gets no %s: %s", u->room->id, u->id, t->id,
@@ -49,9 +79,7 @@ void offer_track(struct user *u, struct track *t)
 
 void offer_untrack(struct user *u, struct track *t)
 {
-	if (!u->sections)
-		return;
-	for (unsigned i = 0; i < sections_count(u->sections); i++) {
+	for (unsigned i = 0; i < u->n_slots; i++) {
 		struct slot *s = &u->slots[i];
 		if (s->track != t)
 			continue;
@@ -63,7 +91,7 @@ void offer_untrack(struct user *u, struct track *t)
 
 static bool has_slot(const struct user *u, const struct track *t)
 {
-	for (unsigned i = 0; i < sections_count(u->sections); i++)
+	for (unsigned i = 0; i < u->n_slots; i++)
 		if (u->slots[i].track == t)
 			return true;
 	return false;
@@ -197,7 +225,7 @@ enum media_level offer_wants(const struct user *u, const struct slot *s)
  */
 static int follow_answer(struct user *u, struct fail *f)
 {
-	for (unsigned i = 0; i < sections_count(u->sections); i++) {
+	for (unsigned i = 0; i < u->n_slots; i++) {
 		struct slot *s = &u->slots[i];
 		struct section_view v;
 
@@ -271,7 +299,7 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 void offer_done(struct user *u)
 {
 	loop_timer_stop(&u->offer_timer);
-	for (unsigned i = 0; u->slots && i < SECTIONS_MAX; i++)
+	for (unsigned i = 0; i < u->n_slots; i++)
 		link_out_free(u->slots[i].out);
 	link_free(u->sub);
 	sections_free(u->sections);
@@ -280,5 +308,6 @@ void offer_done(struct user *u)
 	u->sub = NULL;
 	u->sections = NULL;
 	u->slots = NULL;
+	u->n_slots = 0;
 	u->offer = (struct offer){0};
 }

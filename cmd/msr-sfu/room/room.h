@@ -110,7 +110,8 @@ struct user {
 
 	struct link *sub;	   /* what it receives through; NULL for WHIP */
 	struct sections *sections; /* of sub */
-	struct slot *slots;	   /* SECTIONS_MAX of them */
+	struct slot *slots;	   /* owned, by section; as far as one was needed */
+	unsigned n_slots;
 	struct offer offer;
 	bool lacks;		       /* tracks for which there was no section */
 	struct loop_timer offer_timer; /* replaces an offer that stays unanswered */

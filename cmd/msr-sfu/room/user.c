@@ -124,8 +124,7 @@ static int give_sub(struct user *u, struct fail *f)
 {
 	struct room *r = u->room;
 
-	u->slots = calloc(SECTIONS_MAX, sizeof(*u->slots));
-	if (!u->slots || sections_new(&u->sections) < 0)
+	if (sections_new(&u->sections) < 0)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	struct link_opts lo = {
 	    .thread = r->thread, .room = r->number, .we_offer = true, .owner = &u->owner};

@@ -55,7 +55,7 @@ static void want_free(struct user *u, struct want *w)
 
 static int apply(const struct user *u, const char *publisher, struct fail *f)
 {
-	for (unsigned i = 0; u->sections && i < sections_count(u->sections); i++) {
+	for (unsigned i = 0; i < u->n_slots; i++) {
 		const struct slot *s = &u->slots[i];
 		if (s->out && s->track && !strcmp(s->track->user->id, publisher) &&
 		    link_out_want(s->out, offer_wants(u, s), f) < 0)
