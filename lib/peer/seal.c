@@ -1,6 +1,5 @@
 /*
- * Sealing: see seal.h. Session keys come from the master's by RFC 3711 section 4.3 (AES in counter
- * mode over a label).
+ * Sealing: see seal.h.
  *
  * AES-GCM, RFC 7714: the tag of 16 bytes follows what is encrypted,
  *
@@ -29,23 +28,16 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "derive.h"
 
-#define KEY_LEN	   16
 #define AUTH_KEY   20
-#define GCM_TAG	   16
-#define GCM_NONCE  12
 #define CM_COUNTER 16
 #define CM_SALT	   14
 #define CM_TAG	   10
 #define SHA_BLOCK  64
-#define RTCP_CLEAR 8 /* bytes of SRTCP that are not encrypted */
-#define RTCP_E	   0x80000000u
-#define RTCP_INDEX 0x7fffffffu
 
-/* RFC 3711 section 4.3.2; those of SRTCP are 3 more. */
-enum label { LABEL_KEY = 0, LABEL_AUTH = 1, LABEL_SALT = 2, LABELS_RTCP = 3 };
-
-_Static_assert(SRTP_TAIL_MAX >= GCM_TAG + 4 /* E bit and index of SRTCP */, "room for the tail");
+_Static_assert(SRTP_TAIL_MAX >= SRTP_GCM_TAG + 4 /* E bit and index of SRTCP */,
+	       "room for the tail");
 
 /* SRTP or SRTCP. */
 struct half {
@@ -61,22 +53,6 @@ struct seal {
 };
 
 /* ---- keys ---- */
-
-static bool derive(const struct srtp_master *m, unsigned label, uint8_t *out, int n)
-{
-	static const uint8_t zeros[AUTH_KEY];
-	uint8_t iv[16] = {0};
-	int len = 0;
-	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-
-	memcpy(iv, m->salt, m->salt_len);
-	iv[7] ^= (uint8_t)label;
-	bool ok = c && EVP_EncryptInit_ex(c, EVP_aes_128_ctr(), NULL, m->key, iv) == 1 &&
-		  EVP_EncryptUpdate(c, out, &len, zeros, n) == 1 && len == n;
-	EVP_CIPHER_CTX_free(c);
-	OPENSSL_cleanse(iv, sizeof(iv));
-	return ok;
-}
 
 /* RFC 2104: the hash of the padded key, from which those of the message and of the hash continue.
  */
@@ -95,13 +71,13 @@ static void hmac_key(SHA_CTX *c, const uint8_t key[static AUTH_KEY], uint8_t pad
 static bool half_init(struct half *h, enum srtp_kind kind, const struct srtp_master *m,
 		      unsigned labels)
 {
-	uint8_t key[KEY_LEN], auth[AUTH_KEY];
+	uint8_t key[SRTP_KEY_LEN], auth[AUTH_KEY];
 	bool gcm = kind == SRTP_AES_GCM;
 
 	h->ctx = EVP_CIPHER_CTX_new();
-	bool ok = h->ctx && derive(m, labels + LABEL_KEY, key, sizeof(key)) &&
-		  derive(m, labels + LABEL_AUTH, auth, sizeof(auth)) &&
-		  derive(m, labels + LABEL_SALT, h->salt, gcm ? GCM_NONCE : CM_SALT) &&
+	bool ok = h->ctx && srtp_derive(m, labels + LABEL_KEY, key, sizeof(key)) &&
+		  srtp_derive(m, labels + LABEL_AUTH, auth, sizeof(auth)) &&
+		  srtp_derive(m, labels + LABEL_SALT, h->salt, gcm ? SRTP_GCM_NONCE : CM_SALT) &&
 		  EVP_EncryptInit_ex(h->ctx, gcm ? EVP_aes_128_gcm() : EVP_aes_128_ctr(), NULL, key,
 				     NULL) == 1;
 	if (ok && !gcm) {
@@ -143,14 +119,9 @@ void seal_free(struct seal *s)
 /* What is new in each packet: `high` and `low` are the nonce's last six bytes. */
 static bool gcm_begin(const struct half *h, const uint8_t *ssrc, uint16_t high, uint32_t low)
 {
-	uint8_t nonce[GCM_NONCE];
+	uint8_t nonce[SRTP_GCM_NONCE];
 
-	put_be16(nonce, 0);
-	memcpy(nonce + 2, ssrc, 4);
-	put_be16(nonce + 6, high);
-	put_be32(nonce + 8, low);
-	for (int i = 0; i < GCM_NONCE; i++)
-		nonce[i] ^= h->salt[i];
+	srtp_gcm_nonce(nonce, h->salt, ssrc, high, low);
 	return EVP_EncryptInit_ex(h->ctx, NULL, NULL, NULL, nonce) == 1;
 }
 
@@ -167,7 +138,7 @@ static bool gcm_seal(const struct half *h, uint8_t *out, const uint8_t *in, size
 
 	return (!len || EVP_EncryptUpdate(h->ctx, out, &m, in, (int)len) == 1) &&
 	       EVP_EncryptFinal_ex(h->ctx, out + m, &n) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(h->ctx, EVP_CTRL_AEAD_GET_TAG, GCM_TAG, out + len) == 1;
+	       EVP_CIPHER_CTX_ctrl(h->ctx, EVP_CTRL_AEAD_GET_TAG, SRTP_GCM_TAG, out + len) == 1;
 }
 
 /* ---- AES-CM ---- */
@@ -215,7 +186,7 @@ size_t seal_rtp(struct seal *s, uint8_t *out, size_t header_len, const uint8_t *
 		return gcm_begin(h, out + 8, high, (uint32_t)index) &&
 			       gcm_aad(h, out, header_len) &&
 			       gcm_seal(h, out + header_len, payload, len)
-			   ? n + GCM_TAG
+			   ? n + SRTP_GCM_TAG
 			   : 0;
 	if (!cm_seal(h, out + 8, high, (uint32_t)index, out + header_len, payload, len))
 		return 0;
@@ -226,24 +197,24 @@ size_t seal_rtp(struct seal *s, uint8_t *out, size_t header_len, const uint8_t *
 size_t seal_rtcp(struct seal *s, uint8_t *p, size_t n)
 {
 	const struct half *h = &s->rtcp;
-	uint8_t trailer[4], *secret = p + RTCP_CLEAR;
+	uint8_t trailer[4], *secret = p + SRTP_RTCP_CLEAR;
 
 	/* One index over all our SSRCs: RFC 3711 wants it to grow for each, not to be dense. */
-	if (n < RTCP_CLEAR || s->rtcp_index == RTCP_INDEX)
+	if (n < SRTP_RTCP_CLEAR || s->rtcp_index == SRTP_RTCP_INDEX)
 		return 0;
 	uint32_t index = ++s->rtcp_index;
-	put_be32(trailer, RTCP_E | index);
+	put_be32(trailer, SRTP_RTCP_E | index);
 	if (s->kind == SRTP_AES_GCM) {
-		if (!gcm_begin(h, p + 4, 0, index) || !gcm_aad(h, p, RTCP_CLEAR) ||
+		if (!gcm_begin(h, p + 4, 0, index) || !gcm_aad(h, p, SRTP_RTCP_CLEAR) ||
 		    !gcm_aad(h, trailer, sizeof(trailer)) ||
-		    !gcm_seal(h, secret, secret, n - RTCP_CLEAR))
+		    !gcm_seal(h, secret, secret, n - SRTP_RTCP_CLEAR))
 			return 0;
-		memcpy(p + n + GCM_TAG, trailer, sizeof(trailer));
-		return n + GCM_TAG + sizeof(trailer);
+		memcpy(p + n + SRTP_GCM_TAG, trailer, sizeof(trailer));
+		return n + SRTP_GCM_TAG + sizeof(trailer);
 	}
-	if (!cm_seal(h, p + 4, 0, index, secret, secret, n - RTCP_CLEAR))
+	if (!cm_seal(h, p + 4, 0, index, secret, secret, n - SRTP_RTCP_CLEAR))
 		return 0;
 	memcpy(p + n, trailer, sizeof(trailer));
-	cm_tag(h, p, n, RTCP_E | index, p + n + sizeof(trailer));
+	cm_tag(h, p, n, SRTP_RTCP_E | index, p + n + sizeof(trailer));
 	return n + sizeof(trailer) + CM_TAG;
 }

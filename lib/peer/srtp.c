@@ -10,17 +10,28 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "replay.h"
 #include "seal.h"
+#include "unseal.h"
 
 #define RTP_MIN	      12
-#define RTCP_MIN      8
-#define REPLAY_WINDOW 1024 /* packets; loss and reordering reach far back in RTX times */
-#define SEEN_FIRST    8	   /* sound and pictures with retransmissions; doubled up to the bound */
+#define RTCP_CM_MIN   (8 + 4 + 10) /* header, index, tag */
+#define REPLAY_WINDOW 1024	   /* packets; loss and reordering reach far back in RTX times */
+#define SEEN_FIRST    8 /* sound and pictures with retransmissions; doubled up to the bound */
+
+/* An SSRC of theirs that had a valid packet. */
+struct source {
+	struct replay rtcp; /* of SRTCP that unseal opens; the library has windows of its own */
+	uint32_t ssrc;
+};
 
 struct srtp_session {
-	srtp_t in;
+	enum srtp_kind kind;
+	struct srtp_master theirs;
+	srtp_t in;	       /* NULL before the first packet for it: see opening */
+	struct unseal *unseal; /* AES-GCM: opens SRTCP; else NULL */
 	struct seal *out;
-	uint32_t *seen; /* owned: SSRCs of theirs that had a valid packet, the latest last */
+	struct source *seen; /* owned: n_seen, the latest last */
 	unsigned n_seen, room;
 };
 
@@ -34,12 +45,13 @@ static void init(void)
 
 /* ---- sessions ---- */
 
-static int library_session(srtp_t *out, enum srtp_kind kind, const struct srtp_master *m)
+static bool library_session(struct srtp_session *s)
 {
+	const struct srtp_master *m = &s->theirs;
 	uint8_t key[sizeof(m->key) + sizeof(m->salt)] = {0};
 	srtp_policy_t p = {.ssrc.type = ssrc_any_inbound, .key = key, .window_size = REPLAY_WINDOW};
 
-	if (kind == SRTP_AES_GCM) {
+	if (s->kind == SRTP_AES_GCM) {
 		srtp_crypto_policy_set_aes_gcm_128_16_auth(&p.rtp);
 		srtp_crypto_policy_set_aes_gcm_128_16_auth(&p.rtcp);
 	} else {
@@ -48,11 +60,11 @@ static int library_session(srtp_t *out, enum srtp_kind kind, const struct srtp_m
 	}
 	memcpy(key, m->key, sizeof(m->key));
 	memcpy(key + sizeof(m->key), m->salt, m->salt_len);
-	srtp_err_status_t status = srtp_create(out, &p);
+	bool made = srtp_create(&s->in, &p) == srtp_err_status_ok;
 	OPENSSL_cleanse(key, sizeof(key));
-	return status == srtp_err_status_ok	      ? 0
-	       : status == srtp_err_status_alloc_fail ? -ENOMEM
-						      : -EINVAL;
+	if (!made)
+		s->in = NULL;
+	return made;
 }
 
 int srtp_session_new(struct srtp_session **out, enum srtp_kind kind, const struct srtp_master *ours,
@@ -64,9 +76,11 @@ int srtp_session_new(struct srtp_session **out, enum srtp_kind kind, const struc
 	struct srtp_session *s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	int ret = library_session(&s->in, kind, theirs);
-	if (!ret)
-		ret = seal_new(&s->out, kind, ours);
+	s->kind = kind;
+	s->theirs = *theirs;
+	int ret = seal_new(&s->out, kind, ours);
+	if (!ret && kind == SRTP_AES_GCM)
+		ret = unseal_new(&s->unseal, theirs);
 	if (ret < 0) {
 		srtp_session_free(s);
 		return ret;
@@ -82,65 +96,95 @@ void srtp_session_free(struct srtp_session *s)
 	if (s->in)
 		srtp_dealloc(s->in);
 	seal_free(s->out);
+	unseal_free(s->unseal);
 	free(s->seen);
+	OPENSSL_cleanse(s, sizeof(*s));
 	free(s);
 }
 
 /* ---- opening ---- */
 
 /*
- * libsrtp2 keeps a stream for each SSRC and searches them one by one, the latest first. None is
- * forgotten: its packets could come again.
+ * A session of libsrtp2 takes 20 KB, and who only receives under AES-GCM sends nothing that it
+ * would have to open. So it is made for the first packet that needs it.
  */
-static bool admit(struct srtp_session *s, uint32_t ssrc, bool *known)
+static bool have_library(struct srtp_session *s)
 {
-	*known = true;
+	return s->in || library_session(s);
+}
+
+/*
+ * The source of a packet, once that has proved valid: one that is known, or the place for another;
+ * NULL where there is none. libsrtp2 keeps a stream for each SSRC and searches them one by one, the
+ * latest first. None is forgotten: its packets could come again.
+ */
+static struct source *admit(struct srtp_session *s, uint32_t ssrc)
+{
 	for (unsigned i = s->n_seen; i-- > 0;)
-		if (s->seen[i] == ssrc)
-			return true;
-	*known = false;
-	if (s->n_seen < s->room)
-		return true;
-	unsigned room = s->room ? 2 * s->room : SEEN_FIRST;
-	uint32_t *grown =
-	    room <= SRTP_SSRC_MAX ? reallocarray(s->seen, room, sizeof(*grown)) : NULL;
-	if (!grown)
-		return false;
-	s->seen = grown;
-	s->room = room;
-	return true;
+		if (s->seen[i].ssrc == ssrc)
+			return &s->seen[i];
+	if (s->n_seen == s->room) {
+		unsigned room = s->room ? 2 * s->room : SEEN_FIRST;
+		struct source *grown =
+		    room <= SRTP_SSRC_MAX ? reallocarray(s->seen, room, sizeof(*grown)) : NULL;
+		if (!grown)
+			return NULL;
+		s->seen = grown;
+		s->room = room;
+	}
+	s->seen[s->n_seen] = (struct source){.ssrc = ssrc};
+	return &s->seen[s->n_seen];
+}
+
+/* A packet of `from` was valid. */
+static void keep(struct srtp_session *s, const struct source *from)
+{
+	s->n_seen += from == &s->seen[s->n_seen];
 }
 
 int srtp_open_rtp(struct srtp_session *s, uint8_t *p, size_t *n)
 {
-	bool known;
 	int len = (int)*n;
 
 	if (*n < RTP_MIN)
 		return -EBADMSG;
-	uint32_t ssrc = get_be32(p + 8);
-	if (!admit(s, ssrc, &known) || srtp_unprotect(s->in, p, &len) != srtp_err_status_ok)
+	const struct source *from = admit(s, get_be32(p + 8));
+	if (!from || !have_library(s) || srtp_unprotect(s->in, p, &len) != srtp_err_status_ok)
 		return -EBADMSG;
-	if (!known)
-		s->seen[s->n_seen++] = ssrc;
+	keep(s, from);
 	*n = (size_t)len;
 	return 0;
 }
 
-int srtp_open_rtcp(struct srtp_session *s, uint8_t *p, size_t *n)
+static bool unseal(struct srtp_session *s, struct source *from, uint8_t *p, size_t *n)
 {
-	bool known;
+	uint32_t index = unseal_rtcp_index(p, *n);
+
+	if (!replay_is_fresh(&from->rtcp, index) || !unseal_rtcp(s->unseal, p, n))
+		return false;
+	replay_note(&from->rtcp, index);
+	return true;
+}
+
+static bool unprotect(struct srtp_session *s, uint8_t *p, size_t *n)
+{
 	int len = (int)*n;
 
-	/* Shorter than header and trailer: do not let the library find out by itself. */
-	if (*n < RTCP_MIN + 4 + 10)
-		return -EBADMSG;
-	uint32_t ssrc = get_be32(p + 4);
-	if (!admit(s, ssrc, &known) || srtp_unprotect_rtcp(s->in, p, &len) != srtp_err_status_ok)
-		return -EBADMSG;
-	if (!known)
-		s->seen[s->n_seen++] = ssrc;
+	if (!have_library(s) || srtp_unprotect_rtcp(s->in, p, &len) != srtp_err_status_ok)
+		return false;
 	*n = (size_t)len;
+	return true;
+}
+
+int srtp_open_rtcp(struct srtp_session *s, uint8_t *p, size_t *n)
+{
+	/* Shorter than header and trailer: do not let the library find out by itself. */
+	if (*n < (s->unseal ? UNSEAL_MIN : RTCP_CM_MIN))
+		return -EBADMSG;
+	struct source *from = admit(s, get_be32(p + 4));
+	if (!from || !(s->unseal ? unseal(s, from, p, n) : unprotect(s, p, n)))
+		return -EBADMSG;
+	keep(s, from);
 	return 0;
 }
 

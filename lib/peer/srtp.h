@@ -1,6 +1,7 @@
 /*
  * SRTP and SRTCP (RFC 3711, RFC 7714): what comes is opened by libsrtp2, with its replay windows
- * and its guards against hostile packets; what goes is sealed by OpenSSL, see seal.h.
+ * and its guards against hostile packets, but for SRTCP under AES-GCM, see unseal.h; what goes is
+ * sealed by OpenSSL, see seal.h.
  */
 #ifndef MSR_PEER_SRTP_H
 #define MSR_PEER_SRTP_H
@@ -24,14 +25,14 @@ struct srtp_master {
 
 struct srtp_session;
 
-/* 0, -ENOMEM, or -EINVAL where the library refuses the keys. */
+/* 0, -ENOMEM, or -EINVAL where libsrtp2 does not start. */
 int srtp_session_new(struct srtp_session **out, enum srtp_kind kind, const struct srtp_master *ours,
 		     const struct srtp_master *theirs);
 /* Accepts NULL. */
 void srtp_session_free(struct srtp_session *s);
 
 /* In place; *n becomes the length of the plain packet. 0, or -EBADMSG: not authentic, a replay,
- * too short, or a source too many. */
+ * too short, or a source too many; or memory is short. */
 int srtp_open_rtp(struct srtp_session *s, uint8_t *p, size_t *n);
 int srtp_open_rtcp(struct srtp_session *s, uint8_t *p, size_t *n);
 

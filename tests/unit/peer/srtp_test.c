@@ -67,8 +67,8 @@ TEST(cm_round_trips_over_a_roll_over)
 	round_trips(SRTP_AES_CM, &c, &d);
 }
 
-/* libsrtp2 alone, with the keys of `m`. */
-static srtp_t library(enum srtp_kind kind, const struct srtp_master *m)
+/* libsrtp2 alone, with the keys of `m`. `clear`: its SRTCP is authentic and not encrypted. */
+static srtp_t library(enum srtp_kind kind, const struct srtp_master *m, bool clear)
 {
 	uint8_t key[30] = {0};
 	srtp_policy_t p = {.ssrc.type = ssrc_any_outbound, .key = key, .window_size = 1024};
@@ -84,6 +84,8 @@ static srtp_t library(enum srtp_kind kind, const struct srtp_master *m)
 	}
 	memcpy(key, m->key, 16);
 	memcpy(key + 16, m->salt, m->salt_len);
+	if (clear)
+		p.rtcp.sec_serv = sec_serv_auth;
 	CHECK_INT(srtp_create(&s, &p), srtp_err_status_ok);
 	return s;
 }
@@ -102,7 +104,7 @@ static void equal_rtp(enum srtp_kind kind, const struct srtp_master *ours,
 {
 	struct srtp_session *evp;
 	uint8_t x[1700], y[1700] __attribute__((aligned(8))), payload[1300];
-	srtp_t lib = library(kind, ours);
+	srtp_t lib = library(kind, ours, false);
 
 	CHECK_INT(srtp_session_new(&evp, kind, ours, theirs), 0);
 	srand(1);
@@ -135,7 +137,7 @@ static void equal_rtcp(enum srtp_kind kind, const struct srtp_master *ours,
 {
 	struct srtp_session *evp, *receiver;
 	uint8_t x[300], y[300] __attribute__((aligned(8)));
-	srtp_t lib = library(kind, ours);
+	srtp_t lib = library(kind, ours, false);
 
 	CHECK_INT(srtp_session_new(&evp, kind, ours, theirs), 0);
 	CHECK_INT(srtp_session_new(&receiver, kind, theirs, ours), 0);
@@ -167,6 +169,160 @@ TEST(gcm_equals_libsrtp_for_rtcp)
 TEST(cm_equals_libsrtp_for_rtcp)
 {
 	equal_rtcp(SRTP_AES_CM, &c, &d);
+}
+
+/* A receiver report without blocks, and `more` words. */
+static size_t report(uint8_t *p, uint32_t ssrc, unsigned more)
+{
+	put_be32(p, 0x80c90000u | (1 + more));
+	put_be32(p + 4, ssrc);
+	for (unsigned i = 0; i < 4 * more; i++)
+		p[8 + i] = (uint8_t)(i * 3);
+	return 8 + 4 * (size_t)more;
+}
+
+static void protects(srtp_t lib, uint8_t *p, size_t *n)
+{
+	int len = (int)*n;
+
+	CHECK_INT(srtp_protect_rtcp(lib, p, &len), srtp_err_status_ok);
+	*n = (size_t)len;
+}
+
+static void opens_what_libsrtp_protects(enum srtp_kind kind, const struct srtp_master *ours,
+					const struct srtp_master *theirs)
+{
+	struct srtp_session *r;
+	srtp_t lib = library(kind, theirs, false);
+
+	CHECK_INT(srtp_session_new(&r, kind, ours, theirs), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		uint8_t p[300] __attribute__((aligned(8))), plain[300];
+		size_t len = report(p, 3 + i % 2, i % 60), n = len;
+		memcpy(plain, p, len);
+		protects(lib, p, &n);
+		CHECK_INT(srtp_open_rtcp(r, p, &n), 0);
+		CHECK_INT(n, len);
+		CHECK_MEM(p, plain, len);
+	}
+	srtp_session_free(r);
+	srtp_dealloc(lib);
+}
+
+TEST(rtcp_of_libsrtp_is_opened)
+{
+	opens_what_libsrtp_protects(SRTP_AES_GCM, &a, &b);
+	opens_what_libsrtp_protects(SRTP_AES_CM, &c, &d);
+}
+
+/* Authentic or not: it is not what was agreed. */
+static void refuses_clear(enum srtp_kind kind, const struct srtp_master *ours,
+			  const struct srtp_master *theirs)
+{
+	struct srtp_session *r;
+	uint8_t p[300] __attribute__((aligned(8))), plain[300];
+	size_t n = report(p, 3, 5);
+	srtp_t lib = library(kind, theirs, true);
+
+	CHECK_INT(srtp_session_new(&r, kind, ours, theirs), 0);
+	memcpy(plain, p, n);
+	protects(lib, p, &n);
+	CHECK_MEM(p, plain, n - (kind == SRTP_AES_GCM ? 20 : 14));
+	CHECK_INT(srtp_open_rtcp(r, p, &n), -EBADMSG);
+	srtp_session_free(r);
+	srtp_dealloc(lib);
+}
+
+TEST(rtcp_that_is_not_encrypted_is_refused)
+{
+	refuses_clear(SRTP_AES_GCM, &a, &b);
+	refuses_clear(SRTP_AES_CM, &c, &d);
+}
+
+struct sealed {
+	uint8_t p[80];
+	size_t n;
+};
+
+static int give(struct srtp_session *r, struct sealed k)
+{
+	return srtp_open_rtcp(r, k.p, &k.n);
+}
+
+/* In any order, each once, as far back as is remembered: after that it could be a replay. */
+static void replays_of_rtcp(enum srtp_kind kind, const struct srtp_master *x,
+			    const struct srtp_master *y)
+{
+	static struct sealed k[400];
+	struct srtp_session *s, *r;
+
+	CHECK_INT(srtp_session_new(&s, kind, x, y), 0);
+	CHECK_INT(srtp_session_new(&r, kind, y, x), 0);
+	for (unsigned i = 0; i < 400; i++)
+		k[i].n = srtp_seal_rtcp(s, k[i].p, report(k[i].p, i < 300 ? 1 : 2, 3));
+	CHECK_INT(give(r, k[1]), 0);
+	CHECK_INT(give(r, k[1]), -EBADMSG);
+	CHECK_INT(give(r, k[0]), 0); /* late, not twice */
+	CHECK_INT(give(r, k[0]), -EBADMSG);
+	CHECK_INT(give(r, k[60]), 0);
+	for (unsigned i = 2; i < 60; i += 2)
+		CHECK_INT(give(r, k[i]), 0);
+	for (unsigned i = 3; i < 60; i += 2)
+		CHECK_INT(give(r, k[i]), 0);
+	for (unsigned i = 0; i <= 60; i++)
+		CHECK_INT(give(r, k[i]), -EBADMSG);
+	CHECK_INT(give(r, k[299]), 0);
+	for (unsigned i = 0; i < 150; i++)
+		CHECK_INT(give(r, k[i]), -EBADMSG);
+	/* Another source has a window of its own. */
+	CHECK_INT(give(r, k[399]), 0);
+	CHECK_INT(give(r, k[350]), 0);
+	CHECK_INT(give(r, k[350]), -EBADMSG);
+	CHECK_INT(give(r, k[298]), 0);
+	srtp_session_free(s);
+	srtp_session_free(r);
+}
+
+TEST(rtcp_comes_once)
+{
+	replays_of_rtcp(SRTP_AES_GCM, &a, &b);
+	replays_of_rtcp(SRTP_AES_CM, &c, &d);
+}
+
+/* Every bit counts, and what is refused neither moves the window nor takes a place. */
+static void forged_rtcp(enum srtp_kind kind, const struct srtp_master *x,
+			const struct srtp_master *y)
+{
+	struct srtp_session *s, *r;
+	struct sealed k = {0}, bad;
+
+	CHECK_INT(srtp_session_new(&s, kind, x, y), 0);
+	CHECK_INT(srtp_session_new(&r, kind, y, x), 0);
+	k.n = srtp_seal_rtcp(s, k.p, report(k.p, 1, 4));
+	for (uint32_t ssrc = 0; ssrc < 2 * SRTP_SSRC_MAX; ssrc++) {
+		bad = k;
+		put_be32(bad.p + 4, ssrc + 2);
+		CHECK_INT(give(r, bad), -EBADMSG);
+	}
+	for (size_t bit = 0; bit < 8 * k.n; bit++) {
+		bad = k;
+		bad.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		CHECK_INT(give(r, bad), -EBADMSG);
+	}
+	for (size_t n = 0; n < k.n; n++) {
+		bad = k;
+		bad.n = n;
+		CHECK_INT(give(r, bad), -EBADMSG);
+	}
+	CHECK_INT(give(r, k), 0);
+	srtp_session_free(s);
+	srtp_session_free(r);
+}
+
+TEST(forged_rtcp_is_refused_and_changes_nothing)
+{
+	forged_rtcp(SRTP_AES_GCM, &a, &b);
+	forged_rtcp(SRTP_AES_CM, &c, &d);
 }
 
 TEST(hostile_packets_are_refused)
