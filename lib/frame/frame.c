@@ -43,11 +43,21 @@ size_t frame_size(const struct frame *f)
 	return (FRAME_HEAD + ids_len(f) + f->body_len + 7) & ~(size_t)7;
 }
 
+static bool ids_valid(const struct frame *f)
+{
+	return id_valid(f->room, f->room_len) && id_valid(f->session, f->session_len) &&
+	       (!f->storage_len || id_valid(f->storage, f->storage_len));
+}
+
 static bool fields_valid(const struct frame *f)
 {
 	return f->kind > 0 && f->kind < FRAME_KINDS && f->body_len <= FRAME_BODY_MAX &&
-	       id_valid(f->room, f->room_len) && id_valid(f->session, f->session_len) &&
-	       (!f->storage_len || id_valid(f->storage, f->storage_len));
+	       (f->ids_checked || ids_valid(f));
+}
+
+void frame_check_ids(struct frame *f)
+{
+	f->ids_checked = ids_valid(f);
 }
 
 /* Writes FRAME_HEAD bytes and the ids, and returns how many bytes these are. */

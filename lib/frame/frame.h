@@ -83,12 +83,17 @@ struct frame {
 	uint64_t part;	 /* part number, or sequence number for RTP */
 	const char *room, *session, *storage;
 	uint8_t room_len, session_len, storage_len; /* storage may be empty */
+	bool ids_checked;			    /* by frame_check_ids */
 	const uint8_t *body;
 	uint32_t body_len;
 };
 
 /* Bytes of the whole record with padding. */
 size_t frame_size(const struct frame *f);
+
+/* For many frames with the same ids: notes that these are valid, if they are, so that encoding does
+ * not look at every byte of them each time. */
+void frame_check_ids(struct frame *f);
 
 /*
  * Writes the record into `out`, which has frame_size(f) bytes. 0, or -EINVAL when a field breaks

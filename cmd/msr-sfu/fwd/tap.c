@@ -30,23 +30,17 @@ struct tap_session {
 	struct list link; /* in tap_sink.sessions */
 	char room[ID_SIZE], user[ID_SIZE];
 	bool screen;
-	unsigned n_taps; /* 0 if it is over, and its end has not fitted yet */
-	int64_t wall_us; /* wall clock minus the loop's, as when its room was first recorded */
+	unsigned n_taps;  /* 0 if it is over, and its end has not fitted yet */
+	int64_t wall_us;  /* wall clock minus the loop's, as when its room was first recorded */
+	struct frame ids; /* what all its frames have in common */
 };
 
 /* ---- frames ---- */
 
+/* `f` began as a copy of the session's ids. */
 static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f, int64_t now_us)
 {
 	f->time_us = now_us + ss->wall_us;
-	f->room = ss->room;
-	f->room_len = (uint8_t)strlen(ss->room);
-	f->session = ss->user;
-	f->session_len = (uint8_t)strlen(ss->user);
-	/* Named always, so that the end of one does not end the other; a user's own needs no
-	 * folder. */
-	f->storage = ss->screen ? SCREEN_NAME : ss->user;
-	f->storage_len = ss->screen ? sizeof(SCREEN_NAME) - 1 : f->session_len;
 	int ret = sink_put(s->sink, f, NULL);
 	if (ret < 0)
 		s->stats->record_dropped++;
@@ -57,8 +51,9 @@ static int put(struct tap_sink *s, const struct tap_session *ss, struct frame *f
 
 static int put_mark(struct tap_sink *s, const struct tap_session *ss, enum frame_kind kind)
 {
-	struct frame f = {.kind = (uint8_t)kind};
+	struct frame f = ss->ids;
 
+	f.kind = (uint8_t)kind;
 	return put(s, ss, &f, mono_now().us);
 }
 
@@ -150,6 +145,21 @@ static int64_t wall_of(const struct tap_sink *s, const char *room)
 	return clock_wall_us() - mono_now().us;
 }
 
+static void set_ids(struct tap_session *ss)
+{
+	struct frame *f = &ss->ids;
+
+	f->room = ss->room;
+	f->room_len = (uint8_t)strlen(ss->room);
+	f->session = ss->user;
+	f->session_len = (uint8_t)strlen(ss->user);
+	/* Named always, so that the end of one does not end the other; a user's own needs no
+	 * folder. */
+	f->storage = ss->screen ? SCREEN_NAME : ss->user;
+	f->storage_len = ss->screen ? sizeof(SCREEN_NAME) - 1 : f->session_len;
+	frame_check_ids(f);
+}
+
 static struct tap_session *session_for(struct tap_sink *s, const struct tap_config *c)
 {
 	bool screen = c->source == SOURCE_SCREEN;
@@ -170,6 +180,7 @@ static struct tap_session *session_for(struct tap_sink *s, const struct tap_conf
 	memcpy(ss->user, c->user, sizeof(ss->user));
 	ss->screen = screen;
 	ss->wall_us = wall_of(s, c->room);
+	set_ids(ss);
 	list_init(&ss->link);
 	list_push(&s->sessions, &ss->link);
 	put_mark(s, ss, FRAME_OPEN); /* where it does not fit, the first packet opens it */
@@ -213,21 +224,27 @@ void tap_close(struct tap *t)
 
 /* ---- packets ---- */
 
+static struct frame frame_of(const struct tap *t, enum frame_kind kind)
+{
+	struct frame f = t->session->ids;
+
+	f.kind = (uint8_t)kind;
+	f.codec = t->codec;
+	f.source = (uint8_t)t->source;
+	f.rate = t->clock;
+	return f;
+}
+
 /* False when it did not fit. */
 static bool put_packet(struct tap *t, const struct burst_packet *b, const uint8_t *bytes,
 		       int64_t number, int64_t now_us)
 {
-	struct frame f = {
-	    .kind = FRAME_RTP,
-	    .flags = (uint8_t)((b->key ? FRAME_KEY : 0) | (t->gap ? FRAME_GAP : 0)),
-	    .codec = t->codec,
-	    .source = (uint8_t)t->source,
-	    .rate = t->clock,
-	    .part = (uint64_t)number,
-	    .body = bytes,
-	    .body_len = b->p.len,
-	};
+	struct frame f = frame_of(t, FRAME_RTP);
 
+	f.flags = (uint8_t)((b->key ? FRAME_KEY : 0) | (t->gap ? FRAME_GAP : 0));
+	f.part = (uint64_t)number;
+	f.body = bytes;
+	f.body_len = b->p.len;
 	return put(t->sink, t->session, &f, now_us) == 0;
 }
 
@@ -385,13 +402,7 @@ void tap_report(struct tap *t, const struct track *of, const struct stream *s, i
 	uint8_t out[64];
 	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
 	struct rtcp_sr sr = s->sr;
-	struct frame f = {
-	    .kind = FRAME_RTCP,
-	    .codec = t->codec,
-	    .source = (uint8_t)t->source,
-	    .rate = t->clock,
-	    .body = out,
-	};
+	struct frame f = frame_of(t, FRAME_RTCP);
 
 	if (of->n_streams > 1) {
 		if (t->layer.current == LAYER_NONE || s != &of->stream[t->layer.current])
@@ -401,6 +412,7 @@ void tap_report(struct tap *t, const struct track *of, const struct stream *s, i
 	}
 	if (rtcp_put_sr(&w, &sr, NULL, 0) < 0)
 		return;
+	f.body = out;
 	f.body_len = (uint32_t)w.len;
 	put(t->sink, t->session, &f, now_us);
 }

@@ -92,3 +92,31 @@ TEST(invalid_fields_are_not_encoded)
 	f.kind = FRAME_KINDS;
 	CHECK_INT(frame_encode(&f, rec), -EINVAL);
 }
+
+TEST(ids_that_are_checked_once_are_encoded_as_others_are)
+{
+	uint8_t each[128], once[128];
+	struct frame f = sample((const uint8_t *)"body", 4);
+
+	memset(each, 1, sizeof(each));
+	memset(once, 2, sizeof(once));
+	CHECK_INT(frame_encode(&f, each), 0);
+	frame_check_ids(&f);
+	CHECK(f.ids_checked);
+	CHECK_INT(frame_encode(&f, once), 0);
+	CHECK_MEM(each, once, frame_size(&f));
+}
+
+TEST(ids_that_are_wrong_are_not_encoded_for_being_checked)
+{
+	const char *const wrong[] = {"..", "a/b", ".a", "", "a b", "\xc3\xa4"};
+	uint8_t rec[128];
+
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct frame f = sample(NULL, 0);
+		f.session = wrong[i];
+		f.session_len = (uint8_t)strlen(wrong[i]);
+		frame_check_ids(&f);
+		CHECK_INT(frame_encode(&f, rec), -EINVAL);
+	}
+}
