@@ -72,6 +72,9 @@ int64_t congest_answer_us(const struct congest *c);
 /* Whether one retransmission is often too little: the path itself loses much, and is long. */
 bool congest_lossy(const struct congest *c);
 
+/* Whether anything gets lost. */
+bool congest_loses(const struct congest *c);
+
 /* What the receiver says. */
 void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_us);
 void congest_remb(struct congest *c, uint64_t bps, int64_t now_us);

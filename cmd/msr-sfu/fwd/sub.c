@@ -254,8 +254,11 @@ static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 		return;
 	if (number == w->highest) {
 		w->last_ts = b->p.ts + c->ts_distance;
-		if (b->key)
+		if (b->key) {
 			s->key = number;
+			s->key_ts = w->last_ts;
+			s->began |= s->layer.changed;
+		}
 		if (s->track->n_streams > 1)
 			layer_note(&s->layer, b, c);
 	}
@@ -412,6 +415,28 @@ static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 		send_rtx(s, &p, number, c, now_us);
 	else
 		send(s, &p, rewrite_has_own(&p), number, c, now_us);
+}
+
+void sub_repeat(struct sub *s, int64_t now_us)
+{
+	const struct rewrite *w = &s->layer.rewrite;
+
+	if (!s->began || w->last_ts == s->key_ts)
+		return;
+	s->began = false;
+	if (!s->rtx_shape.twcc_off || !congest_loses(&s->to->congest))
+		return;
+	for (int64_t n = s->key, number; n < w->highest; n++) {
+		struct rtp_packet p;
+		const struct rewrite_cut *c = recall(s, (uint16_t)n, &p, &number);
+		if (!c)
+			continue;
+		if (p.ts + c->ts_distance != s->key_ts ||
+		    !congest_again(&s->to->congest, p.len, false, now_us))
+			break;
+		send_rtx(s, &p, number, c, now_us);
+	}
+	s->to->wire->flush(s->to->wire_arg);
 }
 
 size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us)

@@ -58,6 +58,8 @@ struct sub {
 	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
 	unsigned padded;  /* packets of padding, to tell which is next */
 	int64_t key;	  /* number that its last key frame begins with; 0: none yet */
+	uint32_t key_ts;  /* of that, as the receiver has it */
+	bool began;	  /* with that, and it was not repeated yet: see sub_repeat */
 
 	uint32_t packets, bytes; /* as sender reports count them */
 	int64_t sr_us;		 /* of the last sender report; 0: none */
@@ -101,6 +103,11 @@ void sub_wake(struct sub *s, int64_t now_us);
  * after the first packet.
  */
 size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us);
+/*
+ * A picture that has just begun stands until its key frame is there, and each lost packet of that
+ * would cost a response time: on a path that loses anything it is sent twice. Every FWD_TICK_US.
+ */
+void sub_repeat(struct sub *s, int64_t now_us);
 /* A sender report, when one is due. */
 void sub_tick(struct sub *s, int64_t now_us);
 

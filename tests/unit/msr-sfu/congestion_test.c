@@ -665,7 +665,8 @@ TEST(layers_on_bad_paths)
 struct calls {
 	double down_s;	 /* the longest until the lowest layer was seen */
 	double still_ms; /* the longest without a picture meanwhile */
-	unsigned stood;	 /* calls that stood still for more than 1 s later */
+	unsigned still;	 /* calls that stood still for more than 1 s meanwhile */
+	unsigned stood;	 /* and later */
 	unsigned astray; /* calls with an estimate in the end that was off by 30 % */
 	double low;	 /* part of the time with one that was too low by as much */
 };
@@ -690,6 +691,7 @@ static void limited_call(const struct path *path, uint32_t seed, struct calls *c
 		step();
 	c->down_s = fmax(c->down_s, (double)(now - from_us) / 1e6);
 	c->still_ms = fmax(c->still_ms, (double)v->freeze_us / 1e3);
+	c->still += v->freeze_us > SECOND;
 	run(2);
 	figures_begin(v);
 	for (int64_t end_us = now + 20 * SECOND; now < end_us; n++) {
@@ -709,16 +711,17 @@ TEST(calls_behind_a_limit_that_comes)
 		const char *what;
 		double loss;
 		int64_t delay_us, jitter_us;
-		double low; /* at most */
+		double low;	/* at most */
+		unsigned still; /* at most */
 	} paths[] = {
-	    {"500", 0, 1000, 0, 0.01},
-	    {"500, 5 %", 0.05, 1000, 0, 0.01},
-	    {"500, 100 ms, 50 ms jitter", 0, 100000, 50000, 0.01},
-	    {"500, 5 %, 100 ms, 50 ms jitter", 0.05, 100000, 50000, 0.03},
-	    {"500, 20 %", 0.2, 1000, 0, 0.03},
-	    {"500, 20 %, 100 ms, 50 ms jitter", 0.2, 100000, 50000, 0.03},
+	    {"500", 0, 1000, 0, 0.01, 0},
+	    {"500, 5 %", 0.05, 1000, 0, 0.02, 2},
+	    {"500, 100 ms, 50 ms jitter", 0, 100000, 50000, 0.01, 12},
+	    {"500, 5 %, 100 ms, 50 ms jitter", 0.05, 100000, 50000, 0.05, 10},
+	    {"500, 20 %", 0.2, 1000, 0, 0.03, 6},
+	    {"500, 20 %, 100 ms, 50 ms jitter", 0.2, 100000, 50000, 0.03, 16},
 	};
-	const unsigned calls = 12;
+	const unsigned calls = 48;
 
 	for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		const struct path path = {.queue_s = 0.2,
@@ -730,15 +733,16 @@ TEST(calls_behind_a_limit_that_comes)
 		for (uint32_t seed = 1; seed <= calls; seed++)
 			limited_call(&path, seed, &c);
 		c.low /= calls;
-		printf("# %-34s down within %.1f s, still for %.0f ms at most meanwhile; then %u "
-		       "of %u calls stood still for more than 1 s, estimate too low for %.1f %% "
+		printf("# %-34s down within %.1f s, still for %.0f ms at most meanwhile, for more "
+		       "than 1 s in %u of %u calls, and in %u later; estimate too low for %.1f %% "
 		       "of the time, off by 30 %% in the end in %u calls\n",
-		       paths[i].what, c.down_s, c.still_ms, c.stood, calls, 100 * c.low, c.astray);
-		CHECK(c.down_s < 2);
-		CHECK(c.still_ms < 1600);
+		       paths[i].what, c.down_s, c.still_ms, c.still, calls, c.stood, 100 * c.low,
+		       c.astray);
+		CHECK(c.down_s < 3);
+		CHECK(c.still <= paths[i].still);
 		CHECK(c.stood <= (paths[i].loss < 0.2 ? 0 : 2));
 		CHECK(c.low < paths[i].low);
-		CHECK(c.astray <= 2);
+		CHECK(c.astray <= calls / 8);
 	}
 }
 
