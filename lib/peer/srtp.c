@@ -15,21 +15,20 @@
 #include "unseal.h"
 
 #define RTP_MIN	      12
-#define RTCP_CM_MIN   (8 + 4 + 10) /* header, index, tag */
-#define REPLAY_WINDOW 1024	   /* packets; loss and reordering reach far back in RTX times */
-#define SEEN_FIRST    8 /* sound and pictures with retransmissions; doubled up to the bound */
+#define REPLAY_WINDOW 1024 /* packets; loss and reordering reach far back in RTX times */
+#define SEEN_FIRST    8	   /* sound and pictures with retransmissions; doubled up to the bound */
 
 /* An SSRC of theirs that had a valid packet. */
 struct source {
-	struct replay rtcp; /* of SRTCP that unseal opens; the library has windows of its own */
+	struct replay rtcp; /* of SRTP the library has windows of its own */
 	uint32_t ssrc;
 };
 
 struct srtp_session {
 	enum srtp_kind kind;
 	struct srtp_master theirs;
-	srtp_t in;	       /* NULL before the first packet for it: see opening */
-	struct unseal *unseal; /* AES-GCM: opens SRTCP; else NULL */
+	srtp_t in; /* opens SRTP; NULL before the first packet */
+	struct unseal *unseal;
 	struct seal *out;
 	struct source *seen; /* owned: n_seen, the latest last */
 	unsigned n_seen, room;
@@ -79,8 +78,8 @@ int srtp_session_new(struct srtp_session **out, enum srtp_kind kind, const struc
 	s->kind = kind;
 	s->theirs = *theirs;
 	int ret = seal_new(&s->out, kind, ours);
-	if (!ret && kind == SRTP_AES_GCM)
-		ret = unseal_new(&s->unseal, theirs);
+	if (!ret)
+		ret = unseal_new(&s->unseal, kind, theirs);
 	if (ret < 0) {
 		srtp_session_free(s);
 		return ret;
@@ -105,8 +104,8 @@ void srtp_session_free(struct srtp_session *s)
 /* ---- opening ---- */
 
 /*
- * A session of libsrtp2 takes 20 KB, and who only receives under AES-GCM sends nothing that it
- * would have to open. So it is made for the first packet that needs it.
+ * A session of libsrtp2 takes 20 KB, and who only receives sends nothing that it would have to
+ * open. So it is made for the first packet that needs it.
  */
 static bool have_library(struct srtp_session *s)
 {
@@ -156,34 +155,16 @@ int srtp_open_rtp(struct srtp_session *s, uint8_t *p, size_t *n)
 	return 0;
 }
 
-static bool unseal(struct srtp_session *s, struct source *from, uint8_t *p, size_t *n)
-{
-	uint32_t index = unseal_rtcp_index(p, *n);
-
-	if (!replay_is_fresh(&from->rtcp, index) || !unseal_rtcp(s->unseal, p, n))
-		return false;
-	replay_note(&from->rtcp, index);
-	return true;
-}
-
-static bool unprotect(struct srtp_session *s, uint8_t *p, size_t *n)
-{
-	int len = (int)*n;
-
-	if (!have_library(s) || srtp_unprotect_rtcp(s->in, p, &len) != srtp_err_status_ok)
-		return false;
-	*n = (size_t)len;
-	return true;
-}
-
 int srtp_open_rtcp(struct srtp_session *s, uint8_t *p, size_t *n)
 {
-	/* Shorter than header and trailer: do not let the library find out by itself. */
-	if (*n < (s->unseal ? UNSEAL_MIN : RTCP_CM_MIN))
+	uint32_t index;
+
+	if (!unseal_index(s->unseal, p, *n, &index))
 		return -EBADMSG;
 	struct source *from = admit(s, get_be32(p + 4));
-	if (!from || !(s->unseal ? unseal(s, from, p, n) : unprotect(s, p, n)))
+	if (!from || !replay_is_fresh(&from->rtcp, index) || !unseal_rtcp(s->unseal, p, n))
 		return -EBADMSG;
+	replay_note(&from->rtcp, index);
 	keep(s, from);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * SRTP and SRTCP (RFC 3711, RFC 7714): what comes is opened by libsrtp2, with its replay windows
- * and its guards against hostile packets, but for SRTCP under AES-GCM, see unseal.h; what goes is
+ * SRTP and SRTCP (RFC 3711, RFC 7714): media that comes is opened by libsrtp2, with its replay
+ * windows and its guards against hostile packets, reports by OpenSSL, see unseal.h; what goes is
  * sealed by OpenSSL, see seal.h.
  */
 #ifndef MSR_PEER_SRTP_H

@@ -1,48 +1,34 @@
 /*
  * Opening SRTCP: see unseal.h.
  *
- *	header (8) | encrypted | tag (16) | E, index (4)
+ *	AES-GCM	header (8) | encrypted | tag (16) | E, index (4)
+ *	AES-CM	header (8) | encrypted | E, index (4) | tag (10)
  *
- * The header and the last four bytes are associated data. Where E is not set nothing would be
- * encrypted, and all of it be associated data; DTLS never agrees on that (RFC 5764 section 4.1.2),
- * and such a packet is refused, for its tag is not that of these.
+ * What DTLS agrees on is always encrypted (RFC 5764 section 4.1.2), so E is set. Where it is not,
+ * AES-GCM would have all of the packet as associated data, and the tag does not fit.
  */
 #include "unseal.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
-#include "derive.h"
-
-#define TRAILER 4 /* bytes of E and index */
-
-_Static_assert(UNSEAL_MIN == SRTP_RTCP_CLEAR + SRTP_GCM_TAG + TRAILER, "the shortest packet");
+#include "half.h"
 
 struct unseal {
-	EVP_CIPHER_CTX *ctx; /* holds the session key */
-	uint8_t salt[SRTP_GCM_NONCE];
+	enum srtp_kind kind;
+	struct half rtcp;
 };
 
-static bool set_key(struct unseal *u, const struct srtp_master *m)
-{
-	uint8_t key[SRTP_KEY_LEN];
-
-	u->ctx = EVP_CIPHER_CTX_new();
-	bool ok = u->ctx && srtp_derive(m, LABELS_RTCP + LABEL_KEY, key, sizeof(key)) &&
-		  srtp_derive(m, LABELS_RTCP + LABEL_SALT, u->salt, sizeof(u->salt)) &&
-		  EVP_DecryptInit_ex(u->ctx, EVP_aes_128_gcm(), NULL, key, NULL) == 1;
-	OPENSSL_cleanse(key, sizeof(key));
-	return ok;
-}
-
-int unseal_new(struct unseal **out, const struct srtp_master *m)
+int unseal_new(struct unseal **out, enum srtp_kind kind, const struct srtp_master *m)
 {
 	struct unseal *u = calloc(1, sizeof(*u));
 
-	if (!u || !set_key(u, m)) {
+	if (!u)
+		return -ENOMEM;
+	u->kind = kind;
+	if (!half_init(&u->rtcp, HALF_RTCP, kind, m, true)) {
 		unseal_free(u);
 		return -ENOMEM;
 	}
@@ -54,31 +40,59 @@ void unseal_free(struct unseal *u)
 {
 	if (!u)
 		return;
-	EVP_CIPHER_CTX_free(u->ctx);
-	OPENSSL_cleanse(u, sizeof(*u));
+	half_done(&u->rtcp);
 	free(u);
 }
 
-uint32_t unseal_rtcp_index(const uint8_t *p, size_t n)
+static size_t tail(const struct unseal *u)
 {
-	return get_be32(p + n - TRAILER) & SRTP_RTCP_INDEX;
+	return HALF_TRAILER + (u->kind == SRTP_AES_GCM ? HALF_GCM_TAG : HALF_CM_TAG);
+}
+
+/* E and index, behind the tag or before it. */
+static uint32_t trailer(const struct unseal *u, const uint8_t *p, size_t n)
+{
+	return get_be32(p + n - (u->kind == SRTP_AES_GCM ? HALF_TRAILER : tail(u)));
+}
+
+bool unseal_index(const struct unseal *u, const uint8_t *p, size_t n, uint32_t *index)
+{
+	if (n < HALF_RTCP_CLEAR + tail(u))
+		return false;
+	*index = trailer(u, p, n) & HALF_INDEX;
+	return true;
+}
+
+/* `len` bytes of header and secret. */
+static bool open_gcm(const struct half *h, uint8_t *p, size_t len, uint32_t index)
+{
+	uint8_t *secret = p + HALF_RTCP_CLEAR, *tag = p + len;
+	int n = (int)(len - HALF_RTCP_CLEAR), out;
+
+	return half_gcm_begin(h, p + 4, 0, index) &&
+	       EVP_CIPHER_CTX_ctrl(h->ctx, EVP_CTRL_AEAD_SET_TAG, HALF_GCM_TAG, tag) == 1 &&
+	       half_gcm_aad(h, p, HALF_RTCP_CLEAR) &&
+	       half_gcm_aad(h, tag + HALF_GCM_TAG, HALF_TRAILER) &&
+	       (!n || EVP_DecryptUpdate(h->ctx, secret, &out, secret, n) == 1) &&
+	       EVP_DecryptFinal_ex(h->ctx, tag, &out) == 1;
+}
+
+static bool open_cm(const struct half *h, uint8_t *p, size_t len, uint32_t end)
+{
+	uint8_t *secret = p + HALF_RTCP_CLEAR, tag[HALF_CM_TAG];
+
+	half_cm_tag(h, p, len, end, tag);
+	return !CRYPTO_memcmp(tag, p + len + HALF_TRAILER, sizeof(tag)) && (end & HALF_E) &&
+	       half_cm_crypt(h, p + 4, 0, end & HALF_INDEX, secret, secret, len - HALF_RTCP_CLEAR);
 }
 
 bool unseal_rtcp(struct unseal *u, uint8_t *p, size_t *n)
 {
-	size_t len = *n - SRTP_GCM_TAG - TRAILER; /* of the plain packet */
-	uint8_t *tag = p + len, *trailer = tag + SRTP_GCM_TAG, nonce[SRTP_GCM_NONCE];
-	uint8_t *secret = p + SRTP_RTCP_CLEAR;
-	size_t secret_len = len - SRTP_RTCP_CLEAR;
-	int out, last;
+	uint32_t end = trailer(u, p, *n);
+	size_t len = *n - tail(u);
 
-	srtp_gcm_nonce(nonce, u->salt, p + 4, 0, unseal_rtcp_index(p, *n));
-	if (EVP_DecryptInit_ex(u->ctx, NULL, NULL, NULL, nonce) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(u->ctx, EVP_CTRL_AEAD_SET_TAG, SRTP_GCM_TAG, tag) != 1 ||
-	    EVP_DecryptUpdate(u->ctx, NULL, &out, p, SRTP_RTCP_CLEAR) != 1 ||
-	    EVP_DecryptUpdate(u->ctx, NULL, &out, trailer, TRAILER) != 1 ||
-	    (secret_len && EVP_DecryptUpdate(u->ctx, secret, &out, secret, (int)secret_len) != 1) ||
-	    EVP_DecryptFinal_ex(u->ctx, tag, &last) != 1)
+	if (!(u->kind == SRTP_AES_GCM ? open_gcm(&u->rtcp, p, len, end & HALF_INDEX)
+				      : open_cm(&u->rtcp, p, len, end)))
 		return false;
 	*n = len;
 	return true;
