@@ -4,6 +4,7 @@
  *	on_pair   new-selected-pair-full ──> handler.selected(sockets, addresses)
  *	on_packet whatever is not STUN ──> handler.packet
  *	on_readable (before libnice reads) ── peek ── authentic? ──> handler.alive
+ *	                                               └─ a stranger's request ──> handler.stray
  *
  * libnice 0.1.21 has no signal for "a check was answered", which the consent clock needs; so a
  * message is peeked at before libnice takes it. Of a connection that stands nearly all are checks
@@ -283,6 +284,18 @@ static bool meet_stranger(struct ice *i, int fd)
 	return !ice_loop_refuse(i->loop, fd);
 }
 
+/*
+ * A request over UDP that is not to this peer, which a glance tells mostly, or not authentic: taken
+ * from the socket. For libnice it would be a turn and an answer; so strangers could make more work
+ * than calls do. Responses are libnice's: it alone knows what it has asked.
+ */
+static bool drop_stray(struct ice *i, int fd)
+{
+	recv(fd, NULL, 0, MSG_DONTWAIT);
+	i->handler->stray(i->arg);
+	return true;
+}
+
 static bool on_readable(void *arg, int fd)
 {
 	struct sockaddr_storage from = {0};
@@ -298,7 +311,12 @@ static bool on_readable(void *arg, int fd)
 			     &from_len);
 	if (n <= 0)
 		return false;
-	if (!is_authentic(i, p, (size_t)n)) {
+	/* A stream has no address for each message. */
+	bool udp = from.ss_family != AF_UNSPEC;
+	bool request = udp && stun_is(p, (size_t)n) && stun_is_request(p);
+	if (request && !(stun_names(p, (size_t)n, i->local_ufrag) && is_authentic(i, p, (size_t)n)))
+		return drop_stray(i, fd);
+	if (!request && !is_authentic(i, p, (size_t)n)) {
 		/* Over TCP a length stands before a message. All else about it is libnice's. */
 		if (n > 2 && get_be16(p) <= n - 2 && is_authentic(i, p + 2, get_be16(p))) {
 			ice_loop_known(i->loop, fd);

@@ -40,6 +40,8 @@ struct ice_handler {
 	void (*packet)(void *arg, uint8_t *p, size_t n);
 	/* An authentic STUN message came. */
 	void (*alive)(void *arg);
+	/* A request of a stranger was dropped. */
+	void (*stray)(void *arg);
 };
 
 struct ice_config {

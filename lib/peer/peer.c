@@ -409,6 +409,11 @@ static void on_ice_alive(void *arg)
 	((struct peer *)arg)->alive = mono_now();
 }
 
+static void on_ice_stray(void *arg)
+{
+	((struct peer *)arg)->io->stats.rx_stray++;
+}
+
 /* On a grid, so that the clocks of many peers are one wake-up. */
 static struct mono next_look(void)
 {
@@ -559,7 +564,8 @@ int peer_new(struct peer **out, struct peer_env *env, bool controlling, struct p
 int peer_attach(struct peer *p, struct peer_io *io, const struct peer_handler *handler, void *arg)
 {
 	static const struct ice_handler ice_handler = {on_ice_selected, on_ice_checking,
-						       on_ice_lost, on_ice_packet, on_ice_alive};
+						       on_ice_lost,	on_ice_packet,
+						       on_ice_alive,	on_ice_stray};
 
 	p->io = io;
 	p->handler = handler;

@@ -47,6 +47,24 @@ static size_t find_integrity(const uint8_t *p, size_t n)
 	return 0;
 }
 
+bool stun_names(const uint8_t *p, size_t n, const char *ufrag)
+{
+	size_t ours = strlen(ufrag);
+
+	if (n < STUN_HEADER)
+		return false;
+	struct rd r = rd_of(p + STUN_HEADER, n - STUN_HEADER);
+	while (rd_left(&r) >= 4) {
+		uint16_t type = rd_be16(&r), len = rd_be16(&r);
+		const uint8_t *value = rd_bytes(&r, (len + 3u) & ~3u);
+		if (!value)
+			return false;
+		if (type == ATTR_USERNAME)
+			return len > ours && !memcmp(value, ufrag, ours) && value[ours] == ':';
+	}
+	return false;
+}
+
 bool stun_authentic(const uint8_t *p, size_t n, const char *local_pwd, const char *remote_pwd)
 {
 	uint8_t copy[STUN_MAX], mac[EVP_MAX_MD_SIZE];

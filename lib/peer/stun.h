@@ -18,6 +18,15 @@ static inline bool stun_is(const uint8_t *p, size_t n)
 	return n >= 20 && p[0] <= 3;
 }
 
+/* Whether STUN is a request, by its type (RFC 8489 section 5). */
+static inline bool stun_is_request(const uint8_t *p)
+{
+	return !(p[0] & 1) && !(p[1] & 0x10);
+}
+
+/* Whether the USERNAME of a request names the side with this ufrag (RFC 8445 section 7.2.2). */
+bool stun_names(const uint8_t *p, size_t n, const char *ufrag);
+
 /*
  * Whether `p` is a Binding request that carries MESSAGE-INTEGRITY by `local_pwd`, or a response
  * with that of `remote_pwd`. A password may be NULL: then nothing is authentic by it.

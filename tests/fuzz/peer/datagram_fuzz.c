@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 2048)
 		return 0;
 	stun_authentic(data, size, "local", "remote");
+	stun_names(data, size, "local");
 	for (int i = 0; i < 4; i++) {
 		size_t n = size;
 		memcpy(p, data, size);

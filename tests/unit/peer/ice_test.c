@@ -27,7 +27,7 @@ static struct loop *loop;
 static struct ice *ice;
 static struct peer_local local;
 static struct ice_pair pair; /* selected last */
-static unsigned n_pairs, n_alive;
+static unsigned n_pairs, n_alive, n_stray;
 static bool closed;
 
 static void on_selected(void *arg, const struct ice_pair *p)
@@ -55,8 +55,14 @@ static void on_alive(void *arg)
 	n_alive++;
 }
 
-static const struct ice_handler handler = {on_selected, on_nothing, on_nothing, on_packet,
-					   on_alive};
+static void on_stray(void *arg)
+{
+	(void)arg;
+	n_stray++;
+}
+
+static const struct ice_handler handler = {on_selected, on_nothing, on_nothing,
+					   on_packet,	on_alive,   on_stray};
 
 /* On 127.0.0.1 and the `n - 1` addresses that follow. */
 static void start(unsigned n, bool tcp)
@@ -67,7 +73,7 @@ static void start(unsigned n, bool tcp)
 	for (unsigned i = 0; i < n; i++)
 		*(struct sockaddr_in *)&address[i] = (struct sockaddr_in){
 		    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + i)};
-	n_pairs = n_alive = 0;
+	n_pairs = n_alive = n_stray = 0;
 	memset(&pair, 0, sizeof(pair));
 	memset(&local, 0, sizeof(local));
 	CHECK_INT(loop_new(&loop), 0);
@@ -187,22 +193,6 @@ static bool nominate(int s, const char *address)
 	return at->sin_addr.s_addr == to.sin_addr.s_addr;
 }
 
-/* From one socket of theirs: that their address is the same does not make it the pair in use. */
-TEST(another_address_of_ours_may_be_nominated)
-{
-	start(2, false);
-	const char *worse = "127.0.0.1", *better = "127.0.0.2";
-	if (candidate(false, worse)->priority > candidate(false, better)->priority)
-		worse = "127.0.0.2", better = "127.0.0.1";
-	int s = bound();
-	CHECK(nominate(s, worse));
-	/* Until libnice has nothing to do any more, and reads only what it is told of. */
-	answer_checks(s, IDLE_US);
-	CHECK(nominate(s, better));
-	close(s);
-	stop();
-}
-
 /* The next check of libnice's that comes to `s`, and whence. */
 static void take_check(int s, uint8_t *p, size_t size, struct sockaddr_in *from)
 {
@@ -224,6 +214,68 @@ static void turn_for(int64_t us)
 
 	while (mono_diff_us(end, mono_now()) > 0)
 		loop_turn(loop, 20);
+}
+
+static void send_to(int s, const uint8_t *p, size_t n)
+{
+	struct sockaddr_in to = address_of(candidate(false, "127.0.0.1"));
+
+	CHECK_INT(sendto(s, p, n, 0, (struct sockaddr *)&to, sizeof(to)), n);
+}
+
+/* libnice would answer each of them with an error. */
+TEST(requests_of_strangers_are_dropped_unanswered)
+{
+	struct peer_local wrong[4];
+	struct sockaddr_in from;
+	uint8_t p[400], reply[400], nameless[60] = {0, 1};
+
+	start(1, false);
+	int s = bound();
+	for (unsigned i = 0; i < 4; i++)
+		wrong[i] = local;
+	snprintf(wrong[0].ufrag, sizeof(wrong[0].ufrag), "another1");
+	strcat(wrong[1].ufrag, "x");
+	wrong[2].ufrag[strlen(wrong[2].ufrag) - 1] = '\0';
+	wrong[3].pwd[3] ^= 1;
+	for (unsigned i = 0; i < 4; i++) {
+		send_to(s, p, binding_request(p, &wrong[i], true));
+		CHECK(until(&n_stray, i + 1));
+	}
+	put_be32(nameless + 4, 0x2112a442);
+	send_to(s, nameless, seal_stun(nameless, 20, local.pwd));
+	CHECK(until(&n_stray, 5));
+	turn_for(100000);
+	CHECK(recv(s, p, sizeof(p), MSG_DONTWAIT) < 0);
+	CHECK_INT(n_alive, 0);
+	send_to(s, p, binding_request(p, &local, true));
+	CHECK(until(&n_alive, 1));
+	take_check(s, p, sizeof(p), &from); /* libnice has heard of that */
+	/* Of answers only libnice knows what they are to. */
+	send_to(s, reply, binding_response(reply, p, &from, "no-password-of-anybodys"));
+	turn_for(100000); /* libnice reads all that is there */
+	CHECK_INT(n_stray, 5);
+	send_to(s, p, binding_request(p, &wrong[0], true));
+	CHECK(until(&n_stray, 6));
+	CHECK_INT(n_stray, 6);
+	close(s);
+	stop();
+}
+
+/* From one socket of theirs: that their address is the same does not make it the pair in use. */
+TEST(another_address_of_ours_may_be_nominated)
+{
+	start(2, false);
+	const char *worse = "127.0.0.1", *better = "127.0.0.2";
+	if (candidate(false, worse)->priority > candidate(false, better)->priority)
+		worse = "127.0.0.2", better = "127.0.0.1";
+	int s = bound();
+	CHECK(nominate(s, worse));
+	/* Until libnice has nothing to do any more, and reads only what it is told of. */
+	answer_checks(s, IDLE_US);
+	CHECK(nominate(s, better));
+	close(s);
+	stop();
 }
 
 /* libnice aborts when one is answered after it has given up a component. */

@@ -74,6 +74,26 @@ static void answer_from(const struct sockaddr_storage *from, size_t address_len)
 		  address_len);
 }
 
+TEST(a_request_names_whom_it_is_for)
+{
+	uint8_t p[STUN_OUT_MAX];
+	size_t n = stun_request(p, &check);
+
+	CHECK(stun_is_request(p));
+	CHECK(stun_names(p, n, "theirs1"));
+	CHECK(!stun_names(p, n, "theirs"));
+	CHECK(!stun_names(p, n, "theirs12"));
+	CHECK(!stun_names(p, n, "ours"));
+	CHECK(!stun_names(p, n, "theirs1:ours"));
+	for (size_t cut = 0; cut < 36; cut++)
+		CHECK(!stun_names(p, cut, "theirs1"));
+	for (unsigned class = 1; class < 4; class ++) { /* indication, success, error */
+		p[0] = (uint8_t)(class >> 1);
+		p[1] = (uint8_t)(1 | (class & 1) << 4);
+		CHECK(!stun_is_request(p));
+	}
+}
+
 TEST(an_answer_tells_the_address)
 {
 	struct sockaddr_storage a = {0};
