@@ -27,7 +27,7 @@ void buf_done(struct buf *b);
 
 static inline uint8_t *buf_data(const struct buf *b)
 {
-	return b->mem + b->head;
+	return b->head ? b->mem + b->head : b->mem; /* nothing may be added to NULL, not even 0 */
 }
 static inline size_t buf_len(const struct buf *b)
 {

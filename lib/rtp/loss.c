@@ -157,7 +157,7 @@ static struct loss_verdict accept_loss(struct loss *l, const struct loss_path *p
 {
 	l->own = fmin((l->now + l->before) / 2, OWN_MAX);
 	if (path->growing || path->lowered_us > l->trial_us)
-		return (struct loss_verdict){LOSS_KEEP};
+		return (struct loss_verdict){.change = LOSS_KEEP};
 	double passes = PASSES * (path->arrived_bps / loss_passing(l));
 	return (struct loss_verdict){LOSS_RAISE, fmax((double)l->before_bps, passes)};
 }
@@ -175,7 +175,7 @@ static struct loss_verdict end_trial(struct loss *l, const struct loss_path *pat
 	if (l->now > l->own + LOW) /* somewhat: further down */
 		return (struct loss_verdict){LOSS_LOWER,
 					     (double)path->bps * (1 - ANSWER * (l->now - l->own))};
-	return (struct loss_verdict){LOSS_KEEP};
+	return (struct loss_verdict){.change = LOSS_KEEP};
 }
 
 /* More loss than any path has by itself, in what has come of the interval. */
@@ -187,7 +187,7 @@ static bool is_flood(const struct loss *l, int n, int64_t passed_us)
 
 struct loss_verdict loss_step(struct loss *l, const struct loss_path *path, int64_t now_us)
 {
-	const struct loss_verdict keep = {LOSS_KEEP};
+	const struct loss_verdict keep = {.change = LOSS_KEEP};
 	int n = l->lost + l->got;
 
 	/* Needs no trial, and does not wait for one to settle. */
