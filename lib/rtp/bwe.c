@@ -23,7 +23,11 @@
 #include "rtp/twcc.h"
 
 /* what arrives */
-#define RATE_GAP (4 * BWE_SLICES) /* slices without a packet, until the rate starts over */
+#define RATE_GAP	   (4 * BWE_SLICES) /* slices without a packet, until the rate starts over */
+#define RATE_NOW	   4		    /* complete slices that tell what arrives just now */
+#define MISSING		   0.3 /* of what was sent: no path in use loses more by itself */
+#define MISSING_DEVIATIONS 3   /* by which that may exceed MISSING by chance */
+#define SUDDEN		   0.7 /* of the rate so far: less than that just now is another rate */
 
 /* down, by delay */
 #define DECREASE	 0.85	 /* of what arrives: lower than that, so that the queue drains */
@@ -54,6 +58,7 @@
 #define PROBE_AGAIN_US	 1000000 /* after one of which too few packets arrived to tell */
 #define PROBE_STARVED_US 500000	 /* for a starved sender; twice as long after each that failed */
 #define PROBE_AFTER_US	 400000	 /* after a probe, until trend.c has seen the last of its queue */
+#define DRAIN_US	 1000000 /* that a queue may take to drain, before which none is sent */
 #define PROBE_FACTOR	 2	 /* multiple of the estimate */
 #define PROBE_FIRST	 3	 /* multiple for the first one, which has everything to find out */
 #define PROBE_FOUND	 0.9	 /* of what arrived of one that filled the path: it left a queue */
@@ -110,23 +115,68 @@ static void rate_add(struct bwe_rate *r, int64_t at_us, unsigned bytes)
 		r->bytes[(uint64_t)slice % BWE_SLICES] += bytes;
 }
 
-/* Over the complete slices; 0 while there are too few. */
-static double rate_bps(const struct bwe_rate *r)
+/* Over the last `n` complete slices; 0 while there are too few for any rate. */
+static double rate_of(const struct bwe_rate *r, int n)
 {
 	uint64_t sum = 0;
 
 	if (!r->first || r->slice - r->first < BWE_SLICES)
 		return 0;
-	for (int i = 0; i < BWE_SLICES; i++)
-		sum += r->bytes[i];
-	sum -= r->bytes[(uint64_t)r->slice % BWE_SLICES];
-	return (double)sum * 8 / seconds((BWE_SLICES - 1) * BWE_SLICE_US);
+	for (int i = 1; i <= n; i++)
+		sum += r->bytes[(uint64_t)(r->slice - i) % BWE_SLICES];
+	return (double)sum * 8 / seconds(n * BWE_SLICE_US);
+}
+
+static double rate_bps(const struct bwe_rate *r)
+{
+	return rate_of(r, BWE_SLICES - 1);
 }
 
 /* What was sent of what arrives, had it lost as much as the path does by itself. */
 static double throughput(const struct bwe *b)
 {
 	return rate_bps(&b->arrived) / loss_passing(&b->loss);
+}
+
+/*
+ * The most that two slices on end brought lately; 0 where one brought nothing: what comes after a
+ * pause tells of the pause.
+ */
+static double rate_now(const struct bwe_rate *r)
+{
+	uint64_t most = 0, last = 0;
+
+	for (int i = 1; i <= RATE_NOW; i++) {
+		uint64_t bytes = r->bytes[(uint64_t)(r->slice - i) % BWE_SLICES];
+		if (!bytes)
+			return 0;
+		if (i > 1 && bytes + last > most)
+			most = bytes + last;
+		last = bytes;
+	}
+	return (double)most * 8 / seconds(2 * BWE_SLICE_US);
+}
+
+/* What comes through a path that has become narrow just now; 0: it has not. Half of what
+ * throughput() sums up came through a wider one. */
+static double narrow(const struct bwe *b)
+{
+	double now = rate_now(&b->arrived);
+
+	return now < SUDDEN * rate_bps(&b->arrived) ? now / loss_passing(&b->loss) : 0;
+}
+
+/*
+ * Whether more of what was sent with that is missing than any path loses by itself, chance
+ * included: sooner seen than how delay grows.
+ */
+static bool overflows(const struct bwe *b)
+{
+	double missing = rate_of(&b->missing, RATE_NOW);
+	double sent = rate_of(&b->arrived, RATE_NOW) + missing;
+	double n = sent * seconds(RATE_NOW * BWE_SLICE_US) / PACKET_BITS;
+
+	return n > 0 && missing > sent * (MISSING + MISSING_DEVIATIONS * sqrt(MISSING / n));
 }
 
 /* ---- delay: decrease and increase ---- */
@@ -155,7 +205,7 @@ static void lower(struct bwe *b, double bps, int64_t now_us)
 
 static void on_over_use(struct bwe *b, int64_t now_us)
 {
-	double got = throughput(b);
+	double now = narrow(b), got = now > 0 ? now : throughput(b);
 	int64_t rtt = rtt_us(&b->rtt);
 	int64_t pause_us = (rtt < DECREASE_RTT_US ? rtt : DECREASE_RTT_US) + DECREASE_US;
 
@@ -165,9 +215,13 @@ static void on_over_use(struct bwe *b, int64_t now_us)
 		b->probe.overused = true;
 		return;
 	}
-	if (!got || now_us - b->lowered_us < pause_us)
+	int64_t since_us = now > 0 ? b->narrow_us : b->over_us;
+	if (!got || now_us - since_us < pause_us)
 		return;
 	lower(b, DECREASE * got, now_us);
+	b->over_us = now_us;
+	if (now > 0)
+		b->narrow_us = now_us;
 	note_capacity(b, got);
 }
 
@@ -201,7 +255,8 @@ static void keep_what_passes(struct bwe *b, int64_t now_us)
 
 	if (now_us - since_us < PROOF_US)
 		return;
-	double sent = loss_sent_bps(&b->loss, rate_bps(&b->arrived));
+	double arrived = rate_bps(&b->arrived);
+	double sent = fmin(loss_sent_bps(&b->loss, arrived), arrived + rate_bps(&b->missing));
 	if (sent > (double)b->bps)
 		set_bps(b, sent);
 }
@@ -255,7 +310,8 @@ static bool probe_is_due(const struct bwe *b, int64_t now_us)
 	const struct probe *p = &b->probe;
 
 	if (p->running || p->waiting || !b->feedback_us || b->bps >= b->max_bps ||
-	    (double)b->bps >= enough_bps(b) || b->trend.state == TREND_OVER)
+	    (double)b->bps >= enough_bps(b) || b->trend.state == TREND_OVER ||
+	    (rtt_queue_likely(&b->rtt, b->trend.noise_ms) && now_us - b->lowered_us < DRAIN_US))
 		return false;
 	if (!b->n_probes)
 		return !b->loss.trial || is_starved(b);
@@ -344,8 +400,33 @@ static int64_t unwrap_arrival(struct bwe *b, int64_t us)
 	return at;
 }
 
+/* What one message tells of. */
+struct told {
+	uint64_t sent, got; /* bytes */
+	int64_t first_us;   /* the first arrival; 0: none */
+};
+
+/*
+ * Feedback gets lost like anything else. Of what it would have told as large a part has arrived as
+ * of what comes after it, and in between: else it would look as if less arrived.
+ */
+static void fill_gap(struct bwe *b, uint16_t end, const struct told *t, int64_t last_us)
+{
+	uint64_t bytes = 0;
+
+	if (!t->got || !last_us || (uint16_t)(end - b->told_next) >= BWE_SENT)
+		return;
+	for (uint16_t seq = b->told_next; seq != end; seq++) {
+		const struct bwe_packet *e = &b->sent[seq % BWE_SENT];
+		bytes += e->seq == seq ? e->bytes : 0;
+	}
+	uint64_t got = bytes * t->got / t->sent;
+	rate_add(&b->arrived, (last_us + t->first_us) / 2, (unsigned)got);
+	rate_add(&b->missing, (last_us + t->first_us) / 2, (unsigned)(bytes - got));
+}
+
 /* One packet that the feedback tells of. */
-static void take_status(struct bwe *b, const struct twcc_status *s, int64_t now_us)
+static void take_status(struct bwe *b, const struct twcc_status *s, struct told *t, int64_t now_us)
 {
 	struct bwe_packet *e = &b->sent[s->seq % BWE_SENT];
 
@@ -354,14 +435,19 @@ static void take_status(struct bwe *b, const struct twcc_status *s, int64_t now_
 	unsigned bytes = e->bytes;
 	int64_t age_us = (int64_t)(uint32_t)((uint32_t)now_us - e->sent_us);
 	loss_packet(&b->loss, bytes, s->received, e->lost);
+	t->sent += bytes;
 	if (!s->received) {
-		if (!e->lost)
+		if (!e->lost) {
 			probe_loss(&b->probe, s->seq);
+			rate_add(&b->missing, b->arrival_last_us, bytes);
+		}
 		e->lost = true;
 		return;
 	}
 	e->bytes = 0;
 	int64_t arrival_us = unwrap_arrival(b, s->arrival_us);
+	t->got += bytes;
+	t->first_us = t->first_us ? t->first_us : arrival_us;
 	rate_add(&b->arrived, arrival_us, bytes);
 	trend_packet(&b->trend, now_us - age_us, arrival_us);
 	probe_arrival(&b->probe, s->seq, bytes, now_us - age_us, arrival_us);
@@ -378,11 +464,18 @@ int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us)
 		return ret;
 	if (!b->loss.begin_us)
 		loss_begin(&b->loss, now_us);
+	struct told told = {0};
+	uint16_t first = r.seq;
+	int64_t last_us = b->arrival_last_us;
 	bool over = false;
 	while (twcc_read(&r, &s)) {
-		take_status(b, &s, now_us);
+		take_status(b, &s, &told, now_us);
 		over |= b->trend.state == TREND_OVER; /* also when it has passed by the end */
 	}
+	fill_gap(b, first, &told, last_us);
+	rate_add(&b->missing, b->arrival_last_us, 0);
+	over |= narrow(b) > 0 && overflows(b);
+	b->told_next = r.seq;
 	if (b->trend.state == TREND_UNDER)
 		b->unsteady_us = now_us;
 	if (over)

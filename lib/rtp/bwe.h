@@ -47,13 +47,15 @@ struct bwe {
 	uint64_t min_bps, max_bps;
 	uint64_t wanted_bps; /* what the caller could use: probes go no higher; 0: none */
 	struct trend trend;
-	struct bwe_rate arrived;
+	struct bwe_rate arrived, missing; /* missing: told of when others arrived */
 	struct probe probe;
 	struct loss loss;
 	struct rtt rtt;
 	int64_t feedback_us;	 /* when the last feedback came; 0: never */
 	int64_t sent_us;	 /* when the last packet was sent */
 	int64_t lowered_us;	 /* when it was last lowered */
+	int64_t over_us;	 /* when that was last because delay grew */
+	int64_t narrow_us;	 /* and the path had become narrow */
 	int64_t unsteady_us;	 /* when delay was last seen to grow or to fall */
 	int64_t probed_us;	 /* when the last probe ended */
 	double capacity_bps;	 /* what arrived at over use; 0: unknown */
@@ -61,6 +63,7 @@ struct bwe {
 	int64_t arrival_base_us; /* unwraps the receiver's clock */
 	int64_t arrival_last_us;
 	bool has_arrival;
+	uint16_t told_next;	  /* number behind the last that feedback told of */
 	unsigned n_probes_failed; /* in succession */
 	uint64_t n_probes;
 	uint64_t n_lowered; /* how often the estimate was */

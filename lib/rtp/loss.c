@@ -204,6 +204,12 @@ struct loss_verdict loss_step(struct loss *l, const struct loss_path *path, int6
 		}
 		return keep;
 	}
+	/* What was lost before a lower rate has had its effect says nothing of that rate. */
+	if (!l->trial && path->lowered_us &&
+	    now_us - path->lowered_us < rtt_us(path->rtt) + SETTLE_US) {
+		loss_begin(l, now_us);
+		return keep;
+	}
 	if (!interval_is_over(l, now_us - l->begin_us))
 		return keep;
 	double sent_bps = (double)l->bytes * 8 / ((double)(now_us - l->begin_us) / 1e6);

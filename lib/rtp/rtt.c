@@ -5,7 +5,8 @@
 #define SMOOTHING	8	/* a new response time weighs one part in this many */
 #define MIN_RISE_US	1	/* a packet: the shortest is forgotten within minutes */
 #define STANDING_US	150000	/* delay that a queue adds to the path's own, at least */
-#define STANDING_NOISES 3	/* multiples of the delay noise, added to that */
+#define LIKELY_US	100000	/* the same when a queue is likely */
+#define STANDING_NOISES 3	/* multiples of the delay noise, added to either */
 #define STANDING_FOR_US 1200000 /* until it counts: no burst takes that long to drain */
 
 int64_t rtt_us(const struct rtt *r)
@@ -19,11 +20,20 @@ void rtt_packet(struct rtt *r, int64_t age_us)
 	r->min_us = !r->min_us || age_us < r->min_us ? age_us : r->min_us + MIN_RISE_US;
 }
 
+/* Whether it takes longer than the shortest, by `us` and by more than the delay noise explains. */
+static bool is_longer(const struct rtt *r, int64_t us, double noise_ms)
+{
+	return r->us >= r->min_us + us + (int64_t)(STANDING_NOISES * 1000 * noise_ms);
+}
+
+bool rtt_queue_likely(const struct rtt *r, double noise_ms)
+{
+	return is_longer(r, LIKELY_US, noise_ms);
+}
+
 bool rtt_queue_stands(struct rtt *r, double noise_ms, int64_t now_us)
 {
-	int64_t spread_us = (int64_t)(STANDING_NOISES * 1000 * noise_ms);
-
-	if (r->us < r->min_us + STANDING_US + spread_us) {
+	if (!is_longer(r, STANDING_US, noise_ms)) {
 		r->standing_us = 0;
 		r->drained = false;
 		return false;

@@ -26,6 +26,9 @@ void rtt_packet(struct rtt *r, int64_t age_us);
  */
 bool rtt_queue_stands(struct rtt *r, double noise_ms, int64_t now_us);
 
+/* Whether there seems to be one, for however short a time: not the moment to send more. */
+bool rtt_queue_likely(const struct rtt *r, double noise_ms);
+
 /* The response time, or a long one while it is unknown. */
 int64_t rtt_us(const struct rtt *r);
 
