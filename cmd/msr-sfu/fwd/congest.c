@@ -13,7 +13,8 @@
 #define LOSS_LOW       5  /* 2 %: more may be */
 #define LOSS_SETTLE_US 3000000
 #define AGAIN_PART     2 /* retransmissions may have, and are left room for, half of the estimate */
-#define LOSES	       0.01 /* loss of the path, or just now: above, key frames are sent twice */
+#define LOSES	       0.01   /* loss of the path, or just now: more is some */
+#define REPEAT_US      120000 /* in which a full queue makes room for a key frame */
 #define LOSSY	       0.1 /* loss of the path: above, what is sent again is lost again too often */
 #define LOSSY_RTT_US   150000 /* response time: above, pictures stand still while asking again */
 #define AGAIN_BURST    4      /* of a second's worth of that, at once */
@@ -87,9 +88,13 @@ bool congest_lossy(const struct congest *c)
 	return has_feedback(c) && c->bwe->loss.own > LOSSY && c->bwe->rtt.us > LOSSY_RTT_US;
 }
 
-bool congest_loses(const struct congest *c)
+int64_t congest_repeat_us(const struct congest *c, int64_t now_us)
 {
-	return has_feedback(c) && (c->bwe->loss.own > LOSES || c->bwe->loss.now > LOSES);
+	if (!has_feedback(c))
+		return 0;
+	if (rtt_queue_likely(&c->bwe->rtt, c->bwe->trend.noise_ms))
+		return now_us + REPEAT_US;
+	return c->bwe->loss.own > LOSES || c->bwe->loss.now > LOSES ? now_us : 0;
 }
 
 void congest_remb(struct congest *c, uint64_t bps, int64_t now_us)

@@ -72,8 +72,11 @@ int64_t congest_answer_us(const struct congest *c);
 /* Whether one retransmission is often too little: the path itself loses much, and is long. */
 bool congest_lossy(const struct congest *c);
 
-/* Whether anything gets lost. */
-bool congest_loses(const struct congest *c);
+/*
+ * When what leaves now and must arrive is to leave a second time; 0: nothing gets lost. Where a
+ * queue is full, that has to have room by then.
+ */
+int64_t congest_repeat_us(const struct congest *c, int64_t now_us);
 
 /* What the receiver says. */
 void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_us);

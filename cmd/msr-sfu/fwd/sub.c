@@ -257,7 +257,8 @@ static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 		if (b->key) {
 			s->key = number;
 			s->key_ts = w->last_ts;
-			s->began |= s->layer.changed;
+			if (s->layer.changed)
+				s->repeat_us = congest_repeat_us(&s->to->congest, now_us);
 		}
 		if (s->track->n_streams > 1)
 			layer_note(&s->layer, b, c);
@@ -421,10 +422,10 @@ void sub_repeat(struct sub *s, int64_t now_us)
 {
 	const struct rewrite *w = &s->layer.rewrite;
 
-	if (!s->began || w->last_ts == s->key_ts)
+	if (!s->repeat_us || now_us < s->repeat_us || w->last_ts == s->key_ts)
 		return;
-	s->began = false;
-	if (!s->rtx_shape.twcc_off || !congest_loses(&s->to->congest))
+	s->repeat_us = 0;
+	if (!s->rtx_shape.twcc_off)
 		return;
 	for (int64_t n = s->key, number; n < w->highest; n++) {
 		struct rtp_packet p;

@@ -55,11 +55,11 @@ struct sub {
 	bool asked;		     /* the viewer did, since then */
 	int8_t told;		     /* the layer that the receiver was told of; SUB_TOLD_NOTHING */
 	struct rewrite_shape shape, rtx_shape;
-	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
-	unsigned padded;  /* packets of padding, to tell which is next */
-	int64_t key;	  /* number that its last key frame begins with; 0: none yet */
-	uint32_t key_ts;  /* of that, as the receiver has it */
-	bool began;	  /* with that, and it was not repeated yet: see sub_repeat */
+	int64_t rtx_next;  /* next number of the RTX stream, 64 bits */
+	unsigned padded;   /* packets of padding, to tell which is next */
+	int64_t key;	   /* number that its last key frame begins with; 0: none yet */
+	uint32_t key_ts;   /* of that, as the receiver has it */
+	int64_t repeat_us; /* when that is sent again: see sub_repeat; 0: never */
 
 	uint32_t packets, bytes; /* as sender reports count them */
 	int64_t sr_us;		 /* of the last sender report; 0: none */
@@ -105,7 +105,8 @@ void sub_wake(struct sub *s, int64_t now_us);
 size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us);
 /*
  * A picture that has just begun stands until its key frame is there, and each lost packet of that
- * would cost a response time: on a path that loses anything it is sent twice. Every FWD_TICK_US.
+ * would cost a response time: on a path that loses anything it is sent twice, once the next picture
+ * has come. Every FWD_TICK_US.
  */
 void sub_repeat(struct sub *s, int64_t now_us);
 /* A sender report, when one is due. */
