@@ -1,9 +1,10 @@
 #!/bin/sh
 # msr-sfu beside Janus (VideoRoom, two event loops) and a plain loop that opens, seals and sends
 # each packet by itself: CPU for each forwarded packet of 1,100 bytes, latency, loss and memory a
-# receiver; receivers a core; what more receivers and idle ones cost; what recording adds.
-# One after another, ROUNDS times, and the median. The figures also go, a line of JSON each, to
-# the file that JSON names.
+# receiver; receivers a core; what more receivers and idle ones cost; what recording and the
+# estimation of bandwidth add. One after another, ROUNDS times, and the median; what adds something
+# is measured in PAIRS rounds. The figures also go, a line of JSON each, to the file that JSON names.
+# What has not begun after LIMIT seconds is left out.
 #
 # Janus uses no loopback address, so all of it runs in a network namespace of its own, with a pair
 # of devices whose address the kernel reaches through lo all the same. Where that is not allowed,
@@ -19,6 +20,9 @@ if [ -z "${MSR_BENCH_NET:-}" ]; then
 fi
 seconds=${SECONDS_EACH:-2}
 rounds=${ROUNDS:-1}
+pairs=${PAIRS:-3}
+limit=${LIMIT:-900}
+begun=$(date +%s)
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/msr-bench-XXXXXX") || exit 1
 json=${JSON:-$tmp/json}
 ring=bench-sfu-$$
@@ -43,6 +47,10 @@ else
 	address=127.0.0.1
 fi 2>/dev/null
 [ $have_janus ] || echo "Janus is left out: it is not installed, or there is no network namespace for it."
+
+late() {
+	[ $(($(date +%s) - begun)) -ge "$limit" ]
+}
 
 free_port() {
 	/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -107,8 +115,8 @@ stop() {
 	server=
 }
 
-# measure msr|janus|bare SCENARIO PUBLISHERS RECEIVERS SECONDS RATE SIZE PACE SRTP: a line of JSON. Fails where
-# Janus does; all else ends the run.
+# measure msr|janus|bare SCENARIO PUBLISHERS RECEIVERS SECONDS RATE SIZE PACE SRTP [silent]: a line of JSON.
+# Fails where Janus does; all else ends the run.
 measure() {
 	who=$1 scenario=$2
 	shift 2
@@ -117,7 +125,7 @@ measure() {
 		build/tests/bench/sfu_bare "$@" >"$tmp/line" || exit 1
 	else
 		"start_$who"
-		build/tests/bench/sfu_load "$who" $address "$port" "$server" "$@" >"$tmp/line"
+		timeout 60 build/tests/bench/sfu_load "$who" $address "$port" "$server" "$@" >"$tmp/line"
 		measured=$?
 		stop
 		if [ $measured -ne 0 ]; then
@@ -134,7 +142,8 @@ median() {
 		if has($k) then .[$k] = ([$all[][$k]] | sort | .[(length - 1) / 2 | floor]) else . end)' "$@"
 }
 
-# point SERVERS SCENARIO ARGUMENTS-OF-MEASURE: a row for each server
+# point SERVERS SCENARIO ARGUMENTS-OF-MEASURE: a row for each server. One that loses packets has more to
+# do than it can: what each costs is no figure then.
 point() {
 	servers=$1 scenario=$2
 	shift 2
@@ -142,15 +151,19 @@ point() {
 		i=0
 		: >"$tmp/rows"
 		while [ $i -lt "$rounds" ]; do
-			measure "$who" "$scenario" "$@" || continue 2
+			late && return
+			if ! measure "$who" "$scenario" "$@"; then
+				printf '%-10s %-10s %9d  %-5s %-4s %10s\n' "$scenario" Janus "$2" "$6" "$7" failed
+				continue 2
+			fi
 			tail -n 1 "$json" >>"$tmp/rows"
 			i=$((i + 1))
 		done
 		median us_per_packet p50_us p99_us lost_percent kib_per_receiver cpu_percent <"$tmp/rows" |
 			jq -r '[.scenario, .server, .receivers, .pace, .srtp, .us_per_packet, .p50_us // "-",
 				.p99_us // "-", .lost_percent // "-", .kib_per_receiver // "-"] | @tsv' |
-			awk -F'\t' '{ printf "%-10s %-10s %9d  %-5s %-4s %10.2f %8s %8s %7s %9s\n",
-				$1, $2, $3, $4, $5, $6, $7, $8, $9, $10 }'
+			awk -F'\t' '{ printf "%-10s %-10s %9d  %-5s %-4s %10s %8s %8s %7s %9s\n",
+				$1, $2, $3, $4, $5, ($9 >= 1) ? "saturated" : sprintf("%.2f", $6), $7, $8, $9, $10 }'
 	done
 }
 
@@ -162,13 +175,18 @@ for pace in even burst; do
 	for n in 10 50; do
 		point "msr $others" fan-out 1 $n "$seconds" 1000 1100 $pace gcm
 	done
-	point "msr bare" fan-out 1 200 "$seconds" 1000 1100 $pace gcm
 	point "msr $others" fan-out 1 50 "$seconds" 1000 1100 $pace cm
+	# More a second the receivers would not keep up with: they share the machine.
+	for srtp in gcm cm; do
+		point "msr $others" fan-out 1 200 "$seconds" 300 1100 $pace $srtp
+	done
 done
 for n in 10 500; do
 	point msr growth 1 $n "$seconds" 100 1100 even gcm
 done
 point "msr ${have_janus:+janus}" hd-call 1 50 "$seconds" 150 1000 burst gcm
+
+late && echo "The rest is left out: after $limit s no time is left." && exit
 
 echo
 # of SCENARIO SERVER RECEIVERS KEY: the median
@@ -186,9 +204,6 @@ awk -v a="$(of growth msr-sfu 10 us_per_packet)" -v b="$(of growth msr-sfu 500 u
 measure msr idle 1 1000 10 0 100 even gcm
 echo "msr-sfu: $(of idle msr-sfu 1000 cpu_percent) % of a core for 1,000 receivers of nothing"
 
-# Recording: a publisher alone, and with one who listens, recorded and not, in turns. The ring is small,
-# so that it soon has been used all round, as one is after the first minute of calls: first touches are
-# no cost of a packet.
 start_recorder() {
 	rm -rf "$tmp/storage"
 	build/bin/msr-record -d "$tmp/storage" -e /dev/null -i "shm:$ring" >/dev/null 2>"$tmp/record.log" &
@@ -199,25 +214,61 @@ stop_recorder() {
 	recorder=
 	build/bin/msr-frames rm --force "shm:$ring" >/dev/null 2>&1
 }
-recording() {
-	for _ in 1 2 3; do
-		options="--threads 1"
-		measure msr "plain-$1" 1 "$2" "$seconds" 1000 1100 "$1" gcm
-		: | build/bin/msr-frames filter --ring-size 1M -o "shm:$ring" >/dev/null
-		start_recorder
-		options="--threads 1 --record -o shm:$ring"
-		measure msr "recorded-$1" 1 "$2" "$seconds" 1000 1100 "$1" gcm
-		stop_recorder
-	done
-	awk -v pace="$1" -v n="$2" -v a="$(of "plain-$1" msr-sfu "$2" us_per_packet_in)" \
-		-v b="$(of "recorded-$1" msr-sfu "$2" us_per_packet_in)" 'BEGIN {
-		printf "msr-sfu: %.2f us for a packet that comes (%s, for %d), %.2f recorded: %.0f %% more\n",
-			a, pace, n, b, (b / a - 1) * 100 }'
-}
-for pace in even burst; do
-	for listeners in 0 1; do recording $pace $listeners; done
-done
 
+# What something costs: without it and with it in turns, A B B A, so that a machine that grows slower
+# or faster does not count for either. Of each such round the sum of the two with it against that of
+# the two without; then the median of the rounds.
+#
+# pair WHAT KEY GOAL WITHOUT WITH: the last two are functions, and the scenarios that they measure
+pair() {
+	i=0
+	while [ $i -lt "$pairs" ]; do
+		for side in "$4" "$5" "$5" "$4"; do
+			late && echo "msr-sfu: what $1 adds is left out: no time is left" && return
+			"$side"
+		done
+		i=$((i + 1))
+	done
+	jq -rs --arg without "$4" --arg with "$5" --arg key "$2" '
+		def of(s): [.[] | select(.scenario == s) | .[$key]];
+		def median: sort | .[(length - 1) / 2 | floor];
+		of($without) as $a | of($with) as $b |
+		[range(0; $a | length; 2) | ($b[.] + $b[. + 1]) / ($a[.] + $a[. + 1])] as $r |
+		[$a, $b, $r | median] | @tsv' "$json" |
+		awk -v what="$1" -v goal="$3" '{
+			more = ($3 - 1) * 100
+			printf "msr-sfu: %s adds %.1f %% to a packet (%.2f us, %.2f with it); goal %d: %s\n",
+				what, more, $1, $2, goal, (more <= goal) ? "met" : "not met" }'
+}
+
+# Twenty publishers of an HD picture each, to nobody: what recording costs the call then stands out.
+# The ring is small, so that it soon has been used all round, as one is after the first minute of
+# calls: first touches are no cost of a packet.
+plain() {
+	options="--threads 1"
+	measure msr plain 20 0 "$seconds" 150 1000 burst gcm
+}
+recorded() {
+	: | build/bin/msr-frames filter --ring-size 1M -o "shm:$ring" >/dev/null
+	start_recorder
+	options="--threads 1 --record -o shm:$ring"
+	measure msr recorded 20 0 "$seconds" 150 1000 burst gcm
+	stop_recorder
+}
+pair recording us_per_packet_in 10 plain recorded
+
+# Estimation of bandwidth: the HD call to receivers that answer with feedback, and to silent ones.
+silent() {
+	options="--threads 1"
+	measure msr silent 1 50 "$seconds" 150 1000 burst gcm silent
+}
+estimated() {
+	options="--threads 1"
+	measure msr estimated 1 50 "$seconds" 150 1000 burst gcm
+}
+pair estimation us_per_packet 10 silent estimated
+
+late && exit
 # Fifty calls of two, each of 1.2 Mbit/s both ways, all recorded.
 start_recorder
 options="--threads 1 --record -o shm:$ring"

@@ -3,8 +3,10 @@
  * dealt out to them, through the server's own signalling and real transports.
  *
  *	sfu_load msr|janus ADDRESS PORT PID PUBLISHERS RECEIVERS SECONDS RATE SIZE even|burst gcm|cm
+ *		[silent]
  *
- * Receivers answer with transport-wide feedback where the server numbers packets, as browsers do.
+ * Receivers answer with transport-wide feedback where the server numbers packets, as browsers do;
+ * silent ones do not want such numbers, so that nothing is estimated.
  *
  * ADDRESS is a local one for media. Each publisher sends RATE packets a second; with 0 all are only
  * connected. Prints one line of JSON: what was sent and received, CPU of the server process (of a
@@ -45,7 +47,7 @@ struct plan {
 	unsigned publishers, receivers, rate;
 	double seconds;
 	size_t size;
-	bool burst, gcm;
+	bool burst, gcm, silent;
 };
 
 static struct loop *loop;
@@ -56,6 +58,7 @@ static uint32_t sample[SAMPLES];
 static unsigned n_samples, n_connected;
 static uint64_t measured_from = UINT64_MAX; /* number of the first packet that counts */
 static const char *address;
+static bool silent;
 
 void fail(const char *what, const char *more)
 {
@@ -125,6 +128,19 @@ char *publisher_offer(const struct client *c)
 	return out;
 }
 
+/* All that is offered of a section, but for transport-wide numbers. */
+static void wish_silent(struct sdp_wish *w)
+{
+	static const char *exts[2][SDP_EXTS_MAX + 1];
+	const char **out = exts[w->exts == sdp_exts_video];
+	unsigned n = 0;
+
+	for (const char *const *uri = w->exts; *uri; uri++)
+		if (rtp_ext_of(*uri) != RTP_EXT_TWCC)
+			out[n++] = *uri;
+	w->exts = out;
+}
+
 char *answer(struct client *c, const char *text, unsigned n)
 {
 	struct sdp_local local = {.session_id = n + 1,
@@ -138,8 +154,11 @@ char *answer(struct client *c, const char *text, unsigned n)
 	struct buf out;
 
 	memcpy(local.fingerprint.value, peer_env_fingerprint(env), 32);
-	for (unsigned i = 0; i < offer->n_media && i < 8; i++)
+	for (unsigned i = 0; i < offer->n_media && i < 8; i++) {
 		sdp_wish_receive(&wish[i], &offer->media[i]);
+		if (silent)
+			wish_silent(&wish[i]);
+	}
 	if (offer->n_media > 8 || sdp_answer(&reply, offer, wish, &local, &err) < 0)
 		fail("cannot answer the offer", text);
 	buf_init(&out, SDP_MAX);
@@ -350,6 +369,7 @@ static long set_up(const struct plan *p)
 	if (loop_new(&loop) < 0 || peer_io_new(&io, loop) < 0 || peer_env_new(&env, &c) < 0)
 		fail("cannot start", p->address);
 	address = p->address;
+	silent = p->silent;
 	for (unsigned i = 0; i < p->publishers; i++) {
 		open_client(&publisher[i], true);
 		p->target->publish(&publisher[i], i);
@@ -409,9 +429,9 @@ static void measure(const struct plan *p, long rss_of_one)
 
 int main(int argc, char **argv)
 {
-	if (argc != 12) {
+	if (argc != 12 && argc != 13) {
 		fprintf(stderr, "usage: sfu_load msr|janus ADDRESS PORT PID PUBLISHERS RECEIVERS "
-				"SECONDS RATE SIZE even|burst gcm|cm\n");
+				"SECONDS RATE SIZE even|burst gcm|cm [silent]\n");
 		return 2;
 	}
 	struct plan p = {
@@ -425,6 +445,7 @@ int main(int argc, char **argv)
 	    .size = (size_t)atoi(argv[9]),
 	    .burst = !strcmp(argv[10], "burst"),
 	    .gcm = strcmp(argv[11], "cm") != 0,
+	    .silent = argc == 13,
 	};
 
 	if (!p.publishers || p.publishers > PUBLISHERS_MAX || p.receivers > RECEIVERS_MAX ||
