@@ -169,15 +169,17 @@ $(COUNTS_NEEDS:%=$(BUILD)/tests/unit/%): ALL_LDFLAGS += \
 # Its clock is set.
 $(BUILD)/tests/unit/msr-sfu/tap_test: ALL_LDFLAGS += -Wl,--wrap=clock_wall_us
 
-# Programs that only measure: tests/bench/NAME.c and what lies in tests/bench/NAME/, linked with
-# every library that they include from.
+# Programs that only measure: tests/bench/NAME.c and what lies in the folder tests/bench/NAME/, or in that
+# of another which they share, linked with every library that they include from.
 BENCH := $(wildcard tests/bench/*.c)
 BENCH_BINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(BENCH))
-bench_sources = tests/bench/$(1).c $(wildcard tests/bench/$(1)/*.c)
+bench_folder_sfu_calls = sfu_load
+bench_sources = tests/bench/$(1).c $(wildcard tests/bench/$(or $(bench_folder_$(1)),$(1))/*.c)
 bench_libs = $(filter $(LIBS),$(shell sed -n 's|^\#include "\([a-z]*\)/.*|\1|p' $(1) | sort -u))
 pkgs_bench_ws_sink = libwebsockets
 pkgs_bench_ws_echo = libwebsockets
 pkgs_bench_sfu_load = jansson
+pkgs_bench_sfu_calls = jansson
 define bench_program
 $(BUILD)/tests/bench/$(1): $$(call objects,$$(call bench_sources,$(1))) $$(call archives,$$(call bench_libs,$$(call bench_sources,$(1))))
 	@mkdir -p $$(@D)

@@ -18,24 +18,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "loop/loop.h"
 #include "peer/peer.h"
 #include "rtp/packet.h"
-#include "sdp/negotiate.h"
-#include "sdp/sdp.h"
 #include "sfu_load/load.h"
 
 #define RECEIVERS_MAX  1000
 #define PUBLISHERS_MAX 200
 #define SAMPLES	       (1u << 20)
 #define FRAMES	       30 /* a second */
-#define SSRC	       1000u
 #define MARK	       24 /* bytes of payload that we look at: VP8, number, time */
-#define STEP_US	       10000000
 #define FEEDBACK_US    100000
 #define WARM_UP_S      1.5 /* key frames reach everybody */
 #define SETTLE_S       6.0 /* ICE has no more to check after that */
@@ -50,144 +44,12 @@ struct plan {
 	bool burst, gcm, silent;
 };
 
-static struct loop *loop;
-static struct peer_io *io;
-static struct peer_env *env;
 static struct client publisher[PUBLISHERS_MAX], receiver[RECEIVERS_MAX];
 static uint32_t sample[SAMPLES];
-static unsigned n_samples, n_connected;
+static unsigned n_samples;
 static uint64_t measured_from = UINT64_MAX; /* number of the first packet that counts */
-static const char *address;
-static bool silent;
-
-void fail(const char *what, const char *more)
-{
-	fprintf(stderr, "sfu_load: %s: %.400s\n", what, more);
-	exit(1);
-}
-
-void turn(int timeout_ms)
-{
-	loop_turn(loop, timeout_ms);
-}
-
-/* ---- descriptions ---- */
-
-static struct sdp *parse(const char *text)
-{
-	struct sdp_error err;
-	struct sdp *s;
-
-	if (sdp_parse(&s, text, strlen(text), &err) < 0)
-		fail(err.reason, text);
-	return s;
-}
-
-void connect_to(struct client *c, const char *sdp)
-{
-	struct sdp *theirs = parse(sdp);
-	const struct sdp_media *m = sdp_transport_media(theirs);
-	struct peer_remote r = {.hash = "sha-256", .fingerprint_len = 32};
-
-	if (!m)
-		fail("no transport in the description", sdp);
-	snprintf(r.ufrag, sizeof(r.ufrag), "%s", m->transport.ufrag);
-	snprintf(r.pwd, sizeof(r.pwd), "%s", m->transport.pwd);
-	memcpy(r.fingerprint, m->transport.fingerprint.value, 32);
-	r.dtls_client = m->transport.setup == SDP_PASSIVE;
-	if (peer_set_remote(c->peer, &r) < 0)
-		fail("cannot use the description", sdp);
-	for (unsigned i = 0; i < m->n_candidates; i++) {
-		struct peer_candidate k = {.priority = m->candidates[i].priority,
-					   .port = m->candidates[i].port,
-					   .tcp = m->candidates[i].tcp,
-					   .foundation = "1"};
-		snprintf(k.address, sizeof(k.address), "%s", m->candidates[i].address);
-		if (!strcmp(k.address, address))
-			peer_add_candidate(c->peer, &k);
-	}
-	sdp_free(theirs);
-}
-
-char *publisher_offer(const struct client *c)
-{
-	const uint8_t *hash = peer_env_fingerprint(env);
-	char print[32 * 3 + 1], *out;
-
-	for (int i = 0; i < 32; i++)
-		sprintf(print + 3 * i, ":%02X", hash[i]);
-	if (asprintf(&out,
-		     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
-		     "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n"
-		     "a=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n"
-		     "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=setup:actpass\r\n"
-		     "a=ssrc:%u cname:bench\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n"
-		     "a=fingerprint:sha-256 %s\r\n",
-		     SSRC, c->local.ufrag, c->local.pwd, print + 1) < 0)
-		fail("publisher", "out of memory");
-	return out;
-}
-
-/* All that is offered of a section, but for transport-wide numbers. */
-static void wish_silent(struct sdp_wish *w)
-{
-	static const char *exts[2][SDP_EXTS_MAX + 1];
-	const char **out = exts[w->exts == sdp_exts_video];
-	unsigned n = 0;
-
-	for (const char *const *uri = w->exts; *uri; uri++)
-		if (rtp_ext_of(*uri) != RTP_EXT_TWCC)
-			out[n++] = *uri;
-	w->exts = out;
-}
-
-char *answer(struct client *c, const char *text, unsigned n)
-{
-	struct sdp_local local = {.session_id = n + 1,
-				  .version = 1,
-				  .ufrag = c->local.ufrag,
-				  .pwd = c->local.pwd,
-				  .fingerprint = {.hash = "sha-256", .len = 32}};
-	struct sdp_wish wish[8] = {0};
-	struct sdp *offer = parse(text), *reply;
-	struct sdp_error err;
-	struct buf out;
-
-	memcpy(local.fingerprint.value, peer_env_fingerprint(env), 32);
-	for (unsigned i = 0; i < offer->n_media && i < 8; i++) {
-		sdp_wish_receive(&wish[i], &offer->media[i]);
-		if (silent)
-			wish_silent(&wish[i]);
-	}
-	if (offer->n_media > 8 || sdp_answer(&reply, offer, wish, &local, &err) < 0)
-		fail("cannot answer the offer", text);
-	buf_init(&out, SDP_MAX);
-	if (sdp_write(reply, &out) < 0 || buf_append(&out, "", 1) < 0)
-		fail("receiver", "out of memory");
-	char *sdp = strdup((char *)buf_data(&out));
-	buf_done(&out);
-	for (unsigned i = 0; i < reply->n_media; i++)
-		for (unsigned k = 0; k < reply->media[i].n_exts; k++)
-			if (rtp_ext_of(reply->media[i].exts[k].uri) == RTP_EXT_TWCC)
-				rtp_extmap_set(&c->ext, RTP_EXT_TWCC, reply->media[i].exts[k].id);
-	sdp_free(offer);
-	sdp_free(reply);
-	return sdp;
-}
 
 /* ---- media ---- */
-
-static void on_state(void *arg, enum peer_state state, enum peer_end why)
-{
-	struct client *c = arg;
-
-	if (state == PEER_CONNECTED) {
-		c->connected = true;
-		n_connected++;
-	} else if (state == PEER_ENDED) {
-		fail("a transport ended", peer_end_name(why));
-	}
-}
 
 static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 {
@@ -211,14 +73,6 @@ static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 		sample[n_samples++] = (uint32_t)(mono_now().us - sent_us);
 }
 
-static void on_rtcp(void *arg, const uint8_t *p, size_t n, int64_t now_us)
-{
-	(void)arg;
-	(void)p;
-	(void)n;
-	(void)now_us;
-}
-
 static void on_batch(void *arg, int64_t now_us)
 {
 	struct client *c = arg;
@@ -235,14 +89,7 @@ static void on_batch(void *arg, int64_t now_us)
 	}
 }
 
-static const struct peer_handler handler = {on_state, on_rtp, on_rtcp, on_batch};
-
-static void open_client(struct client *c, bool controlling)
-{
-	if (peer_new(&c->peer, env, controlling, &c->local) < 0 ||
-	    peer_attach(c->peer, io, &handler, c) < 0)
-		fail("a client", "no port");
-}
+static const struct peer_handler handler = {client_state, on_rtp, client_no_rtcp, on_batch};
 
 static void send_packet(struct peer *to, uint64_t number, size_t size, unsigned per_frame)
 {
@@ -252,11 +99,11 @@ static void send_packet(struct peer *to, uint64_t number, size_t size, unsigned 
 
 	memset(h, 0, RTP_HEADER);
 	h[0] = 0x80;
-	rtp_set_pt(h, 96);
+	rtp_set_pt(h, PICTURE_PT);
 	rtp_set_marker(h, last);
 	rtp_set_seq(h, (uint16_t)number);
 	rtp_set_ts(h, (uint32_t)(number / per_frame * 90000 / FRAMES));
-	rtp_set_ssrc(h, SSRC);
+	rtp_set_ssrc(h, PICTURE_SSRC);
 	payload[0] = first ? 0x10 : 0;
 	/* A key frame a second: nobody waits, and nobody asks. */
 	payload[1] = number / per_frame % FRAMES ? 1 : 0;
@@ -310,16 +157,6 @@ static int ascending(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void turn_until(int64_t us)
-{
-	for (;;) {
-		int64_t left = us - mono_now().us;
-		if (left <= 0)
-			return;
-		loop_turn(loop, left > 2000 ? (int)(left / 1000) : 0);
-	}
-}
-
 static uint64_t next_number = 1;
 
 /* All publishers send for that long, one after another; returns how many packets each sent. */
@@ -343,48 +180,27 @@ static uint64_t send_for(double seconds, const struct plan *p)
 	return n;
 }
 
-static void wait_connected(unsigned n)
-{
-	int64_t give_up = mono_now().us + STEP_US + n * 20000;
-
-	while (n_connected < n)
-		if (mono_now().us > give_up)
-			fail("clients", "not all were connected in time");
-		else
-			loop_turn(loop, 100);
-}
-
 /* Returns the server's memory once it serves one receiver: what others need comes on top. */
 static long set_up(const struct plan *p)
 {
-	const char *const addresses[] = {p->address, NULL};
-	struct peer_env_config c = {.addresses = addresses, .no_gcm = !p->gcm};
-	struct rlimit files;
 	long rss = 0;
 
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	if (loop_new(&loop) < 0 || peer_io_new(&io, loop) < 0 || peer_env_new(&env, &c) < 0)
-		fail("cannot start", p->address);
-	address = p->address;
-	silent = p->silent;
+	clients_start(p->address, p->gcm, p->silent, &handler);
 	for (unsigned i = 0; i < p->publishers; i++) {
-		open_client(&publisher[i], true);
+		client_open(&publisher[i], true);
 		p->target->publish(&publisher[i], i);
 	}
 	for (unsigned i = 0; i < p->receivers; i++) {
-		open_client(&receiver[i], p->target->lite);
+		client_open(&receiver[i], p->target->lite);
 		p->target->receive(&receiver[i], i, i % p->publishers);
 		if (i == 0) {
-			wait_connected(p->publishers + 1);
+			clients_wait(p->publishers + 1);
 			send_for(WARM_UP_S, p); /* fills what is kept for retransmission */
 			rss = rss_kb(p->pid);
 		}
-		loop_turn(loop, 0);
+		turn(0);
 	}
-	wait_connected(p->publishers + p->receivers);
+	clients_wait(p->publishers + p->receivers);
 	return rss;
 }
 

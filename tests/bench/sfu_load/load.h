@@ -1,6 +1,6 @@
 /*
- * What the two ways of signalling (msr.c, janus.c) need and give: clients are made by sfu_load.c,
- * the server is asked through http.c, and answers go to connect_to.
+ * Load for SFUs, for programs beside this folder: clients (client.c), the two ways of signalling
+ * (msr.c, janus.c), and requests to the server (http.c).
  */
 #ifndef MSR_BENCH_SFU_LOAD_H
 #define MSR_BENCH_SFU_LOAD_H
@@ -16,6 +16,7 @@
 struct client {
 	struct peer *peer;
 	struct peer_local local;
+	bool with_sound; /* a publisher that sends sound besides pictures */
 	bool connected;
 	uint64_t received;
 	uint32_t ssrc;	       /* of what a receiver is sent; 0: nothing yet */
@@ -36,15 +37,37 @@ struct target {
 extern const struct target msr, janus;
 
 _Noreturn void fail(const char *what, const char *more);
-/* Waits that long at most for something to do, and does it. */
+
+/* ---- client.c ---- */
+
+/* What a publisher sends. */
+#define PICTURE_PT   96 /* VP8 */
+#define PICTURE_SSRC 1000u
+#define SOUND_PT     111 /* Opus */
+#define SOUND_SSRC   1001u
+
+/* First of all: clients at that address, all with this handler and themselves as its argument.
+ * `no_estimation`: none wants transport-wide numbers. */
+void clients_start(const char *at, bool gcm, bool no_estimation, const struct peer_handler *h);
+void client_open(struct client *c, bool controlling);
+/* Until that many are connected. */
+void clients_wait(unsigned n);
+/* For handlers. */
+void client_state(void *arg, enum peer_state state, enum peer_end why);
+void client_no_rtcp(void *arg, const uint8_t *p, size_t n, int64_t now_us);
+
+/* Waits that long at most for something to do, and does it; until then (mono_now). */
 void turn(int timeout_ms);
+void turn_until(int64_t us);
 
 /* Takes the server's description. */
 void connect_to(struct client *c, const char *sdp);
-/* An offer of the publisher: one video section, VP8. Owned by the caller. */
+/* An offer of the publisher. Owned by the caller. */
 char *publisher_offer(const struct client *c);
 /* Takes an offer; the answer to it is owned by the caller. */
 char *answer(struct client *c, const char *offer, unsigned n);
+
+/* ---- http.c ---- */
 
 /*
  * One request, and its reply; clients go on meanwhile. `body` is taken, NULL for none: then it is a
