@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HISTORY_MAX 8192 /* packets */
-#define RESET_JUMP  3000 /* numbers: a larger jump restarts the stream (RFC 3550 A.1) */
-#define SMOOTHING   4	 /* a new response time weighs one part in this many */
+#define HISTORY_MAX   8192 /* packets */
+#define HISTORY_FIRST 16   /* packets, until more are needed */
+#define SLOT_SHORT    256  /* bytes: Opus with its extensions, unless it is music */
+#define RESET_JUMP    3000 /* numbers: a larger jump restarts the stream (RFC 3550 A.1) */
+#define SMOOTHING     4	   /* a new response time weighs one part in this many */
 
 /* ---- receiver side ---- */
 
@@ -119,33 +121,69 @@ unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, uint16_t *out, unsigned 
 
 /* ---- sender side ---- */
 
+static size_t stride_for(size_t len)
+{
+	size_t stride = sizeof(struct rtp_kept) + (len <= SLOT_SHORT ? SLOT_SHORT : RTP_PACKET_MAX);
+
+	return (stride + 7) & ~(size_t)7;
+}
+
+static struct rtp_kept *slot_at(const struct rtp_history *h, size_t i)
+{
+	return (void *)(h->slots + i * h->stride);
+}
+
+static struct rtp_kept *slot_of(const struct rtp_history *h, int64_t seq)
+{
+	return slot_at(h, (uint64_t)seq & (h->n - 1));
+}
+
+/* Lays the kept packets out anew. False without memory: then all is as it was. */
+static bool lay_out(struct rtp_history *h, unsigned n, size_t stride)
+{
+	struct rtp_history to = {calloc(n, stride), n, h->most, stride};
+
+	if (!to.slots)
+		return false;
+	for (unsigned i = 0; i < h->n; i++) {
+		const struct rtp_kept *k = slot_at(h, i);
+		if (k->len)
+			memcpy(slot_of(&to, k->seq), k, sizeof(*k) + k->len);
+	}
+	free(h->slots);
+	*h = to;
+	return true;
+}
+
 int rtp_history_init(struct rtp_history *h, unsigned packets)
 {
-	unsigned n = 16;
-
-	while (n < packets && n < HISTORY_MAX)
-		n *= 2;
-	/* calloc of this size maps pages that are not touched before they are used. */
-	struct rtp_kept *slot = calloc(n, sizeof(*slot));
-	if (!slot)
-		return -ENOMEM;
-	*h = (struct rtp_history){slot, n};
-	return 0;
+	*h = (struct rtp_history){.most = HISTORY_FIRST};
+	while (h->most < packets && h->most < HISTORY_MAX)
+		h->most *= 2;
+	return lay_out(h, HISTORY_FIRST, stride_for(0)) ? 0 : -ENOMEM;
 }
 
 void rtp_history_done(struct rtp_history *h)
 {
-	free(h->slot);
+	free(h->slots);
 	*h = (struct rtp_history){0};
 }
 
 void rtp_history_put(struct rtp_history *h, int64_t seq, const uint8_t *data, size_t len,
 		     int64_t now_us)
 {
-	struct rtp_kept *k = &h->slot[(uint64_t)seq & (h->n - 1)];
+	struct rtp_kept *k = slot_of(h, seq);
 
-	if (len > sizeof(k->data))
+	if (len > RTP_PACKET_MAX)
 		return;
+	while (k->len && now_us - k->time_us < RTP_HISTORY_US && h->n < h->most &&
+	       lay_out(h, 2 * h->n, h->stride))
+		k = slot_of(h, seq);
+	if (stride_for(len) > h->stride) {
+		if (!lay_out(h, h->n, stride_for(len)))
+			return;
+		k = slot_of(h, seq);
+	}
 	k->seq = seq;
 	k->time_us = now_us;
 	k->len = (uint16_t)len;
@@ -154,7 +192,7 @@ void rtp_history_put(struct rtp_history *h, int64_t seq, const uint8_t *data, si
 
 const struct rtp_kept *rtp_history_get(const struct rtp_history *h, int64_t seq)
 {
-	const struct rtp_kept *k = &h->slot[(uint64_t)seq & (h->n - 1)];
+	const struct rtp_kept *k = slot_of(h, seq);
 
 	return k->len && k->seq == seq ? k : NULL;
 }

@@ -70,19 +70,30 @@ struct rtp_kept {
 	int64_t seq; /* unwrapped */
 	int64_t time_us;
 	uint16_t len; /* 0: empty */
-	uint8_t data[RTP_PACKET_MAX];
+	uint8_t data[];
 };
+
+/*
+ * As large as its stream needs: a slot has room for the packets that it has had (sound has short
+ * ones), and there are more slots where packets would have to go that are younger than this.
+ */
+#define RTP_HISTORY_US 2500000
 
 struct rtp_history {
-	struct rtp_kept *slot; /* owned */
-	unsigned n;	       /* slots, a power of two */
+	uint8_t *slots; /* owned: `n` times `stride` bytes, each a struct rtp_kept */
+	unsigned n;	/* now; a power of two, as `most` is */
+	unsigned most;
+	size_t stride;
 };
 
-/* `packets` is rounded up to a power of two, at most 8192. 0 or -ENOMEM. */
+/* For `packets` at most, rounded up to a power of two, at most 8192. 0 or -ENOMEM. */
 int rtp_history_init(struct rtp_history *h, unsigned packets);
 void rtp_history_done(struct rtp_history *h);
 
-/* Copies a packet in, over the oldest in its place. Packets longer than a slot are not kept. */
+/*
+ * Copies a packet in, over the oldest in its place. One that is longer than RTP_PACKET_MAX is not
+ * kept, nor one for which there is no memory.
+ */
 void rtp_history_put(struct rtp_history *h, int64_t seq, const uint8_t *data, size_t len,
 		     int64_t now_us);
 /* NULL when it is gone. Lent until the next put. */

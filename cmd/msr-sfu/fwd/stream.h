@@ -16,8 +16,8 @@
 #include "rtp/packet.h"
 #include "rtp/rtcp.h"
 
-#define STREAM_KEEP_VIDEO 1024 /* packets: two seconds at 5 Mbit/s */
-#define STREAM_KEEP_AUDIO 128  /* packets: two and a half seconds */
+#define STREAM_KEEP_VIDEO 1024 /* packets at most: two seconds at 5 Mbit/s */
+#define STREAM_KEEP_AUDIO 128  /* packets at most: two and a half seconds */
 /* Between requests, however many ask: with the time an encoder needs, a newcomer sees a picture
  * within 1.5 s. */
 #define STREAM_KEY_US 800000

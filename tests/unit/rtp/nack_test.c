@@ -132,18 +132,75 @@ TEST(kept_packets_are_found_until_others_take_their_place)
 	uint8_t packet[RTP_PACKET_MAX + 1] = {0};
 
 	CHECK_INT(rtp_history_init(&h, 100), 0);
-	CHECK_INT(h.n, 128);
+	CHECK_INT(h.most, 128);
 	CHECK(!rtp_history_get(&h, 0));
 	for (int64_t seq = 65500; seq < 65500 + 200; seq++) {
 		packet[0] = (uint8_t)seq;
 		rtp_history_put(&h, seq, packet, 20, seq);
 	}
+	CHECK_INT(h.n, 128);
 	CHECK(!rtp_history_get(&h, 65500 + 71));
-	const struct rtp_kept *k = rtp_history_get(&h, 65500 + 72);
-	CHECK(k);
-	CHECK_INT(k->len, 20);
-	CHECK_INT(k->data[0], (uint8_t)(65500 + 72));
+	for (int64_t seq = 65500 + 72; seq < 65500 + 200; seq++) {
+		const struct rtp_kept *k = rtp_history_get(&h, seq);
+		CHECK(k);
+		CHECK_INT(k->len, 20);
+		CHECK_INT(k->data[0], (uint8_t)seq);
+	}
 	rtp_history_put(&h, 70000, packet, sizeof(packet), 0); /* too long */
 	CHECK(!rtp_history_get(&h, 70000));
+	rtp_history_done(&h);
+}
+
+/* `a_second` packets of `len` bytes for ten seconds; what was sent in the last two is there. */
+static void keep(struct rtp_history *h, unsigned a_second, size_t len)
+{
+	uint8_t packet[RTP_PACKET_MAX] = {0};
+	int64_t end = 10 * (int64_t)a_second;
+
+	CHECK_INT(rtp_history_init(h, 1024), 0);
+	for (int64_t seq = 0; seq < end; seq++)
+		rtp_history_put(h, seq, packet, len, seq * 1000000 / a_second);
+	for (int64_t seq = end - 2 * (int64_t)a_second; seq < end; seq++) {
+		const struct rtp_kept *k = rtp_history_get(h, seq);
+		CHECK(k);
+		CHECK_INT(k->len, len);
+	}
+}
+
+TEST(a_history_is_as_large_as_its_stream_needs)
+{
+	struct rtp_history h;
+
+	keep(&h, 50, 120); /* sound */
+	CHECK_INT(h.n, 128);
+	CHECK(h.n * h.stride < 40000);
+	rtp_history_done(&h);
+	keep(&h, 40, 700); /* a small picture */
+	CHECK_INT(h.n, 128);
+	rtp_history_done(&h);
+	keep(&h, 500, RTP_PACKET_MAX);
+	CHECK_INT(h.n, 1024);
+	rtp_history_done(&h);
+}
+
+/* Short ones first, as at the beginning of a picture; nothing of them is lost. */
+TEST(a_longer_packet_moves_the_others)
+{
+	struct rtp_history h;
+	uint8_t packet[RTP_PACKET_MAX];
+
+	CHECK_INT(rtp_history_init(&h, 64), 0);
+	for (int64_t seq = -5; seq < 40; seq++) {
+		size_t len = seq < 30 ? 256 : 257 + (size_t)seq;
+		memset(packet, (int)seq, len);
+		rtp_history_put(&h, seq, packet, len, 7);
+	}
+	for (int64_t seq = -5; seq < 40; seq++) {
+		const struct rtp_kept *k = rtp_history_get(&h, seq);
+		CHECK(k);
+		memset(packet, (int)seq, sizeof(packet));
+		CHECK_INT(k->len, seq < 30 ? 256 : 257 + seq);
+		CHECK_MEM(k->data, packet, k->len);
+	}
 	rtp_history_done(&h);
 }
