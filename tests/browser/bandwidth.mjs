@@ -138,7 +138,7 @@ export async function limited(t, browser, system, relay, { kbps, seconds, path =
 		await waitFor("the highest layer", async () => (await look(page)).width === 960, 40);
 	const lossy = Boolean(path.loss);
 
-	const before = await observe(bad, 3);
+	const [before, calm] = await Promise.all([observe(bad, 3), observe(good, 3)]);
 	say("without a limit", before);
 	if (!lossy) {
 		// Probes are made of padding and of packets that come again: neither is a loss.
@@ -147,6 +147,7 @@ export async function limited(t, browser, system, relay, { kbps, seconds, path =
 		assert.ok(before.lost <= 0 || path.jitter, `${before.lost} packets lost`);
 	}
 	const fine = observe(good, seconds + 10);
+	fine.catch(() => {}); // awaited below: what fails before that, and closes the page, is what is told
 	await relay.set({ down: { kbps } });
 	const down = await observe(bad, 10, ({ width }) => width < 960);
 	say(`${kbps} kbit/s`, down);
@@ -155,7 +156,6 @@ export async function limited(t, browser, system, relay, { kbps, seconds, path =
 	const low = await observe(bad, seconds);
 	say("within it", low);
 	assert.ok(low.last.width < 960);
-	assert.ok(low.still < (lossy ? 2000 : 1000), `the picture stands still for ${low.still} ms`);
 	assert.ok(low.concealed < (2 * (path.loss ?? 0)) / 100 + 0.05, `${low.concealed} of the sound is concealed`);
 	const { estimate_kbps } = await (await fetch(`${system.sfu}/rooms/${room}/users/bad`)).json();
 	t.diagnostic(`estimate ${estimate_kbps} kbit/s`);
@@ -165,9 +165,14 @@ export async function limited(t, browser, system, relay, { kbps, seconds, path =
 	const up = await observe(bad, 20, ({ width }) => width === 960);
 	say("the limit gone", up);
 	assert.ok(up.took < 15, `the layer goes up after ${up.took} s`);
-	assert.ok(up.still < (lossy ? 2000 : 1000), `the picture stands still for ${up.still} ms`);
 	const other = await fine;
 	say("meanwhile with a good network", other);
+	// A machine that is slow lets both stand still: only what is more than that is the network's.
+	for (const { still } of [low, up])
+		assert.ok(still - other.still < (lossy ? 2000 : 1000),
+			`the picture stands still for ${still} ms, with a good network for ${other.still} ms`);
 	assert.equal(other.last.width, 960);
-	assert.ok(other.still < 1000 && other.concealed < 0.05);
+	assert.ok(other.still - calm.still < 1000,
+		`with a good network it stands still for ${other.still} ms, without the other's limit for ${calm.still} ms`);
+	assert.ok(other.concealed < 0.05, `with a good network ${other.concealed} of the sound is concealed`);
 }
