@@ -498,6 +498,7 @@ void ice_close(struct ice *i, void (*closed)(void *arg), void *arg)
 	i->closed = closed;
 	i->closed_arg = arg;
 	loop_timer_init(&i->reap, i->l, on_reap, i);
+	ice_loop_unwatch(i->loop);
 	/* The answer comes through the context that is the thread's default at the time of the
 	 * call.
 	 */

@@ -37,7 +37,8 @@ struct ice_loop {
 	int wake_fd; /* of the context itself: only other threads write to it, and none do */
 	struct watch *watch[FDS_MAX];
 	unsigned n_watches;
-	bool running; /* in g_main_context_iteration */
+	bool running;	/* in g_main_context_iteration */
+	bool unwatched; /* only timers are left */
 	bool (*before)(void *arg, int fd);
 	void *arg;
 };
@@ -387,13 +388,21 @@ void ice_loop_changed(struct ice_loop *g)
 	if (n > 2 * FDS_MAX)
 		n = 2 * FDS_MAX;
 	n = merge(fds, n, g->wake_fd);
-	set_watches(g, fds, n);
+	if (!g->unwatched)
+		set_watches(g, fds, n);
 	if (ready || timeout == 0)
 		loop_timer_in_us(&g->timer, 0);
 	else if (timeout > 0)
 		loop_timer_at(&g->timer, on_grid(timeout));
 	else
 		loop_timer_stop(&g->timer);
+}
+
+void ice_loop_unwatch(struct ice_loop *g)
+{
+	while (g->n_watches)
+		watch_free(g->watch[--g->n_watches]);
+	g->unwatched = true;
 }
 
 int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),

@@ -47,5 +47,10 @@ bool ice_loop_await(struct ice_loop *g, int fd, size_t n);
 bool ice_loop_refuse(struct ice_loop *g, int fd);
 /* To be called after everything that may have changed sources or timers from outside. */
 void ice_loop_changed(struct ice_loop *g);
+/*
+ * Waits for no descriptor any more, before libnice closes them: a number that is closed may at once
+ * be another thread's, of whom no epoll of this one must know.
+ */
+void ice_loop_unwatch(struct ice_loop *g);
 
 #endif
