@@ -8,6 +8,8 @@ setup() {
 	cd "$BATS_TEST_DIRNAME/../.." || return
 	# What is told of libraries without instruments stands in tsan.supp, with reasons.
 	export TSAN_OPTIONS="suppressions=$PWD/tests/support/tsan.supp"
+	# Of memory that GLib hands from thread to thread itself nothing is seen.
+	export G_SLICE=always-malloc
 }
 
 # Runs a file of shell tests on another build; no sanitizer of any program may report anything.
