@@ -27,7 +27,7 @@
 #define RATE_NOW	   4		    /* complete slices that tell what arrives just now */
 #define MISSING		   0.3 /* of what was sent: no path in use loses more by itself */
 #define MISSING_DEVIATIONS 3   /* by which that may exceed MISSING by chance */
-#define SUDDEN		   0.7 /* of the rate so far: less than that just now is another rate */
+#define SUDDEN		   0.8 /* of the rate so far: less than that just now is another rate */
 
 /* down, by delay */
 #define DECREASE	 0.85	 /* of what arrives: lower than that, so that the queue drains */
