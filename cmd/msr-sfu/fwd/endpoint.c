@@ -210,17 +210,13 @@ static void got_sender_report(struct endpoint *e, const struct rtcp_msg *m, int6
 		tap_report(b->track->tap, b->track, b->stream, now_us);
 }
 
-static void got_reports(struct endpoint *e, const struct rtcp_msg *m, int64_t now_us)
+static void got_reports(struct endpoint *e, const struct rtcp_msg *m)
 {
 	struct rtcp_report r;
 
-	for (unsigned i = 0; !rtcp_get_report(m, i, &r); i++) {
-		struct sub *s = sub_by_ssrc(e, r.ssrc);
-		if (!s)
-			continue;
-		sub_report(s, &r, now_us);
-		congest_report(&e->congest, r.fraction_lost);
-	}
+	for (unsigned i = 0; !rtcp_get_report(m, i, &r); i++)
+		if (sub_by_ssrc(e, r.ssrc))
+			congest_report(&e->congest, r.fraction_lost);
 }
 
 static void want_key(struct endpoint *e, uint32_t ssrc)
@@ -271,10 +267,10 @@ void endpoint_rtcp(struct endpoint *e, const uint8_t *p, size_t n, int64_t now_u
 		switch (m.type) {
 		case RTCP_SR:
 			got_sender_report(e, &m, now_us);
-			got_reports(e, &m, now_us);
+			got_reports(e, &m);
 			break;
 		case RTCP_RR:
-			got_reports(e, &m, now_us);
+			got_reports(e, &m);
 			break;
 		case RTCP_RTPFB:
 			got_transport_feedback(e, &m, now_us);

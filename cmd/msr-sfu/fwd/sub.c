@@ -95,7 +95,6 @@ int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
 		free(s);
 		return ret;
 	}
-	s->rtt_us = -1;
 	/* Numbers start anywhere in the lower half, so that libraries can tell a roll-over. */
 	layer_init(&s->layer, c->want, (uint16_t)(1 + (c->ssrc & 0x3fff)));
 	layer_aim(&s->layer, t, MEDIA_WANTED);
@@ -306,19 +305,8 @@ void sub_tick(struct sub *s, int64_t now_us)
 	/* The publisher's own clock, so that its tracks stay in step; only the numbers are ours. */
 	sr.ts += s->layer.rewrite.cut[0].ts_distance;
 	s->sr_us = now_us;
-	s->sr_middle = rtcp_ntp_middle(sr.ntp);
 	if (!rtcp_put_sr(&w, &sr, NULL, 0) && !rtcp_put_sdes(&w, s->config.ssrc, s->config.cname))
 		e->wire->send_rtcp(e->wire_arg, out, w.len);
-}
-
-void sub_report(struct sub *s, const struct rtcp_report *r, int64_t now_us)
-{
-	s->fraction_lost = r->fraction_lost;
-	if (s->sr_us && r->lsr == s->sr_middle) {
-		int64_t held_us = (int64_t)r->dlsr * US / 65536;
-		int64_t rtt_us = now_us - s->sr_us - held_us;
-		s->rtt_us = rtt_us > 0 ? rtt_us : 0;
-	}
 }
 
 /* ---- retransmission ---- */

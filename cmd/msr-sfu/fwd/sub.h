@@ -2,7 +2,7 @@
  * A subscription: one track on its way to one receiver.
  *
  *	burst ── layer (which stream, from where) ── rewrite (numbers, header) ── wire (seal, send)
- *	RTCP of the receiver ── sub_nack, sub_report ...
+ *	RTCP of the receiver ── sub_nack ...
  */
 #ifndef MSR_SFU_FWD_SUB_H
 #define MSR_SFU_FWD_SUB_H
@@ -62,16 +62,11 @@ struct sub {
 	int64_t repeat_us; /* when that is sent again: see sub_repeat; 0: never */
 
 	uint32_t packets, bytes; /* as sender reports count them */
-	int64_t sr_us;		 /* of the last sender report; 0: none */
-	uint32_t sr_middle;	 /* its NTP time, middle 32 bits */
+	int64_t sr_us;		 /* of the last one; 0: none */
 
 	struct sub_again again[SUB_AGAIN]; /* by number, modulo that */
 	double resend_tokens;
 	int64_t resend_us;
-
-	/* what the receiver says */
-	int64_t rtt_us; /* -1: not known */
-	uint8_t fraction_lost;
 };
 
 /* Starts sending from the next key frame on. 0, -EEXIST (the number is taken) or -ENOMEM. */
@@ -114,7 +109,6 @@ void sub_tick(struct sub *s, int64_t now_us);
 
 /* RTCP of the receiver about this subscription. */
 void sub_nack(struct sub *s, const struct rtcp_msg *m, int64_t now_us);
-void sub_report(struct sub *s, const struct rtcp_report *r, int64_t now_us);
 void sub_want_key(struct sub *s);
 
 #endif
