@@ -47,10 +47,14 @@ export async function tempDir(t) {
 	return dir;
 }
 
-/* A free TCP port outside the ephemeral range, so that it stays free. */
+const given = new Set();
+
+/* A free TCP port outside the ephemeral range, so that it stays free; never the same one twice. */
 export async function freePort() {
 	for (;;) {
 		const port = 20000 + Math.floor(Math.random() * 12000);
+		if (given.has(port)) continue;
+		given.add(port);
 		const free = await new Promise((done) => {
 			const server = createServer();
 			server.once("error", () => done(false));
