@@ -34,7 +34,7 @@ enum {
 	 * these leave, and then the workers have to end. */
 	STOP_ALL_US = 1700000,
 	/* Under load: a session has one job under way, so pauses bound its rate. */
-	BATCH_WAIT_US = 250,
+	BATCH_WAIT_US = 50,
 	ROUND_US = 250,	       /* longest wait for the workers' answers within a turn, */
 	ROUNDS_US = 2000,      /* and of all such rounds of a turn */
 	KEEP_BYTES = 32 << 20, /* of freed memory that stay the program's */
