@@ -10,7 +10,7 @@
 #include "rtp/packet.h"
 
 #define REORDER_PACKETS 1024
-#define REORDER_US	1000000 /* retransmissions take round trips */
+#define REORDER_US	2200000 /* as long as msr-sfu asks again, and some time on the way */
 #define START_US	100000
 #define HOLD_US		500000
 #define HOLD_MAX	(4u << 20) /* bytes */

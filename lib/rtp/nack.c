@@ -100,10 +100,12 @@ unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, uint16_t *out, unsigned 
 	/* With some time for an answer to be late. */
 	int64_t answer_us = n->answer_us + n->answer_us / 4;
 	int64_t retry_us = answer_us > NACK_RETRY_US ? answer_us : NACK_RETRY_US;
+	int64_t age_us = NACK_ANSWERS * retry_us;
 	unsigned count = 0;
 
+	age_us = age_us < NACK_AGE_US ? NACK_AGE_US : age_us > NACK_LONG_US ? NACK_LONG_US : age_us;
 	for (unsigned i = n->n; i-- > 0;)
-		if (now_us - n->missing[i].since_us > NACK_AGE_US)
+		if (now_us - n->missing[i].since_us > age_us)
 			give_up(n, i, 1);
 	for (unsigned i = 0; i < n->n && count < max; i++) {
 		struct nack_entry *e = &n->missing[i];

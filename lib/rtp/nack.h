@@ -16,7 +16,9 @@
 
 /* Packets under repair; when there are more, all are given up and a key frame is needed. */
 #define NACK_MISSING_MAX 256
-#define NACK_AGE_US	 1000000 /* a packet missing for longer is given up */
+#define NACK_AGE_US	 1000000 /* a packet missing for longer is given up, */
+#define NACK_LONG_US	 2000000 /* or, where answers take long, than this */
+#define NACK_ANSWERS	 6	 /* as many times as an answer takes */
 #define NACK_TRIES	 8	 /* requests a packet */
 #define NACK_RETRY_US	 100000	 /* between them, at least */
 

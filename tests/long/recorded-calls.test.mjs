@@ -440,7 +440,8 @@ for (const name of BROWSERS.filter(Boolean)) {
 				`offsets ${got.offsets}`);
 			assert.ok(up.lost > 50, "the network loses packets");
 			onTime(got, sync, drift);
-			assert.ok(got.flashes.length >= PART_S, `flashes ${got.flashes}`);
+			// Of a fifth some is lost however often it is asked for; then there is no picture until a key frame.
+			assert.ok(got.flashes.length >= (loss > 10 ? PART_S / 2 : PART_S), `flashes ${got.flashes}`);
 			// Browsers send pictures again, and no sound.
 			const unseen = gaps.filter(({ kind }) => kind === "video").reduce((sum, one) => sum + one.missing, 0);
 			assert.ok(missing > 0 && missing <= up.lost && unseen <= up.lost / 10, `${missing} missing, ${unseen} of pictures`);

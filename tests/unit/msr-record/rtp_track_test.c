@@ -101,9 +101,9 @@ TEST(what_waits_for_a_lost_packet_does_not_wait_for_the_next_one)
 	PUT(((struct sent){.ts = 3000, .seq = 2, .marker = true}), DELTA, 200 * MS);
 	PUT(((struct sent){.ts = 9000, .seq = 4, .marker = true}), KEY, 266 * MS);
 	CHECK_INT(n_frames, 2);
-	CHECK_INT(rtp_track_tick(&t, ORIGIN + 1200 * MS, take, NULL), 0);
+	CHECK_INT(rtp_track_tick(&t, ORIGIN + 2400 * MS, take, NULL), 0);
 	CHECK_INT(n_frames, 2);
-	CHECK_INT(rtp_track_tick(&t, ORIGIN + 1300 * MS, take, NULL), 0);
+	CHECK_INT(rtp_track_tick(&t, ORIGIN + 2500 * MS, take, NULL), 0);
 	CHECK_INT(n_frames, 3);
 	CHECK_INT(last_us, 100 * MS);
 	rtp_track_done(&t);

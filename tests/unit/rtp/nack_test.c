@@ -52,6 +52,36 @@ TEST(what_does_not_come_is_given_up)
 	CHECK_INT(nack_rx_packet(&n, 1, 3000 * MS, NULL), NACK_DUPLICATE);
 }
 
+/* Of packets that come after `answer_us` when they are asked for, and one that never comes: after
+ * how long it is given up. */
+static int64_t patience(int64_t answer_us)
+{
+	uint16_t out[64];
+	bool gave_up = false;
+	int64_t t = 0;
+
+	memset(&n, 0, sizeof(n));
+	for (uint16_t seq = 0; seq < 40; seq += 2) {
+		nack_rx_packet(&n, seq, t, NULL);
+		nack_rx_due(&n, t, out, 64, &gave_up);
+		nack_rx_packet(&n, (uint16_t)(seq - 1), t += answer_us, NULL);
+	}
+	int64_t since = t;
+	nack_rx_packet(&n, 40, t, NULL);
+	for (; !gave_up && t < since + 5000 * MS; t += 10 * MS)
+		nack_rx_due(&n, t, out, 64, &gave_up);
+	return t - since;
+}
+
+TEST(where_answers_take_long_one_is_more_patient)
+{
+	int64_t near = patience(20 * MS), far = patience(200 * MS), moon = patience(2000 * MS);
+
+	CHECK(near > 990 * MS && near < 1050 * MS);
+	CHECK(far > 1300 * MS && far < 1700 * MS);
+	CHECK(moon > 1990 * MS && moon < 2050 * MS);
+}
+
 /* Twenty seconds of a path on which each twentieth packet is lost, and is there when it was asked
  * for `path_us` ago. Requests for each, after the first have taught how long that takes. */
 static double requests(int64_t path_us)
