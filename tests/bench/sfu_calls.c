@@ -15,13 +15,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "frame/frame.h"
-#include "rtp/rtcp.h"
 #include "sfu_load/load.h"
 
 #define CAPTURE_MAX (512u << 20)
 #define SPREAD_US   20000
 #define PEOPLE_MAX  200
-#define FEEDBACK_US 100000
 
 /* A packet with the number of its stream, to be sent by everybody. */
 struct item {
@@ -39,16 +37,11 @@ static uint64_t n_received;
 
 /* ---- the capture ---- */
 
-static bool is_sound(uint8_t *ssrc, uint32_t sound)
-{
-	return get_be32(ssrc) == sound;
-}
-
 /* Sets SSRCs and payload types to those of the offer, and counts numbers on beyond 16 bits. */
 static void adopt(struct item *m, uint32_t sound, uint64_t next[2])
 {
 	uint8_t *ssrc = m->data + (m->report ? 4 : 8);
-	bool heard = is_sound(ssrc, sound);
+	bool heard = get_be32(ssrc) == sound;
 
 	put_be32(ssrc, heard ? SOUND_SSRC : PICTURE_SSRC);
 	if (m->report)
@@ -94,29 +87,10 @@ static void read_capture(uint8_t *data, size_t n)
 
 static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 {
-	struct client *c = arg;
 	struct rtp_packet k;
-	uint16_t seq;
 
 	n_received++;
-	if (rtp_parse(&k, p, n, &c->ext) == 0 && rtp_twcc_seq(&k, &seq))
-		twcc_rx_packet(&c->rx, seq, now_us);
-}
-
-static void on_batch(void *arg, int64_t now_us)
-{
-	struct client *c = arg;
-	uint8_t out[1200];
-
-	if (now_us - c->feedback_us < FEEDBACK_US)
-		return;
-	c->feedback_us = now_us;
-	while (twcc_rx_pending(&c->rx)) {
-		struct rtcp_writer w = rtcp_writer(out, sizeof(out));
-		if (twcc_rx_write(&c->rx, &w, 1, PICTURE_SSRC) < 0)
-			return;
-		peer_send_rtcp(c->peer, out, w.len);
-	}
+	client_received(arg, &k, p, n, now_us);
 }
 
 static void send_item(struct peer *to, const struct item *m)
@@ -154,7 +128,8 @@ static int64_t play(unsigned people)
 
 int main(int argc, char **argv)
 {
-	static const struct peer_handler handler = {client_state, on_rtp, client_no_rtcp, on_batch};
+	static const struct peer_handler handler = {client_state, on_rtp, client_no_rtcp,
+						    client_feedback};
 	unsigned people = argc == 5 ? 2 * (unsigned)atoi(argv[4]) : 0;
 	struct buf capture;
 

@@ -28,9 +28,8 @@
 #define RECEIVERS_MAX  1000
 #define PUBLISHERS_MAX 200
 #define SAMPLES	       (1u << 20)
-#define FRAMES	       30 /* a second */
-#define MARK	       24 /* bytes of payload that we look at: VP8, number, time */
-#define FEEDBACK_US    100000
+#define FRAMES	       30  /* a second */
+#define MARK	       24  /* bytes of payload that we look at: VP8, number, time */
 #define WARM_UP_S      1.5 /* key frames reach everybody */
 #define SETTLE_S       6.0 /* ICE has no more to check after that */
 
@@ -55,14 +54,9 @@ static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 {
 	struct client *c = arg;
 	struct rtp_packet k;
-	uint16_t seq;
 
-	if (rtp_parse(&k, p, n, &c->ext) < 0)
+	if (client_received(c, &k, p, n, now_us) < 0)
 		return;
-	if (rtp_twcc_seq(&k, &seq))
-		twcc_rx_packet(&c->rx, seq, now_us);
-	if (!c->ssrc)
-		c->ssrc = k.ssrc;
 	/* Not what comes again to probe: that is not what was sent. */
 	if (k.ssrc != c->ssrc || k.payload_len < MARK ||
 	    get_be64(rtp_payload(&k) + 8) < measured_from)
@@ -73,23 +67,7 @@ static void on_rtp(void *arg, uint8_t *p, size_t n, int64_t now_us)
 		sample[n_samples++] = (uint32_t)(mono_now().us - sent_us);
 }
 
-static void on_batch(void *arg, int64_t now_us)
-{
-	struct client *c = arg;
-	uint8_t out[1200];
-
-	if (now_us - c->feedback_us < FEEDBACK_US)
-		return;
-	c->feedback_us = now_us;
-	while (twcc_rx_pending(&c->rx)) {
-		struct rtcp_writer w = rtcp_writer(out, sizeof(out));
-		if (twcc_rx_write(&c->rx, &w, 1, c->ssrc) < 0)
-			return;
-		peer_send_rtcp(c->peer, out, w.len);
-	}
-}
-
-static const struct peer_handler handler = {client_state, on_rtp, client_no_rtcp, on_batch};
+static const struct peer_handler handler = {client_state, on_rtp, client_no_rtcp, client_feedback};
 
 static void send_packet(struct peer *to, uint64_t number, size_t size, unsigned per_frame)
 {

@@ -13,7 +13,8 @@
 #include "sdp/negotiate.h"
 #include "sdp/sdp.h"
 
-#define STEP_US 10000000
+#define STEP_US	    10000000
+#define FEEDBACK_US 100000
 
 static struct loop *loop;
 static struct peer_io *io;
@@ -184,6 +185,35 @@ void client_no_rtcp(void *arg, const uint8_t *p, size_t n, int64_t now_us)
 	(void)p;
 	(void)n;
 	(void)now_us;
+}
+
+int client_received(struct client *c, struct rtp_packet *k, uint8_t *p, size_t n, int64_t now_us)
+{
+	uint16_t seq;
+
+	if (rtp_parse(k, p, n, &c->ext) < 0)
+		return -EBADMSG;
+	if (rtp_twcc_seq(k, &seq))
+		twcc_rx_packet(&c->rx, seq, now_us);
+	if (!c->ssrc)
+		c->ssrc = k->ssrc;
+	return 0;
+}
+
+void client_feedback(void *arg, int64_t now_us)
+{
+	struct client *c = arg;
+	uint8_t out[1200];
+
+	if (now_us - c->feedback_us < FEEDBACK_US)
+		return;
+	c->feedback_us = now_us;
+	while (twcc_rx_pending(&c->rx)) {
+		struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+		if (twcc_rx_write(&c->rx, &w, 1, c->ssrc) < 0)
+			return;
+		peer_send_rtcp(c->peer, out, w.len);
+	}
 }
 
 void client_open(struct client *c, bool controlling)

@@ -54,6 +54,9 @@ void client_open(struct client *c, bool controlling);
 void clients_wait(unsigned n);
 /* For handlers. */
 void client_state(void *arg, enum peer_state state, enum peer_end why);
+/* Parses a packet that came, and notes it for the feedback. 0 or -EBADMSG. */
+int client_received(struct client *c, struct rtp_packet *k, uint8_t *p, size_t n, int64_t now_us);
+void client_feedback(void *arg, int64_t now_us);
 void client_no_rtcp(void *arg, const uint8_t *p, size_t n, int64_t now_us);
 
 /* Waits that long at most for something to do, and does it; until then (mono_now). */
