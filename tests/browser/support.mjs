@@ -19,7 +19,7 @@ export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 export const BROWSERS = (process.env.MSR_BROWSERS ?? "chromium firefox").split(" ");
 
 /* Times how long one waits before giving up; for a machine that does much else. */
-const PATIENCE = Number(process.env.MSR_PATIENCE ?? 1);
+export const PATIENCE = Number(process.env.MSR_PATIENCE ?? 1);
 
 export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 

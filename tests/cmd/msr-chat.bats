@@ -242,14 +242,14 @@ failed ann 50000 200000 disconnected" ]
 @test "kill -9 in the middle of a transfer leaves no file" {
 	mkdir spool
 	server --spool spool
-	mkfifo hold
-	{ printf '\0\1\0\3\0\0\0\0\0\0\0\0\0\0\0\0ann'
-	  printf '\0\10\0\1\0\0\0\0\0\0\0\0\0\20\0\0f'
-	  head -c 500000 /dev/zero; cat hold; } >/dev/tcp/127.0.0.1/"$PORT" &
+	exec {ann}<>/dev/tcp/127.0.0.1/"$PORT"
+	printf '\0\1\0\3\0\0\0\0\0\0\0\0\0\0\0\0ann' >&"$ann"
+	printf '\0\10\0\1\0\0\0\0\0\0\0\0\0\20\0\0f' >&"$ann"
+	head -c 500000 /dev/zero >&"$ann"
 	wait_for 10 sh -c "ls -l /proc/$SERVER/fd | grep -q deleted"
 	kill -9 "$SERVER"
 	[ -z "$(ls -A spool)" ]
-	: <>hold # without waiting for who may have gone
+	exec {ann}>&-
 }
 
 @test "no connection and no file stays open behind users" {

@@ -13,13 +13,13 @@ teardown() {
 	stop_all
 }
 
-# recording [FOLDER/]NAME [BYTES]: a finished recording, NAME.json last.
+# recording [FOLDER/]NAME [BYTES [DAY]]: a finished recording, NAME.json last.
 recording() {
 	local media=storage/$1.mp3 name=${1##*/}
 	mkdir -p "${media%/*}"
 	head -c "${2:-1000}" /dev/urandom >"$media"
-	printf '{"room":"r1","session":"%s","start":"2026-01-01T00:00:00Z","duration":2.5,"codecs":["mp3"],"bytes":%d,"sha256":"%s"}\n' \
-		"${name%~*}" "$(stat -c %s "$media")" "$(digest "$media")" >json.tmp
+	printf '{"room":"r1","session":"%s","start":"%sT00:00:00Z","duration":2.5,"codecs":["mp3"],"bytes":%d,"sha256":"%s"}\n' \
+		"${name%~*}" "${3:-2026-01-01}" "$(stat -c %s "$media")" "$(digest "$media")" >json.tmp
 	mv json.tmp "storage/$1.json"
 }
 
@@ -90,8 +90,7 @@ $(digest storage/s1.mp3)" ]
 	rm tasks/mix/lobby.task
 	mkdir archive
 	mv storage/mix/lobby.* archive
-	recording mix/lobby
-	sed -i s/2026-01-01/2026-01-02/ storage/mix/lobby.json
+	recording mix/lobby 1000 2026-01-02
 	scan
 	[ "$(jq -r .start tasks/mix/lobby.task)" = 2026-01-02T00:00:00Z ]
 	rm tasks/mix/lobby.task
@@ -105,10 +104,7 @@ $(digest storage/s1.mp3)" ]
 	start scan msr-taskscan --watch --settle 60s
 	wait_for 3 grep -q watching scan.log
 	mv storage/mix/lobby.* archive
-	recording mix/lobby
-	sed s/2026-01-01/2026-01-03/ storage/mix/lobby.json >json.tmp
-	mv json.tmp storage/mix/lobby.json
-	wait_for 3 there tasks/mix/lobby.task
+	recording mix/lobby 1000 2026-01-03
 	wait_for 3 grep -q 2026-01-03 tasks/mix/lobby.task
 }
 
