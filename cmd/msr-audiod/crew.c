@@ -20,6 +20,7 @@
 
 #define RESTART_PAUSE_US 50000 /* before the next of one that lived no longer than this */
 #define HANGS_MAX	 2     /* workers that one job may cost, also when none says it had it */
+#define WAITS_MAX	 10    /* timeouts that a job may take while its worker gets no processor */
 
 static void spawn(struct worker *w);
 
@@ -128,26 +129,49 @@ static void on_restart(void *arg)
 	spawn(arg);
 }
 
+void crew_watch(struct worker *w, int64_t us)
+{
+	w->watched = mono_now();
+	w->cpu_us = w->pid ? proc_cpu_us(w->pid) : 0;
+	loop_timer_in_us(&w->watch, us);
+}
+
+/*
+ * It would work at the job if the machine let it: it has had less than half of a processor since
+ * the last look, and little in all. To kill it would cost its sessions their state, and the machine
+ * a new process.
+ */
+static bool starves(const struct worker *w, struct seat *job)
+{
+	int64_t had = proc_cpu_us(w->pid) - w->cpu_us;
+
+	job->had_us += had;
+	return proc_is_runnable(w->pid) && had < mono_diff_us(mono_now(), w->watched) / 2 &&
+	       job->had_us < w->pool->opts.data_timeout_us / 2 && job->waits++ < WAITS_MAX;
+}
+
 /* Hung: it has been at the oldest job for longer than it may. Having much to do does not count. */
 static void on_watch(void *arg)
 {
 	struct worker *w = arg;
+	int64_t timeout = w->pool->opts.data_timeout_us;
 
+	on_results(w, 0); /* this process may be the one that is late */
 	if (list_empty(&w->busy))
 		return;
 	struct seat *oldest = container_of(list_first(&w->busy), struct seat, link);
-	struct mono due = mono_add_us(oldest->since, w->pool->opts.data_timeout_us);
-	if (mono_diff_us(due, mono_now()) > 0) {
-		loop_timer_at(&w->watch, due);
+	int64_t left = timeout - mono_diff_us(mono_now(), oldest->since);
+	if (left > 0) {
+		crew_watch(w, left);
 		return;
 	}
-	if (w->pid) {
+	if (w->pid && !starves(w, oldest)) {
 		log_warn("worker %u (pid %d) hangs; killing it", w->number, (int)w->pid);
 		metric_add(&w->pool->n_hangs, 1);
 		kill(w->pid, SIGKILL);
 		oldest->hangs++;
 	}
-	loop_timer_in_us(&w->watch, w->pool->opts.data_timeout_us);
+	crew_watch(w, timeout);
 }
 
 /* The last worker may have written over anything: what the front knows better is told again. */

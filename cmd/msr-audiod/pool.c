@@ -131,13 +131,14 @@ void seat_submit(struct seat *s, size_t len)
 	struct job *job = NULL; /* a damaged ring is not there, or gets lost with its jobs */
 
 	s->busy = true;
-	s->hangs = 0;
+	s->hangs = s->waits = 0;
+	s->had_us = 0;
 	s->since = mono_now();
 	list_push(&w->busy, &s->link);
 	w->pool->n_busy++;
 	s->number++;
 	if (!loop_timer_armed(&w->watch))
-		loop_timer_in_us(&w->watch, w->pool->opts.data_timeout_us);
+		crew_watch(w, w->pool->opts.data_timeout_us);
 	if (!w->damaged)
 		job = (struct job *)ring_reserve(w->seg.in, sizeof(*job));
 	if (!job) { /* it has room for four jobs a seat */

@@ -27,7 +27,9 @@ struct worker {
 	struct loop_child *child;
 	struct loop_io *results;
 	struct list busy;	 /* seats with a job under way, the oldest first */
-	struct loop_timer watch; /* armed while there are some */
+	struct loop_timer watch; /* armed while there are some, by crew_watch; */
+	struct mono watched;	 /* since when, */
+	int64_t cpu_us;		 /* and what the process had had of processors then */
 	struct loop_timer restart;
 	struct loop_timer more; /* results were left for the next turn */
 	struct mono started;
@@ -46,7 +48,9 @@ struct seat {
 	uint64_t session;		/* its number; what the slot says is the worker's word */
 	uint64_t number;		/* of the last job */
 	struct mono since; /* when its worker can have begun the job: jobs are done in order */
-	unsigned hangs;	   /* workers that were killed because this job waited */
+	unsigned hangs;	   /* workers that were killed because this job waited, */
+	unsigned waits;	   /* times that one was not, for it had no processor, */
+	int64_t had_us;	   /* but this much of one */
 	bool busy, leaving;
 };
 
@@ -73,6 +77,8 @@ void pool_finish(struct seat *s, size_t len, int status);
 /* Makes the worker's segment, with `n_slots` free seats out of the pool's, and starts it. */
 int crew_join(struct pool *p, unsigned number, uint32_t n_slots);
 void crew_done(struct worker *w);
+/* Looks again in `us` whether it hangs. */
+void crew_watch(struct worker *w, int64_t us);
 /* Nonsense was found in what it shares: it is killed, and all that it shares is replaced. */
 void crew_damaged(struct worker *w);
 

@@ -1,13 +1,16 @@
-/* fork and exec; the child reports a failed exec through a CLOEXEC pipe. Limits. */
+/* fork and exec; the child reports a failed exec through a CLOEXEC pipe. Processor time, limits. */
 #include "proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int child_fd(int from, int to)
@@ -91,6 +94,32 @@ int proc_spawn(const char *const argv[], const struct proc_opts *opts, pid_t *pi
 	}
 	*pid = child;
 	return 0;
+}
+
+int64_t proc_cpu_us(pid_t pid)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
+		return 0;
+	return t.tv_sec * (int64_t)1000000 + t.tv_nsec / 1000;
+}
+
+bool proc_is_runnable(pid_t pid)
+{
+	char path[32], line[128] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	fclose(f);
+	/* The name in parentheses may hold anything, also parentheses. */
+	const char *after = strrchr(line, ')');
+	return after && after[1] == ' ' && after[2] == 'R';
 }
 
 size_t proc_nofile(void)

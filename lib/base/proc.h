@@ -5,7 +5,9 @@
 #ifndef MSR_BASE_PROC_H
 #define MSR_BASE_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct proc_opts {
@@ -22,6 +24,11 @@ struct proc_opts {
  * (-ENOENT: no such program).
  */
 int proc_spawn(const char *const argv[], const struct proc_opts *opts, pid_t *pid);
+
+/* What the process has had of processors, in us; 0 when there is none of this number. */
+int64_t proc_cpu_us(pid_t pid);
+/* Whether it has a processor now, or waits for one: the state R of proc(5). */
+bool proc_is_runnable(pid_t pid);
 
 /* Raises the soft limit of open descriptors as far as it goes; returns the limit. */
 size_t proc_raise_nofile(void);

@@ -5,10 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../../cmd/msr-audiod/pool.h"
@@ -22,8 +25,9 @@
 #include "loop/loop.h"
 
 #define BUFFER	1024
-#define TIMEOUT 1500000 /* us that a job may take */
-#define DAWDLE	100000	/* us that a slow worker takes for a job */
+#define TIMEOUT 1500000			/* us that a job may take */
+#define DAWDLE	100000			/* us that a slow worker takes for a job */
+#define LATE	(TIMEOUT + TIMEOUT / 2) /* us, the same for one that has to share a processor */
 #define HOW	"MSR_TEST_WORKER"
 
 /* ---- workers that lie ---- */
@@ -81,6 +85,18 @@ static void dawdle(struct segment *g)
 	for (;;) {
 		struct job j = take_job(g);
 		usleep(DAWDLE);
+		put(g, answer_to(&j), 0);
+	}
+}
+
+/* Honest, and computes all the while, as far as it may. */
+static void toil(struct segment *g)
+{
+	for (;;) {
+		struct job j = take_job(g);
+		struct mono end = mono_add_us(mono_now(), LATE);
+		while (mono_diff_us(end, mono_now()) > 0)
+			;
 		put(g, answer_to(&j), 0);
 	}
 }
@@ -148,6 +164,8 @@ __attribute__((constructor)) static void be_worker(int argc, char **argv)
 		_exit(3);
 	if (!strcmp(how, "slow"))
 		dawdle(&g);
+	if (!strcmp(how, "toil"))
+		toil(&g);
 	lie(&g, argv[2], how);
 }
 
@@ -421,6 +439,51 @@ TEST(a_worker_that_has_much_to_do_does_not_hang)
 		pool_leave(s[i]);
 	}
 	CHECK_INT(pool_worker_pid(f.pool, 0), pid);
+	end();
+}
+
+/* The first processor that this process may have, for `pid` alone, and beside it one that takes
+ * nearly all of it. */
+static pid_t crowd_out(pid_t pid)
+{
+	cpu_set_t all, one;
+	int cpu = 0;
+
+	CHECK_INT(sched_getaffinity(0, sizeof(all), &all), 0);
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	CHECK_INT(sched_setaffinity(pid, sizeof(one), &one), 0);
+	CHECK_INT(setpriority(PRIO_PROCESS, (id_t)pid, 19), 0);
+	pid_t hog = fork();
+	if (hog == 0) {
+		sched_setaffinity(0, sizeof(one), &one);
+		setpriority(PRIO_PROCESS, 0, 0);
+		alarm(60);
+		for (;;)
+			;
+	}
+	return hog;
+}
+
+TEST(a_worker_without_a_processor_does_not_hang)
+{
+	struct owner o;
+
+	begin("toil", 4);
+	pid_t pid = pool_worker_pid(f.pool, 0), hog = crowd_out(pid);
+	CHECK(hog > 0);
+	struct seat *s = sit(&o);
+	struct mono start = mono_now();
+	submit(s, 'a', 100);
+	until_answers(&o, 1);
+	CHECK(mono_diff_us(mono_now(), start) > TIMEOUT); /* or nothing was shown */
+	CHECK_INT(o.status, 0);
+	CHECK_INT(pool_worker_pid(f.pool, 0), pid);
+	kill(hog, SIGKILL);
+	waitpid(hog, NULL, 0);
+	pool_leave(s);
 	end();
 }
 
