@@ -134,7 +134,8 @@ $(BUILD)/bin/%: scripts/%
 all: $(patsubst %,$(BUILD)/bin/%,$(PROGRAMS) $(SCRIPTS))
 
 # ---- tests: tests/unit/R/*_test.c and tests/fuzz/R/*_fuzz.c belong to library or program R and are
-# ---- linked with it (a program's without its main.c) and what it uses
+# ---- linked with it (a program's without its main.c) and what it uses. What several tests share lies beside
+# ---- them: NAME.c is linked with those that include "NAME.h" themselves
 
 UNIT := $(wildcard tests/unit/*/*_test.c)
 FUZZ := $(wildcard tests/fuzz/*/*_fuzz.c)
@@ -145,9 +146,10 @@ FUZZ_BINS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ))
 owner      = $(notdir $(patsubst %/,%,$(dir $(1))))
 own_libs   = $(if $(filter $(1),$(LIBS)),$(1),$(libs_$(1)))
 own_objs   = $(call objects,$(filter-out %/main.c,$(if $(filter $(1),$(LIBS)),,$(call sources,cmd/$(1)))))
+shared     = $(wildcard $(patsubst "%.h",$(dir $(1))%.c,$(filter-out "../%,$(filter "%.h",$(file <$(1))))))
 
 define test_program # source, binary, object with main(), further link flags
-$(2): $$(call objects,$(1)) $(3) $$(call own_objs,$$(call owner,$(1))) \
+$(2): $$(call objects,$(1) $(call shared,$(1))) $(3) $$(call own_objs,$$(call owner,$(1))) \
 		$$(call archives,$$(call own_libs,$$(call owner,$(1))))
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
