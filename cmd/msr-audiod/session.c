@@ -22,13 +22,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/random.h"
 #include "command.h"
 #include "event/event.h"
 #include "loop/loop.h"
@@ -515,15 +515,12 @@ static int on_accept(void *arg, struct web_req *req, void **session)
 {
 	struct sessions *ss = arg;
 	struct session *s = calloc(1, sizeof(*s));
-	uint8_t r[ID_DIGITS / 2];
 
-	if (!s || getrandom(r, sizeof(r), 0) != sizeof(r)) {
-		free(s);
+	if (!s) {
 		web_reply_error(req, 503, "no_memory", "out of memory");
 		return -1;
 	}
-	for (size_t i = 0; i < sizeof(r); i++)
-		snprintf(s->id + 2 * i, 3, "%02x", r[i]);
+	random_hex(s->id, ID_DIGITS / 2);
 	s->all = ss;
 	list_init(&s->waiting);
 	list_init(&s->link);

@@ -22,10 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/random.h"
 #include "ice_loop.h"
 #include "io.h"
 #include "loop/loop.h"
@@ -67,29 +67,13 @@ struct ice {
 
 /* ---- making one ---- */
 
-static void random_bytes(void *out, size_t n)
-{
-	/* Blocks only before the pool was ever seeded, and never for so few bytes later. */
-	if (getrandom(out, n, 0) != (ssize_t)n)
-		abort();
-}
-
-static void random_text(char *out, size_t n)
-{
-	static const char alphabet[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint8_t bits[PWD_CHARS];
-
-	random_bytes(bits, n);
-	for (size_t i = 0; i < n; i++)
-		out[i] = alphabet[bits[i] & 63];
-	out[n] = '\0';
-}
+/* An ice-char each (RFC 8839, section 5.4). */
+static const char ice_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void ice_credentials(char ufrag[static PEER_UFRAG_SIZE], char pwd[static PEER_PWD_SIZE])
 {
-	random_text(ufrag, UFRAG_CHARS);
-	random_text(pwd, PWD_CHARS);
+	random_text(ufrag, UFRAG_CHARS, ice_chars);
+	random_text(pwd, PWD_CHARS, ice_chars);
 }
 
 static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandidate *local,

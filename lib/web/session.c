@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 
+#include "base/random.h"
 #include "base/utf8.h"
 
 /* What ws_opts says with 0. */
@@ -361,8 +361,7 @@ static size_t frame_head(uint8_t out[static FRAME_HEAD_MAX], int op, size_t len)
 static void mask_copy(struct web *w, uint8_t *out, const uint8_t *data, size_t len)
 {
 	if (w->n_masks < 4) {
-		if (getrandom(w->masks, sizeof(w->masks), 0) != sizeof(w->masks))
-			abort();
+		random_bytes(w->masks, sizeof(w->masks));
 		w->n_masks = sizeof(w->masks);
 	}
 	w->n_masks -= 4;

@@ -8,14 +8,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/random.h"
 
-enum { NAME_MAX_ = 100, COPY_STEP = 1 << 20 };
+enum { NAME_MAX_ = 100, RANDOM_BYTES = 16, COPY_STEP = 1 << 20 };
 
 struct keep {
 	int dirfd;
@@ -59,17 +59,15 @@ void keep_close(struct keep *k)
 /* Random bits and the last bytes of the name that a URL and an id may have, others as '_'. */
 static void make_name(const char *name, char *out, size_t size)
 {
-	uint64_t random[2] = {0};
 	size_t used, len = 0;
 
 	while (name[len])
 		len++;
 	if (len > NAME_MAX_)
 		name += len - NAME_MAX_; /* the end, for the extension */
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		random[0] = (uintptr_t)out;
-	used = (size_t)snprintf(out, size, "%016llx%016llx-", (unsigned long long)random[0],
-				(unsigned long long)random[1]);
+	random_hex(out, RANDOM_BYTES);
+	used = 2 * RANDOM_BYTES;
+	out[used++] = '-';
 	for (; *name && used + 1 < size; name++) {
 		char c = *name;
 		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||

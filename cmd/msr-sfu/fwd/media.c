@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/map.h"
+#include "base/random.h"
 #include "loop/loop.h"
 #include "thread.h"
 
@@ -170,20 +170,14 @@ uint32_t media_new_ssrc(struct media *m)
 
 	(void)m;
 	while (!ssrc || ssrc == UINT32_MAX)
-		if (getrandom(&ssrc, sizeof(ssrc), 0) != sizeof(ssrc))
-			abort(); /* see getrandom(2): not for this few bytes */
+		random_bytes(&ssrc, sizeof(ssrc));
 	return ssrc;
 }
 
 /* Random and anew for each transport, so that nobody learns which belong together (RFC 7022). */
 static void draw_cname(char out[static MEDIA_CNAME_SIZE])
 {
-	uint8_t r[12];
-
-	if (getrandom(r, sizeof(r), 0) != sizeof(r))
-		abort();
-	for (size_t i = 0; i < sizeof(r); i++)
-		snprintf(out + 2 * i, 3, "%02x", r[i]);
+	random_hex(out, 12);
 }
 
 void media_stats(struct media *m, struct media_stats *s)

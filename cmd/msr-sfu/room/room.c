@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "event/event.h"
 #include "link.h"
 #include "whep.h"
@@ -31,14 +31,7 @@ void sfu_done(struct sfu *s)
 
 void room_draw_id(char out[static 17])
 {
-	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
-	uint8_t r[16];
-
-	if (getrandom(r, sizeof(r), 0) != sizeof(r))
-		abort(); /* cannot happen after boot; guessable ids would be worse */
-	for (int i = 0; i < 16; i++)
-		out[i] = letters[r[i] % 32];
-	out[16] = '\0';
+	random_text(out, 16, "abcdefghijkmnpqrstuvwxyz23456789");
 }
 
 struct room *room_get(const struct sfu *s, const char *id)

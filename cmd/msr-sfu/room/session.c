@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/buf.h"
+#include "base/random.h"
 #include "link.h"
 #include "room.h"
 #include "whep.h"
@@ -17,14 +17,10 @@
 int session_new(struct sfu *s, struct session **sp, struct fail *f)
 {
 	struct session *ss = calloc(1, sizeof(*ss));
-	uint8_t r[16];
 
-	if (!ss || getrandom(r, sizeof(r), 0) != sizeof(r)) {
-		free(ss);
+	if (!ss)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
-	}
-	for (size_t i = 0; i < sizeof(r); i++)
-		snprintf(ss->id + 2 * i, 3, "%02x", r[i]);
+	random_hex(ss->id, (SESSION_ID_SIZE - 1) / 2);
 	ss->sfu = s;
 	ss->etag = 1;
 	if (map_put(&s->sessions, &ss->node, ss->id, strlen(ss->id)) < 0) {
