@@ -150,16 +150,28 @@ static void skip_tiles(struct bits *b, uint16_t width)
 
 /* ---- whole headers ---- */
 
+/* Up to error_resilient_mode. False: this is no frame, or shows one that is there already. */
+static bool read_begin(struct bits *b, struct vp9_header *h, unsigned *profile, bool *resilient)
+{
+	bool marked = bits_get(b, 2) == 2;
+
+	*profile = read_profile(b);
+	if (!marked || bits_flag(b))
+		return false;
+	*h = (struct vp9_header){.key = !bits_flag(b), .shown_at = b->at};
+	h->shown = bits_flag(b);
+	*resilient = bits_flag(b);
+	return true;
+}
+
 bool vp9_frame_size(const uint8_t *frame, size_t len, uint16_t *width, uint16_t *height)
 {
 	struct bits b = bits_of(frame, len);
-	struct vp9_header h = {.key = true};
-	bool marked = bits_get(&b, 2) == 2;
-	unsigned profile = read_profile(&b);
-	bool existing = bits_flag(&b), inter = bits_flag(&b);
+	struct vp9_header h;
+	unsigned profile;
+	bool resilient;
 
-	bits_get(&b, 2);
-	if (!marked || existing || inter)
+	if (!read_begin(&b, &h, &profile, &resilient) || !h.key)
 		return false;
 	read_intra(&b, profile, &h);
 	if (b.failed)
@@ -172,14 +184,12 @@ bool vp9_frame_size(const uint8_t *frame, size_t len, uint16_t *width, uint16_t 
 int vp9_header_read(struct vp9_header *h, struct vp9_slots *slots, const uint8_t *frame, size_t len)
 {
 	struct bits b = bits_of(frame, len);
-	bool marked = bits_get(&b, 2) == 2;
-	unsigned profile = read_profile(&b);
+	unsigned profile;
+	bool resilient;
 
-	if (!marked || bits_flag(&b))
+	if (!read_begin(&b, h, &profile, &resilient))
 		return -EBADMSG;
-	*h = (struct vp9_header){.key = !bits_flag(&b), .shown_at = b.at};
-	h->shown = bits_flag(&b);
-	bool resilient = bits_flag(&b), intra = h->key;
+	bool intra = h->key;
 	if (!h->key) {
 		intra = !h->shown && bits_flag(&b);
 		if (!resilient)
