@@ -110,6 +110,11 @@ void loop_io_free(struct loop_io *io)
 	if (!io || io->dead)
 		return;
 	epoll_ctl(io->loop->epfd, EPOLL_CTL_DEL, io->fd, NULL);
+	loop_io_forget(io);
+}
+
+void loop_io_forget(struct loop_io *io)
+{
 	io->dead = true;
 	list_remove(&io->dirty);
 	list_remove(&io->link);

@@ -61,6 +61,11 @@ int loop_io_new(struct loop_io **iop, struct loop *l, int fd, int want,
 void loop_io_want(struct loop_io *io, int want);
 /* Accepts NULL. */
 void loop_io_free(struct loop_io *io);
+/*
+ * Instead of loop_io_free, where a library closed the descriptor: epoll knows nothing of it any
+ * more, and its number may be another's that is watched.
+ */
+void loop_io_forget(struct loop_io *io);
 
 /* ---- timers: embedded, one shot, several in one turn in order of their time ---- */
 

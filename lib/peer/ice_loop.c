@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,6 +26,7 @@ struct watch {
 	int events; /* of poll(2), as GLib asks */
 	/* A TCP connection. libnice accepts all that come, and keeps those that say nothing. */
 	bool tcp, known, ended;
+	ino_t ino;	   /* of its socket */
 	bool spent;	   /* nothing is left to read but its end */
 	struct mono heard; /* since when there is one, or the last time that it was known */
 };
@@ -112,9 +114,30 @@ int ice_loop_new(struct ice_loop **out)
 	return 0;
 }
 
+static ino_t ino_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? 0 : st.st_ino;
+}
+
+/*
+ * In one turn of the context libnice may close a connection, and what is opened after that gets its
+ * number: a socket for media, when a timer selects a pair. (Not the next connection: GLib calls
+ * sources in the order in which they were attached, so libnice accepts before it closes. But that
+ * is nothing that they promise.)
+ */
+static bool is_closed(const struct watch *w)
+{
+	return w->tcp && ino_of(w->fd) != w->ino;
+}
+
 static void watch_free(struct watch *w)
 {
-	loop_io_free(w->io);
+	if (is_closed(w))
+		loop_io_forget(w->io);
+	else
+		loop_io_free(w->io);
 	free(w);
 }
 
@@ -221,6 +244,7 @@ static void meet(struct watch *w)
 	w->tcp = is_connection(w->fd);
 	if (!w->tcp)
 		return;
+	w->ino = ino_of(w->fd);
 	w->heard = mono_now();
 	end_eldest_beyond(w->g, false);
 	if (!loop_timer_armed(&w->g->look))
@@ -350,7 +374,7 @@ static void set_watches(struct ice_loop *g, GPollFD *fds, int n)
 	for (unsigned i = 0; i < g->n_watches;) {
 		struct watch *w = g->watch[i];
 		const GPollFD *f = find(fds, n, w->fd);
-		if (!f) {
+		if (!f || is_closed(w)) {
 			watch_free(w);
 			g->watch[i] = g->watch[--g->n_watches];
 			continue;
