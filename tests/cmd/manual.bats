@@ -9,7 +9,7 @@ setup() {
 	MAN=$TOP/man
 }
 
-# Every C program that is built. The supervisor is a script with subcommands and has its own tests.
+# Every C program that is built. The supervisor is a script whose page names options of all the others.
 programs() {
 	for bin in "$TOP"/build/bin/msr-*; do
 		name=${bin##*/}
@@ -48,6 +48,22 @@ page_options() {
 		echo "== $name ($page)"
 		diff <(help_options "$name" | grep -vxE 'verbose|help|version') \
 			<(page_options "$page" | grep -vxE 'verbose|help|version')
+	done
+}
+
+@test "the supervisor's page lists exactly its options and commands" {
+	page=$MAN/msr-supervise.8
+	diff <(help_options msr-supervise) <(grep '^\.It Fl ' "$page" | grep -oE 'Fl -[a-z-]+' | cut -c5- | sort -u)
+	diff <(msr-supervise --help | sed -nE 's/^  ([a-z]+) .*/\1/p' | sort -u) \
+		<(sed -nE 's/^\.It Cm ([a-z]+).*/\1/p' "$page" | sort -u)
+}
+
+@test "an option that the README names with a program is one of that program" {
+	grep -oE 'msr-[a-z]+ [^|&`]*' "$TOP/README.md" | while read -r name rest; do
+		for word in $rest; do
+			case $word in --[a-z]*) ;; *) continue ;; esac
+			help_options "$name" | grep -qx -- "${word#--}" || { echo "$name has no $word"; false; }
+		done
 	done
 }
 
