@@ -67,6 +67,15 @@ static inline size_t binding_request(uint8_t *p, const struct peer_local *to, bo
 	return seal_stun(p, n, to->pwd);
 }
 
+/* One that nominates, framed for TCP (RFC 4571). */
+static inline size_t framed_request(uint8_t *frame, const struct peer_local *to)
+{
+	size_t n = binding_request(frame + 2, to, true);
+
+	put_be16(frame, (uint16_t)n);
+	return n + 2;
+}
+
 /* Answers a request that came from `from`. */
 static inline size_t binding_response(uint8_t *p, const uint8_t *request,
 				      const struct sockaddr_in *from, const char *pwd)

@@ -124,6 +124,15 @@ static int bound(void)
 	return s;
 }
 
+static int connect_tcp(void)
+{
+	struct sockaddr_in to = address_of(candidate(true, "127.0.0.1"));
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
+	return s;
+}
+
 /* Turns the loop until `*what` is at least `n`. */
 static bool until(const unsigned *what, unsigned n)
 {
@@ -139,18 +148,15 @@ TEST(checks_over_tcp_are_signs_of_life)
 	uint8_t frame[400];
 
 	start(1, true);
-	struct sockaddr_in to = address_of(candidate(true, "127.0.0.1"));
-	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
-	size_t n = binding_request(frame + 2, &local, true);
-	put_be16(frame, (uint16_t)n); /* RFC 4571 */
+	int s = connect_tcp();
+	size_t n = framed_request(frame, &local);
 	for (unsigned i = 1; i < 4; i++) {
-		CHECK_INT(send(s, frame, n + 2, 0), n + 2);
+		CHECK_INT(send(s, frame, n, 0), n);
 		CHECK(until(&n_alive, i));
 	}
 	/* As long as one, but not by our password. */
 	frame[40] ^= 1;
-	send(s, frame, n + 2, 0);
+	send(s, frame, n, 0);
 	for (int i = 0; i < 5; i++)
 		loop_turn(loop, 10);
 	CHECK_INT(n_alive, 3);
@@ -323,30 +329,13 @@ TEST(libnice_sends_on_after_minutes)
 	stop();
 }
 
-static int connect_tcp(void)
-{
-	struct sockaddr_in to = address_of(candidate(true, "127.0.0.1"));
-	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	CHECK_INT(connect(s, (struct sockaddr *)&to, sizeof(to)), 0);
-	return s;
-}
-
-static size_t framed_request(uint8_t *frame)
-{
-	size_t n = binding_request(frame + 2, &local, true);
-
-	put_be16(frame, (uint16_t)n); /* RFC 4571 */
-	return n + 2;
-}
-
 /* Sends a check and takes libnice's own, into `check` behind its length; what else comes is lost.
  */
 static void exchange_over_tcp(int s, uint8_t check[static 1500])
 {
 	struct mono end = mono_add_us(mono_now(), WAIT_US);
 	uint8_t frame[400];
-	size_t n = framed_request(frame), len = 0, at = 0;
+	size_t n = framed_request(frame, &local), len = 0, at = 0;
 
 	CHECK_INT(send(s, frame, n, 0), n);
 	while (mono_diff_us(end, mono_now()) > 0) {
@@ -382,7 +371,7 @@ static bool is_answered_over_tcp(int s)
 {
 	struct mono end = mono_add_us(mono_now(), 2000000);
 	uint8_t frame[400], reply[400];
-	size_t n = framed_request(frame);
+	size_t n = framed_request(frame, &local);
 
 	CHECK_INT(send(s, frame, n, 0), n);
 	while (mono_diff_us(end, mono_now()) > 0) {

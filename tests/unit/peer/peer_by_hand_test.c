@@ -142,14 +142,6 @@ static int connect_tcp(const struct end *e)
 	return s;
 }
 
-static size_t framed_request(uint8_t *frame, const struct end *e)
-{
-	size_t n = binding_request(frame + 2, &e->local, true);
-
-	put_be16(frame, (uint16_t)n);
-	return n + 2;
-}
-
 /* A success response to ours comes; libnice's own check may stand before it. */
 static bool is_answered(int s)
 {
@@ -176,7 +168,7 @@ TEST(passive_tcp_answers_checks)
 	end_make(&a, false);
 	CHECK_INT(peer_set_remote(a.peer, &by_hand), 0);
 	int s = connect_tcp(&a);
-	size_t n = framed_request(frame, &a);
+	size_t n = framed_request(frame, &a.local);
 	/* In two pieces, as TCP may. */
 	CHECK_INT(send(s, frame, 7, 0), 7);
 	loop_turn(pair.loop, 50);
@@ -196,7 +188,7 @@ TEST(tcp_clients_may_come_back)
 	end_make(&a, false);
 	CHECK_INT(peer_set_remote(a.peer, &by_hand), 0);
 	int s = connect_tcp(&a);
-	size_t n = framed_request(frame, &a);
+	size_t n = framed_request(frame, &a.local);
 	for (int i = 0; i < 5; i++) {
 		CHECK_INT(send(s, frame, n, 0), n);
 		CHECK(is_answered(s));

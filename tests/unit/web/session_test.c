@@ -283,18 +283,28 @@ TEST(who_owes_an_answer_is_not_idle)
 	CHECK_INT(echo.code, 4008);
 }
 
-/* For localhost, signed by itself: believed by who names it as an authority. */
-static void make_certificate(char *pem, size_t cap, const char *key)
+/* Two for localhost, each signed by itself: believed by who names it as an authority. */
+struct certificates {
+	char own[256], own_key[256], other[256], other_key[256];
+};
+
+static void make_certificate(char *pem, char *key, size_t cap, const char *name)
 {
-	static int n;
 	char cmd[1024];
 
-	snprintf(pem, cap, "%s/%d.pem", test_dir(), n++);
+	snprintf(pem, cap, "%s/%s.pem", test_dir(), name);
+	snprintf(key, cap, "%s/%s.key", test_dir(), name);
 	snprintf(cmd, sizeof(cmd),
 		 "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
 		 "-subj /CN=localhost -keyout %s -out %s 2>/dev/null",
 		 key, pem);
 	CHECK_INT(system(cmd), 0);
+}
+
+static void make_certificates(struct certificates *c)
+{
+	make_certificate(c->own, c->own_key, sizeof(c->own), "own");
+	make_certificate(c->other, c->other_key, sizeof(c->other), "other");
 }
 
 static bool opens_tls(const char *ca_file)
@@ -315,22 +325,19 @@ TEST(each_client_believes_the_authorities_that_it_names)
 	struct ws_opts server_opts = {0};
 	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
 	struct web_opts wo = {0};
-	char key[256], own[256], other[256], other_key[256];
+	struct certificates c;
 
-	snprintf(key, sizeof(key), "%s/key", test_dir());
-	snprintf(other_key, sizeof(other_key), "%s/other_key", test_dir());
-	make_certificate(own, sizeof(own), key);
-	make_certificate(other, sizeof(other), other_key);
+	make_certificates(&c);
 	on_client_open = ask_to_close;
 	on_client_message = NULL;
-	lo.tls_cert = own;
-	lo.tls_key = key;
+	lo.tls_cert = c.own;
+	lo.tls_key = c.own_key;
 	CHECK_INT(echo_begin(&wo, &lo, &server_opts, &echo_ops), 0);
-	CHECK(!opens_tls(other));
-	CHECK(opens_tls(own));
+	CHECK(!opens_tls(c.other));
+	CHECK(opens_tls(c.own));
 	CHECK(!opens_tls(NULL));
-	CHECK(!opens_tls(other));
-	CHECK(opens_tls(own));
+	CHECK(!opens_tls(c.other));
+	CHECK(opens_tls(c.own));
 	echo_end();
 }
 
@@ -340,23 +347,20 @@ TEST(a_port_that_cannot_be_opened_says_why)
 	struct ws_opts server_opts = {0};
 	struct web_server *second;
 	struct web_opts wo = {0};
-	char key[256], own[256], other[256], other_key[256];
+	struct certificates c;
 
-	snprintf(key, sizeof(key), "%s/key", test_dir());
-	snprintf(other_key, sizeof(other_key), "%s/other_key", test_dir());
-	make_certificate(own, sizeof(own), key);
-	make_certificate(other, sizeof(other), other_key);
+	make_certificates(&c);
 	CHECK_INT(echo_begin(&wo, &lo, &server_opts, &echo_ops), 0);
 	lo.port = web_port(echo.server);
 	CHECK_INT(web_listen(&second, echo.web, &lo), -EADDRINUSE);
 	CHECK_STR(web_error(echo.web), "Address already in use");
 	lo.port = 0;
-	lo.tls_cert = own;
+	lo.tls_cert = c.own;
 	CHECK_INT(web_listen(&second, echo.web, &lo), -EINVAL);
 	lo.tls_key = "/no/such/key";
 	CHECK_INT(web_listen(&second, echo.web, &lo), -EINVAL);
 	CHECK_STR(web_error(echo.web), "cannot read '/no/such/key': No such file or directory");
-	lo.tls_key = other_key;
+	lo.tls_key = c.other_key;
 	CHECK_INT(web_listen(&second, echo.web, &lo), -EINVAL);
 	CHECK(strstr(web_error(echo.web), "cannot use certificate"));
 	echo_end();
