@@ -21,7 +21,9 @@ void timeline_anchor(struct timeline *t, uint32_t ts, int64_t at_us)
 	t->drift_us = at_us - t->at_us;
 	t->learned_us = at_us;
 	t->anchored = true;
-	t->reported = false;
+	t->reported = t->doubted = false;
+	t->agreed = 0;
+	t->moved_us = 0;
 	t->anchors++;
 }
 
@@ -72,14 +74,38 @@ void timeline_report(struct timeline *t, uint32_t ts, int64_t wall_us)
 
 	if (!t->anchored)
 		return;
-	t->report_ts = rtp_unwrap32(&u, ts);
+	int64_t at = rtp_unwrap32(&u, ts);
+	int64_t wall_d_us = wall_us - t->report_us, media_d_us = us_of(t, at - t->report_ts);
+	if (t->reported && !wall_d_us && !media_d_us) /* the same once more */
+		return;
+	if (t->reported) {
+		t->doubted = llabs(wall_d_us - media_d_us) >
+			     TIMELINE_REPORT_US + llabs(media_d_us) / 1000000 * TIMELINE_DRIFT_PPM;
+		t->agreed += !t->doubted;
+	}
+	t->report_ts = at;
 	t->report_us = wall_us;
 	t->reported = true;
 }
 
+static bool lies(const struct timeline *t)
+{
+	return t->doubted && !t->agreed;
+}
+
+static int64_t move(struct timeline *t, int64_t by_us)
+{
+	t->at_us += by_us;
+	t->drift_us -= by_us;
+	t->moved_us += by_us;
+	return by_us;
+}
+
 int64_t timeline_follow(struct timeline *t, struct timeline *master)
 {
-	if (!t->reported || !master->reported)
+	if (lies(t) || lies(master))
+		return move(t, -t->moved_us);
+	if (!t->reported || !master->reported || t->doubted || master->doubted)
 		return 0;
 	/* What the sender's clock shows at time 0 of the file, by each timeline. */
 	int64_t zero = t->report_us - (t->at_us + us_of(t, t->report_ts - t->ts));
@@ -89,7 +115,5 @@ int64_t timeline_follow(struct timeline *t, struct timeline *master)
 
 	if (llabs(shift) > TIMELINE_SYNC_MAX_US)
 		return 0;
-	t->at_us += shift;
-	t->drift_us -= shift;
-	return shift;
+	return move(t, shift);
 }

@@ -24,6 +24,8 @@
 #define TIMELINE_DRIFT_PPM 1000
 /* Sender reports that disagree by more are not believed. */
 #define TIMELINE_SYNC_MAX_US 2000000
+/* From one report to the next both clocks of a sender go on alike, but for this much. */
+#define TIMELINE_REPORT_US 100000
 
 /* Zeroed, but for the clock, is ready. All times are µs in the file. */
 struct timeline {
@@ -35,7 +37,10 @@ struct timeline {
 	int64_t learned_us;	      /* the arrival that it is of */
 	int64_t end_us;		      /* end of what is in the file: nothing goes before */
 	bool reported;		      /* a sender report has come since the last anchor */
+	bool doubted;		      /* the latest one does not agree with that before */
+	unsigned agreed;	      /* how many did, since then */
 	int64_t report_ts, report_us; /* RTP time, and the sender's wall clock */
+	int64_t moved_us;	      /* how far reports have moved it since then */
 	uint64_t anchors;	      /* times it was anchored */
 };
 
@@ -62,7 +67,9 @@ int64_t timeline_arrival(const struct timeline *t, int64_t arrival_us);
 void timeline_report(struct timeline *t, uint32_t ts, int64_t wall_us);
 /*
  * Moves `t` so that it lies to `master` as their sender reports say. Returns by how much (µs), 0
- * when one of them has none, or they are not to be believed.
+ * when one of them has none, or they are not to be believed: a wall clock that was set means
+ * nothing until two reports agree again. One of which no two ever agreed stands still or goes wild,
+ * and what it has moved is moved back.
  */
 int64_t timeline_follow(struct timeline *t, struct timeline *master);
 

@@ -259,7 +259,8 @@ static void take_reports(struct rtp_writer *rw, const struct frame *f)
 	if (rtcp_check(f->body, f->body_len) < 0)
 		return;
 	while (rtcp_next(&it, &m)) {
-		if (rtcp_get_sr(&m, &sr) < 0)
+		/* 0: a sender that has no clock, RFC 3550 section 6.4.1 */
+		if (rtcp_get_sr(&m, &sr) < 0 || !sr.ntp)
 			continue;
 		for (int i = 0; i < KINDS; i++) {
 			struct rtp_stream *s = &rw->streams[i];

@@ -100,6 +100,14 @@ sizes_of() {
 	holds "max(abs(d) for d in m['skew_ms'][1:]) <= 40"
 }
 
+@test "senders without a clock, or whose clock is set, stay in sync" {
+	for clock in none set; do
+		call --seconds 8 --clock $clock --session $clock | record
+		measured storage/$clock.webm
+		holds "len(m['flashes']) == 8 and m['worst_ms'] <= 40 and abs(m['duration'] - 8) <= 0.1"
+	done
+}
+
 @test "with lost packets what is there is in sync and decodes" {
 	call --seconds 10 --loss 2 --jitter 50 | record
 	measured storage/anna.webm

@@ -219,11 +219,11 @@ def reports(args, kind, packets):
     clock = 48000 if kind == 'audio' else 90000
     first, ssrc = struct.unpack('>II', packets[0][4:12])
     for i in range(int(args.seconds / 2)):
-        us = 700_000 + i * 2_000_000
+        us = (1_600_000 if kind == 'video' and args.clock != 'right' else 700_000) + i * 2_000_000
         if args.mute and kind == 'audio' and args.frozen and us > args.mute[0] * 1e6:
             continue
-        wall = 3_900_000_000_000_000 + us
-        ntp = (wall // 1_000_000) << 32 | (wall % 1_000_000 << 32) // 1_000_000
+        wall = 3_900_000_000_000_000 + us + (1_500_000 if args.clock == 'set' and us > args.seconds / 2 * 1e6 else 0)
+        ntp = 0 if args.clock == 'none' else (wall // 1_000_000) << 32 | (wall % 1_000_000 << 32) // 1_000_000
         ts = (first + us * clock // 1_000_000) & 0xffffffff
         yield us, 'rtcp', struct.pack('>BBHIQIII', 0x80, 200, 6, ssrc, ntp, ts, 0, 0)
 
@@ -339,6 +339,8 @@ def main():
     m.add_argument('--frozen', action='store_true', help='RTP time stands still during the mute')
     m.add_argument('--stall', type=float, nargs=2, help='from and to second: the network delivers nothing, then all')
     m.add_argument('--no-reports', action='store_true')
+    m.add_argument('--clock', choices=['right', 'none', 'set'], default='right',
+                   help="of reports: none sends 0, one that is set shows 1.5 s more in the second half")
     m.add_argument('--open-end', action='store_true', help='no close at the end')
     m.add_argument('--begin', type=float, default=0, help='seconds that all of it is later')
     m.add_argument('--storage', default='', help='storage id, such as screen')

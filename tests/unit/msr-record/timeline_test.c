@@ -62,3 +62,44 @@ TEST(pictures_follow_the_sound_by_sender_reports)
 	timeline_report(&a, 48000, SENDER + 100000 * MS); /* cannot be */
 	CHECK_INT(timeline_follow(&v, &a), 0);
 }
+
+TEST(a_wall_clock_that_is_set_moves_no_picture)
+{
+	struct timeline a = audio(), v = {.clock = 90000};
+
+	timeline_anchor(&a, 0, 0);
+	timeline_anchor(&v, 0, 120 * MS);
+	for (int s = 1; s <= 2; s++) {
+		timeline_report(&a, (uint32_t)s * 48000, SENDER + s * 1000 * MS);
+		timeline_report(&v, (uint32_t)s * 90000, SENDER + s * 1000 * MS);
+		CHECK_INT(timeline_follow(&v, &a), s == 1 ? -120 * MS : 0);
+	}
+	/* From here on it shows 1.5 s more; the picture's reports come first. */
+	timeline_report(&v, 3 * 90000, SENDER + 4500 * MS);
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	timeline_report(&a, 3 * 48000, SENDER + 4500 * MS);
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	/* When both agree again they are heeded again, for what it is worth. */
+	timeline_report(&v, 4 * 90000, SENDER + 5510 * MS);
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	timeline_report(&a, 4 * 48000, SENDER + 5500 * MS);
+	CHECK_INT(timeline_follow(&v, &a), 10 * MS);
+}
+
+TEST(what_a_clock_that_stands_still_has_moved_is_moved_back)
+{
+	struct timeline a = audio(), v = {.clock = 90000};
+
+	timeline_anchor(&a, 0, 0);
+	timeline_anchor(&v, 0, 0);
+	timeline_report(&a, 48000, SENDER);
+	timeline_report(&v, 90000 / 2, SENDER);
+	CHECK_INT(timeline_follow(&v, &a), 500 * MS);
+	timeline_report(&v, 90000 / 2, SENDER); /* the same once more says nothing */
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	timeline_report(&a, 3 * 48000, SENDER);
+	CHECK_INT(timeline_follow(&v, &a), -500 * MS);
+	CHECK_INT(timeline_at(&v, 90000), 1000 * MS);
+	timeline_report(&v, 3 * 90000, SENDER);
+	CHECK_INT(timeline_follow(&v, &a), 0);
+}
