@@ -16,6 +16,7 @@
 
 #define SCREEN_FOLDER "screen" /* storage id of screens of calls, see msr-sfu(8) */
 #define SCREEN_WIDTH  960      /* pixels of the part with screens, where there are some */
+#define MIX_S_MIN     0.1      /* seconds: a recording of one picture has none */
 
 /* ---- inputs ---- */
 
@@ -119,6 +120,7 @@ static void set_times(struct mix *m)
 		}
 		m->in[kept] = m->in[i];
 		m->seconds = fmax(m->seconds, fmin(at + m->in[kept++].seconds, MIX_S_MAX));
+		m->seconds = fmax(m->seconds, MIX_S_MIN);
 	}
 	m->n = kept;
 }

@@ -303,6 +303,42 @@ static void add_to_mix(struct job *j, char *path)
 	buf_done(&b);
 }
 
+/* What is in the file now. Formats that are not told from their first bytes are taken at their
+ * word.
+ */
+static bool is_playable(const struct job *j, struct mix_input *in)
+{
+	const char *ext = strrchr(in->file, '.');
+	char path[FULL_PATH_MAX];
+	struct media_probe p;
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", j->r->store.path, in->file);
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || !st.st_size)
+		return false;
+	if (!probe_file(path, CODEC_NONE, &p))
+		return ext && strcmp(ext, ".webm") && strcmp(ext, ".mkv") && strcmp(ext, ".mp3");
+	in->video = probe_first(&p, true);
+	in->audio = probe_first(&p, false);
+	return in->video || in->audio;
+}
+
+/* One file that is gone, or damaged, must not keep the others from being mixed. */
+static void leave_out_unplayable(struct job *j)
+{
+	int kept = 0;
+
+	for (int i = 0; i < j->mix->n; i++) {
+		struct mix_input in = j->mix->in[i];
+		if (is_playable(j, &in))
+			j->mix->in[kept++] = in;
+		else
+			log_warn("'%s': '%s' cannot be played any more, and is left out",
+				 j->rec->name.stem, in.file);
+	}
+	j->mix->n = kept;
+}
+
 /* What its list names, if it still exists. */
 static int read_list(struct job *j)
 {
@@ -333,6 +369,7 @@ static int start_mix(struct job *j, struct args *a)
 	int ret = j->mix ? read_list(j) : -ENOMEM;
 	if (ret)
 		return ret;
+	leave_out_unplayable(j);
 	mix_arrange(j->mix);
 	if (!j->mix->n)
 		return -ENODATA;

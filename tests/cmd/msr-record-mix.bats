@@ -150,8 +150,9 @@ no_hidden_files() {
 	no_hidden_files
 }
 
-@test "without a font there are no names; recordings that are gone are left out" {
+@test "without a font there are no names; recordings that are gone or damaged are left out" {
 	person bob --seconds 1 --colour blue >bob.frames
+	person gus --seconds 1 --only audio --copies 3 >gus.frames
 	mkdir bin
 	printf '#!/bin/sh\ncase "$*" in *drawtext*) echo "no font" >&2; exit 1 ;; esac\nexec /usr/bin/ffmpeg "$@"\n' >bin/ffmpeg
 	chmod +x bin/ffmpeg
@@ -159,10 +160,13 @@ no_hidden_files() {
 	exec 9<>fifo
 	start record env PATH="$PWD/bin:$PATH" sh -c 'exec 9>&-; exec "$@"' sh msr-record -d st -e events --no-pictures \
 		--record-mix all --mix-wait 1h -i fifo
-	cat "$SCENE/eve.frames" bob.frames >&9
-	wait_for 30 test -s st/eve.json
-	wait_for 30 test -s st/bob.json
-	rm st/eve.*
+	cat "$SCENE/eve.frames" gus.frames bob.frames >&9
+	for name in eve gus0 gus1 gus2 bob; do
+		wait_for 30 test -s st/$name.json
+	done
+	rm st/eve.* st/gus0.mp3
+	: >st/gus1.mp3
+	echo "no sound" >st/gus2.mp3
 	exec 9>&-
 	ended_well "$PID"
 	jq -e '.recordings == ["bob.webm"]' st/mix/r.json

@@ -143,6 +143,16 @@ TEST(a_clock_that_is_wrong_makes_no_years_of_darkness)
 	free(m);
 }
 
+TEST(a_room_of_which_there_is_one_picture_lasts_for_a_moment)
+{
+	struct mix *m = calloc(1, sizeof(*m));
+
+	add(m, "", "ann", 0, 0, AV);
+	mix_arrange(m);
+	CHECK(m->seconds > 0.05 && m->seconds < 0.5);
+	free(m);
+}
+
 TEST(the_largest_mix_fits_a_command_line)
 {
 	struct mix *m = calloc(1, sizeof(*m));
