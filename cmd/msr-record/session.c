@@ -179,10 +179,14 @@ static void refuse_crowd(struct recorder *r, struct session *s, const char *stor
 	s->told_too_many = true;
 }
 
-/* Errors that are over when somebody makes room, and until then stop everything. */
-static bool is_temporary(int err)
+/*
+ * Errors that are over when somebody makes room, or repairs the file system, and until then stop
+ * everything. A folder that is read-only by itself, which peers may name, stops nobody.
+ */
+static bool is_temporary(const struct recorder *r, int err)
 {
-	return err == -ENOSPC || err == -EDQUOT || err == -EIO || err == -ENOMEM;
+	return err == -ENOSPC || err == -EDQUOT || err == -EIO || err == -ENOMEM ||
+	       (err == -EROFS && store_is_readonly(&r->store));
 }
 
 /* ---- recordings of a target ---- */
@@ -263,7 +267,7 @@ static int join_recording(struct recorder *r, struct session *s, struct target *
 		return 0;
 	}
 	int ret = recording_open(&t->recs[stream], r, &head);
-	if (ret && !is_temporary(ret)) {
+	if (ret && !is_temporary(r, ret)) {
 		refuse(r, s, t, strerror(-ret));
 		return 0;
 	}
@@ -373,7 +377,7 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 	case PUT_LIMIT:
 		return go_beyond(r, s, t, from, stream);
 	}
-	if (is_temporary(ret))
+	if (is_temporary(r, ret))
 		return ret;
 	/* An empty recording that cannot take even its first frame: bad format, no descriptors. */
 	ret = end_target(t, from, "error");

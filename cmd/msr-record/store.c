@@ -30,7 +30,9 @@ int store_open(struct store *s, const char *path)
 	if (!realpath(path, s->path))
 		return -errno;
 	s->dirfd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return s->dirfd < 0 ? -errno : 0;
+	if (s->dirfd < 0 || faccessat(s->dirfd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return -errno;
+	return 0;
 }
 
 void store_close(struct store *s)
@@ -38,6 +40,37 @@ void store_close(struct store *s)
 	if (s->dirfd >= 0)
 		close(s->dirfd);
 	s->dirfd = -1;
+}
+
+bool store_is_readonly(const struct store *s)
+{
+	struct statvfs v;
+
+	return fstatvfs(s->dirfd, &v) == 0 && v.f_flag & ST_RDONLY;
+}
+
+/* Whether the path still leads to the folder that is open. */
+static bool is_in_place(const struct store *s)
+{
+	struct stat now, then;
+
+	return stat(s->path, &now) == 0 && fstat(s->dirfd, &then) == 0 &&
+	       now.st_dev == then.st_dev && now.st_ino == then.st_ino;
+}
+
+static int reopen(struct store *s)
+{
+	int ret = file_mkdirs(s->path);
+	int fd = ret ? ret : open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return ret ? ret : -errno;
+	log_warn("the storage '%s' was removed or moved away; new recordings go to the one that is "
+		 "there now",
+		 s->path);
+	close(s->dirfd);
+	s->dirfd = fd;
+	return 0;
 }
 
 static void build(const struct store_name *n, const char *dot, const char *suffix, char *out)
@@ -125,7 +158,10 @@ int store_reserve(struct store *s, const struct journal_head *h, struct journal_
 		  struct store_name *name, int *fd)
 {
 	char path[STORE_PATH_MAX];
+	int again = is_in_place(s) ? 0 : reopen(s);
 
+	if (again)
+		return again;
 	name->folder[0] = '\0';
 	if (*h->storage && strcmp(h->storage, h->session) != 0) {
 		snprintf(name->folder, sizeof(name->folder), "%s", h->storage);

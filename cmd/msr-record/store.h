@@ -32,9 +32,11 @@ struct store_name {
 
 #define STORE_PATH_MAX (ID_SIZE + STEM_SIZE + 64)
 
-/* Makes the folder where it is missing. 0 or -errno. */
+/* Makes the folder where it is missing. 0 or -errno, also when nothing can be written there. */
 int store_open(struct store *s, const char *path);
 void store_close(struct store *s);
+/* Whether its file system is mounted read-only, as one with errors is by the kernel. */
+bool store_is_readonly(const struct store *s);
 
 /* "folder/.stemSUFFIX" and "folder/stemSUFFIX", relative to the storage. */
 void store_hidden(const struct store_name *n, const char *suffix, char out[static STORE_PATH_MAX]);
@@ -47,7 +49,9 @@ bool store_folder_valid(const char *storage);
 
 /*
  * Finds a name for this session that is free, and reserves it by making its journal, locked, in
- * *fd. 0; -EEXIST when there are too many of that name; or -errno.
+ * *fd. A storage that was removed or moved away meanwhile is opened again by its path, and made
+ * where it is missing: only what was under way goes with the old one. 0; -EEXIST when there are too
+ * many of that name; or -errno.
  */
 int store_reserve(struct store *s, const struct journal_head *h, struct journal_state *st,
 		  struct store_name *name, int *fd);

@@ -363,6 +363,51 @@ named_but_blocked() {
 	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - <(head -c $((20 * 9600)) "$MEDIA/a.s16le")
 }
 
+@test "a storage that becomes read-only stops everything and nothing is lost" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	mkdir st out
+	open_fifo
+	# What is open for writing keeps a file system from becoming read-only by hand: the first session begins after that.
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start record unshare -rm sh -c 'exec 9>&-; mount -t tmpfs tmpfs st && { msr-record -d st -e events --audio wav --no-pictures -i fifo & } &&
+		until [ -e events ]; do sleep 0.1; done && mount -o remount,ro st && touch read-only && until [ -e repaired ]; do sleep 0.1; done &&
+		mount -o remount,rw st && wait $! && cp st/* out'
+	wait_for 10 test -e read-only
+	give codec=s16le rate=48000 channels=2 size=9600 step=50000 @"$MEDIA/a.s16le":0,1,2,3
+	wait_for 5 grep -q disk-full events
+	touch repaired
+	wait_for 10 grep -q disk-ok events
+	exec 9>&-
+	wait "$PID"
+	[ "$(count_events refused)" = 0 ]
+	ffmpeg -v error -i out/s1.wav -f s16le - | cmp - <(head -c $((4 * 9600)) "$MEDIA/a.s16le")
+}
+
+@test "a storage that cannot be written is refused at the start" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	mkdir st
+	frames codec=ogg @"$MEDIA/a.ogg" close >all
+	run unshare -rm sh -c 'mount -t tmpfs -o ro tmpfs st && exec msr-record -d st -i - <all'
+	[ "$status" = 1 ]
+	[[ $output == *"cannot open the storage 'st': Read-only file system"* ]]
+}
+
+@test "a storage that is moved away takes along what was under way; the next recording has a new one" {
+	open_fifo
+	recorder -i fifo --no-pictures
+	give codec=ogg session=s1 @"$MEDIA/a.ogg"
+	wait_for 10 has_bytes s1.audio 1000
+	mv st archive
+	give codec=ogg session=s2 @"$MEDIA/a.ogg" close
+	wait_for 10 test -s st/s2.json
+	exec 9>&-
+	if wait "$PID"; then return 1; fi # s1 could not be finished here, which is said
+	[ "$(count_events finish-failed)" = 1 ]
+	msr-record --recover -d archive
+	[ -s archive/s1.json ]
+	good_file s2.mp3 3
+}
+
 @test "on a full disk the metrics file still tells that it lives" {
 	open_fifo
 	metrics_on_full_disk batches_total msr-record -d st -i fifo

@@ -182,3 +182,20 @@ TEST(scanning_finds_journals_in_the_storage_and_its_folders)
 	CHECK_INT(bits, 3);
 	store_close(&s);
 }
+
+TEST(a_storage_that_is_moved_away_is_made_again_for_what_comes)
+{
+	struct store s = open_store("moved");
+	char away[PATH_MAX + 8];
+	int fd[3];
+
+	CHECK_STR(reserve(&s, "r", "x", "", &fd[0]), "x");
+	snprintf(away, sizeof(away), "%s.away", s.path);
+	CHECK_INT(rename(s.path, away), 0);
+	CHECK_STR(reserve(&s, "r", "x", "", &fd[1]), "x");
+	CHECK(there(&s, ".x.journal"));
+	CHECK_STR(reserve(&s, "r", "x", "f", &fd[2]), "f/x");
+	for (int i = 0; i < 3; i++)
+		close(fd[i]);
+	store_close(&s);
+}
