@@ -16,6 +16,7 @@
 
 #define TARGETS_MAX 64 /* storage ids of one session: peers choose them */
 #define REST_US	    1000000
+#define REST_RTP_US 3000000 /* of a call: longer than a lost packet is waited for */
 #define KEY_SIZE    (2 * ID_SIZE)
 #define SILENT_US   2000000 /* of a picture's codec in a call: an earlier one may come back */
 
@@ -543,13 +544,16 @@ void sessions_orphan(struct recorder *r, uint32_t source)
 	}
 }
 
-static void rest(struct session *s)
+static void rest(struct session *s, int64_t quiet_us)
 {
 	list_each (i, &s->targets) {
 		struct target *t = container_of(i, struct target, link);
-		for (int k = 0; k < STREAMS; k++)
-			if (t->recs[k])
-				recording_rest(t->recs[k]);
+		for (int k = 0; k < STREAMS; k++) {
+			struct recording *rec = t->recs[k];
+			bool call = rec && rec->state.streams[STREAM_RTP].present;
+			if (rec && quiet_us >= (call ? REST_RTP_US : REST_US))
+				recording_rest(rec);
+		}
 	}
 }
 
@@ -568,7 +572,7 @@ int sessions_sweep(struct recorder *r)
 			if (ret)
 				return ret;
 		} else if (quiet_us >= REST_US) {
-			rest(s);
+			rest(s, quiet_us);
 		}
 	}
 	return 0;

@@ -40,7 +40,7 @@ struct writer_type {
 	/* Everything put is in the file, and journal_stream.bytes says how much that is. */
 	int (*flush)(struct writer *w);
 	/*
-	 * Nothing came for a second, or (`ended`) nothing will: make the file right as it stands.
+	 * Nothing came for a while, or (`ended`) nothing will: make the file right as it stands.
 	 */
 	int (*rest)(struct writer *w, bool ended);
 	/* Gives up what is not in the file: it takes no more. NULL: nothing but the part's. */

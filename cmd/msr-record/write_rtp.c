@@ -7,7 +7,7 @@
  *	RTCP ── sender reports ─────┘
  *
  * A frame that the disk has no room for stays in `out`, which is written before anything else is
- * taken. What waits for a lost packet, at most a second, is in memory alone.
+ * taken. What waits for a lost packet, some seconds at most, is in memory alone.
  */
 #include "write.h"
 

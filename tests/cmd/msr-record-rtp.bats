@@ -108,6 +108,30 @@ sizes_of() {
 	done
 }
 
+@test "a packet that comes again after the network stood still finds its place" {
+	mkfifo fifo
+	exec 7<>fifo
+	start record sh -c 'exec 7>&-; exec "$@"' sh msr-record -d storage --no-pictures --audio opus -i fifo
+	# All but one packet, and nothing for two seconds, in which msr-record does not give that one up.
+	call --seconds 1 --only audio --no-reports --open-end >all
+	call --seconds 1 --only audio --no-reports --open-end --lose 0.5 >lossy
+	call --seconds 1 --begin 2 --only audio --no-reports >end
+	$PYTHON - "$SUPPORT" <<-'EOF'
+		import sys
+		sys.path.insert(0, sys.argv[1])
+		import call
+		have = [r for _, r in call.records(open('lossy', 'rb').read())]
+		open('late', 'wb').write(b''.join(r for _, r in call.records(open('all', 'rb').read()) if r not in have))
+	EOF
+	[ -s late ]
+	cat lossy >&7
+	sleep 2.1 # a time in which nothing happens is what is tested
+	cat late end >&7
+	exec 7>&-
+	ended_well "$PID"
+	jq -e '.missing == 0' storage/anna.json
+}
+
 @test "with lost packets what is there is in sync and decodes" {
 	call --seconds 10 --loss 2 --jitter 50 | record
 	measured storage/anna.webm
