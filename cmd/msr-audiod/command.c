@@ -24,6 +24,14 @@ static int fail(struct command_error *e, const char *code, const char *fmt, ...)
 	return -1;
 }
 
+/* A whole number within bounds, or 0. Python's 96000 / 2 is 48000.0, which is one as well. */
+static uint32_t read_whole(const json_t *v, uint32_t min, uint32_t max)
+{
+	double d = json_number_value(v); /* 0 for what is none */
+
+	return d >= min && d <= max && d == (uint32_t)d ? (uint32_t)d : 0;
+}
+
 static int read_format(struct chain_spec *s, json_t *obj, struct command_error *e)
 {
 	json_t *format = json_object_get(obj, "format"), *rate = json_object_get(obj, "rate"),
@@ -37,17 +45,15 @@ static int read_format(struct chain_spec *s, json_t *obj, struct command_error *
 		s->format = (uint8_t)f;
 	}
 	if (rate) {
-		json_int_t r = json_is_integer(rate) ? json_integer_value(rate) : 0;
-		if (r < PROC_RATE_MIN || r > PROC_RATE_MAX)
-			return fail(e, "bad_format", "'rate' is a number from %d to %d",
+		s->rate = read_whole(rate, PROC_RATE_MIN, PROC_RATE_MAX);
+		if (!s->rate)
+			return fail(e, "bad_format", "'rate' is a whole number from %d to %d",
 				    PROC_RATE_MIN, PROC_RATE_MAX);
-		s->rate = (uint32_t)r;
 	}
 	if (channels) {
-		json_int_t c = json_is_integer(channels) ? json_integer_value(channels) : 0;
-		if (c < 1 || c > PROC_CHANNELS_MAX)
+		s->channels = (uint8_t)read_whole(channels, 1, PROC_CHANNELS_MAX);
+		if (!s->channels)
 			return fail(e, "bad_format", "'channels' is 1 or 2");
-		s->channels = (uint8_t)c;
 	}
 	return 0;
 }

@@ -74,6 +74,8 @@ async def commands():
         assert await say(ws, command="start_audio_receiver") == {"status": "receiver_started"}
         await ws.send(b"abc")
         assert await sound(ws) == b"abc"
+        await say(ws, command="stop_audio_receiver")
+        assert await say(ws, command="start_audio_receiver", rate=96000 / 2, channels=2.0) == {"status": "receiver_started"}
 
 
 async def errors():
@@ -87,6 +89,9 @@ async def errors():
             ('{"command":"start_audio_receiver","format":3}', "bad_format"),
             ('{"command":"start_audio_receiver","rate":1}', "bad_format"),
             ('{"command":"start_audio_receiver","rate":1e30}', "bad_format"),
+            ('{"command":"start_audio_receiver","rate":48000.5}', "bad_format"),
+            ('{"command":"start_audio_receiver","rate":-1}', "bad_format"),
+            ('{"command":"start_audio_receiver","rate":"48000"}', "bad_format"),
             ('{"command":"start_audio_receiver","channels":3}', "bad_format"),
             ('{"command":"start_audio_receiver","chain":["nothing"]}', "bad_chain"),
             ('{"command":"start_audio_receiver","chain":[{"name":"gain","db":1000}]}', "bad_chain"),
