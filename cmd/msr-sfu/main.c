@@ -4,6 +4,7 @@
  *	API thread:    lib/web → api/ → room/ → room/link → commands ─┐
  *	media threads: lib/peer → fwd/ (packets) ──────── reports ◄───┘
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -207,8 +208,10 @@ static int start_web(struct daemon *d)
 	subscription_routes(server, &d->sfu);
 	sse_routes(server, &d->sfu);
 	whip_routes(server, &d->sfu);
-	log_info("listening on %s://%s:%d, media on ports %d to %d", tls_cert ? "https" : "http",
-		 address, web_port(server), (int)min_port, (int)max_port);
+	bool v6 = strchr(address, ':'); /* RFC 3986, section 3.2.2 */
+	log_info("listening on %s://%s%s%s:%d, media on ports %d to %d",
+		 tls_cert ? "https" : "http", v6 ? "[" : "", address, v6 ? "]" : "",
+		 web_port(server), (int)min_port, (int)max_port);
 	return 0;
 }
 
@@ -242,6 +245,30 @@ static int start(struct daemon *d)
 	return start_web(d);
 }
 
+static bool is_address(const char *text)
+{
+	struct in6_addr a;
+
+	return inet_pton(AF_INET, text, &a) == 1 || inet_pton(AF_INET6, text, &a) == 1;
+}
+
+/* What is wrong with the addresses for media; false: said. */
+static bool check_addresses(void)
+{
+	const struct {
+		const char *name, *text;
+	} given[] = {{"--public-ip (PUBLIC_IP)", public_ip}, {"--rtc-address", rtc_address}};
+
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		if (!given[i].text || !*given[i].text || is_address(given[i].text))
+			continue;
+		opt_usage(&program, "%s wants an IP address such as 203.0.113.7, not '%s'",
+			  given[i].name, given[i].text);
+		return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon d = {0};
@@ -255,11 +282,19 @@ int main(int argc, char **argv)
 		return opt_usage(&program, "'%s' is not an option", argv[next]);
 	if (min_port > max_port)
 		return opt_usage(&program, "--rtc-min-port is above --rtc-max-port");
+	if (!check_addresses())
+		return 2;
 	if (record != (sinks.n > 0))
 		return opt_usage(&program, "--record and -o SINK must be given together");
 	/* A sink has one producer, so each thread needs its own. */
 	if (sinks.n && threads > (int64_t)sinks.n)
 		threads = (int64_t)sinks.n;
+	const char *wrong = web_origin_wrong(origins.v, origins.n);
+	if (wrong)
+		return opt_usage(&program,
+				 "--allow-origin wants scheme://host or "
+				 "scheme://host:port, not '%s'",
+				 wrong);
 	if (opt_pair(&program, "--tls-cert", tls_cert, "--tls-key", tls_key))
 		return 2;
 	proc_raise_nofile();

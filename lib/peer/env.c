@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dtls.h"
 #include "ports.h"
@@ -38,6 +39,19 @@ static bool usable(const struct ifaddrs *i, int family)
 		return true;
 	return !IN6_IS_ADDR_LINKLOCAL(
 	    &((const struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr);
+}
+
+/* Whether it is an address of this machine. */
+static int try_bind(const struct sockaddr_storage *a)
+{
+	int fd = socket(a->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int ret = fd < 0 ? -errno : 0;
+
+	if (!ret && bind(fd, (const struct sockaddr *)a, sizeof(*a)) < 0)
+		ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 static void add(struct peer_env *e, const struct sockaddr *a, int family)
@@ -80,6 +94,8 @@ static int set_up(struct peer_env *e, const struct peer_env_config *c)
 	for (const char *const *t = c->addresses; !ret && t && *t; t++) {
 		if (!parse(*t, &a))
 			return -EINVAL;
+		if ((ret = try_bind(&a)) < 0)
+			return ret;
 		add(e, (const struct sockaddr *)&a, a.ss_family);
 	}
 	if (!ret && !e->n_addresses)

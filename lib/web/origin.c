@@ -14,6 +14,23 @@ static const char *authority(const char *origin)
 	return NULL;
 }
 
+static bool is_sent(const char *origin)
+{
+	const char *scheme_end = strstr(origin, "://"); /* extensions and apps have their own */
+
+	if (!scheme_end)
+		return !strcmp(origin, "null"); /* of a page in a sandbox */
+	return scheme_end[3] && !strpbrk(scheme_end + 3, "/?#@ ");
+}
+
+const char *web_origin_wrong(const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i], "*") != 0 && !is_sent(list[i]))
+			return list[i];
+	return NULL;
+}
+
 static bool is_localhost(const char *host)
 {
 	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};

@@ -76,6 +76,8 @@ struct web_origins {
 	bool same;
 };
 bool web_origin_ok(const struct web_origins *o, const char *origin, const char *host);
+/* The first of such a list that no browser would send, or NULL. */
+const char *web_origin_wrong(const char *const *list, size_t n);
 /* Whether `list` names this very origin: its pages may bring what a proxy's user has entered. */
 bool web_origin_named(const struct web_origins *o, const char *origin);
 

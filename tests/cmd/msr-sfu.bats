@@ -410,6 +410,25 @@ announced() {
 
 @test "an offer that stays unanswered is replaced after ten seconds, and its answer is refused" {
 	wait_for 40 test -e "$BATS_FILE_TMPDIR/superseded.done"
+@test "addresses and origins that would never be of use are refused at the start" {
+	for wrong in example.org 192.0.2.1,192.0.2.2 "192.0.2.1 "; do
+		PUBLIC_IP=$wrong run -2 msr-sfu -p 0
+		[[ $output == *PUBLIC_IP*"IP address"*"$wrong"* ]]
+	done
+	run -2 msr-sfu -p 0 --rtc-address localhost
+	run -1 msr-sfu -p 0 --rtc-address 203.0.113.9 # of no interface here
+	[[ $output == *"--rtc-address"* ]]
+	for program in "msr-sfu -p 0" "msr-ws -p 0 -o -" "msr-audiod -p 0 --health-port 0"; do
+		for wrong in example.org https://example.org/ https:// https://example.org/page; do
+			# shellcheck disable=SC2086 # words
+			run -2 $program --allow-origin "$wrong"
+			[[ $output == *"--allow-origin"*"$wrong"* ]]
+		done
+	done
+	start sfu msr-sfu -p "$PORT" --allow-origin app://phone --allow-origin null -a ::1
+	wait_for 10 grep -q 'listening on http://\[::1\]:' "$BATS_TEST_TMPDIR/sfu.log"
+}
+
 	cat "$BATS_FILE_TMPDIR/superseded"
 	grep -qx well "$BATS_FILE_TMPDIR/superseded"
 }
