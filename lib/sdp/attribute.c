@@ -324,16 +324,30 @@ static int hex(char c)
 				      : -1;
 }
 
-/* a=fingerprint:<hash> XX:XX:... Of several SHA-256 is kept, which every DTLS stack has. */
+/* The hashes that lib/peer computes, and their bytes. */
+static const struct {
+	const char *name;
+	uint8_t len;
+} hashes[] = {{"sha-256", 32}, {"sha-384", 48}, {"sha-512", 64}};
+
+/*
+ * a=fingerprint:<hash> XX:XX:... Of several SHA-256 is kept, which every DTLS stack has. Others
+ * than these may stand beside them (RFC 8122, section 5) and are passed over.
+ */
 static int on_fingerprint(struct parser *p, struct text t)
 {
 	struct sdp_fingerprint f = {0};
 	struct text name = text_word(&t);
+	uint8_t want = 0;
 
-	if (!text_len(name) || text_len(name) >= sizeof(f.hash))
-		return parse_fail(p, "unknown hash");
-	for (size_t i = 0; i < text_len(name); i++)
-		f.hash[i] = (char)(name.p[i] | 0x20); /* hash names: letters, digits, '-' */
+	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++) {
+		if (!text_is(name, hashes[i].name))
+			continue;
+		memcpy(f.hash, hashes[i].name, strlen(hashes[i].name));
+		want = hashes[i].len;
+	}
+	if (!want)
+		return 0;
 	while (text_len(t)) {
 		struct text byte = text_until(&t, ':');
 		if (text_len(byte) != 2 || hex(byte.p[0]) < 0 || hex(byte.p[1]) < 0 ||
@@ -341,8 +355,8 @@ static int on_fingerprint(struct parser *p, struct text t)
 			return parse_fail(p, "bad digest");
 		f.value[f.len++] = (uint8_t)(hex(byte.p[0]) << 4 | hex(byte.p[1]));
 	}
-	if (!f.len)
-		return parse_fail(p, "no digest");
+	if (f.len != want)
+		return parse_fail(p, "the digest is not as long as its hash");
 	struct sdp_fingerprint *now = &p->m->transport.fingerprint;
 	if (strcmp(now->hash, "sha-256") != 0 || !strcmp(f.hash, "sha-256"))
 		*now = f;

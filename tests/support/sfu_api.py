@@ -238,6 +238,20 @@ async def errors():
         assert out["error"] == code and out["message"], (action, body, out)
     wish = user + "/subscription"
     with_body = [("POST", "/rooms"), ("POST", user), ("POST", user + "/produce"),
+    # A fingerprint that nobody could check is told at once, not when the call does not come about.
+    digest = ":".join(["AB"] * 32)
+    for hashed, said in [("sha-256 " + digest[:-3], "not as long"), ("sha-512 " + digest, "not as long"),
+                         ("sha-1 " + digest[:59], "sha-256, sha-384 or sha-512"), ("", "missing")]:
+        offer = description(("0", "audio")).replace("sha-256 " + digest, hashed)
+        if not hashed:
+            offer = offer.replace("a=fingerprint:\r\n", "")
+        out = await call("POST", user + "/produce", {"offer": offer}, want=400)
+        assert out["error"] == "bad_sdp" and said in out["message"], (hashed, out)
+    for hashed in ("sha-384 " + ":".join(["AB"] * 48), f"SHA-256 {digest}\r\na=fingerprint:sha-1 {digest[:59]}"):
+        offer = description(("0", "audio")).replace("sha-256 " + digest, hashed)
+        await call("POST", f"/rooms/r/users/{hashed[4]}", want=201)
+        await call("POST", f"/rooms/r/users/{hashed[4]}/produce", {"offer": offer})
+        await call("DELETE", f"/rooms/r/users/{hashed[4]}")
                  ("POST", user + "/consume"), ("PATCH", wish), ("POST", "/whip/r/bob"),
                  ("POST", "/whep/r"), ("POST", "/whep/r/ann"), ("PATCH", "/sessions/x")]
     for method, path in with_body:

@@ -380,10 +380,14 @@ static int check_described(const struct sdp_media *m, struct fail *f)
 {
 	const struct sdp_transport *t = &m->transport;
 
-	if (t->ufrag && t->pwd && t->fingerprint.len && strlen(t->ufrag) < PEER_UFRAG_SIZE &&
-	    strlen(t->pwd) < PEER_PWD_SIZE)
-		return 0;
-	return fail_set(f, FAIL_BAD_SDP, "ICE credentials or fingerprint are missing or too long");
+	if (!t->ufrag || !t->pwd)
+		return fail_set(f, FAIL_BAD_SDP, "a=ice-ufrag or a=ice-pwd is missing");
+	if (strlen(t->ufrag) >= PEER_UFRAG_SIZE || strlen(t->pwd) >= PEER_PWD_SIZE)
+		return fail_set(f, FAIL_BAD_SDP, "the ICE credentials are too long");
+	if (!t->fingerprint.len)
+		return fail_set(f, FAIL_BAD_SDP,
+				"a=fingerprint of sha-256, sha-384 or sha-512 is missing");
+	return 0;
 }
 
 int link_parse(struct sdp **out, const char *text, size_t len, struct fail *f)

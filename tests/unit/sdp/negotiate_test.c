@@ -223,7 +223,10 @@ TEST(a_player_gets_the_one_codec_that_there_is)
 #define OFFER(session, media)                                       \
 	"v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n" session \
 	"m=audio 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:a\r\na=rtpmap:96 opus/48000/2\r\n" media
-#define KEYS "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 00\r\n"
+#define HEX8 "00:11:22:33:44:55:66:77"
+#define KEYS                                                                                  \
+	"a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 " HEX8 \
+	":" HEX8 ":" HEX8 ":" HEX8 "\r\n"
 
 TEST(offers_that_cannot_be_served_say_why)
 {

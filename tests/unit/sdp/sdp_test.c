@@ -146,6 +146,10 @@ TEST(what_is_no_sdp_is_refused_with_line_and_reason)
 	    {HEAD "m=audio 9 RTP/AVP 0\r\na=mid:0\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n", 8,
 	     "a=mid: two sections have the same mid"},
 	    {HEAD "a=fingerprint:sha-256 A:B\r\n", 5, "a=fingerprint: bad digest"},
+	    {HEAD "a=fingerprint:sha-256 AA:BB\r\n", 5,
+	     "a=fingerprint: the digest is not as long as its hash"},
+	    {HEAD "a=fingerprint:sha-384 AA\r\n", 5,
+	     "a=fingerprint: the digest is not as long as its hash"},
 	    {HEAD "a=x\x01\r\n", 5, "control character"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
