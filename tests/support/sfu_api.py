@@ -231,6 +231,8 @@ async def errors():
         ("produce", {"offer": {"type": "offer", "sdp": "v=0\r\n"}}, "bad_sdp"),
         ("produce", {"offer": "v=0", "sources": []}, "bad_request"),
         ("produce", {"offer": "v=0", "sources": {"0": "telephone"}}, "bad_request"),
+        ("produce", {"offer": {"type": "answer", "sdp": description(("0", "audio"))}}, "bad_request"),
+        ("consume", {"answer": {"type": "offer", "sdp": description(("0", "audio"))}}, "bad_request"),
         ("consume", {"answer": "nonsense"}, "bad_sdp"),
         ("consume", {"answer": "v=0", "offer_id": "x"}, "bad_request"),
     ]:

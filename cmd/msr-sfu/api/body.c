@@ -28,7 +28,12 @@ json_t *body_object(struct web_req *req)
 const char *body_sdp(struct web_req *req, json_t *body, const char *key, size_t *len)
 {
 	json_t *v = json_object_get(body, key);
+	const char *type = json_string_value(json_object_get(v, "type"));
 
+	if (type && strcmp(type, key) != 0) {
+		web_reply_error(req, 400, "bad_request", "'%s' has the type '%.16s'", key, type);
+		return NULL;
+	}
 	if (json_is_object(v))
 		v = json_object_get(v, "sdp");
 	if (!json_is_string(v)) {
