@@ -95,6 +95,8 @@ static int check_offer(const struct sdp *offer, const struct sdp_wish *wish, str
 			return sdp_refuse(err,
 					  "a section does not offer a=rtcp-mux, which is needed");
 	}
+	if (sdp_is_over(offer))
+		return 0; /* so is the answer, and it has no transport */
 	if (wanted > 1 && !offer->n_bundle)
 		return sdp_refuse(err, "several sections need a=group:BUNDLE");
 	if (!t || !t->transport.ufrag || !t->transport.pwd)
@@ -320,6 +322,23 @@ static int answer_rejected(struct sdp *s, struct sdp_media *m, const struct sdp_
 	return offered->n_codecs ? copy_codec(s, m, &offered->codecs[0]) : 0;
 }
 
+/* The codec of a section that is not refused, or NULL. */
+static const struct sdp_codec *taken(const struct sdp *offer, const struct sdp_media *offered,
+				     const struct sdp_wish *w, const struct sdp_cap **cap)
+{
+	if (w->reject || sdp_is_rejected(offered) ||
+	    (offer->n_bundle && !in_bundle(offer, offered)))
+		return NULL;
+	return choose(offered, w, cap);
+}
+
+bool sdp_flows(const struct sdp *offer, const struct sdp_media *offered, const struct sdp_wish *w)
+{
+	const struct sdp_cap *cap;
+
+	return (w->direction & flip(offered->direction)) && taken(offer, offered, w, &cap);
+}
+
 static int answer_media(struct sdp *s, const struct sdp *offer, const struct sdp_media *offered,
 			const struct sdp_wish *w)
 {
@@ -333,9 +352,8 @@ static int answer_media(struct sdp *s, const struct sdp *offer, const struct sdp
 	m->mid = sdp_str(s, offered->mid);
 	if (!m->type || !m->proto || (offered->mid && !m->mid))
 		return -ENOMEM;
-	const struct sdp_codec *codec = choose(offered, w, &cap);
-	if (w->reject || sdp_is_rejected(offered) || !codec ||
-	    (offer->n_bundle && !in_bundle(offer, offered)))
+	const struct sdp_codec *codec = taken(offer, offered, w, &cap);
+	if (!codec)
 		return answer_rejected(s, m, offered);
 
 	m->port = 9; /* alive */
@@ -364,7 +382,8 @@ int sdp_answer(struct sdp **out, const struct sdp *offer, const struct sdp_wish 
 		return -ENOMEM;
 	for (unsigned i = 0; r == 0 && i < offer->n_media; i++)
 		r = answer_media(s, offer, &offer->media[i], &wish[i]);
-	bool active = sdp_transport_media(offer)->transport.setup == SDP_PASSIVE;
+	const struct sdp_media *t = sdp_transport_media(offer);
+	bool active = t && t->transport.setup == SDP_PASSIVE;
 	if (r == 0)
 		r = sdp_fill_local(s, local, active ? SDP_ACTIVE : SDP_PASSIVE);
 	if (r == 0 && !offer->n_bundle)

@@ -61,13 +61,17 @@ struct sdp_wish {
 	uint32_t ssrc, rtx_ssrc; /* 0: none */
 };
 
+/* Whether media flows in a section of an offer, as it would be answered by such a wish. */
+bool sdp_flows(const struct sdp *offer, const struct sdp_media *offered, const struct sdp_wish *w);
+
 /* Fills *w for a publisher's section: receive Opus or video with all that we know. */
 void sdp_wish_receive(struct sdp_wish *w, const struct sdp_media *offered);
 
 /*
  * Makes the answer; returns owned. `wish` has offer->n_media elements. Sections without a codec in
  * common are rejected; one codec each is taken, with its RTX. The answer is ICE-full, bundled, with
- * rtcp-mux; setup is passive unless the offer insists on it.
+ * rtcp-mux; setup is passive unless the offer insists on it. To an offer whose sections are all
+ * rejected the answer is the same, without a transport.
  * 0, -ENOMEM, or -EPROTO with *err filled when the offer cannot be served at all: no BUNDLE over
  * several sections, no rtcp-mux, no fingerprint or ICE credentials, no mid twice.
  */

@@ -178,6 +178,14 @@ const struct sdp_ext *sdp_ext_by_uri(const struct sdp_media *m, const char *uri)
 	return NULL;
 }
 
+bool sdp_is_over(const struct sdp *s)
+{
+	for (unsigned i = 0; i < s->n_media; i++)
+		if (!sdp_is_rejected(&s->media[i]))
+			return false;
+	return s->n_media > 0;
+}
+
 const struct sdp_media *sdp_transport_media(const struct sdp *s)
 {
 	const struct sdp_media *tagged = NULL;

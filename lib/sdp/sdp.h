@@ -205,6 +205,8 @@ static inline bool sdp_is_rejected(const struct sdp_media *m)
 {
 	return m->port == 0 && !m->bundle_only;
 }
+/* Whether it has sections, and all of them are rejected. */
+bool sdp_is_over(const struct sdp *s);
 /* The section whose transport all bundled ones use; NULL when no section is alive. */
 const struct sdp_media *sdp_transport_media(const struct sdp *s);
 

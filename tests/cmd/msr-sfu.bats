@@ -241,6 +241,17 @@ counts_dropped() {
 	api errors
 }
 
+@test "an answer may take nothing, and who publishes may stop everything" {
+	serve --rtc-address 127.0.0.1
+	api taken_not_at_all
+	api stopped
+}
+
+@test "WHIP and WHEP refuse an offer that would come to nothing" {
+	serve
+	api useless
+}
+
 @test "every error code stands in the manual" {
 	cd "$BATS_TEST_DIRNAME/../.."
 	sed -nE 's/^.*X\([A-Z_]+, "([a-z_]+)", ([0-9]+),.*/\1 \2/p' cmd/msr-sfu/room/fail.h | sort >"$BATS_TEST_TMPDIR/codes"
@@ -399,17 +410,6 @@ announced() {
 	done
 }
 
-@test "SIGTERM ends rooms and exits with 0 at once" {
-	serve
-	curl -sf -X POST "$URL/rooms" -d '{"room_id":"r"}'
-	curl -sf -X POST "$URL/rooms/r/users/ann" >"$BATS_TEST_TMPDIR/ann"
-	kill "$SFU"
-	ended_well "$SFU"
-	grep -q '"ev":"room-end".*"reason":"shutdown"' "$BATS_TEST_TMPDIR/events"
-}
-
-@test "an offer that stays unanswered is replaced after ten seconds, and its answer is refused" {
-	wait_for 40 test -e "$BATS_FILE_TMPDIR/superseded.done"
 @test "addresses and origins that would never be of use are refused at the start" {
 	for wrong in example.org 192.0.2.1,192.0.2.2 "192.0.2.1 "; do
 		PUBLIC_IP=$wrong run -2 msr-sfu -p 0
@@ -429,6 +429,17 @@ announced() {
 	wait_for 10 grep -q 'listening on http://\[::1\]:' "$BATS_TEST_TMPDIR/sfu.log"
 }
 
+@test "SIGTERM ends rooms and exits with 0 at once" {
+	serve
+	curl -sf -X POST "$URL/rooms" -d '{"room_id":"r"}'
+	curl -sf -X POST "$URL/rooms/r/users/ann" >"$BATS_TEST_TMPDIR/ann"
+	kill "$SFU"
+	ended_well "$SFU"
+	grep -q '"ev":"room-end".*"reason":"shutdown"' "$BATS_TEST_TMPDIR/events"
+}
+
+@test "an offer that stays unanswered is replaced after ten seconds, and its answer is refused" {
+	wait_for 40 test -e "$BATS_FILE_TMPDIR/superseded.done"
 	cat "$BATS_FILE_TMPDIR/superseded"
 	grep -qx well "$BATS_FILE_TMPDIR/superseded"
 }

@@ -238,8 +238,6 @@ async def errors():
     ]:
         out = await call("POST", f"{user}/{action}", body, want=400)
         assert out["error"] == code and out["message"], (action, body, out)
-    wish = user + "/subscription"
-    with_body = [("POST", "/rooms"), ("POST", user), ("POST", user + "/produce"),
     # A fingerprint that nobody could check is told at once, not when the call does not come about.
     digest = ":".join(["AB"] * 32)
     for hashed, said in [("sha-256 " + digest[:-3], "not as long"), ("sha-512 " + digest, "not as long"),
@@ -254,6 +252,8 @@ async def errors():
         await call("POST", f"/rooms/r/users/{hashed[4]}", want=201)
         await call("POST", f"/rooms/r/users/{hashed[4]}/produce", {"offer": offer})
         await call("DELETE", f"/rooms/r/users/{hashed[4]}")
+    wish = user + "/subscription"
+    with_body = [("POST", "/rooms"), ("POST", user), ("POST", user + "/produce"),
                  ("POST", user + "/consume"), ("PATCH", wish), ("POST", "/whip/r/bob"),
                  ("POST", "/whep/r"), ("POST", "/whep/r/ann"), ("PATCH", "/sessions/x")]
     for method, path in with_body:
@@ -354,6 +354,103 @@ async def refuse():
     told = await ears.wait("layer")
     assert told["track"] == "ann/1" and told["layer"] == "off", told
     await call("DELETE", f"/rooms/{room}")
+
+
+async def taken_not_at_all():
+    """An answer may refuse every section, by a client that has none of the codecs; what is offered to it
+    afterwards it takes."""
+    room = (await call("POST", "/rooms", want=201))["room_id"]
+    ann, bob = f"/rooms/{room}/users/ann", f"/rooms/{room}/users/bob"
+    await call("POST", ann, want=201)
+    sections = [("0", "video", "a=sendonly")]
+    await call("POST", ann + "/produce", {"offer": description(*sections)})
+    assert (await call("POST", bob, want=201))["offer"].count("m=") == 1
+    none = description(("0", "video", "a=inactive"), setup="active").replace("m=video 9", "m=video 0")
+    assert await call("POST", bob + "/consume", {"answer": none}) == {}
+    assert "offer" not in await call("GET", bob)
+    sections.append(("1", "audio", "a=sendonly"))
+    out = await call("POST", ann + "/produce", {"offer": description(*sections)})
+    offer = out["outbound"][0]["offer"]
+    assert re.findall("m=.*? .*? ", offer) == ["m=video 0 ", "m=audio 9 "], offer
+    bare = [line for line in none.split("m=")[1].splitlines(True) if not line.startswith(("a=ice", "a=finger"))]
+    answer = description(("1", "audio", "a=recvonly"), setup="active")
+    answer = answer.replace("m=audio", "m=" + "".join(bare) + "m=audio")
+    assert await call("POST", bob + "/consume", {"answer": answer}) == {}
+    await call("DELETE", f"/rooms/{room}")
+
+
+async def stopped():
+    """Who stops all that was published publishes nothing; what is added afterwards, or within the same
+    offer, comes over a transport from the start. For a server with --rtc-address 127.0.0.1."""
+    room, ann, bob = await ann_and_bob()
+    body = {"answer": description(("0", "audio", "a=inactive"), setup="active")}
+    await call("POST", bob + "/consume", body)
+
+    def port(out):
+        return re.search(r"udp \d+ 127.0.0.1 (\d+) typ host", out["answer"])[1]
+
+    def renewed(offer, ufrag):
+        return offer.replace("ufrag:abcd", "ufrag:" + ufrag)
+
+    def stop(offer):
+        return offer.replace("m=video 9", "m=video 0").replace("a=group:BUNDLE 0", "a=group:BUNDLE")
+
+    async def tracks():
+        return [t["id"] for t in (await call("GET", ann))["tracks"]]
+
+    one = description(("0", "video", "a=sendonly"))
+    out = await call("POST", ann + "/produce", {"offer": stop(one)}, want=400)
+    assert out["error"] == "bad_sdp", out  # there is nothing yet that could end
+    first = port(await call("POST", ann + "/produce", {"offer": one}))
+    assert await tracks() == ["ann/0"]
+    # Within the same offer; a failure changes nothing.
+    both = renewed(stop(one) + "m=" + description(("1", "video", "a=sendonly")).split("m=")[1], "efgh")
+    both = both.replace("a=group:BUNDLE", "a=group:BUNDLE 1")
+    out = await call("POST", ann + "/produce", {"offer": both.replace("AB:AB", "CD:CD")}, want=409)
+    assert out["error"] == "other_connection", out
+    await call("POST", ann + "/produce", {"offer": both.replace("a=rtcp-mux\r\n", "")}, want=400)
+    assert await tracks() == ["ann/0"] and port(await call("POST", ann + "/produce", {"offer": one})) == first
+    out = await call("POST", ann + "/produce", {"offer": both})
+    assert port(out) != first and await tracks() == ["ann/1"]
+    # A section that goes on is an ICE restart of the same.
+    more = renewed(description(("1", "video", "a=sendonly"), ("2", "audio", "a=sendonly")), "ijkl")
+    assert port(await call("POST", ann + "/produce", {"offer": more})) == port(out)
+    # All of them.
+    nothing = await call("POST", ann + "/produce", {"offer": stop(renewed(one, "ijkl"))})
+    assert "m=video 0 " in nothing["answer"] and "ice-ufrag" not in nothing["answer"], nothing
+    assert await tracks() == []
+    for _ in range(100):
+        if "msr_sfu_ports_used 2" in (await asyncio.to_thread(http, "GET", "/metrics"))[2]:
+            break
+        await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("the connection is still there")
+    await call("POST", ann + "/produce", {"offer": renewed(one, "mnop")})
+    assert await tracks() == ["ann/0"]
+    await call("DELETE", f"/rooms/{room}")
+
+
+async def useless():
+    """WHIP and WHEP have one offer: one that cannot come to anything is refused, and says why."""
+    kind = "application/sdp"
+
+    async def refused(path, offer, said, status=400, code="bad_sdp"):
+        out = await call("POST", path, offer, want=status, kind=kind)
+        assert out["error"] == code and said in out["message"], out
+
+    good = description(("0", "video", "a=sendonly"))
+    unknown = good.replace("VP8/", "H265/")
+    await refused("/whip/r/ann", unknown, "VP8")
+    await refused("/whip/r/ann", description(("0", "audio", "a=recvonly")), "a=sendonly")
+    await refused("/whip/r/ann", good.replace("a=sendonly", "a=inactive"), "a=sendonly")
+    await call("GET", "/rooms/r", want=404)  # which it would have made
+    await call("POST", "/whip/r/ann", good, want=201, kind=kind)
+    await refused("/whep/r/ann", good, "a=recvonly")
+    await refused("/whep/r", description(("0", "audio", "a=recvonly")), "published yet", 404, "not_publishing")
+    await refused("/whep/r", unknown.replace("a=sendonly", "a=recvonly"), "vp8")
+    some = description(("0", "audio", "a=recvonly"), ("1", "video", "a=recvonly"))
+    await call("POST", "/whep/r/ann", some, want=201, kind="Application/SDP\t; charset=utf-8")
+    await call("DELETE", "/rooms/r")
 
 
 async def too_many():

@@ -19,7 +19,7 @@ static bool has_type(struct web_req *req, const char *type)
 	const char *got = web_header(req, "content-type");
 	size_t n = strlen(type);
 
-	if (got && !strncasecmp(got, type, n) && (!got[n] || got[n] == ';' || got[n] == ' '))
+	if (got && !strncasecmp(got, type, n) && (!got[n] || strchr("; \t", got[n])))
 		return true;
 	web_reply_error(req, 415, "media_type", "the Content-Type is %s", type);
 	return false;

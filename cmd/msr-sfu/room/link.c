@@ -337,6 +337,11 @@ bool link_connected(const struct link *l)
 	return l->connected;
 }
 
+bool link_ended(const struct link *l)
+{
+	return l->ended;
+}
+
 uint64_t link_estimate_bps(const struct link *l)
 {
 	return l->estimate_bps;
@@ -397,18 +402,23 @@ int link_parse(struct sdp **out, const char *text, size_t len, struct fail *f)
 
 	if (ret == -ENOMEM)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
-	return ret < 0 ? fail_set(f, FAIL_BAD_SDP, "line %u: %s", err.line, err.reason) : 0;
+	if (ret < 0 && err.line)
+		return fail_set(f, FAIL_BAD_SDP, "line %u: %s", err.line, err.reason);
+	return ret < 0 ? fail_set(f, FAIL_BAD_SDP, "%s", err.reason) : 0;
 }
 
-int link_read_offer(struct sdp **out, const char *text, size_t len, struct fail *f)
+int link_read_offer(struct sdp **out, const char *text, size_t len, bool may_end, struct fail *f)
 {
 	struct sdp *offer = NULL;
+	int ret = 0;
 
 	if (link_parse(&offer, text, len, f) < 0)
 		return -1;
 	const struct sdp_media *m = sdp_transport_media(offer);
-	int ret = m ? check_described(m, f)
-		    : fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
+	if (m)
+		ret = check_described(m, f);
+	else if (!may_end || !sdp_is_over(offer))
+		ret = fail_set(f, FAIL_BAD_SDP, "no m-section of the offer is alive");
 	if (ret < 0) {
 		sdp_free(offer);
 		return -1;

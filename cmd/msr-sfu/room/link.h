@@ -73,6 +73,8 @@ int link_new(struct link **lp, struct links *ls, const struct link_opts *opts, s
 /* Accepts NULL. Free its ins and outs before. */
 void link_free(struct link *l);
 bool link_connected(const struct link *l);
+/* For good, as was reported. */
+bool link_ended(const struct link *l);
 /* Bit/s that the path to it carries, a second old at most; 0: not known. */
 uint64_t link_estimate_bps(const struct link *l);
 
@@ -80,8 +82,10 @@ uint64_t link_estimate_bps(const struct link *l);
 void link_local(const struct link *l, struct sdp_local *local);
 /* Parses a description; returns owned. 0, or -1 with *f. */
 int link_parse(struct sdp **out, const char *text, size_t len, struct fail *f);
-/* An offer: one section must be alive, and have what a transport needs. */
-int link_read_offer(struct sdp **out, const char *text, size_t len, struct fail *f);
+/*
+ * An offer: one section must be alive, and have what a transport needs; or none is, with `may_end`.
+ */
+int link_read_offer(struct sdp **out, const char *text, size_t len, bool may_end, struct fail *f);
 /*
  * Whether the section that carries the transport is of the PeerConnection that was described
  * before, if one was: DTLS continues over an ICE restart, so its certificate cannot change. 0, or

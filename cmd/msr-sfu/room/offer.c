@@ -271,6 +271,8 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 	}
 	if (!u->offer.unanswered)
 		return fail_set(f, FAIL_NO_OFFER, NULL);
+	if (link_ended(u->sub)) /* nothing would come of the answer */
+		return fail_set(f, FAIL_CONNECTION_ENDED, NULL);
 	if (link_parse(&answer, text, len, f) < 0)
 		return -1;
 	const struct sdp_media *transport = sdp_transport_media(answer);

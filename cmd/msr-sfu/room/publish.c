@@ -175,21 +175,23 @@ static void drop_unmentioned(struct user *u, const struct sdp *offer)
 }
 
 /* ICE restarts where the offer asks for that, once it has an answer: with one that is refused
- * nothing may change. */
+ * nothing may change. With an offer in which nothing is alive there is no ICE. */
 static int make_answer(struct user *u, const struct sdp *offer, struct sdp **answer,
 		       struct rtp_extmap *map, struct fail *f)
 {
 	struct sfu *s = u->room->sfu;
+	const struct sdp_media *transport = sdp_transport_media(offer);
 	struct sdp_error err = {0};
-	struct sdp_local local;
+	struct sdp_local local = {0};
 	struct sdp_wish *wish = calloc(offer->n_media ? offer->n_media : 1, sizeof(*wish));
 
 	if (!wish)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	for (unsigned i = 0; i < offer->n_media; i++)
 		sdp_wish_receive(&wish[i], &offer->media[i]);
-	bool restart = link_is_restart(u->pub, sdp_transport_media(offer)->transport.ufrag);
-	link_local(u->pub, &local);
+	bool restart = transport && link_is_restart(u->pub, transport->transport.ufrag);
+	if (transport)
+		link_local(u->pub, &local);
 	if (restart)
 		link_draw(u->pub, &local);
 	local.session_id = (uint64_t)u->room->created_us; /* stays: RFC 3264 section 8 */
@@ -204,9 +206,8 @@ static int make_answer(struct user *u, const struct sdp *offer, struct sdp **ans
 	return restart ? link_restart(u->pub, f) : 0;
 }
 
-static int take_transport(struct user *u, const struct sdp *offer, struct fail *f)
+static int take_transport(struct user *u, const struct sdp_media *m, struct fail *f)
 {
-	const struct sdp_media *m = sdp_transport_media(offer);
 	struct room *r = u->room;
 
 	if (!u->pub) {
@@ -216,22 +217,74 @@ static int take_transport(struct user *u, const struct sdp *offer, struct fail *
 	return link_check(u->pub, m, f);
 }
 
+/* Whether a section that was alive in our last answer still is. */
+static bool goes_on(const struct user *u, const struct sdp *offer)
+{
+	for (unsigned i = 0; i < offer->n_media; i++) {
+		const struct sdp_media *m = &offer->media[i];
+		for (unsigned k = 0; !sdp_is_rejected(m) && k < u->pub_answer->n_media; k++) {
+			const struct sdp_media *old = &u->pub_answer->media[k];
+			if (!sdp_is_rejected(old) && !strcmp(mid_of(old), mid_of(m)))
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * A transport ends with the last of its sections (RFC 9143, section 7.5.3). Where a client has
+ * stopped all of them, those that it adds begin another: with other ICE credentials, and a DTLS
+ * handshake from the start, which the connection of before would take for a forgery.
+ */
+static bool leaves_transport(const struct user *u, const struct sdp *offer,
+			     const struct sdp_media *m)
+{
+	if (!m)
+		return true;
+	return u->pub && u->pub_answer && link_is_restart(u->pub, m->transport.ufrag) &&
+	       !goes_on(u, offer);
+}
+
+/* The answer to an offer whose transport is that of `m`, NULL where nothing in it is alive. */
+static int answer_offer(struct user *u, const struct sdp *offer, const struct sdp_media *m,
+			struct sdp **answer, struct buf *out, struct fail *f)
+{
+	struct rtp_extmap map;
+
+	if (m && take_transport(u, m, f) < 0)
+		return -1;
+	if (make_answer(u, offer, answer, &map, f) < 0)
+		return -1;
+	if (m && (link_remote(u->pub, m, f) < 0 || link_extensions(u->pub, &map, f) < 0))
+		return -1;
+	return sdp_write(*answer, out) < 0 ? fail_set(f, FAIL_NO_MEMORY, NULL) : 0;
+}
+
 static int produce(struct user *u, const struct sdp *offer, const struct source_hint *hints,
 		   size_t n_hints, struct buf *out, struct fail *f)
 {
+	const struct sdp_media *m = sdp_transport_media(offer);
 	struct sdp *answer = NULL, *old;
-	struct rtp_extmap map;
+	struct link *left = NULL;
 	int ret;
 
-	if (take_transport(u, offer, f) < 0 || make_answer(u, offer, &answer, &map, f) < 0 ||
-	    link_remote(u->pub, sdp_transport_media(offer), f) < 0 ||
-	    link_extensions(u->pub, &map, f) < 0) {
+	if (leaves_transport(u, offer, m)) {
+		if (m && link_check(u->pub, m, f) < 0)
+			return -1;
+		left = u->pub;
+		u->pub = NULL;
+	}
+	if (answer_offer(u, offer, m, &answer, out, f) < 0) {
 		sdp_free(answer);
+		if (left) {
+			link_free(u->pub);
+			u->pub = left;
+		}
 		return -1;
 	}
-	if (sdp_write(answer, out) < 0) {
-		sdp_free(answer);
-		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	if (left) {
+		tracks_free(u);
+		link_free(left);
 	}
 	ret = update_tracks(u, offer, answer, hints, n_hints, f);
 	drop_unmentioned(u, offer);
@@ -250,7 +303,8 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 {
 	struct sdp *offer;
 
-	if (link_read_offer(&offer, text, len, f) < 0)
+	/* Who has published may stop everything. */
+	if (link_read_offer(&offer, text, len, u->pub_answer && !u->session, f) < 0)
 		return -1;
 	int ret = produce(u, offer, hints, n_hints, out, f);
 	sdp_free(offer);
@@ -265,7 +319,8 @@ static int add_publisher(struct room *r, const char *id, struct user *old, const
 
 	if (user_make(r, id, &u, f) < 0)
 		return -1;
-	if (session_new(r->sfu, &u->session, f) < 0 || take_transport(u, offer, f) < 0 ||
+	const struct sdp_media *m = sdp_transport_media(offer);
+	if (session_new(r->sfu, &u->session, f) < 0 || take_transport(u, m, f) < 0 ||
 	    user_enter(u, old, f) < 0) {
 		user_free(u, "failed");
 		return -1;
@@ -274,6 +329,24 @@ static int add_publisher(struct room *r, const char *id, struct user *old, const
 	notify_user_event(r, "joined", u, NULL);
 	*up = u;
 	return 0;
+}
+
+/* A WHIP client has one offer: what it is for must be in it. */
+static int check_brings(const struct sdp *offer, struct fail *f)
+{
+	bool sends = false;
+
+	for (unsigned i = 0; i < offer->n_media; i++) {
+		struct sdp_wish w;
+		sdp_wish_receive(&w, &offer->media[i]);
+		if (sdp_flows(offer, &offer->media[i], &w))
+			return 0;
+		sends |= !w.reject && offer->media[i].direction & SDP_SENDONLY;
+	}
+	return fail_set(f, FAIL_BAD_SDP, "%s",
+			sends ? "none of the codecs is passed on; offer Opus, VP8, VP9, H.264 "
+				"or AV1"
+			      : "the offer sends neither sound nor pictures (a=sendonly)");
 }
 
 int user_publish(struct room *r, const char *id, const char *text, size_t len, struct user **up,
@@ -285,9 +358,11 @@ int user_publish(struct room *r, const char *id, const char *text, size_t len, s
 	if (old && user_connected(old))
 		return fail_set(f, FAIL_USER_EXISTS, "the user is connected");
 	/* Nobody loses their place to an offer that comes to nothing. */
-	if (link_read_offer(&offer, text, len, f) < 0)
+	if (link_read_offer(&offer, text, len, false, f) < 0)
 		return -1;
-	int ret = add_publisher(r, id, old, offer, &u, f);
+	int ret = check_brings(offer, f);
+	if (!ret)
+		ret = add_publisher(r, id, old, offer, &u, f);
 	if (!ret && produce(u, offer, NULL, 0, out, f) < 0) {
 		user_free(u, "failed");
 		ret = -1;

@@ -193,6 +193,29 @@ static void make_wishes(const struct plan *p, const struct sdp *offer, const str
 	}
 }
 
+/* The same for a player, whose offer must be of use with what is published now. */
+static int check_plays(const struct plan *p, const struct sdp *offer, const struct user *u,
+		       struct fail *f)
+{
+	bool receives = false, wanted = false;
+
+	for (unsigned i = 0; i < offer->n_media; i++) {
+		if (p->track[i] && sdp_flows(offer, &offer->media[i], &p->wish[i]))
+			return 0;
+		wanted |= p->track[i] != NULL;
+		receives |=
+		    !sdp_is_rejected(&offer->media[i]) && offer->media[i].direction & SDP_RECVONLY;
+	}
+	if (!receives)
+		return fail_set(f, FAIL_BAD_SDP, "the offer receives nothing (a=recvonly)");
+	if (!wanted)
+		return fail_set(f, FAIL_NOT_PUBLISHING,
+				"nothing of what the offer receives is published yet");
+	struct track *t = container_of(u->tracks.next, struct track, link);
+	return fail_set(f, FAIL_BAD_SDP, "the offer has no codec of what is published, such as %s",
+			track_codec(t));
+}
+
 static void start_views(struct viewer *v, const struct plan *p, const struct sdp *offer,
 			const struct sdp *answer)
 {
@@ -240,6 +263,8 @@ static int answer_offer(struct viewer *v, const struct user *u, const struct sdp
 		goto out;
 	}
 	make_wishes(&p, offer, u);
+	if (check_plays(&p, offer, u, f) < 0)
+		goto out;
 	link_local(v->link, &local);
 	local.session_id = ++s->session_seq;
 	local.version = 1;
@@ -277,7 +302,7 @@ int viewer_new(struct room *r, const char *user, const char *text, size_t len, s
 
 	if (!u)
 		return fail_set(f, FAIL_NOT_PUBLISHING, NULL);
-	if (link_read_offer(&offer, text, len, f) < 0)
+	if (link_read_offer(&offer, text, len, false, f) < 0)
 		return -1;
 	v = calloc(1, sizeof(*v));
 	if (!v) {
