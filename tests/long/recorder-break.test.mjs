@@ -10,24 +10,10 @@ import {
 	BROWSERS, decodeErrors, joinRoom, launch, measure, openPage, pause, startProxy, startSystem, tempDir,
 	text, waitFor,
 } from "../browser/support.mjs";
+import { instrument } from "../browser/instrument.mjs";
 
 /* A cluster is repeated at the head of a later piece; browsers make them this long at most. */
 const OVERLAP_S = 12;
-
-function keepChunks() {
-	const kept = (globalThis.kept = []);
-	globalThis.MediaRecorder = class extends MediaRecorder {
-		constructor(...args) {
-			super(...args);
-			this.addEventListener("dataavailable", ({ data }) => kept.push(data));
-		}
-	};
-	globalThis.keptBase64 = () => new Promise((done) => {
-		const reader = new FileReader();
-		reader.onload = () => done(reader.result.split(",")[1] ?? "");
-		reader.readAsDataURL(new Blob(kept));
-	});
-}
 
 for (const name of BROWSERS.filter(Boolean)) {
 	describe(`long breaks in ${name}`, () => {
@@ -45,7 +31,7 @@ for (const name of BROWSERS.filter(Boolean)) {
 
 		/* Records the camera for `seconds`; `during` disturbs. Gives the files and the truth. */
 		async function record(url, room, seconds, during) {
-			const page = await openPage(browser, `${url}#${room}`, { prepare: keepChunks });
+			const page = await openPage(browser, `${url}#${room}`, { prepare: instrument, argument: { flash: false } });
 			await joinRoom(page, "Anna", room);
 			await page.click("input[value=camera] + span");
 			await page.click("#rec");
