@@ -55,7 +55,8 @@ struct journal_stream {
 	uint64_t bytes;	     /* of the part file that count */
 	uint64_t base;	     /* added to part numbers, where numbering restarted */
 	uint64_t first_part; /* as received */
-	uint64_t next_part;  /* one above the highest stored, `base` included */
+	uint64_t next_part;  /* one above the highest stored, `base` included; of a call: where
+				what is in the file ends, µs */
 	uint64_t parts, missing, duplicates;
 	int64_t first_us, last_us;     /* times of the first and last part, since 1970 */
 	uint32_t first_len, first_crc; /* of the first part */

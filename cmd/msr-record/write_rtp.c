@@ -206,6 +206,9 @@ static int resume(struct rtp_writer *rw)
 	}
 	rw->begun = rw->placed = true;
 	end_us = rw->w.state->last_us - rw->mkv.start_wall_us;
+	/* By the clock of a sender whose first packets were late there is more than has arrived. */
+	if ((int64_t)rw->w.state->next_part > end_us)
+		end_us = (int64_t)rw->w.state->next_part;
 	for (unsigned i = 0; i < rw->mkv.n_tracks; i++) {
 		static const enum rtp_codec codecs[MKV_CODECS] = {
 		    [MKV_OPUS] = RTP_CODEC_OPUS, [MKV_VP8] = RTP_CODEC_VP8,
@@ -333,9 +336,15 @@ static int rtp_flush(struct writer *w)
 
 	if (!r)
 		r = part_flush(&w->part);
-	if (!r)
-		w->state->bytes = w->part.written;
-	return r;
+	if (r)
+		return r;
+	w->state->bytes = w->part.written;
+	for (int i = 0; i < KINDS; i++) {
+		const struct rtp_stream *s = &rw->streams[i];
+		if (s->open && s->track.time.end_us > (int64_t)w->state->next_part)
+			w->state->next_part = (uint64_t)s->track.time.end_us;
+	}
+	return 0;
 }
 
 static int rtp_rest(struct writer *w, bool ended)

@@ -194,6 +194,27 @@ sizes_of() {
 	[ ! -e storage/anna~2.webm ]
 }
 
+@test "a recorder that is started again goes on behind what is in the file, also where that is ahead of its arrival" {
+	mkfifo in
+	exec 7<>in
+	recorder() { start record sh -c 'exec 7>&-; exec "$@"' sh msr-record -d storage --no-pictures --video mkv --follow -i in; }
+	# The first packets are 300 ms late: what follows lies so much later in the file than it came.
+	call --seconds 3 --stall 0 0.3 --no-reports --open-end >frames
+	call --seconds 2 --begin 3 --no-reports >second
+	recorder
+	cat frames >&7
+	wait_for 10 sh -c "ffprobe -v error -show_entries packet=pts_time -of csv=p=0 -select_streams a storage/.anna.rtp.part | grep -q '^2[.]9[78]'"
+	kill -9 "$PID"
+	wait_gone "$PID"
+	recorder
+	cat second >&7
+	wait_for 20 test -s storage/anna.json
+	exec 7>&-
+	# No sound lies on that from before.
+	ffprobe -v error -show_entries packet=pts_time -of csv=p=0 -select_streams a storage/anna.mkv |
+		awk '{ if (NR > 1 && $1 - before < 0.015) { print before, $1; bad = 1 } before = $1 } END { exit bad }'
+}
+
 @test "a packet missing at the very end is counted" {
 	call --seconds 2 --only video --no-reports >all
 	n=$(msr-frames json <all | wc -l)
