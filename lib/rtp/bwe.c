@@ -28,6 +28,8 @@
 #define MISSING		   0.3 /* of what was sent: no path in use loses more by itself */
 #define MISSING_DEVIATIONS 3   /* by which that may exceed MISSING by chance */
 #define SUDDEN		   0.8 /* of the rate so far: less than that just now is another rate */
+#define COLLAPSE	   0.5 /* of the rate so far, while as much is sent: no loss is waited for */
+#define BACKS_UP_BPS	   500000 /* what arrives of less scatters too much for that */
 
 /* down, by delay */
 #define DECREASE	 0.85	 /* of what arrives: lower than that, so that the queue drains */
@@ -157,15 +159,6 @@ static double rate_now(const struct bwe_rate *r)
 	return (double)most * 8 / seconds(2 * BWE_SLICE_US);
 }
 
-/* What comes through a path that has become narrow just now; 0: it has not. Half of what
- * throughput() sums up came through a wider one. */
-static double narrow(const struct bwe *b)
-{
-	double now = rate_now(&b->arrived);
-
-	return now < SUDDEN * rate_bps(&b->arrived) ? now / loss_passing(&b->loss) : 0;
-}
-
 /*
  * Whether more of what was sent with that is missing than any path loses by itself, chance
  * included: sooner seen than how delay grows.
@@ -177,6 +170,49 @@ static bool overflows(const struct bwe *b)
 	double n = sent * seconds(RATE_NOW * BWE_SLICE_US) / PACKET_BITS;
 
 	return n > 0 && missing > sent * (MISSING + MISSING_DEVIATIONS * sqrt(MISSING / n));
+}
+
+/*
+ * What comes through a path that has become narrow just now; 0: it has not. Half of what
+ * throughput() sums up came through a wider one.
+ */
+static double come_narrow(const struct bwe *b)
+{
+	double now = rate_now(&b->arrived);
+
+	if (now < SUDDEN * rate_bps(&b->arrived))
+		return now / loss_passing(&b->loss);
+	return overflows(b) ? rate_of(&b->arrived, RATE_NOW) / loss_passing(&b->loss) : 0;
+}
+
+/* Bits on their way, as far as is known. */
+static double on_the_way(const struct bwe *b)
+{
+	uint16_t n = (uint16_t)(b->sent_next - b->told_next);
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n && n <= BWE_SENT; i++)
+		bytes += b->sent[(uint16_t)(b->told_next + i) % BWE_SENT].bytes;
+	return (double)bytes * 8;
+}
+
+/*
+ * Whether a path that brings `now` lets a queue grow: far more is on its way than comes in a
+ * response time. Seen before anything of that is lost, and never where less comes as less is sent.
+ */
+static bool backs_up(const struct bwe *b, double now)
+{
+	double got = throughput(b);
+
+	return got > BACKS_UP_BPS && now < COLLAPSE * got &&
+	       COLLAPSE * on_the_way(b) > now * seconds(b->rtt.us) &&
+	       rtt_queue_likely(&b->rtt, b->trend.noise_ms);
+}
+
+/* Whether it brings far less than the estimate, `now`: no probe makes it do that. */
+static bool brings_less(const struct bwe *b, double now)
+{
+	return now > 0 && now < SUDDEN * (double)b->bps && (overflows(b) || backs_up(b, now));
 }
 
 /* ---- delay: decrease and increase ---- */
@@ -205,13 +241,15 @@ static void lower(struct bwe *b, double bps, int64_t now_us)
 
 static void on_over_use(struct bwe *b, int64_t now_us)
 {
-	double now = narrow(b), got = now > 0 ? now : throughput(b);
+	double now = come_narrow(b), got = now > 0 ? now : throughput(b);
 	int64_t rtt = rtt_us(&b->rtt);
 	int64_t pause_us = (rtt < DECREASE_RTT_US ? rtt : DECREASE_RTT_US) + DECREASE_US;
 
 	b->unsteady_us = now_us;
 	/* A probe may fill a queue for a moment: what it tells is judged with it. */
-	if (b->probe.running || b->probe.waiting || now_us - b->probed_us < PROBE_AFTER_US) {
+	bool probed =
+	    b->probe.running || b->probe.waiting || now_us - b->probed_us < PROBE_AFTER_US;
+	if (probed && !brings_less(b, now)) {
 		b->probe.overused = true;
 		return;
 	}
@@ -219,6 +257,10 @@ static void on_over_use(struct bwe *b, int64_t now_us)
 	if (!got || now_us - since_us < pause_us)
 		return;
 	lower(b, DECREASE * got, now_us);
+	if (probed) {
+		b->probed_us = now_us;
+		b->probe.running = b->probe.waiting = false; /* what it would tell is known */
+	}
 	b->over_us = now_us;
 	if (now > 0)
 		b->narrow_us = now_us;
@@ -381,6 +423,7 @@ void bwe_sent(struct bwe *b, uint16_t seq, unsigned bytes, int64_t now_us)
 	    .bytes = bytes < INT16_MAX ? bytes & INT16_MAX : INT16_MAX,
 	};
 	b->sent_us = now_us;
+	b->sent_next = (uint16_t)(seq + 1);
 	if (b->probe.running)
 		probe_sent(&b->probe, seq, bytes);
 }
@@ -474,8 +517,8 @@ int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us)
 	}
 	fill_gap(b, first, &told, last_us);
 	rate_add(&b->missing, b->arrival_last_us, 0);
-	over |= narrow(b) > 0 && overflows(b);
 	b->told_next = r.seq;
+	over |= brings_less(b, come_narrow(b));
 	if (b->trend.state == TREND_UNDER)
 		b->unsteady_us = now_us;
 	if (over)

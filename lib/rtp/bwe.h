@@ -63,7 +63,8 @@ struct bwe {
 	int64_t arrival_base_us; /* unwraps the receiver's clock */
 	int64_t arrival_last_us;
 	bool has_arrival;
-	uint16_t told_next;	  /* number behind the last that feedback told of */
+	uint16_t sent_next;	  /* number behind the last that was sent */
+	uint16_t told_next;	  /* the same of what feedback told of */
 	unsigned n_probes_failed; /* in succession */
 	uint64_t n_probes;
 	uint64_t n_lowered; /* how often the estimate was */

@@ -204,6 +204,29 @@ TEST(a_step_down_is_followed_within_three_seconds)
 	check_near("after a step down", 500e3, &f);
 }
 
+/* A sender of less than it would like to send is probing all the time. */
+TEST(no_probe_hides_a_limit_that_comes)
+{
+	double longest = 0;
+
+	for (unsigned i = 0; i < 60; i++) {
+		begin(2.2e6);
+		net.path.loss = 0.2;
+		net.path.seed = (i + 1) * 7919;
+		net.app = 1.5e6;
+		bwe_want(&net.bwe, 6000000);
+		run(20 + i / 20.0, 0);
+		net.path.capacity = 500e3;
+		int64_t begin_us = net.now_us;
+		while ((double)bwe_bps(&net.bwe) > 1.3 * 500e3)
+			step();
+		double s = (double)(net.now_us - begin_us) / 1e6;
+		longest = s > longest ? s : longest;
+	}
+	printf("# probing in 2200 kbit/s, then 500: seen within %.1f s\n", longest);
+	CHECK(longest < 1);
+}
+
 TEST(a_step_up_is_followed_within_fifteen_seconds)
 {
 	begin(500e3);
