@@ -195,6 +195,20 @@ static uint64_t step_again(struct congest *c, uint64_t bps, int64_t passed_us)
 	return again < bps / AGAIN_PART ? again : bps / AGAIN_PART;
 }
 
+/* What leaves just now: a layer that is to be left goes on until the other one begins. */
+static uint64_t leaving_bps(const struct congest *c, struct sub *const *sub, unsigned n,
+			    int64_t now_us)
+{
+	uint64_t bps = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct layer *l = &sub[i]->layer;
+		if (l->current != LAYER_NONE && counts(c, sub[i]))
+			bps += stream_bps(&sub[i]->track->stream[l->current], now_us);
+	}
+	return bps;
+}
+
 static void decide(struct endpoint *e, int64_t now_us)
 {
 	static _Thread_local struct allocate_item item[MEDIA_SUBS_MAX];
@@ -216,11 +230,10 @@ static void decide(struct endpoint *e, int64_t now_us)
 	/* With the margin that a higher layer needs before it is taken. */
 	if (c->bwe)
 		bwe_want(c->bwe, wanted_bps + wanted_bps / 10 + limits.other_bps);
-	uint64_t before_bps = c->granted_bps;
 	allocate(item, n, &limits, now_us);
 	bool limited = limits.estimate_bps || limits.max_bps;
 	/* Far too much: every further packet delays those that still pass. */
-	bool flood = limits.estimate_bps && before_bps > FLOOD * bps / 10;
+	bool flood = bps && leaving_bps(c, sub, n, now_us) > FLOOD * bps / 10;
 	c->paused = 0;
 	for (unsigned i = 0; i < n; i++) {
 		int layer = item[i].grant->layer;
