@@ -8,6 +8,7 @@
 #include "sub.h"
 #include "track.h"
 
+#define US	       1000000
 #define LOSS_FULL      85 /* of 256, a third: no more than what passed is sent */
 #define LOSS_HIGH      26 /* of 256, 10 %: less is sent */
 #define LOSS_LOW       5  /* 2 %: more may be */
@@ -15,10 +16,12 @@
 #define AGAIN_PART     2 /* retransmissions may have, and are left room for, half of the estimate */
 #define LOSES	       0.01   /* loss of the path, or just now: more is some */
 #define REPEAT_US      120000 /* in which a full queue makes room for a key frame */
+#define REPEAT_SOON_US 80000  /* the same for one of several: it need not be all room */
 #define LOSSY	       0.1 /* loss of the path: above, what is sent again is lost again too often */
 #define LOSSY_RTT_US   150000 /* response time: above, pictures stand still while asking again */
 #define AGAIN_BURST    4      /* of a second's worth of that, at once */
 #define AGAIN_MIN      4000   /* bytes at once in any case: a packet must fit */
+#define BESIDES	       3      /* halves: with what else is sent meanwhile */
 #define FLOOD	       14     /* tenths of the estimate */
 #define PAD_MIN	       50     /* bytes: less padding is not worth a packet */
 #define PAD_PACKETS    64     /* at once */
@@ -88,13 +91,27 @@ bool congest_lossy(const struct congest *c)
 	return has_feedback(c) && c->bwe->loss.own > LOSSY && c->bwe->rtt.us > LOSSY_RTT_US;
 }
 
-int64_t congest_repeat_us(const struct congest *c, int64_t now_us)
+void congest_repeat(const struct congest *c, int64_t now_us, int64_t *from_us, int64_t *until_us)
 {
+	const struct bwe *b = c->bwe;
+
+	*from_us = *until_us = 0;
 	if (!has_feedback(c))
-		return 0;
-	if (rtt_queue_likely(&c->bwe->rtt, c->bwe->trend.noise_ms))
-		return now_us + REPEAT_US;
-	return c->bwe->loss.own > LOSES || c->bwe->loss.now > LOSES ? now_us : 0;
+		return;
+	bool lossy = b->loss.own > LOSSY;
+	if (rtt_queue_likely(&b->rtt, b->trend.noise_ms))
+		*from_us = now_us + (lossy ? REPEAT_SOON_US : REPEAT_US);
+	else if (b->loss.own > LOSES || b->loss.now > LOSES)
+		*from_us = now_us;
+	if (lossy)
+		*until_us = now_us + rtt_us(&b->rtt);
+}
+
+int64_t congest_takes_us(const struct congest *c, size_t bytes, int64_t now_us)
+{
+	uint64_t bps = congest_bps(c, now_us);
+
+	return bps ? (int64_t)(bytes * 8 * US * BESIDES / 2 / bps) : 0;
 }
 
 void congest_remb(struct congest *c, uint64_t bps, int64_t now_us)

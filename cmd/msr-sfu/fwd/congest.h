@@ -73,10 +73,13 @@ int64_t congest_answer_us(const struct congest *c);
 bool congest_lossy(const struct congest *c);
 
 /*
- * When what leaves now and must arrive is to leave a second time; 0: nothing gets lost. Where a
- * queue is full, that has to have room by then.
+ * When what leaves now and must arrive is to leave once more; 0: nothing gets lost. Where a queue
+ * is full, that has to have room by then. And again and again until `*until_us`, when the receiver
+ * may have asked for what it lacks.
  */
-int64_t congest_repeat_us(const struct congest *c, int64_t now_us);
+void congest_repeat(const struct congest *c, int64_t now_us, int64_t *from_us, int64_t *until_us);
+/* How long so many bytes, and what is sent besides, keep the path busy. */
+int64_t congest_takes_us(const struct congest *c, size_t bytes, int64_t now_us);
 
 /* What the receiver says. */
 void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_us);

@@ -240,6 +240,19 @@ static void send(struct sub *s, const struct rtp_packet *p, bool own, int64_t nu
 	s->bytes += p->payload_len;
 }
 
+static void note_key(struct sub *s, int64_t number, int64_t now_us)
+{
+	struct sub_repeat r = {0};
+
+	s->key = number;
+	s->key_ts = s->layer.rewrite.last_ts;
+	if (!s->layer.changed)
+		return;
+	if (s->rtx_shape.twcc_off)
+		congest_repeat(&s->to->congest, now_us, &r.at_us, &r.until_us);
+	s->repeat = r;
+}
+
 /* Packets that hold only padding carry nothing: they are left out without leaving a hole. */
 static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 {
@@ -253,12 +266,8 @@ static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 		return;
 	if (number == w->highest) {
 		w->last_ts = b->p.ts + c->ts_distance;
-		if (b->key) {
-			s->key = number;
-			s->key_ts = w->last_ts;
-			if (s->layer.changed)
-				s->repeat_us = congest_repeat_us(&s->to->congest, now_us);
-		}
+		if (b->key)
+			note_key(s, number, now_us);
 		if (s->track->n_streams > 1)
 			layer_note(&s->layer, b, c);
 	}
@@ -406,25 +415,68 @@ static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 		send(s, &p, rewrite_has_own(&p), number, c, now_us);
 }
 
-void sub_repeat(struct sub *s, int64_t now_us)
+/* The packet that was sent under a number, if it belongs to the last key frame; else NULL. */
+static const struct rewrite_cut *recall_key(const struct sub *s, int64_t n, struct rtp_packet *p,
+					    int64_t *number)
 {
-	const struct rewrite *w = &s->layer.rewrite;
+	const struct rewrite_cut *c = recall(s, (uint16_t)n, p, number);
 
-	if (!s->repeat_us || now_us < s->repeat_us || w->last_ts == s->key_ts)
-		return;
-	s->repeat_us = 0;
-	if (!s->rtx_shape.twcc_off)
-		return;
-	for (int64_t n = s->key, number; n < w->highest; n++) {
+	return c && p->ts + c->ts_distance == s->key_ts ? c : NULL;
+}
+
+/* The number behind the last key frame's last; what has not come yet is no part of it. */
+static int64_t key_end(const struct sub *s)
+{
+	int64_t end = s->key, number;
+	struct rtp_packet p;
+
+	for (int64_t n = s->key; n <= s->layer.rewrite.highest; n++) {
+		if (recall_key(s, n, &p, &number))
+			end = n + 1;
+		else if (recall(s, (uint16_t)n, &p, &number))
+			break;
+	}
+	return end;
+}
+
+/*
+ * Goes on with the last key frame. False where there is no more room just now. Backwards: of what
+ * comes to a full queue at once the last is lost.
+ */
+static bool repeat_key(struct sub *s, int64_t now_us)
+{
+	struct sub_repeat *r = &s->repeat;
+
+	for (int64_t number; r->end > s->key; r->end--) {
 		struct rtp_packet p;
-		const struct rewrite_cut *c = recall(s, (uint16_t)n, &p, &number);
+		const struct rewrite_cut *c = recall_key(s, r->end - 1, &p, &number);
 		if (!c)
 			continue;
-		if (p.ts + c->ts_distance != s->key_ts ||
-		    !congest_again(&s->to->congest, p.len, false, now_us))
-			break;
-		send_rtx(s, &p, number, c, now_us);
+		if (!congest_again(&s->to->congest, p.len, false, now_us))
+			return false;
+		r->bytes += send_rtx(s, &p, number, c, now_us);
 	}
+	return true;
+}
+
+void sub_repeat(struct sub *s, int64_t now_us)
+{
+	struct sub_repeat *r = &s->repeat;
+
+	if (!r->at_us || now_us < r->at_us || s->layer.rewrite.last_ts == s->key_ts)
+		return;
+	if (!r->end) {
+		r->end = key_end(s);
+		r->bytes = 0;
+	}
+	r->at_us = now_us;
+	if (repeat_key(s, now_us)) {
+		r->end = 0;
+		/* Not before the path has taken this one. */
+		r->at_us += congest_takes_us(&s->to->congest, r->bytes, now_us);
+	}
+	if (r->at_us >= r->until_us || s->layer.current == LAYER_NONE)
+		r->at_us = 0;
 	s->to->wire->flush(s->to->wire_arg);
 }
 

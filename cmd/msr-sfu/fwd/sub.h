@@ -34,6 +34,14 @@ struct sub_again {
 	uint16_t number, ms; /* modulo 2^16 */
 };
 
+/* A key frame that is sent again: see sub_repeat. */
+struct sub_repeat {
+	int64_t at_us;	  /* when it begins again, or goes on; 0: never */
+	int64_t until_us; /* not later than this, but once in any case */
+	int64_t end;	  /* number behind what is still to be sent this time; 0: has not begun */
+	size_t bytes;	  /* of what has been */
+};
+
 /* What a lasting sub leaves to the next one with its SSRC. */
 struct sub_past {
 	uint32_t ssrc;
@@ -55,11 +63,11 @@ struct sub {
 	bool asked;		     /* the viewer did, since then */
 	int8_t told;		     /* the layer that the receiver was told of; SUB_TOLD_NOTHING */
 	struct rewrite_shape shape, rtx_shape;
-	int64_t rtx_next;  /* next number of the RTX stream, 64 bits */
-	unsigned padded;   /* packets of padding, to tell which is next */
-	int64_t key;	   /* number that its last key frame begins with; 0: none yet */
-	uint32_t key_ts;   /* of that, as the receiver has it */
-	int64_t repeat_us; /* when that is sent again: see sub_repeat; 0: never */
+	int64_t rtx_next; /* next number of the RTX stream, 64 bits */
+	unsigned padded;  /* packets of padding, to tell which is next */
+	int64_t key;	  /* number that its last key frame begins with; 0: none yet */
+	uint32_t key_ts;  /* of that, as the receiver has it */
+	struct sub_repeat repeat;
 
 	uint32_t packets, bytes; /* as sender reports count them */
 	int64_t sr_us;		 /* of the last one; 0: none */
@@ -101,7 +109,8 @@ size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us);
 /*
  * A picture that has just begun stands until its key frame is there, and each lost packet of that
  * would cost a response time: on a path that loses anything it is sent twice, once the next picture
- * has come. Every FWD_TICK_US.
+ * has come; where much is lost on a long path, as often as fits into a response time. Every
+ * FWD_TICK_US.
  */
 void sub_repeat(struct sub *s, int64_t now_us);
 /* A sender report, when one is due. */
