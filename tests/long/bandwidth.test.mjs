@@ -22,7 +22,8 @@ describe("a viewer behind 500 kbit/s", () => {
 		for (const what of cleanup) await what();
 	});
 
-	for (const path of [{}, { loss: 5 }, { delay: 100, jitter: 50 }, { loss: 5, delay: 100, jitter: 50 }])
+	for (const path of [{}, { loss: 5 }, { delay: 100, jitter: 50 }, { loss: 5, delay: 100, jitter: 50 },
+		{ loss: 20, delay: 100, jitter: 50 }])
 		test(`with ${JSON.stringify(path)} as well`, (t) =>
 			limited(t, browser, system, relay, { kbps: 500, seconds: 60, path }));
 });
