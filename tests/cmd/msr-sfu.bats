@@ -191,6 +191,11 @@ counts_dropped() {
 	api trickle
 }
 
+@test "to a client with ICE lite the server is the one that chooses" {
+	serve --rtc-address 127.0.0.1
+	api lite
+}
+
 @test "a receiving connection restarts ICE when its user asks for it" {
 	serve --rtc-address 127.0.0.1
 	client restart

@@ -4,6 +4,7 @@ went wrong and exits with 1, or exits with 0."""
 import asyncio
 import re
 import socket
+import struct
 import sys
 import time
 
@@ -138,6 +139,32 @@ async def trickle():
     await call("PATCH", head["Location"], "a=mid:0\r\na=end-of-candidates\r\n", want=204, kind=kind)
     await call("PATCH", head["Location"], "a=mid:0\r\n", want=400, kind=kind)
     await call("DELETE", head["Location"])
+
+
+async def lite():
+    """A client with ICE lite only answers: the server checks, and is the one that chooses the pair, although
+    it was not it that offered. For a server with --rtc-address 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(5)
+        candidate = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {s.getsockname()[1]} typ host"
+        offer = description(("0", "audio", "a=sendonly", candidate))
+        for more, controlling in (("", False), ("a=ice-lite\r\n", True)):
+            _, head, _ = await asyncio.to_thread(
+                http, "POST", "/whip/studio/feed", offer.replace("m=audio", more + "m=audio"), "application/sdp")
+            kinds, at, check = [], 20, await asyncio.to_thread(s.recv, 1500)
+            while at < len(check):
+                kind, size = struct.unpack_from(">HH", check, at)
+                kinds.append(kind)
+                at += 4 + (size + 3) // 4 * 4
+            assert (0x802A in kinds, 0x8029 in kinds) == (controlling, not controlling), kinds
+            assert (0x25 in kinds) == controlling, "USE-CANDIDATE is of who controls"
+            await call("DELETE", head["Location"])
+            try:
+                while await asyncio.to_thread(s.recv, 1500):
+                    s.settimeout(1)
+            except TimeoutError:
+                s.settimeout(5)
 
 
 async def whip_room():

@@ -302,7 +302,7 @@ int link_new(struct link **lp, struct links *ls, const struct link_opts *opts, s
 {
 	struct link *l = calloc(1, sizeof(*l));
 	struct media_peer_config c = {
-	    .thread = opts->thread, .room = opts->room, .controlling = opts->we_offer};
+	    .thread = opts->thread, .room = opts->room, .controlling = opts->controlling};
 	struct peer_local local;
 
 	if (!l)

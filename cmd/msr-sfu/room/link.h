@@ -65,7 +65,8 @@ unsigned links_place(const struct links *ls);
 struct link_opts {
 	unsigned thread; /* of the room */
 	uint64_t room;	 /* its number */
-	bool we_offer;	 /* a receiver's connection */
+	/* In ICE: where we offer, or the other side is lite (RFC 8445, section 6.1.1). */
+	bool controlling;
 	struct owner *owner;
 };
 /* 0, or -1 with *f (no_ports, no_memory). */

@@ -206,15 +206,18 @@ static int make_answer(struct user *u, const struct sdp *offer, struct sdp **ans
 	return restart ? link_restart(u->pub, f) : 0;
 }
 
-static int take_transport(struct user *u, const struct sdp_media *m, struct fail *f)
+static int take_transport(struct user *u, const struct sdp *offer, struct fail *f)
 {
 	struct room *r = u->room;
 
 	if (!u->pub) {
-		struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &u->owner};
+		struct link_opts lo = {.thread = r->thread,
+				       .room = r->number,
+				       .controlling = offer->ice_lite,
+				       .owner = &u->owner};
 		return link_new(&u->pub, r->sfu->opts.links, &lo, f);
 	}
-	return link_check(u->pub, m, f);
+	return link_check(u->pub, sdp_transport_media(offer), f);
 }
 
 /* Whether a section that was alive in our last answer still is. */
@@ -251,7 +254,7 @@ static int answer_offer(struct user *u, const struct sdp *offer, const struct sd
 {
 	struct rtp_extmap map;
 
-	if (m && take_transport(u, m, f) < 0)
+	if (m && take_transport(u, offer, f) < 0)
 		return -1;
 	if (make_answer(u, offer, answer, &map, f) < 0)
 		return -1;
@@ -319,8 +322,7 @@ static int add_publisher(struct room *r, const char *id, struct user *old, const
 
 	if (user_make(r, id, &u, f) < 0)
 		return -1;
-	const struct sdp_media *m = sdp_transport_media(offer);
-	if (session_new(r->sfu, &u->session, f) < 0 || take_transport(u, m, f) < 0 ||
+	if (session_new(r->sfu, &u->session, f) < 0 || take_transport(u, offer, f) < 0 ||
 	    user_enter(u, old, f) < 0) {
 		user_free(u, "failed");
 		return -1;

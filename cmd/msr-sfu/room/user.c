@@ -127,7 +127,7 @@ static int give_sub(struct user *u, struct fail *f)
 	if (sections_new(&u->sections) < 0)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	struct link_opts lo = {
-	    .thread = r->thread, .room = r->number, .we_offer = true, .owner = &u->owner};
+	    .thread = r->thread, .room = r->number, .controlling = true, .owner = &u->owner};
 	return link_new(&u->sub, r->sfu->opts.links, &lo, f);
 }
 

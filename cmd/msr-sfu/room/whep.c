@@ -313,7 +313,10 @@ int viewer_new(struct room *r, const char *user, const char *text, size_t len, s
 	v->room = r;
 	v->owner.viewer = v;
 	snprintf(v->user, sizeof(v->user), "%s", u->id);
-	struct link_opts lo = {.thread = r->thread, .room = r->number, .owner = &v->owner};
+	struct link_opts lo = {.thread = r->thread,
+			       .room = r->number,
+			       .controlling = offer->ice_lite,
+			       .owner = &v->owner};
 	int ret = link_new(&v->link, r->sfu->opts.links, &lo, f);
 	if (!ret)
 		ret = session_new(r->sfu, &v->session, f);
