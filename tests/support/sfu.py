@@ -130,6 +130,13 @@ async def stale():
     await bob.hears("ann")
     out = await call("POST", bob.path + "/consume", {"answer": "v=0"}, want=409)
     assert out["error"] == "no_offer", out
+    # Nothing comes of an answer once the connection has ended.
+    await call("POST", bob.path + "/consume", {"restart": True})
+    await bob.receive.close()
+    while (await call("GET", bob.path))["connected"]:
+        await asyncio.sleep(0.05)
+    out = await call("POST", bob.path + "/consume", {"answer": "v=0"}, want=409)
+    assert out["error"] == "connection_ended" and "replace" in out["message"], out
     await ann.close()
     await bob.close()
 
