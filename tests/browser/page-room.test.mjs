@@ -198,6 +198,14 @@ describe("a room of the page", () => {
 
 		await anna.hover(".tile:not(.mine)");
 		await anna.click(".tile:not(.mine) .tool[aria-haspopup]");
+		const [width, over] = await anna.$eval("#tile-menu", (menu) => {
+			const title = menu.querySelector("strong"), name = title.textContent;
+			title.textContent = "W".repeat(40);
+			const measured = [menu.offsetWidth, menu.scrollWidth - menu.clientWidth];
+			title.textContent = name;
+			return measured;
+		});
+		assert.ok(width <= 360 && over <= 0, `a long name makes the menu ${width} pixels wide, and hides ${over}`);
 		await anna.click("#tile-menu input[value=low]");
 		await wish("low on");
 		await anna.click("#tile-menu .switch input");
