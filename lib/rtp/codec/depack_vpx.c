@@ -72,6 +72,7 @@ static bool vp9_starts(const struct rtp_packet *p)
 static int vp9_add(struct depack_work *w, struct depack_params *ps, const struct rtp_packet *p)
 {
 	struct vp9_desc d;
+	uint16_t width, height;
 	int r = vp9_parse(&d, rtp_payload(p), p->payload_len);
 
 	(void)ps;
@@ -79,12 +80,11 @@ static int vp9_add(struct depack_work *w, struct depack_params *ps, const struct
 		return r;
 	const uint8_t *data = rtp_payload(p) + d.len;
 	size_t len = p->payload_len - (size_t)d.len;
-	if (d.key) {
+	/* Some senders, FFmpeg among them, call every frame independent in its descriptor. */
+	if (d.key && vp9_frame_size(data, len, &width, &height)) {
 		w->key = true;
-		w->width = d.width;
-		w->height = d.height;
-		if (!w->width)
-			vp9_frame_size(data, len, &w->width, &w->height);
+		w->width = d.width ? d.width : width;
+		w->height = d.width ? d.height : height;
 	}
 	r = buf_append(&w->data, data, len);
 	if (r == 0 && d.end && w->n_layers < DEPACK_LAYERS)
