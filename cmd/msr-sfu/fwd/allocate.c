@@ -248,7 +248,8 @@ void allocate(const struct allocate_item *item, unsigned n, const struct allocat
 	}
 	for (unsigned i = 0; i < n; i++)
 		order[i] = (uint16_t)i;
-	qsort_r(order, n, sizeof(order[0]), by_priority, (void *)(uintptr_t)item);
+	if (n > 1)
+		qsort_r(order, n, sizeof(order[0]), by_priority, (void *)(uintptr_t)item);
 	double stays = budget(limits, STAY, 1), takes = budget(limits, TAKE, UNDER);
 	double other = limits->estimate_bps ? (double)limits->other_bps : 0;
 	struct plan stay = {item, n, order, .left = stays, .most = stays, .other = other};
