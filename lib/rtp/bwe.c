@@ -443,10 +443,40 @@ static int64_t unwrap_arrival(struct bwe *b, int64_t us)
 	return at;
 }
 
-/* What one message tells of. */
+/* Bytes for a rate, until a packet belongs to another slice. */
+struct batch {
+	struct bwe_rate *to;
+	int64_t begin_us; /* of the slice; an end before any time: there is none */
+	unsigned bytes;
+};
+
+static void batch_end(struct batch *a)
+{
+	if (a->bytes)
+		rate_add(a->to, a->begin_us, a->bytes);
+	a->bytes = 0;
+}
+
+static void batch_add(struct batch *a, int64_t at_us, unsigned bytes)
+{
+	if ((uint64_t)(at_us - a->begin_us) >= BWE_SLICE_US) {
+		batch_end(a);
+		a->begin_us = at_us - at_us % BWE_SLICE_US;
+	}
+	a->bytes += bytes;
+}
+
+/* What one message tells of: what can be added up is, and told where all of it is known. */
 struct told {
 	uint64_t sent, got; /* bytes */
+	uint64_t again;	    /* of those sent, of which it had been told that they are lost */
+	int n_lost, n_got;  /* see loss_packets */
 	int64_t first_us;   /* the first arrival; 0: none */
+	int64_t last_us;    /* the last */
+	int64_t base_us;    /* what makes an arrival of the message one of ours */
+	struct batch arrived, missing;
+	bool probe; /* one wants to know */
+	bool over;  /* delay grew, also where that has passed by the end */
 };
 
 /*
@@ -468,57 +498,96 @@ static void fill_gap(struct bwe *b, uint16_t end, const struct told *t, int64_t 
 	rate_add(&b->missing, (last_us + t->first_us) / 2, (unsigned)(bytes - got));
 }
 
+static void take_loss(struct bwe *b, struct bwe_packet *e, struct told *t)
+{
+	if (e->lost)
+		return;
+	t->n_lost++;
+	e->lost = true;
+	batch_add(&t->missing, t->last_us, e->bytes);
+	if (t->probe)
+		probe_loss(&b->probe, e->seq);
+}
+
 /* One packet that the feedback tells of. */
-static void take_status(struct bwe *b, const struct twcc_status *s, struct told *t, int64_t now_us)
+static inline void take_status(struct bwe *b, const struct twcc_status *s, struct told *t,
+			       int64_t now_us)
 {
 	struct bwe_packet *e = &b->sent[s->seq % BWE_SENT];
-
-	if (!e->bytes || e->seq != s->seq)
-		return;
 	unsigned bytes = e->bytes;
-	int64_t age_us = (int64_t)(uint32_t)((uint32_t)now_us - e->sent_us);
-	loss_packet(&b->loss, bytes, s->received, e->lost);
+
+	if (!bytes || e->seq != s->seq)
+		return;
 	t->sent += bytes;
+	t->again += e->lost ? bytes : 0;
 	if (!s->received) {
-		if (!e->lost) {
-			probe_loss(&b->probe, s->seq);
-			rate_add(&b->missing, b->arrival_last_us, bytes);
-		}
-		e->lost = true;
+		take_loss(b, e, t);
 		return;
 	}
+	int64_t age_us = (int64_t)(uint32_t)((uint32_t)now_us - e->sent_us);
+	if (!t->first_us) {
+		t->first_us = unwrap_arrival(b, s->arrival_us);
+		t->base_us = t->first_us - s->arrival_us;
+	}
+	t->last_us = s->arrival_us + t->base_us;
 	e->bytes = 0;
-	int64_t arrival_us = unwrap_arrival(b, s->arrival_us);
 	t->got += bytes;
-	t->first_us = t->first_us ? t->first_us : arrival_us;
-	rate_add(&b->arrived, arrival_us, bytes);
-	trend_packet(&b->trend, now_us - age_us, arrival_us);
-	probe_arrival(&b->probe, s->seq, bytes, now_us - age_us, arrival_us);
+	t->n_got++;
+	/* One that was only late may have been counted in the interval before. */
+	t->n_lost -= e->lost;
+	batch_add(&t->arrived, t->last_us, bytes);
+	trend_packet(&b->trend, now_us - age_us, t->last_us);
+	if (t->probe)
+		probe_arrival(&b->probe, s->seq, bytes, now_us - age_us, t->last_us);
 	rtt_packet(&b->rtt, age_us);
+}
+
+/* The message's packets, one after the other. */
+static void take_all(struct bwe *b, struct twcc_reader r, struct told *told, int64_t now_us)
+{
+	struct told t = *told; /* whose place nobody knows: most of it stays in registers */
+	struct twcc_status s;
+
+	while (twcc_read(&r, &s)) {
+		take_status(b, &s, &t, now_us);
+		t.over |= b->trend.state == TREND_OVER;
+	}
+	*told = t;
+}
+
+static struct told take_packets(struct bwe *b, struct twcc_reader *r, int64_t now_us)
+{
+	struct told t = {
+	    .last_us = b->arrival_last_us,
+	    .arrived = {.to = &b->arrived, .begin_us = -BWE_SLICE_US},
+	    .missing = {.to = &b->missing, .begin_us = -BWE_SLICE_US},
+	    .probe = b->probe.running || b->probe.waiting,
+	};
+	struct twcc_reader reader = *r;
+
+	take_all(b, reader, &t, now_us);
+	b->arrival_last_us = t.last_us;
+	batch_end(&t.arrived);
+	batch_end(&t.missing);
+	loss_packets(&b->loss, t.n_lost, t.n_got, t.sent - t.again);
+	return t;
 }
 
 int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us)
 {
 	struct twcc_reader r;
-	struct twcc_status s;
 	int ret = twcc_read_begin(&r, m);
 
 	if (ret < 0)
 		return ret;
 	if (!b->loss.begin_us)
 		loss_begin(&b->loss, now_us);
-	struct told told = {0};
-	uint16_t first = r.seq;
 	int64_t last_us = b->arrival_last_us;
-	bool over = false;
-	while (twcc_read(&r, &s)) {
-		take_status(b, &s, &told, now_us);
-		over |= b->trend.state == TREND_OVER; /* also when it has passed by the end */
-	}
-	fill_gap(b, first, &told, last_us);
+	struct told told = take_packets(b, &r, now_us);
+	fill_gap(b, r.seq, &told, last_us);
 	rate_add(&b->missing, b->arrival_last_us, 0);
-	b->told_next = r.seq;
-	over |= brings_less(b, come_narrow(b));
+	b->told_next = (uint16_t)(r.seq + r.left);
+	bool over = told.over || brings_less(b, come_narrow(b));
 	if (b->trend.state == TREND_UNDER)
 		b->unsteady_us = now_us;
 	if (over)

@@ -70,15 +70,6 @@ void loss_begin(struct loss *l, int64_t now_us)
 	l->begin_us = now_us;
 }
 
-void loss_packet(struct loss *l, unsigned bytes, bool received, bool was_lost)
-{
-	l->bytes += was_lost ? 0 : bytes;
-	l->lost += !received && !was_lost;
-	/* One that was only late may have been counted in the interval before. */
-	l->lost -= received && was_lost;
-	l->got += received;
-}
-
 /* Whether the interval under way tells enough. */
 static bool interval_is_over(const struct loss *l, int64_t passed_us)
 {

@@ -3,7 +3,7 @@
  * Where loss does not fall with the rate it is the path's own (radio), and is tolerated then.
  * What is more than any path loses by itself lowers at once, to what arrives.
  *
- *	each packet that feedback tells of ── loss_packet ──> interval: a second, or sooner
+ *	what each feedback tells of ── loss_packets ──> interval: a second, or sooner
  *	each feedback ── loss_step ──> nothing, lower or raise the estimate
  *
  *	watching ── more than the path's own ──> trial: lower, let it settle, measure ──┐
@@ -57,8 +57,17 @@ struct loss_verdict {
 
 /* Begins the first interval, before its packets. */
 void loss_begin(struct loss *l, int64_t now_us);
-/* The receiver tells of a packet; `was_lost`: it had said before that the packet did not come. */
-void loss_packet(struct loss *l, unsigned bytes, bool received, bool was_lost);
+/*
+ * The receiver tells of packets: `got` came, and `lost` did not, of which it had not said that
+ * before; those that only were late it takes back, so that `lost` may be negative. `bytes` of those
+ * of which it had not told at all.
+ */
+static inline void loss_packets(struct loss *l, int lost, int got, uint64_t bytes)
+{
+	l->lost += lost;
+	l->got += got;
+	l->bytes += bytes;
+}
 /* After the packets of each feedback. */
 struct loss_verdict loss_step(struct loss *l, const struct loss_path *path, int64_t now_us);
 

@@ -2,8 +2,6 @@
 #include "rtt.h"
 
 #define DEFAULT_US	200000	/* while nothing is known: a long path's */
-#define SMOOTHING	8	/* a new response time weighs one part in this many */
-#define MIN_RISE_US	1	/* a packet: the shortest is forgotten within minutes */
 #define STANDING_US	150000	/* delay that a queue adds to the path's own, at least */
 #define LIKELY_US	100000	/* the same when a queue is likely */
 #define STANDING_NOISES 3	/* multiples of the delay noise, added to either */
@@ -12,12 +10,6 @@
 int64_t rtt_us(const struct rtt *r)
 {
 	return r->us ? r->us : DEFAULT_US;
-}
-
-void rtt_packet(struct rtt *r, int64_t age_us)
-{
-	r->us = r->us ? ((SMOOTHING - 1) * r->us + age_us) / SMOOTHING : age_us;
-	r->min_us = !r->min_us || age_us < r->min_us ? age_us : r->min_us + MIN_RISE_US;
 }
 
 /* Whether it takes longer than the shortest, by `us` and by more than the delay noise explains. */

@@ -17,8 +17,16 @@ struct rtt {
 	bool drained;	     /* less was sent for that, once */
 };
 
-/* Feedback about a packet came `age_us` after it was sent. */
-void rtt_packet(struct rtt *r, int64_t age_us);
+#define RTT_SMOOTHING	8 /* a new response time weighs one part in this many */
+#define RTT_MIN_RISE_US 1 /* a packet: the shortest is forgotten within minutes */
+
+/* Feedback about a packet came `age_us` after it was sent. Here, for it is every packet's. */
+static inline void rtt_packet(struct rtt *r, int64_t age_us)
+{
+	r->us = r->us ? ((RTT_SMOOTHING - 1) * r->us + age_us) / RTT_SMOOTHING : age_us;
+	r->min_us = !r->min_us || age_us < r->min_us ? age_us : r->min_us + RTT_MIN_RISE_US;
+}
+
 /*
  * After the packets of each feedback, on a path whose delays scatter by `noise_ms`. True when a
  * queue has stood for long enough: less is to be sent, once. Where that does not help, the path has

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#define GROUP_US	5000	/* packets sent within this are a group */
 #define BURST_MAX_US	250000	/* of a group of arrivals: starved receivers stall */
 #define SMOOTHING	0.9	/* of delay: the weight of what was */
 #define GAIN		4.0	/* of the slope, as the threshold is scaled */
@@ -25,26 +24,28 @@
 #define OVER_MS		10.0	/* above the threshold for this long is over use */
 #define GAP_US		3000000 /* after a longer pause everything starts over */
 
-/* Slope of the least squares line through the window; false while it is not full enough. */
+/*
+ * Slope of the least squares line through the window; false while it is not full enough. One pass:
+ * around any of its points the sums are small enough for that.
+ */
 static bool slope(const struct trend *t, double *out)
 {
-	double x = 0, y = 0, up = 0, down = 0;
+	const struct trend_point *at = &t->point[0];
+	double x = 0, y = 0, xy = 0, xx = 0;
 
 	if (t->n < TREND_WINDOW)
 		return false;
-	for (unsigned i = 0; i < t->n; i++) {
-		x += t->x_ms[i];
-		y += t->y_ms[i];
+	for (unsigned i = 1; i < TREND_WINDOW; i++) {
+		double dx = t->point[i].x_ms - at->x_ms, dy = t->point[i].y_ms - at->y_ms;
+		x += dx;
+		y += dy;
+		xy += dx * dy;
+		xx += dx * dx;
 	}
-	x /= t->n;
-	y /= t->n;
-	for (unsigned i = 0; i < t->n; i++) {
-		up += (t->x_ms[i] - x) * (t->y_ms[i] - y);
-		down += (t->x_ms[i] - x) * (t->x_ms[i] - x);
-	}
-	if (down == 0)
+	double down = TREND_WINDOW * xx - x * x;
+	if (down <= 0)
 		return false;
-	*out = up / down;
+	*out = (TREND_WINDOW * xy - x * y) / down;
 	return true;
 }
 
@@ -99,8 +100,8 @@ static void close_group(struct trend *t)
 	t->noise_ms += NOISE_SMOOTHING * (fmin(fabs(delta_ms), NOISE_MAX) - t->noise_ms);
 	t->delay_ms += delta_ms;
 	t->smooth_ms = SMOOTHING * t->smooth_ms + (1 - SMOOTHING) * t->delay_ms;
-	t->x_ms[t->next] = (double)(b->last_arrival_us - t->origin_us) / 1000;
-	t->y_ms[t->next] = t->smooth_ms;
+	t->point[t->next] = (struct trend_point){
+	    .x_ms = (double)(b->last_arrival_us - t->origin_us) / 1000, .y_ms = t->smooth_ms};
 	t->next = (t->next + 1) % TREND_WINDOW;
 	if (t->n < TREND_WINDOW)
 		t->n++;
@@ -117,14 +118,14 @@ static bool joins(const struct trend *t, int64_t sent_us, int64_t arrival_us)
 	int64_t arrival = arrival_us - g->last_arrival_us;
 	int64_t sent = sent_us - g->last_sent_us;
 
-	if (sent_us - g->first_sent_us <= GROUP_US)
+	if (sent_us - g->first_sent_us <= TREND_GROUP_US)
 		return true;
 	/* What some link held back and delivered at once says nothing about queues. */
-	return sent > 0 && arrival <= GROUP_US && arrival - sent < 0 &&
+	return sent > 0 && arrival <= TREND_GROUP_US && arrival - sent < 0 &&
 	       arrival_us - g->first_arrival_us < BURST_MAX_US;
 }
 
-void trend_packet(struct trend *t, int64_t sent_us, int64_t arrival_us)
+void trend_consider(struct trend *t, int64_t sent_us, int64_t arrival_us)
 {
 	struct trend_group *g = &t->now;
 
@@ -133,10 +134,7 @@ void trend_packet(struct trend *t, int64_t sent_us, int64_t arrival_us)
 	if (t->has_now && sent_us < g->first_sent_us)
 		return; /* reordered */
 	if (t->has_now && joins(t, sent_us, arrival_us)) {
-		if (sent_us > g->last_sent_us)
-			g->last_sent_us = sent_us;
-		if (arrival_us > g->last_arrival_us)
-			g->last_arrival_us = arrival_us;
+		trend_join(g, sent_us, arrival_us);
 		return;
 	}
 	if (t->has_now && sent_us - g->last_sent_us > GAP_US) {

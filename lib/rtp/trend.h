@@ -19,6 +19,11 @@ struct trend_group {
 	int64_t first_sent_us, last_sent_us, first_arrival_us, last_arrival_us;
 };
 
+/* A group in the regression. */
+struct trend_point {
+	double x_ms, y_ms; /* when it arrived, since the first; its delay, smoothed */
+};
+
 /* Zeroed is ready. */
 struct trend {
 	struct trend_group now, before;
@@ -27,7 +32,7 @@ struct trend {
 	double delay_ms, smooth_ms; /* accumulated, and smoothed */
 	int64_t origin_us;	    /* arrival of the first group */
 	unsigned n, next;	    /* points in the window, where the next goes */
-	double x_ms[TREND_WINDOW], y_ms[TREND_WINDOW];
+	struct trend_point point[TREND_WINDOW];
 	double noise_ms;     /* how delays scatter from group to group, absolute mean */
 	double threshold_ms; /* adapts to the jitter of the path */
 	double last_trend;
@@ -37,7 +42,28 @@ struct trend {
 	enum trend_state state;
 };
 
-/* A packet with its times, in order of sending. */
-void trend_packet(struct trend *t, int64_t sent_us, int64_t arrival_us);
+#define TREND_GROUP_US 5000 /* packets sent within this are a group */
+
+/* trend_packet for one that may begin another group. */
+void trend_consider(struct trend *t, int64_t sent_us, int64_t arrival_us);
+
+static inline void trend_join(struct trend_group *g, int64_t sent_us, int64_t arrival_us)
+{
+	if (sent_us > g->last_sent_us)
+		g->last_sent_us = sent_us;
+	if (arrival_us > g->last_arrival_us)
+		g->last_arrival_us = arrival_us;
+}
+
+/* A packet with its times, in order of sending. Here, for it is every packet's. */
+static inline void trend_packet(struct trend *t, int64_t sent_us, int64_t arrival_us)
+{
+	uint64_t behind_us = (uint64_t)(sent_us - t->now.first_sent_us); /* huge: before it */
+
+	if (t->has_now && behind_us <= TREND_GROUP_US)
+		trend_join(&t->now, sent_us, arrival_us);
+	else
+		trend_consider(t, sent_us, arrival_us);
+}
 
 #endif

@@ -22,7 +22,8 @@
 #define HOLE_MAX  256  /* losses in front of the first arrival that a message tells of */
 #define RESET	  (TWCC_RX_PACKETS * 4) /* a jump by more numbers restarts */
 
-enum symbol { NOT_RECEIVED, SMALL, LARGE };
+/* A symbol is also the bytes of its delta. */
+enum symbol { NOT_RECEIVED, SMALL = TWCC_SMALL, LARGE = TWCC_LARGE };
 
 /* ---- receiver side ---- */
 
@@ -239,45 +240,4 @@ int twcc_read_begin(struct twcc_reader *r, const struct rtcp_msg *m)
 	    .fb_count = p[15],
 	};
 	return 0;
-}
-
-static enum symbol next_symbol(struct twcc_reader *r)
-{
-	if (!r->symbols) {
-		r->word = get_be16(r->chunk);
-		r->chunk += 2;
-		if (!(r->word & 0x8000))
-			r->symbols = r->word & 0x1fff;
-		else
-			r->symbols = r->word & 0x4000 ? 7 : 14;
-	}
-	r->symbols--;
-	if (!(r->word & 0x8000))
-		return r->word >> 13 & 3;
-	if (r->word & 0x4000)
-		return r->word >> (2 * r->symbols) & 3;
-	return r->word >> r->symbols & 1;
-}
-
-bool twcc_read(struct twcc_reader *r, struct twcc_status *s)
-{
-	if (!r->left)
-		return false;
-	r->left--;
-	*s = (struct twcc_status){.seq = r->seq++};
-	switch (next_symbol(r)) {
-	case SMALL:
-		r->time_us += (int64_t)*r->delta++ * TWCC_TICK_US;
-		s->received = true;
-		break;
-	case LARGE:
-		r->time_us += (int64_t)(int16_t)get_be16(r->delta) * TWCC_TICK_US;
-		r->delta += 2;
-		s->received = true;
-		break;
-	default: /* not received, or the reserved symbol, which says nothing */
-		break;
-	}
-	s->arrival_us = r->time_us;
-	return true;
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "rtp/rtcp.h"
 #include "rtp/unwrap.h"
 
@@ -70,7 +71,43 @@ struct twcc_status {
 
 /* 0, or -EBADMSG when the message's lengths do not agree; then nothing of it may be used. */
 int twcc_read_begin(struct twcc_reader *r, const struct rtcp_msg *m);
-/* The next status; false behind the last. */
-bool twcc_read(struct twcc_reader *r, struct twcc_status *s);
+
+#define TWCC_SMALL 1 /* symbol: received, the delta is one byte */
+#define TWCC_LARGE 2 /* the same, two bytes with a sign; other symbols say nothing of an arrival \
+		      */
+
+static inline unsigned twcc_read_symbol(struct twcc_reader *r)
+{
+	if (!r->symbols) {
+		r->word = get_be16(r->chunk);
+		r->chunk += 2;
+		r->symbols = !(r->word & 0x8000) ? r->word & 0x1fff : r->word & 0x4000 ? 7 : 14;
+	}
+	r->symbols--;
+	if (!(r->word & 0x8000))
+		return r->word >> 13 & 3;
+	if (r->word & 0x4000)
+		return r->word >> (2 * r->symbols) & 3;
+	return r->word >> r->symbols & 1;
+}
+
+/* The next status; false behind the last. Here, for it is read of every packet that is sent. */
+static inline bool twcc_read(struct twcc_reader *r, struct twcc_status *s)
+{
+	if (!r->left)
+		return false;
+	r->left--;
+	unsigned symbol = twcc_read_symbol(r);
+	s->seq = r->seq++;
+	s->received = symbol == TWCC_SMALL || symbol == TWCC_LARGE;
+	if (symbol == TWCC_SMALL)
+		r->time_us += (int64_t)*r->delta++ * TWCC_TICK_US;
+	if (symbol == TWCC_LARGE) {
+		r->time_us += (int64_t)(int16_t)get_be16(r->delta) * TWCC_TICK_US;
+		r->delta += 2;
+	}
+	s->arrival_us = r->time_us;
+	return true;
+}
 
 #endif
