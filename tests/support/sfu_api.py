@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 
-from sfu_http import Ears, ann_and_bob, call, description, http, stun_check
+from sfu_http import Ears, ann_and_bob, call, check_headers, description, http, stun_check
 
 
 async def superseded():
@@ -114,6 +114,7 @@ async def whip_restart():
         status, again, out = await asyncio.to_thread(
             http, "PATCH", head["Location"], frag, kind, {"If-Match": '"*"'})
         assert status == 200 and again["ETag"] != head["ETag"], (status, out)
+        check_headers("PATCH", head["Location"], status, again)
         lines = out.split("\r\n")
         assert lines[0].startswith("m=video 9 ") and lines[1] == f"a=mid:{mid}", out
         assert keys(out) != keys(answer) and any("candidate:" in x for x in lines), out

@@ -55,11 +55,24 @@ def check_event(name, data):
     assert set(schema["required"]) <= set(data) <= set(schema["properties"]), f"{name} {data}"
 
 
+def check_headers(method, path, status, head):
+    """The description knows of what a client has to keep of a reply."""
+    for pattern, methods in DESCRIBED["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", pattern), path) and method.lower() in methods:
+            reply = methods[method.lower()]["responses"][str(status)]
+            reply = DESCRIBED["components"]["responses"].get(reply.get("$ref", "").rpartition("/")[2], reply)
+            for name in ("Location", "ETag", "Accept-Patch", "Retry-After"):
+                known = name in reply.get("headers", {})
+                assert known == (name in head), f"{name} of {status} of {method} {pattern}"
+
+
 async def call(method, path, body=None, want=200, **kw):
-    status, _, out = await asyncio.to_thread(http, method, path, body, **kw)
+    status, head, out = await asyncio.to_thread(http, method, path, body, **kw)
     assert status == want, f"{method} {path}: {status} {out}"
     if status >= 400:
         check_documented(method, path, status, out)
+    else:
+        check_headers(method, path, status, head)
     return out
 
 
