@@ -447,13 +447,10 @@ async def stopped():
     nothing = await call("POST", ann + "/produce", {"offer": stop(renewed(one, "ijkl"))})
     assert "m=video 0 " in nothing["answer"] and "ice-ufrag" not in nothing["answer"], nothing
     assert await tracks() == []
-    for _ in range(100):
-        if "msr_sfu_ports_used 2" in (await asyncio.to_thread(http, "GET", "/metrics"))[2]:
-            break
-        await asyncio.sleep(0.05)
-    else:
-        raise AssertionError("the connection is still there")
-    await call("POST", ann + "/produce", {"offer": renewed(one, "mnop")})
+    # With the credentials of before the transport goes on, as in Firefox; with others it is another.
+    assert port(await call("POST", ann + "/produce", {"offer": renewed(one, "ijkl")})) == port(out)
+    await call("POST", ann + "/produce", {"offer": stop(renewed(one, "ijkl"))})
+    assert port(await call("POST", ann + "/produce", {"offer": renewed(one, "mnop")})) != port(out)
     assert await tracks() == ["ann/0"]
     await call("DELETE", f"/rooms/{room}")
 

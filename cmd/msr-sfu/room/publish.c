@@ -236,15 +236,14 @@ static bool goes_on(const struct user *u, const struct sdp *offer)
 
 /*
  * A transport ends with the last of its sections (RFC 9143, section 7.5.3). Where a client has
- * stopped all of them, those that it adds begin another: with other ICE credentials, and a DTLS
- * handshake from the start, which the connection of before would take for a forgery.
+ * stopped all of them, those that it adds may begin another: with other ICE credentials, and a DTLS
+ * handshake from the start, which the connection of before would take for a forgery. Firefox keeps
+ * its transport, and its credentials with it; so it is these that tell.
  */
 static bool leaves_transport(const struct user *u, const struct sdp *offer,
 			     const struct sdp_media *m)
 {
-	if (!m)
-		return true;
-	return u->pub && u->pub_answer && link_is_restart(u->pub, m->transport.ufrag) &&
+	return m && u->pub && u->pub_answer && link_is_restart(u->pub, m->transport.ufrag) &&
 	       !goes_on(u, offer);
 }
 
@@ -272,7 +271,7 @@ static int produce(struct user *u, const struct sdp *offer, const struct source_
 	int ret;
 
 	if (leaves_transport(u, offer, m)) {
-		if (m && link_check(u->pub, m, f) < 0)
+		if (link_check(u->pub, m, f) < 0)
 			return -1;
 		left = u->pub;
 		u->pub = NULL;
