@@ -104,6 +104,8 @@ static double seconds(int64_t us)
 
 /* ---- what arrives ---- */
 
+_Static_assert(BWE_RING >= BWE_SLICES && !(BWE_RING & (BWE_RING - 1)), "each slice has a place");
+
 static void rate_add(struct bwe_rate *r, int64_t at_us, unsigned bytes)
 {
 	int64_t slice = at_us / BWE_SLICE_US;
@@ -112,9 +114,9 @@ static void rate_add(struct bwe_rate *r, int64_t at_us, unsigned bytes)
 		*r = (struct bwe_rate){.slice = slice, .first = slice};
 	}
 	for (; r->slice < slice; r->slice++)
-		r->bytes[(uint64_t)(r->slice + 1) % BWE_SLICES] = 0;
+		r->bytes[(uint64_t)(r->slice + 1) % BWE_RING] = 0;
 	if (r->slice - slice < BWE_SLICES)
-		r->bytes[(uint64_t)slice % BWE_SLICES] += bytes;
+		r->bytes[(uint64_t)slice % BWE_RING] += bytes;
 }
 
 /* Over the last `n` complete slices; 0 while there are too few for any rate. */
@@ -125,7 +127,7 @@ static double rate_of(const struct bwe_rate *r, int n)
 	if (!r->first || r->slice - r->first < BWE_SLICES)
 		return 0;
 	for (int i = 1; i <= n; i++)
-		sum += r->bytes[(uint64_t)(r->slice - i) % BWE_SLICES];
+		sum += r->bytes[(uint64_t)(r->slice - i) % BWE_RING];
 	return (double)sum * 8 / seconds(n * BWE_SLICE_US);
 }
 
@@ -149,7 +151,7 @@ static double rate_now(const struct bwe_rate *r)
 	uint64_t most = 0, last = 0;
 
 	for (int i = 1; i <= RATE_NOW; i++) {
-		uint64_t bytes = r->bytes[(uint64_t)(r->slice - i) % BWE_SLICES];
+		uint64_t bytes = r->bytes[(uint64_t)(r->slice - i) % BWE_RING];
 		if (!bytes)
 			return 0;
 		if (i > 1 && bytes + last > most)

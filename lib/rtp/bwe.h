@@ -35,11 +35,12 @@ struct bwe_packet {
 /* Bytes that arrived, in slices of time: the rate of the last half second. */
 #define BWE_SLICES   10
 #define BWE_SLICE_US 50000
+#define BWE_RING     16 /* places for them: a power of two, for they are summed up often */
 
 struct bwe_rate {
-	int64_t slice; /* the newest one's number */
-	int64_t first; /* the first one's ever; 0: nothing yet */
-	uint32_t bytes[BWE_SLICES];
+	int64_t slice;		  /* the newest one's number */
+	int64_t first;		  /* the first one's ever; 0: nothing yet */
+	uint32_t bytes[BWE_RING]; /* by number, modulo that */
 };
 
 struct bwe {
