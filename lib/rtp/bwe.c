@@ -168,6 +168,9 @@ static double rate_now(const struct bwe_rate *r)
 static bool overflows(const struct bwe *b)
 {
 	double missing = rate_of(&b->missing, RATE_NOW);
+
+	if (missing <= 0)
+		return false;
 	double sent = rate_of(&b->arrived, RATE_NOW) + missing;
 	double n = sent * seconds(RATE_NOW * BWE_SLICE_US) / PACKET_BITS;
 
