@@ -73,8 +73,7 @@ struct twcc_status {
 int twcc_read_begin(struct twcc_reader *r, const struct rtcp_msg *m);
 
 #define TWCC_SMALL 1 /* symbol: received, the delta is one byte */
-#define TWCC_LARGE 2 /* the same, two bytes with a sign; other symbols say nothing of an arrival \
-		      */
+#define TWCC_LARGE 2 /* the same, two bytes with a sign; others say nothing of an arrival */
 
 static inline unsigned twcc_read_symbol(struct twcc_reader *r)
 {
