@@ -184,6 +184,51 @@ describe("other ways into a call", () => {
 		well(anna, bo);
 	});
 
+	/*
+	 * A page by other hands. A browser ends its transport with the last of what it sends (Chromium), or
+	 * keeps it (Firefox).
+	 */
+	for (const name of ["chromium", "firefox"])
+		test(`who stops everything in ${name} can send again`, async (t) => {
+			const page = await openPage(await launch(t, name), system.url);
+			const sent = await page.evaluate(async (sfu, room) => {
+				const post = async (path, body) => {
+					const reply = await fetch(sfu + path, { method: "POST", body: JSON.stringify(body) });
+					if (!reply.ok) throw new Error(await reply.text());
+					return reply.json();
+				};
+				const user = `/rooms/${room}/users/ann`, peer = new RTCPeerConnection();
+				const produce = async () => {
+					await peer.setLocalDescription();
+					const { answer } = await post(`${user}/produce`, { offer: peer.localDescription.sdp });
+					await peer.setRemoteDescription({ type: "answer", sdp: answer });
+				};
+				const frames = async () => {
+					const all = [...(await peer.getStats()).values()];
+					return all.filter(({ type, packetsSent }) => type === "outbound-rtp" && packetsSent > 20).length;
+				};
+				const add = async () => {
+					const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+					for (const track of media.getTracks()) peer.addTrack(track, media);
+					await produce();
+				};
+				const tracks = async () => (await (await fetch(sfu + user)).json()).tracks.length;
+				const told = [];
+				await post("/rooms", { room_id: room });
+				await post(user, {});
+				for (let i = 0; i < 2; i++) {
+					await add();
+					for (let k = 0; k < 200 && (await frames()) < 2; k++) await new Promise((done) => setTimeout(done, 50));
+					told.push(peer.connectionState, await frames(), await tracks());
+					for (const one of peer.getTransceivers()) one.stop();
+					await produce();
+					told.push(await tracks());
+				}
+				return told;
+			}, system.sfu, `again-${name}`);
+			assert.deepEqual(sent, ["connected", 2, 2, 0, "connected", 2, 2, 0]);
+		});
+
 	const ipv6 = Object.values(networkInterfaces()).flat()
 		.some(({ family, internal, address }) => family === "IPv6" && !internal && !address.startsWith("fe80"));
 	test("over IPv6", { skip: !ipv6 && "this machine has no IPv6 address" }, async (t) => {
