@@ -25,6 +25,10 @@ client() {
 	$PYTHON "$SUPPORT/sfu.py" "$URL" "$@"
 }
 
+api() {
+	$PYTHON "$SUPPORT/sfu_api.py" "$URL" "$@"
+}
+
 rss_kib() {
 	awk '/^VmRSS/ { print $2 }' "/proc/$SFU/status"
 }
@@ -57,7 +61,7 @@ no_ports_used() {
 @test "a range that is full over and over: 503 each time, and it recovers" {
 	serve
 	for _ in $(seq 5); do
-		client ports 41
+		api ports 41
 		for room in $(curl -s "$URL/rooms" | jq -r '.rooms[].room_id'); do
 			curl -sf -X DELETE "$URL/rooms/$room"
 		done
