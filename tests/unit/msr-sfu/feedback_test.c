@@ -8,7 +8,8 @@
 #include "../../support/test.h"
 #include "box.h"
 
-TEST(publishers_get_reports_and_transport_feedback)
+/* A publisher that is told what came of each packet. */
+static struct box *with_transport_feedback(struct track **t)
 {
 	struct media_track_config c = box_video;
 
@@ -16,8 +17,16 @@ TEST(publishers_get_reports_and_transport_feedback)
 	c.feedback.twcc = true;
 	struct box *from = box_new();
 	rtp_extmap_set(&from->e.extmap, RTP_EXT_TWCC, 5);
-	box_publish(from, &c);
+	*t = box_publish(from, &c);
 	endpoint_tick(&from->e, box_now);
+	return from;
+}
+
+TEST(publishers_get_reports_and_transport_feedback)
+{
+	struct track *t;
+	struct box *from = with_transport_feedback(&t);
+
 	for (uint16_t i = 0; i < 100; i++, box_now += 10000) {
 		box_feed(from, i, false);
 		endpoint_batch_end(&from->e, box_now);
@@ -33,14 +42,9 @@ TEST(publishers_get_reports_and_transport_feedback)
 /* Behind an outage there is much to tell: what is asked for is not asked for again so soon. */
 TEST(much_transport_feedback_displaces_no_request)
 {
-	struct media_track_config c = box_video;
+	struct track *t;
+	struct box *from = with_transport_feedback(&t);
 
-	box_now = 1000000;
-	c.feedback.twcc = true;
-	struct box *from = box_new();
-	rtp_extmap_set(&from->e.extmap, RTP_EXT_TWCC, 5);
-	struct track *t = box_publish(from, &c);
-	endpoint_tick(&from->e, box_now);
 	from->n_rtcp = 0;
 	for (uint16_t i = 0; i < 1000; i++, box_now += 500) {
 		if (i % 10 != 5)

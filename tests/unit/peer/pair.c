@@ -100,6 +100,13 @@ void pair_stop(void)
 	loop_free(pair.loop);
 }
 
+void pair_part(struct end *a, struct end *b)
+{
+	peer_close(a->peer);
+	peer_close(b->peer);
+	pair_stop();
+}
+
 void end_make(struct end *e, bool controlling)
 {
 	memset(e, 0, sizeof(*e));

@@ -6,9 +6,7 @@
  *	pair_join(&a, &b, false);
  *	end_send(a.peer, 1, 1, 1000);
  *	CHECK(pair_until(&b.rtp, 1));
- *	peer_close(a.peer);
- *	peer_close(b.peer);
- *	pair_stop();
+ *	pair_part(&a, &b);
  */
 #ifndef MSR_TESTS_PEER_PAIR_H
 #define MSR_TESTS_PEER_PAIR_H
@@ -46,6 +44,8 @@ void pair_start_on(const char *address, uint16_t min, uint16_t max, bool tcp);
 void pair_start_at(const char *const *addresses, uint16_t min, uint16_t max, bool tcp);
 /* When all are closed; nothing may be left behind. */
 void pair_stop(void);
+/* Closes both, and stops. */
+void pair_part(struct end *a, struct end *b);
 
 /* Turns the loop until `*what` is at least `n`, or 5 s have passed. */
 bool pair_until(const unsigned *what, unsigned n);

@@ -159,36 +159,44 @@ static bool is_answered(int s)
 	return false;
 }
 
+/* A connection to a peer that takes some. */
+static int start_tcp(struct end *a)
+{
+	pair_start(42340, 42345, true);
+	end_make(a, false);
+	CHECK_INT(peer_set_remote(a->peer, &by_hand), 0);
+	return connect_tcp(a);
+}
+
+static void end_tcp(struct end *a, int s)
+{
+	close(s);
+	peer_close(a->peer);
+	pair_stop();
+}
+
 TEST(passive_tcp_answers_checks)
 {
 	struct end a;
 	uint8_t frame[400];
-
-	pair_start(42340, 42345, true);
-	end_make(&a, false);
-	CHECK_INT(peer_set_remote(a.peer, &by_hand), 0);
-	int s = connect_tcp(&a);
+	int s = start_tcp(&a);
 	size_t n = framed_request(frame, &a.local);
+
 	/* In two pieces, as TCP may. */
 	CHECK_INT(send(s, frame, 7, 0), 7);
 	loop_turn(pair.loop, 50);
 	CHECK_INT(send(s, frame + 7, n - 7, 0), n - 7);
 	CHECK(is_answered(s));
-	close(s);
-	peer_close(a.peer);
-	pair_stop();
+	end_tcp(&a, s);
 }
 
 TEST(tcp_clients_may_come_back)
 {
 	struct end a;
 	uint8_t frame[400];
-
-	pair_start(42340, 42345, true);
-	end_make(&a, false);
-	CHECK_INT(peer_set_remote(a.peer, &by_hand), 0);
-	int s = connect_tcp(&a);
+	int s = start_tcp(&a);
 	size_t n = framed_request(frame, &a.local);
+
 	for (int i = 0; i < 5; i++) {
 		CHECK_INT(send(s, frame, n, 0), n);
 		CHECK(is_answered(s));
@@ -196,7 +204,5 @@ TEST(tcp_clients_may_come_back)
 		close(s);
 		s = connect_tcp(&a);
 	}
-	close(s);
-	peer_close(a.peer);
-	pair_stop();
+	end_tcp(&a, s);
 }

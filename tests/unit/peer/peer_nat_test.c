@@ -92,9 +92,7 @@ TEST(who_falls_silent_is_gone_after_thirty_seconds)
 	skip(10000000);
 	CHECK(pair_until_state(&a, PEER_ENDED));
 	CHECK_INT(a.why, PEER_END_CONSENT);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }
 
 TEST(media_follows_a_client_whose_address_changes)
@@ -122,9 +120,7 @@ TEST(media_follows_a_client_whose_address_changes)
 	CHECK(b.rtp > 0);
 	close(n.near);
 	close(n.far);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }
 
 /* A new mapping, to candidate `c` alone: nothing comes in from elsewhere. */
@@ -198,7 +194,5 @@ TEST(media_follows_a_client_to_another_address_of_ours)
 	close(first.far);
 	close(second.near);
 	close(second.far);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }

@@ -72,9 +72,7 @@ TEST(a_burst_is_one_system_call)
 	peer_flush(a.peer);
 	CHECK(pair_until(&b.rtp, 43));
 	CHECK_INT(b.last_len, 13);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }
 
 TEST(packets_need_no_memory_and_no_lock_of_ours)
@@ -94,9 +92,7 @@ TEST(packets_need_no_memory_and_no_lock_of_ours)
 	}
 	CHECK(before > 0);
 	CHECK_INT(needs, before);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }
 
 static bool is_free(uint16_t port, int type)
@@ -181,9 +177,7 @@ TEST(another_certificate_is_refused)
 	CHECK_INT(peer_add_candidate(b.peer, &a.local.candidate[0]), 0);
 	CHECK(pair_until_state(&a, PEER_ENDED));
 	CHECK_INT(a.why, PEER_END_FINGERPRINT);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }
 
 TEST(a_peer_may_be_closed_by_its_own_handler)
@@ -226,9 +220,7 @@ TEST(strangers_disturb_nobody)
 	CHECK(peer_io_stats(pair.io)->rx_stray > 0);
 	CHECK(peer_io_stats(pair.io)->rx_unauthentic > 0);
 	close(s);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }
 
 /* A whole, genuine hello from an address that ICE knows nothing of. */
@@ -281,9 +273,7 @@ TEST(a_hello_from_elsewhere_starts_nothing)
 	CHECK(peer_io_stats(pair.io)->rx_stray >= 2);
 	CHECK(recv(s, reply, sizeof(reply), MSG_DONTWAIT) < 0); /* nobody answered */
 	close(s);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }
 
 TEST(an_ice_restart_keeps_the_media)
@@ -310,7 +300,5 @@ TEST(an_ice_restart_keeps_the_media)
 	CHECK(pair_until(&b.rtp, 2));
 	CHECK_INT(a.state, PEER_CONNECTED);
 	CHECK_INT(b.state, PEER_CONNECTED);
-	peer_close(a.peer);
-	peer_close(b.peer);
-	pair_stop();
+	pair_part(&a, &b);
 }
