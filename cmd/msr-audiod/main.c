@@ -360,13 +360,8 @@ static int check_options(void)
 		return opt_usage(&program, "--record is input or output, not '%s'", set.record);
 	if (!id_valid(set.room, strlen(set.room)))
 		return opt_usage(&program, "--room: " ID_RULE);
-	const char *wrong = web_origin_wrong(set.origins.v, set.origins.n);
-	if (wrong)
-		return opt_usage(&program,
-				 "--allow-origin wants scheme://host or "
-				 "scheme://host:port, not '%s'",
-				 wrong);
-	if (opt_pair(&program, "--tls-cert", set.tls_cert, "--tls-key", set.tls_key))
+	if (web_origins_check(&program, &set.origins) ||
+	    opt_pair(&program, "--tls-cert", set.tls_cert, "--tls-key", set.tls_key))
 		return 2;
 	if (exec_check(&execs, why, sizeof(why)) < 0)
 		return opt_usage(&program, "%s", why);

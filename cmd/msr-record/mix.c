@@ -119,8 +119,8 @@ static void set_times(struct mix *m)
 			continue;
 		}
 		m->in[kept] = m->in[i];
-		m->seconds = fmax(m->seconds, fmin(at + m->in[kept++].seconds, MIX_S_MAX));
-		m->seconds = fmax(m->seconds, MIX_S_MIN);
+		double end = fmax(at + m->in[kept++].seconds, MIX_S_MIN);
+		m->seconds = fmax(m->seconds, fmin(end, MIX_S_MAX));
 	}
 	m->n = kept;
 }

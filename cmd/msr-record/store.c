@@ -30,9 +30,13 @@ int store_open(struct store *s, const char *path)
 	if (!realpath(path, s->path))
 		return -errno;
 	s->dirfd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->dirfd < 0 || faccessat(s->dirfd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+	if (s->dirfd < 0)
 		return -errno;
-	return 0;
+	if (faccessat(s->dirfd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+		ret = -errno;
+		store_close(s);
+	}
+	return ret;
 }
 
 void store_close(struct store *s)
@@ -60,16 +64,16 @@ static bool is_in_place(const struct store *s)
 
 static int reopen(struct store *s)
 {
-	int ret = file_mkdirs(s->path);
-	int fd = ret ? ret : open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct store now;
+	int ret = store_open(&now, s->path);
 
-	if (fd < 0)
-		return ret ? ret : -errno;
+	if (ret)
+		return ret;
 	log_warn("the storage '%s' was removed or moved away; new recordings go to the one that is "
 		 "there now",
 		 s->path);
-	close(s->dirfd);
-	s->dirfd = fd;
+	store_close(s);
+	*s = now;
 	return 0;
 }
 

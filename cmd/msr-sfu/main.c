@@ -289,13 +289,8 @@ int main(int argc, char **argv)
 	/* A sink has one producer, so each thread needs its own. */
 	if (sinks.n && threads > (int64_t)sinks.n)
 		threads = (int64_t)sinks.n;
-	const char *wrong = web_origin_wrong(origins.v, origins.n);
-	if (wrong)
-		return opt_usage(&program,
-				 "--allow-origin wants scheme://host or "
-				 "scheme://host:port, not '%s'",
-				 wrong);
-	if (opt_pair(&program, "--tls-cert", tls_cert, "--tls-key", tls_key))
+	if (web_origins_check(&program, &origins) ||
+	    opt_pair(&program, "--tls-cert", tls_cert, "--tls-key", tls_key))
 		return 2;
 	proc_raise_nofile();
 	ret = start(&d);

@@ -343,13 +343,8 @@ static int check_options(int argc, char **argv)
 		return (int)parsed;
 	if (next < argc)
 		return opt_usage(&program, "'%s' is not an option", argv[next]);
-	const char *wrong = web_origin_wrong(opts.origins.v, opts.origins.n);
-	if (wrong)
-		return opt_usage(&program,
-				 "--allow-origin wants scheme://host or "
-				 "scheme://host:port, not '%s'",
-				 wrong);
-	if (opt_pair(&program, "--tls-cert", opts.tls_cert, "--tls-key", opts.tls_key))
+	if (web_origins_check(&program, &opts.origins) ||
+	    opt_pair(&program, "--tls-cert", opts.tls_cert, "--tls-key", opts.tls_key))
 		return 2;
 	return -1;
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/opt.h"
+
 /* "host" or "host:port" after the scheme, or NULL. */
 static const char *authority(const char *origin)
 {
@@ -23,12 +25,15 @@ static bool is_sent(const char *origin)
 	return scheme_end[3] && !strpbrk(scheme_end + 3, "/?#@ ");
 }
 
-const char *web_origin_wrong(const char *const *list, size_t n)
+int web_origins_check(const struct opt_program *p, const struct opt_list *given)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i], "*") != 0 && !is_sent(list[i]))
-			return list[i];
-	return NULL;
+	for (size_t i = 0; i < given->n; i++)
+		if (strcmp(given->v[i], "*") != 0 && !is_sent(given->v[i]))
+			return opt_usage(p,
+					 "--allow-origin wants scheme://host or "
+					 "scheme://host:port, not '%s'",
+					 given->v[i]);
+	return 0;
 }
 
 static bool is_localhost(const char *host)

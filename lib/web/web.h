@@ -22,6 +22,8 @@
 
 struct loop;
 struct metrics;
+struct opt_list;
+struct opt_program;
 struct web;
 struct web_server;
 
@@ -76,8 +78,8 @@ struct web_origins {
 	bool same;
 };
 bool web_origin_ok(const struct web_origins *o, const char *origin, const char *host);
-/* The first of such a list that no browser would send, or NULL. */
-const char *web_origin_wrong(const char *const *list, size_t n);
+/* The values of --allow-origin are such as a browser sends, or "*". 0, or 2 as opt_usage. */
+int web_origins_check(const struct opt_program *p, const struct opt_list *given);
 /* Whether `list` names this very origin: its pages may bring what a proxy's user has entered. */
 bool web_origin_named(const struct web_origins *o, const char *origin);
 
