@@ -90,6 +90,16 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 	return NACK_NEW;
 }
 
+enum nack_verdict nack_rx_again(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64)
+{
+	int16_t ahead = (int16_t)(uint16_t)(seq - (uint16_t)n->highest);
+
+	if (!n->unwrap.started || n->renewed || ahead < -RESET_JUMP ||
+	    ahead > (int)(NACK_MISSING_MAX - n->n))
+		return NACK_DUPLICATE;
+	return nack_rx_packet(n, seq, now_us, seq64);
+}
+
 void nack_rx_renew(struct nack_rx *n)
 {
 	n->renewed = n->unwrap.started;

@@ -50,9 +50,14 @@ enum nack_verdict {
 	NACK_RESET,	/* a jump that restarts the stream: ask for a key frame */
 };
 
-/* Tells of a packet that came in, directly or by RTX. *seq64, if not NULL, gets its unwrapped
- * number. */
+/* Tells of a packet that came in. *seq64, if not NULL, gets its unwrapped number. */
 enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64);
+/*
+ * The same of one that was sent again, by RTX, whose number stands in its payload: wrong, it must
+ * not restart the stream, nor begin it, nor leave more behind it than can still be told missing. It
+ * is a duplicate then.
+ */
+enum nack_verdict nack_rx_again(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64);
 
 /* The next packet restarts the stream, as after a jump: its source is another one. */
 void nack_rx_renew(struct nack_rx *n);

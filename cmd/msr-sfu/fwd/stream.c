@@ -40,7 +40,8 @@ static void update_jitter(struct stream *s, uint32_t ts, int64_t now_us)
 bool stream_take(struct stream *s, const struct rtp_packet *p, bool rtx, int64_t now_us,
 		 int64_t *seq, bool *reset)
 {
-	enum nack_verdict v = nack_rx_packet(&s->nack, p->seq, now_us, seq);
+	enum nack_verdict v = rtx ? nack_rx_again(&s->nack, p->seq, now_us, seq)
+				  : nack_rx_packet(&s->nack, p->seq, now_us, seq);
 
 	if (v == NACK_DUPLICATE)
 		return false;

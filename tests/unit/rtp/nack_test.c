@@ -34,6 +34,27 @@ TEST(holes_are_asked_for_once_a_round_trip)
 	CHECK_INT(n.repaired, 1);
 }
 
+/* The number of a packet that is sent again stands in its payload, and may be anything. */
+TEST(what_is_sent_again_restarts_nothing)
+{
+	int64_t seq;
+
+	memset(&n, 0, sizeof(n));
+	CHECK_INT(nack_rx_again(&n, 5, 0, &seq), NACK_DUPLICATE); /* nothing has come yet */
+	nack_rx_packet(&n, 10000, 0, NULL);
+	for (unsigned wrong = 0; wrong < 65536; wrong++)
+		if ((uint16_t)(wrong - 10000) - 1u >= NACK_MISSING_MAX)
+			CHECK_INT(nack_rx_again(&n, (uint16_t)wrong, 0, &seq), NACK_DUPLICATE);
+	CHECK_INT(nack_rx_again(&n, 10000 + NACK_MISSING_MAX, 0, &seq), NACK_NEW);
+	CHECK_INT(nack_rx_again(&n, 10001 + NACK_MISSING_MAX, 0, &seq), NACK_NEW);
+	CHECK_INT(nack_rx_again(&n, 10004 + NACK_MISSING_MAX, 0, &seq), NACK_DUPLICATE);
+	for (uint16_t i = 1; i < NACK_MISSING_MAX; i++)
+		CHECK_INT(nack_rx_packet(&n, 10000 + i, 0, &seq), NACK_REPAIRED);
+	nack_rx_renew(&n);
+	CHECK_INT(nack_rx_again(&n, 10002 + NACK_MISSING_MAX, 0, &seq), NACK_DUPLICATE);
+	CHECK_INT(nack_rx_packet(&n, 7, 0, &seq), NACK_RESET);
+}
+
 TEST(what_does_not_come_is_given_up)
 {
 	uint16_t out[64];
