@@ -98,27 +98,28 @@ static struct track *by_mid(const struct list *tracks, const char *mid, const st
 	return NULL;
 }
 
-/* The SSRC was signalled, or the payload type is of one track only. */
+/*
+ * The SSRC was signalled, or the payload type is of one track only (RFC 9143 section 9.2): of those
+ * that signalled no other one, or else of all. So an SSRC that changes is followed, as after a
+ * collision, where nothing else could be meant.
+ */
 static struct track *by_numbers(const struct list *tracks, const struct rtp_packet *p, bool *rtx)
 {
-	struct track *only = NULL;
-	unsigned candidates = 0;
+	struct track *found[2] = {NULL, NULL}; /* the last, by whether it signalled another */
+	unsigned n[2] = {0, 0};
 
 	list_each (i, tracks) {
 		struct track *t = container_of(i, struct track, link);
-		bool is_rtx;
-		if (!carries(t, p, &is_rtx))
+		if (!carries(t, p, rtx))
 			continue;
-		uint32_t signalled = is_rtx ? t->config.rtx_ssrc : t->config.ssrc;
-		if (signalled && p->ssrc != signalled)
-			continue;
-		only = t;
-		*rtx = is_rtx;
-		if (signalled)
+		uint32_t signalled = *rtx ? t->config.rtx_ssrc : t->config.ssrc;
+		if (signalled && p->ssrc == signalled)
 			return t;
-		candidates++;
+		found[signalled != 0] = t;
+		n[signalled != 0]++;
 	}
-	return candidates == 1 ? only : NULL;
+	bool other = !n[0];
+	return n[other] == 1 && carries(found[other], p, rtx) ? found[other] : NULL;
 }
 
 static bool make_room(struct bindings *b)
@@ -134,10 +135,24 @@ static bool make_room(struct bindings *b)
 	return true;
 }
 
+/* Its retransmissions, or all of it. */
+static void unbind(struct bindings *b, const struct stream *s, bool only_rtx)
+{
+	for (unsigned i = 0; i < b->n;)
+		if (b->b[i].stream == s && (b->b[i].rtx || !only_rtx))
+			b->b[i] = b->b[--b->n];
+		else
+			i++;
+}
+
 static struct binding *bind(struct bindings *b, uint32_t ssrc, struct track *t, struct stream *s,
 			    bool rtx)
 {
-	if (!s || !make_room(b))
+	if (!s)
+		return NULL;
+	if (rtx) /* under another SSRC from now on */
+		unbind(b, s, true);
+	if (!make_room(b))
 		return NULL;
 	struct binding *one = &b->b[b->n];
 	*one = (struct binding){.ssrc = ssrc, .rtx = rtx, .track = t, .stream = s};
@@ -160,11 +175,7 @@ static bool take_over(struct bindings *b, struct stream *s, uint32_t ssrc, int64
 		return true;
 	if (now_us - s->media_us < STREAM_SILENT_US)
 		return false;
-	for (unsigned i = 0; i < b->n;)
-		if (b->b[i].stream == s)
-			b->b[i] = b->b[--b->n];
-		else
-			i++;
+	unbind(b, s, false);
 	stream_renew(s);
 	return true;
 }

@@ -143,14 +143,28 @@ static void take(struct endpoint *e, const struct binding *from, const struct rt
 		hear(t, p, now_us);
 	} else {
 		track_look(t, &b, &info);
-		s->picture = b.picture;
-		s->tl0 = b.tl0;
+		if (p->payload_len) {
+			s->picture = b.picture;
+			s->tl0 = b.tl0;
+		}
 		if (b.key)
 			got_key(s, &info);
 	}
 	b.own = rewrite_has_own(p);
 	mark_dirty(e, t);
 	track_put(t, &b, now_us);
+}
+
+/*
+ * What this section does not have, another codec or comfort noise, nobody gets. But it has a number
+ * of the stream, which would be missing then to all: so it goes on as if it were padding.
+ */
+static void empty(struct rtp_packet *p, uint8_t *bytes)
+{
+	rtp_set_padding(bytes, false);
+	p->len = p->payload_off;
+	p->payload_len = 0;
+	p->padding = 0;
 }
 
 void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
@@ -167,13 +181,13 @@ void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
 		e->stats->rx_unknown++;
 		return;
 	}
-	if (b->rtx && !unwrap_rtx(e, &p, bytes, b))
+	const struct media_track_config *c = &b->track->config;
+	bool foreign = p.pt != (b->rtx ? c->rtx_pt : c->pt);
+	e->stats->rx_unknown += foreign;
+	if (b->rtx && (foreign || !unwrap_rtx(e, &p, bytes, b)))
 		return;
-	/* A payload type that this section does not have: another codec, or comfort noise. */
-	if (p.pt != b->track->config.pt) {
-		e->stats->rx_unknown++;
-		return;
-	}
+	if (foreign)
+		empty(&p, bytes);
 	take(e, b, &p, now_us);
 }
 

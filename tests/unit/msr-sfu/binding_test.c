@@ -115,6 +115,23 @@ TEST(what_was_signalled_or_has_no_alternative_needs_no_name)
 	endpoint_done(&e);
 }
 
+TEST(an_ssrc_that_changes_is_followed_where_nothing_else_can_be_meant)
+{
+	struct media_track_config c = screen;
+
+	begin();
+	c.ssrc = 41;
+	c.rtx_ssrc = 42;
+	struct track *only = publish(&c);
+	CHECK(find(41, 96, NULL, NULL)->track == only);
+	CHECK(find(43, 96, NULL, NULL)->track == only); /* silent so far */
+	for (unsigned i = 0; i < 2 * BINDING_MAX; i++)
+		CHECK(find(100 + i, 97, NULL, NULL)->rtx);
+	CHECK_INT(e.bindings.n, 3);
+	CHECK(!find(44, 98, NULL, NULL));
+	endpoint_done(&e);
+}
+
 TEST(the_memory_is_bounded)
 {
 	begin();

@@ -38,6 +38,7 @@ static void box_rtcp(void *arg, const uint8_t *p, size_t n)
 static const struct wire wire = {box_out, box_send, box_burst, box_rtcp};
 struct media_stats box_stats;
 int64_t box_now;
+uint8_t box_pt = 96;
 
 struct box *box_new(void)
 {
@@ -118,7 +119,7 @@ static size_t put_header(uint8_t *p, const struct box *b, const struct rtp_heade
 
 void box_feed_from(struct box *b, uint32_t ssrc, uint16_t seq, bool key)
 {
-	struct rtp_header h = {.pt = 96, .seq = seq, .ts = seq * 3000u, .ssrc = ssrc};
+	struct rtp_header h = {.pt = box_pt, .seq = seq, .ts = seq * 3000u, .ssrc = ssrc};
 	uint8_t *p = room_for_packet();
 	size_t n = put_header(p, b, &h);
 

@@ -38,6 +38,7 @@ struct box {
 
 extern struct media_stats box_stats; /* of all of them */
 extern int64_t box_now;		     /* us, of all that happens below */
+extern uint8_t box_pt;		     /* payload type of the pictures that are fed */
 /* VP8 on the SSRC 1000, RTX on 1001. */
 extern const struct media_track_config box_video;
 

@@ -59,6 +59,47 @@ TEST(padding_leaves_no_hole_and_duplicates_go_nowhere)
 	box_free(from);
 }
 
+/* Comfort noise, events, error correction that was not agreed: in the numbers of the stream. */
+TEST(foreign_payload_types_leave_no_hole)
+{
+	box_now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	box_subscribe(box_publish(from, &box_video), to, true);
+	uint64_t before = box_stats.rx_unknown;
+	for (uint16_t seq = 1; seq < 30; seq++) {
+		box_pt = seq % 3 ? 96 : 13;
+		box_feed(from, seq, seq == 1);
+	}
+	box_pt = 96;
+	box_flush(from);
+	CHECK_INT(to->n_rtp, 20);
+	for (unsigned i = 1; i < to->n_rtp; i++)
+		CHECK_INT(box_number(to, i), (uint16_t)(box_number(to, i - 1) + 1));
+	CHECK_INT(box_stats.rx_unknown - before, 9);
+	box_now += FWD_TICK_US;
+	endpoint_tick(&from->e, box_now);
+	CHECK_INT(box_count(from, RTCP_RTPFB, RTCP_NACK), 0);
+	box_free(to);
+	box_free(from);
+}
+
+TEST(rtx_with_a_wrong_number_disturbs_nobody)
+{
+	box_now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	box_subscribe(box_publish(from, &box_video), to, true);
+	for (uint16_t seq = 1; seq < 500; seq++) {
+		box_feed(from, seq, seq == 1);
+		box_feed_rtx(from, (uint16_t)(seq + 1000 + seq * 60)); /* anything */
+		box_flush(from);
+	}
+	CHECK_INT(to->n_rtp, 499);
+	for (unsigned i = 1; i < to->n_rtp; i++)
+		CHECK_INT(box_mark(to, i), (uint16_t)(box_mark(to, i - 1) + 1));
+	box_free(to);
+	box_free(from);
+}
+
 TEST(lost_packets_are_sent_again_by_rtx)
 {
 	box_now = 1000000;
