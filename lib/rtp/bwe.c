@@ -547,13 +547,25 @@ static inline void take_status(struct bwe *b, const struct twcc_status *s, struc
 	rtt_packet(&b->rtt, age_us);
 }
 
+/* How many numbers from `seq` on are of packets that were forgotten, or are yet to be sent. */
+static unsigned unknown_from(const struct bwe *b, uint16_t seq)
+{
+	uint16_t since_oldest = (uint16_t)(seq - (uint16_t)(b->sent_next - BWE_SENT));
+
+	return since_oldest < BWE_SENT ? 0 : 65536u - since_oldest;
+}
+
 /* The message's packets, one after the other. */
 static void take_all(struct bwe *b, struct twcc_reader r, struct told *told, int64_t now_us)
 {
 	struct told t = *told; /* whose place nobody knows: most of it stays in registers */
 	struct twcc_status s;
 
-	while (twcc_read(&r, &s)) {
+	for (;;) {
+		if (r.left > BWE_SENT && twcc_skip_lost(&r, unknown_from(b, r.seq)))
+			continue;
+		if (!twcc_read(&r, &s))
+			break;
 		take_status(b, &s, &t, now_us);
 		t.over |= b->trend.state == TREND_OVER;
 	}

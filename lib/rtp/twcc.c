@@ -241,3 +241,22 @@ int twcc_read_begin(struct twcc_reader *r, const struct rtcp_msg *m)
 	};
 	return 0;
 }
+
+unsigned twcc_skip_lost(struct twcc_reader *r, unsigned n)
+{
+	if (!r->left || !n)
+		return 0;
+	if (!r->symbols)
+		twcc_read_chunk(r);
+	unsigned symbol = r->word >> 13;
+	if (symbol == TWCC_SMALL || symbol == TWCC_LARGE || r->word & 0x8000)
+		return 0;
+	if (n > r->symbols)
+		n = r->symbols;
+	if (n > r->left)
+		n = r->left;
+	r->symbols -= (uint16_t)n;
+	r->left -= (uint16_t)n;
+	r->seq += (uint16_t)n;
+	return n;
+}

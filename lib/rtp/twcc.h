@@ -75,13 +75,17 @@ int twcc_read_begin(struct twcc_reader *r, const struct rtcp_msg *m);
 #define TWCC_SMALL 1 /* symbol: received, the delta is one byte */
 #define TWCC_LARGE 2 /* the same, two bytes with a sign; others say nothing of an arrival */
 
+static inline void twcc_read_chunk(struct twcc_reader *r)
+{
+	r->word = get_be16(r->chunk);
+	r->chunk += 2;
+	r->symbols = !(r->word & 0x8000) ? r->word & 0x1fff : r->word & 0x4000 ? 7 : 14;
+}
+
 static inline unsigned twcc_read_symbol(struct twcc_reader *r)
 {
-	if (!r->symbols) {
-		r->word = get_be16(r->chunk);
-		r->chunk += 2;
-		r->symbols = !(r->word & 0x8000) ? r->word & 0x1fff : r->word & 0x4000 ? 7 : 14;
-	}
+	if (!r->symbols)
+		twcc_read_chunk(r);
 	r->symbols--;
 	if (!(r->word & 0x8000))
 		return r->word >> 13 & 3;
@@ -89,6 +93,12 @@ static inline unsigned twcc_read_symbol(struct twcc_reader *r)
 		return r->word >> (2 * r->symbols) & 3;
 	return r->word >> r->symbols & 1;
 }
+
+/*
+ * Passes over at most `n` statuses of a run of losses, in one step: a message of few bytes may tell of
+ * 65,535 of them. How many; 0 where something else comes next.
+ */
+unsigned twcc_skip_lost(struct twcc_reader *r, unsigned n);
 
 /* The next status; false behind the last. Here, for it is read of every packet that is sent. */
 static inline bool twcc_read(struct twcc_reader *r, struct twcc_status *s)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "../../support/path.h"
 #include "../../support/test.h"
@@ -389,6 +390,35 @@ TEST(a_path_that_goes_dead_lowers_the_estimate)
 	double s = reach(2e6, 60);
 	printf("# alive again: back in %.1f s\n", s);
 	CHECK(s < 20);
+}
+
+/* CPU seconds of messages that tell of so many losses, in runs. */
+static double cost_of_losses(unsigned losses)
+{
+	static struct bwe b;
+	uint8_t body[32] = {0};
+	struct rtcp_msg m = {RTCP_RTPFB, RTCP_TWCC, body, sizeof(body)};
+
+	bwe_init(&b, 600000, 30000, 100000000);
+	for (unsigned i = 0; i < 3000; i++)
+		bwe_sent(&b, (uint16_t)i, 1000, 1000000 + i * 1000);
+	put_be16(body + 10, (uint16_t)losses);
+	for (unsigned i = 0; i < 8; i++)
+		put_be16(body + 16 + 2 * i, 8191);
+	clock_t begin = clock();
+	for (unsigned i = 0; i < 3000; i++)
+		CHECK_INT(bwe_feedback(&b, &m, 5000000 + i * 1000), 0);
+	CHECK(b.sent[2999 % BWE_SENT].lost);
+	return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+/* A receiver can say that it misses 65,528 packets in 36 bytes, and fill its packets with that. */
+TEST(losses_without_number_cost_little)
+{
+	double some = cost_of_losses(3000), many = cost_of_losses(8 * 8191);
+
+	printf("# 3000 messages of 3,000 losses %.3f s, of 65,528 %.3f s\n", some, many);
+	CHECK(many < 4 * some + 0.02);
 }
 
 TEST(other_messages_are_refused)

@@ -220,3 +220,34 @@ TEST(messages_whose_lengths_disagree_are_refused)
 	body[16] = body[17] = 0; /* a run of none */
 	CHECK_INT(twcc_read_begin(&r, &m), -EBADMSG);
 }
+
+TEST(runs_of_losses_can_be_passed_over)
+{
+	/* Runs of 0, of 1, of the reserved 3; one-bit symbols; another run, longer than what is left. */
+	uint8_t body[28] = {0,	  0,	0,    1,    0,	  0,	0, 2, 0xff, 0xf0, 0, 60, 0, 0,
+			    1,	  0,	0x00, 20,   0x20, 2,	0x60, 9, 0x80, 0,	 0x1f, 0xff, 4, 4};
+	struct rtcp_msg m = {RTCP_RTPFB, RTCP_TWCC, body, sizeof(body)};
+	struct twcc_reader r;
+	struct twcc_status s;
+
+	for (unsigned step = 1; step < 40; step++) {
+		unsigned n = 0, passed = 0, received = 0;
+		CHECK_INT(twcc_read_begin(&r, &m), 0);
+		for (;;) {
+			unsigned by = twcc_skip_lost(&r, step);
+			CHECK(by <= step);
+			CHECK_INT(r.seq, (uint16_t)(0xfff0 + n + by));
+			n += by;
+			passed += by;
+			if (!by && !twcc_read(&r, &s))
+				break;
+			n += !by;
+			received += !by && s.received;
+		}
+		CHECK_INT(n, 60);
+		CHECK_INT(passed, 20 + 9 + 60 - 20 - 2 - 9 - 14);
+		CHECK_INT(received, 2);
+	}
+	CHECK_INT(twcc_read_begin(&r, &m), 0);
+	CHECK_INT(twcc_skip_lost(&r, 0), 0);
+}
