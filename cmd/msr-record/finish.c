@@ -23,7 +23,8 @@
 
 #define TRIES	       5	  /* after children that were killed */
 #define RETRY_US       1000000	  /* until the next try */
-#define SPACE_RETRY_US 5000000	  /* when the disk is full */
+#define LOOK_US	       250000	  /* when the disk is full, between two looks for space */
+#define LOOKS	       20	  /* then it is tried anyway: of a quota no look tells */
 #define STALL_US       600000000  /* a child that gets nowhere for this long is ended */
 #define SLOWEST	       1	  /* byte a microsecond: a child that says nothing meanwhile */
 #define FREE_MIN       (1u << 20) /* bytes; with less, a failure is put down to the full disk */
@@ -36,6 +37,7 @@ struct finisher {
 	struct list running; /* jobs */
 	int64_t n_running, n_mixing;
 	bool starting; /* start_jobs is at work: a job that ends at once needs no second one */
+	bool stopping; /* nothing waits for space any more */
 	void (*idle)(void *arg);
 	void *arg;
 };
@@ -107,6 +109,56 @@ static void job_retry_in(struct job *j, int64_t us)
 	loop_timer_in_us(&j->timer, us);
 }
 
+/* A stop does not wait for space, of which nobody knows when it comes. */
+static void job_leave(struct job *j)
+{
+	log_warn("'%s' still waits for space: it is left to the next start or --recover",
+		 j->rec->name.stem);
+	job_end(j);
+}
+
+static void say_disk_full(struct job *j)
+{
+	struct event ev;
+
+	if (j->disk_full)
+		return;
+	j->disk_full = true;
+	log_error("disk full while finishing '%s'; trying again until there is space",
+		  j->rec->name.stem);
+	event_start(&ev, j->r->events, "disk-full", j->rec->head.room, j->rec->head.session);
+	json_str(&ev.json, "message", "finishing waits for space");
+	event_send(&ev, j->r->events);
+}
+
+static void wait_for_space(struct job *j)
+{
+	say_disk_full(j);
+	if (!j->claimed)
+		store_remove_results(&j->r->store, &j->rec->name);
+	if (j->f->stopping) {
+		job_leave(j);
+		return;
+	}
+	j->looks = LOOKS;
+	j->room = store_free_bytes(&j->r->store);
+	job_retry_in(j, LOOK_US);
+}
+
+/* Whether it is worth a try; a try costs an FFmpeg, and perhaps an hour's conversion. */
+static bool has_space(struct job *j)
+{
+	unsigned long long room = store_free_bytes(&j->r->store);
+
+	if (room < j->room)
+		j->room = room;
+	if (room - j->room < FREE_MIN)
+		return --j->looks <= 0;
+	log_info("there is space again; finishing '%s'", j->rec->name.stem);
+	j->looks = 0;
+	return true;
+}
+
 static bool is_disk_full(struct job *j, int err, const char *errors)
 {
 	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG ||
@@ -117,24 +169,10 @@ static bool is_disk_full(struct job *j, int err, const char *errors)
 /* The step went wrong: wait for space, leave it out, or give up. */
 static void step_failed(struct job *j, int err, const char *errors)
 {
-	struct recorder *r = j->r;
 	const struct step *s = &j->steps[j->step];
-	struct event ev;
 
 	if (is_disk_full(j, err, errors)) {
-		if (!j->disk_full) {
-			log_error(
-			    "disk full while finishing '%s'; trying again until there is space",
-			    j->rec->name.stem);
-			event_start(&ev, r->events, "disk-full", j->rec->head.room,
-				    j->rec->head.session);
-			json_str(&ev.json, "message", "finishing waits for space");
-			event_send(&ev, r->events);
-		}
-		j->disk_full = true;
-		if (!j->claimed)
-			store_remove_results(&r->store, &j->rec->name);
-		job_retry_in(j, SPACE_RETRY_US);
+		wait_for_space(j);
 		return;
 	}
 	if ((err == -EMFILE || err == -ENFILE || err == -EAGAIN || err == -ENOMEM) &&
@@ -144,7 +182,7 @@ static void step_failed(struct job *j, int err, const char *errors)
 	}
 	if (err == -ENODATA && is_mix(j->rec)) {
 		log_warn("'%s': nothing is left that could be mixed", j->rec->name.stem);
-		store_discard(&r->store, &j->rec->name);
+		store_discard(&j->r->store, &j->rec->name);
 		job_end(j);
 		return;
 	}
@@ -244,7 +282,9 @@ static void on_timer(void *arg)
 {
 	struct job *j = arg;
 
-	if (j->waiting) {
+	if (j->waiting && j->looks && !has_space(j)) {
+		job_retry_in(j, LOOK_US);
+	} else if (j->waiting) {
 		j->waiting = false;
 		job_restart(j);
 	} else if (j->child) {
@@ -447,6 +487,18 @@ void finisher_add(struct finisher *f, struct recording *rec)
 	list_remove(&rec->link);
 	list_push(&f->waiting, &rec->link);
 	metric_add(&f->r->n.queued, 1);
+	start_jobs(f);
+}
+
+void finisher_stop(struct finisher *f)
+{
+	f->stopping = f->starting = true; /* the next ones not in the middle of this */
+	list_each_safe (i, &f->running) {
+		struct job *j = container_of(i, struct job, link);
+		if (j->waiting && j->looks)
+			job_leave(j);
+	}
+	f->starting = false;
 	start_jobs(f);
 }
 

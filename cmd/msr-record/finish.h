@@ -26,6 +26,8 @@ void finisher_free(struct finisher *f);
 
 /* Takes an ended recording; begins when it is its turn. */
 void finisher_add(struct finisher *f, struct recording *rec);
+/* What waits for space, now or later, is left to the next start; all else goes on. */
+void finisher_stop(struct finisher *f);
 bool finisher_is_idle(const struct finisher *f);
 
 #endif

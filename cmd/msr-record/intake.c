@@ -326,6 +326,23 @@ static void stop_feeds(struct intake *in)
 	}
 }
 
+/* Whether all that is still to be read stays where it is for the next start. */
+static bool all_stays(const struct intake *in)
+{
+	for (int i = 0; i < in->n_feeds; i++)
+		if (in->feeds[i].source && !source_is_ring(in->feeds[i].source))
+			return false;
+	return true;
+}
+
+/* Stops although not all is written: what is not stays for the next start. */
+static void leave(struct intake *in)
+{
+	loop_timer_stop(&in->retry);
+	in->ended = true;
+	in->end(in->arg);
+}
+
 /* 0 or -errno of a write. */
 static int batch(struct intake *in)
 {
@@ -357,6 +374,8 @@ static void run_batch(void *arg)
 	in->last_batch = mono_now();
 	if (ret) {
 		stand_still(in, ret);
+		if (in->stopping && all_stays(in))
+			leave(in);
 		return;
 	}
 	go_on(in);
@@ -411,11 +430,8 @@ static void on_limit(void *arg)
 			in->feeds[i].ready = false;
 			in->feeds[i].ending = true;
 		}
-	if (batch(in) < 0 && !in->ended) {
-		/* The disk is full: what is written stays for the next start. */
-		in->ended = true;
-		in->end(in->arg);
-	}
+	if (batch(in) < 0 && !in->ended)
+		leave(in);
 }
 
 int intake_new(struct intake **ip, struct recorder *r, void (*end)(void *arg), void *arg)

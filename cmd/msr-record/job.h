@@ -31,6 +31,8 @@ struct job {
 	struct child *child;
 	struct loop_timer timer;  /* stall, or the next try */
 	bool waiting;		  /* the timer is for the next try */
+	int looks;		  /* that are left for space before it; 0: not what it waits for */
+	unsigned long long room;  /* least free bytes meanwhile */
 	const struct step *steps; /* ends with one that has no name */
 	int step, tries;
 	bool disk_full; /* said so already */

@@ -243,6 +243,7 @@ static void on_stop(void *arg)
 	log_info("stopping; send the signal again to quit at once");
 	p->stopping = true;
 	loop_timer_in_us(&p->grace, opts.set.grace_us);
+	finisher_stop(p->r.finisher);
 	if (!p->input_ended)
 		intake_stop(p->intake, opts.set.grace_us / 2);
 }

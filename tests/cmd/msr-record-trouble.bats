@@ -363,6 +363,40 @@ named_but_blocked() {
 	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - <(head -c $((20 * 9600)) "$MEDIA/a.s16le")
 }
 
+# A recording that waits to be finished, on a disk that is full: full_disk COMMANDS, which run there with st/ mounted,
+# once msr-record --recover has said so; it is $!, and its log is record.log.
+full_disk() {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	cannot_finish ffmpeg "no such encoder"
+	rm -r bin
+	mv st full
+	mkdir st out
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start record unshare -rm sh -c 'mount -t tmpfs -o size=3m tmpfs st && cp -p full/.s1* st && { head -c 4000000 /dev/zero >st/ballast; true; } &&
+		{ msr-record --recover --grace 60s -d st -e waits & } && until grep -q disk-full waits; do sleep 0.1; done && eval "$1"' - "$1"
+}
+
+@test "what waits for space to be finished is finished as soon as there is some" {
+	full_disk 'rm st/ballast && wait $! && cp st/* out'
+	ended_well "$PID"
+	grep -q "there is space again" record.log # seen, not tried after a while
+	rmdir st
+	mv out st
+	good_file s1.mp3 3
+}
+
+@test "a recorder that is told to stop does not wait for space to finish what it has" {
+	full_disk 'kill $! && wait $! && cp -p st/.s1* out'
+	wait_gone "$PID" 20 # of 60 that it has
+	ended_well "$PID"
+	grep -q "'s1' still waits for space: it is left to the next start" record.log
+	rmdir st
+	mv out st
+	msr-record --recover -d st
+	good_file s1.mp3 3
+	no_hidden_files
+}
+
 @test "a storage that becomes read-only stops everything and nothing is lost" {
 	unshare -rm true 2>/dev/null || skip "no user namespaces here"
 	mkdir st out
@@ -416,6 +450,11 @@ named_but_blocked() {
 }
 
 # ---- rings: what is published is stored exactly once, whoever is killed ----
+
+# All that was published in it is in recordings.
+all_is_safe() {
+	[ "$(msr-frames stat -j "shm:$RING" | jq '.head == .tail')" = true ]
+}
 
 # A ring of this test alone.
 ring_name() {
@@ -532,6 +571,28 @@ no_process_on() {
 	! pgrep -f "file:$1"
 }
 
+@test "a recorder that is told to stop on a full disk leaves in the ring what does not fit" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	ring_name
+	frames codec=s16le rate=48000 channels=2 size=9600 step=50000 @"$MEDIA/a.s16le" close >all
+	msr-frames filter -n 5 -i all -o "shm:$RING"
+	mkdir st out
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start record unshare -rm sh -c 'mount -t tmpfs -o size=300k tmpfs st && { msr-record --grace 60s -d st -e events -i "shm:$1" & } &&
+		until grep -q disk-full events; do sleep 0.1; done && kill $! && wait $! && cp -p st/.s1* out' - "$RING"
+	wait_for 20 all_is_safe
+	tail -c +$(($(msr-frames filter -n 5 -i all | wc -c) + 1)) all | msr-frames filter -o "shm:$RING"
+	wait_gone "$PID" 20 # of 60 that it has
+	ended_well "$PID"
+	mv out/.s1* st
+	recorder --audio wav --no-pictures -i "shm:$RING"
+	wait_for 60 test -s st/s1.json
+	kill "$PID"
+	wait "$PID"
+	msr-frames rm "shm:$RING"
+	ffmpeg -v error -i st/s1.wav -f s16le - | cmp - "$MEDIA/a.s16le"
+}
+
 @test "two sources are read in turns" {
 	ring_name
 	frames session=a codec=ogg @"$MEDIA/a.ogg" close | msr-frames filter -o "shm:$RING"
@@ -551,7 +612,7 @@ no_process_on() {
 	frames codec=ogg @"$MEDIA/a.ogg" close | msr-frames filter -o "shm:$RING"
 	recorder --sync 50 -i "shm:$RING"
 	wait_for 10 test -s st/s1.json
-	[ "$(msr-frames stat -j "shm:$RING" | jq '.head == .tail')" = true ]
+	all_is_safe
 	kill "$PID"
 	wait "$PID"
 	msr-frames rm "shm:$RING"
