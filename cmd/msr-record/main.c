@@ -346,6 +346,18 @@ static int start(struct program *p)
 	return 0;
 }
 
+/* Whether anything that was to be recorded is not, which has been said where it happened. */
+static bool left_out(const struct program *p)
+{
+	int64_t refused = metric_get(&p->r.n.refused);
+
+	if (refused)
+		log_error("%lld recordings were refused, in whole or in part: 'not recording' "
+			  "above says why",
+			  (long long)refused);
+	return refused || metric_get(&p->r.n.failed);
+}
+
 /* The exit status. */
 static int run(struct program *p)
 {
@@ -358,7 +370,7 @@ static int run(struct program *p)
 		write_metrics(p);
 	/* A daemon that is told to stop has done its job, also when a recording could not be
 	 * finished: it has said so, and continues at the next start. */
-	return ret || intake_failed(p->intake) || (!p->stopping && metric_get(&p->r.n.failed));
+	return ret || intake_failed(p->intake) || (!p->stopping && left_out(p));
 }
 
 /* Also after a start that failed. */

@@ -383,7 +383,7 @@ static int try_put(struct recorder *r, struct session *s, struct target *t,
 	/* An empty recording that cannot take even its first frame: bad format, no descriptors. */
 	ret = end_target(t, from, "error");
 	if (!ret)
-		refuse(r, s, t, "its data cannot be stored");
+		refuse(r, s, t, "its data cannot be stored; look at its codec, rate and channels");
 	return ret;
 }
 

@@ -337,7 +337,9 @@ named_but_blocked() {
 @test "a container at the file size limit ends there, which is said" {
 	head -c 45000 "$MEDIA/av.webm" >long
 	frames session=long kind=video codec=webm size=9000 @long session=s2 kind=audio codec=ogg @"$MEDIA/a.ogg":0,1,2,3,4,5,6 >all
-	(ulimit -S -f 30 && exec msr-record -d st -e events --no-pictures -i all) # 30,720 bytes
+	run sh -c 'ulimit -S -f 60 && exec msr-record -d st -e events --no-pictures -i all' # 30,720 bytes, in units of sh
+	[ "$status" -eq 1 ]
+	[[ $output == *"session long: the file is as large as it may be here"* ]]
 	[ "$(count_events refused)" = 1 ]
 	[ "$(jq .parts st/long.json)" = 3 ]
 	[ -s st/s2.mp3 ]

@@ -84,8 +84,10 @@ load ../support/record
 }
 
 @test "a storage id is a folder, unless it is the session's own; media names are refused" {
-	record -- codec=ogg storage=screen @"$MEDIA/a.ogg" session=s2 storage=s2 @"$MEDIA/a.ogg" \
+	run record -- codec=ogg storage=screen @"$MEDIA/a.ogg" session=s2 storage=s2 @"$MEDIA/a.ogg" \
 		session=s3 storage=x.mp3 @"$MEDIA/a.ogg"
+	[ "$status" -eq 1 ]
+	[[ $output == *"not recording room room session s3: the storage id looks like a file name; leave out its extension"* ]]
 	good_file screen/s1.mp3 3
 	good_file s2.mp3 3
 	[ "$(jq -r .storage st/screen/s1.json)" = screen ]
@@ -97,8 +99,9 @@ load ../support/record
 	mkdir st elsewhere
 	ln -s ../elsewhere st/link
 	echo >st/file
-	record --no-pictures -- codec=s16le rate=48000 channels=2 storage=link @"$MEDIA/a.s16le":0 storage=file @"$MEDIA/a.s16le":1 \
+	run record --no-pictures -- codec=s16le rate=48000 channels=2 storage=link @"$MEDIA/a.s16le":0 storage=file @"$MEDIA/a.s16le":1 \
 		storage=fine @"$MEDIA/a.s16le":2 close
+	[ "$status" -eq 1 ]
 	[ -z "$(ls -A elsewhere)" ]
 	[ "$(count_events refused)" = 2 ]
 	[ -e st/fine/s1.mp3 ]
@@ -221,13 +224,18 @@ load ../support/record
 }
 
 @test "impossible PCM and sessions beyond the limits are refused, others go on" {
-	record --max-bytes 100K --audio wav -- session=bad codec=s16le rate=0 channels=2 @"$MEDIA/a.s16le":0 \
+	run record --max-bytes 100K --audio wav -- session=bad codec=s16le rate=0 channels=2 @"$MEDIA/a.s16le":0 \
 		session=long rate=48000 @"$MEDIA/a.s16le" session=s2 codec=ogg @"$MEDIA/a.ogg"
+	[ "$status" -eq 1 ]
+	[[ $output == *"session bad: its data cannot be stored; look at its codec, rate and channels"* ]]
+	[[ $output == *"session long: the recording is as long as --max-bytes allows"* ]]
 	[ "$(count_events refused)" = 2 ]
 	good_file s2.wav 3
 	jq .duration st/long.json | near 0.51 0.03
 	no_hidden_files
-	record --max-sessions 1 -- session=one codec=ogg @"$MEDIA/a.ogg":0,1,2 session=two @"$MEDIA/a.ogg":0 session=one @"$MEDIA/a.ogg":3,4,5,6
+	run record --max-sessions 1 -- session=one codec=ogg @"$MEDIA/a.ogg":0,1,2 session=two @"$MEDIA/a.ogg":0 session=one @"$MEDIA/a.ogg":3,4,5,6
+	[ "$status" -eq 1 ]
+	[[ $output == *"session two: too many recordings at once; see --max-sessions"* ]]
 	good_file one.mp3 3
 	[ ! -e st/two.mp3 ]
 }
