@@ -143,7 +143,9 @@ static bool decodable(struct rtp_track *t, const struct depack_frame *f)
 	return t->decodable;
 }
 
-static int take_frames(struct rtp_track *t, int64_t arrival_us, rtp_track_sink sink, void *arg)
+/* Frames that end with the packet of RTP time `ts`, which is the latest, or with the one before. */
+static int take_frames(struct rtp_track *t, uint32_t ts, int64_t arrival_us, rtp_track_sink sink,
+		       void *arg)
 {
 	struct depack_frame f;
 	int r = 0;
@@ -151,9 +153,23 @@ static int take_frames(struct rtp_track *t, int64_t arrival_us, rtp_track_sink s
 	while (depack_next(t->depack, &f)) {
 		if (!decodable(t, &f))
 			continue;
-		int failed = place(t, &f, arrival_us, sink, arg);
+		int failed = place(t, &f, f.ts == ts ? arrival_us : t->taken_us, sink, arg);
 		r = r ? r : failed;
 	}
+	t->taken_us = arrival_us;
+	return r;
+}
+
+/* The frame of which nobody knew whether it is complete: nothing more of it has come. */
+static int take_last(struct rtp_track *t, rtp_track_sink sink, void *arg)
+{
+	struct depack_frame f;
+	int r = 0;
+
+	depack_flush(t->depack);
+	while (depack_next(t->depack, &f))
+		if (decodable(t, &f))
+			r = place(t, &f, t->taken_us, sink, arg);
 	return r;
 }
 
@@ -171,7 +187,7 @@ static int take_packet(struct rtp_track *t, const struct jitter_packet *jp, rtp_
 	int r = depack_push(t->depack, &p, lost);
 	if (r == -ENOMEM)
 		return r;
-	return take_frames(t, jp->arrival_us - t->origin_us, sink, arg);
+	return take_frames(t, p.ts, jp->arrival_us - t->origin_us, sink, arg);
 }
 
 static bool is_past(const struct rtp_track *t, uint32_t ssrc)
@@ -216,10 +232,14 @@ int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, voi
 {
 	if (now_us > t->now_us)
 		t->now_us = now_us;
-	int r = take_ripe(t, sink, arg);
+	int r = take_ripe(t, sink, arg), failed;
 
+	if (t->now_us - t->origin_us - t->taken_us >= REORDER_US) {
+		failed = take_last(t, sink, arg);
+		r = r ? r : failed;
+	}
 	if (t->held && t->now_us - t->origin_us - t->held_since_us >= HOLD_US) {
-		int failed = anchor_held(t, sink, arg);
+		failed = anchor_held(t, sink, arg);
 		r = r ? r : failed;
 	}
 	return r == -EBADMSG ? 0 : r;
@@ -258,6 +278,8 @@ int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg)
 		failed = take_packet(t, &jp, sink, arg);
 		r = r ? r : failed;
 	}
+	failed = take_last(t, sink, arg);
+	r = r ? r : failed;
 	failed = anchor_held(t, sink, arg);
 	return r ? r : failed;
 }

@@ -27,6 +27,9 @@ struct depack {
 	bool done_damaged[WORKS];
 	unsigned n_done, n_taken;
 	bool damaged; /* frames were lost since the last key frame */
+	enum { MARKER_UNPROVED, MARKER_TRUE, MARKER_FALSE } marker;
+	bool ended;	   /* a frame was ended by its marker, and no other has begun */
+	uint32_t ended_ts; /* its time */
 	struct depack_params params;
 };
 
@@ -96,6 +99,39 @@ static void finish(struct depack *d)
 }
 
 /*
+ * The marker is no more than a hint: there are senders that set it on every packet, or at the end
+ * of each slice or layer. What is sure is that another timestamp is another frame. So until a frame
+ * of several packets has had its marker on the last one only, and for ever after a frame went on
+ * behind its marker, frames wait for the packet behind them.
+ */
+static void judge_marker(struct depack *d, const struct rtp_packet *p)
+{
+	const struct depack_work *w = d->now;
+
+	if (w->active && w->marked && w->ts == p->ts)
+		d->marker = MARKER_FALSE;
+	else if (w->active && w->marked && w->many && d->marker == MARKER_UNPROVED)
+		d->marker = MARKER_TRUE;
+}
+
+/* Whether a frame that was given out goes on after all: what the caller has is a part of it. */
+static bool goes_on(struct depack *d, const struct rtp_packet *p)
+{
+	bool same = d->ended && d->ended_ts == p->ts;
+
+	d->ended = false;
+	return same;
+}
+
+/* The frame under way is complete by its marker, and waits only because that may be false. */
+static void end_marked(struct depack *d)
+{
+	d->ended = true;
+	d->ended_ts = d->now->ts;
+	finish(d);
+}
+
+/*
  * Whether a frame without its marker ends for good with the packet behind it. Where that begins a
  * key frame the stream is another now (a forwarder changed the layer, between two packets of a
  * frame, with no number missing), and the rest of the frame will never come.
@@ -110,35 +146,59 @@ static bool cut_off(const struct depack *d, const struct rtp_packet *p)
 
 int depack_push(struct depack *d, const struct rtp_packet *p, bool lost)
 {
+	struct depack_work *w = d->now;
+
 	d->n_done = d->n_taken = 0;
+	if (p->payload_len)
+		judge_marker(d, p);
+	/* What is lost behind a marker is of another frame. */
+	if (lost && w->active && w->marked && d->marker != MARKER_FALSE)
+		end_marked(d);
 	if (lost) {
 		d->damaged = true;
 		d->now->broken |= d->now->active;
 	}
 	if (!p->payload_len) /* padding for bandwidth probes belongs to no frame */
 		return 0;
-	if (d->now->active && (d->now->ts != p->ts || d->codec->every_packet)) {
-		d->now->broken |= cut_off(d, p);
+	w = d->now;
+	if (w->active && w->ts != p->ts) {
+		w->broken |= !w->marked && cut_off(d, p);
 		finish(d);
 	}
-	struct depack_work *w = d->now;
+	w = d->now;
 	if (!w->active) {
 		begin(w, p->ts);
-		w->broken = d->damaged && !d->codec->starts(p);
+		if (goes_on(d, p)) {
+			d->marker = MARKER_FALSE;
+			d->damaged = w->broken = true;
+		}
+		w->broken |= d->damaged && !d->codec->starts(p);
 	}
 	int r = w->broken ? 0 : d->codec->add(w, &d->params, p);
 	if (r < 0)
 		w->broken = true;
-	if (p->marker || d->codec->every_packet)
+	w->marked = p->marker;
+	w->many |= !p->marker;
+	if (d->codec->every_packet)
 		finish(d);
+	else if (p->marker && d->marker == MARKER_TRUE)
+		end_marked(d);
 	return r;
+}
+
+void depack_flush(struct depack *d)
+{
+	d->n_done = d->n_taken = 0;
+	if (d->now->active && d->now->marked)
+		end_marked(d);
 }
 
 void depack_begin(struct depack *d)
 {
 	d->n_done = d->n_taken = 0;
-	d->now->active = false;
+	d->now->active = d->ended = false;
 	d->damaged = false;
+	d->marker = MARKER_UNPROVED;
 	d->params = (struct depack_params){0};
 }
 

@@ -8,6 +8,10 @@
  * OBUs with sizes, without temporal delimiters. A frame that lost a packet is not returned; frames
  * that refer to lost ones are marked, and the caller waits for the next key frame. Nor is one that
  * a key frame follows before its marker came: the layer of simulcast was changed within it.
+ *
+ * A frame is given out with its marker where the sender has shown that it sets that on the last
+ * packet of a frame alone; otherwise, and so at the beginning of a stream, with the packet behind
+ * it or by depack_flush.
  */
 #ifndef MSR_RTP_DEPACK_H
 #define MSR_RTP_DEPACK_H
@@ -42,8 +46,13 @@ void depack_free(struct depack *d);
  * a malformed payload (skipped, its frame is dropped), -ENOMEM.
  */
 int depack_push(struct depack *d, const struct rtp_packet *p, bool lost);
-/* 1 and the next whole frame, 0 when there is none. Call until 0 after each push. */
+/* 1 and the next whole frame, 0 when there is none. Call until 0 after each push and flush. */
 int depack_next(struct depack *d, struct depack_frame *f);
+/*
+ * Nothing has come for a while: a frame whose latest packet had the marker is taken to be complete.
+ * Call depack_next until 0.
+ */
+void depack_flush(struct depack *d);
 /* Another stream comes: the frame under way will not be completed, and is dropped. */
 void depack_begin(struct depack *d);
 

@@ -151,6 +151,16 @@ sizes_of() {
 	done
 }
 
+@test "a marker on every packet cuts no picture, in every codec" {
+	for codec in vp8 vp9 av1 h264; do
+		call --seconds 3 --video $codec --markers --session $codec | record
+		file=storage/$codec.webm
+		[ $codec != h264 ] || file=storage/h264.mkv
+		measured "$file"
+		holds "m['errors'] == '' and m['frames'] == 90 and m['worst_ms'] <= 40 and len(m['flashes']) == 3"
+	done
+}
+
 @test "what a call lost within a second is one gap, told once" {
 	call --seconds 8 --only audio --lose 2 2.02 2.1 5 | msr-record -d storage -e events -i - 2>log
 	jq -e '.missing == 4 and [.gaps[] | [.kind, .missing]] == [["audio", 3], ["audio", 1]]' storage/anna.json

@@ -201,6 +201,8 @@ def arrivals(args, kind, packets):
         delay = random.uniform(0, args.jitter) * 1000 + (args.video_delay * 1000 if kind == 'video' else 0)
         if args.stall and args.stall[0] * 1e6 <= media_us < args.stall[1] * 1e6:
             delay += args.stall[1] * 1e6 - media_us
+        if args.markers and kind == 'video':
+            packet = packet[:1] + bytes([packet[1] | 0x80]) + packet[2:]
         lost = any(us <= media_us < us + 20_000 for us in (at * 1e6 for at in args.lose))
         if random.random() * 100 >= args.loss and not lost:
             out.append((int(media_us + delay), kind, packet))
@@ -333,6 +335,7 @@ def main():
     m.add_argument('--media', help='file of what was made before')
     m.add_argument('--loss', type=float, default=0, help='percent')
     m.add_argument('--lose', type=float, nargs='+', default=[], help='seconds: what is sent within 20 ms from then on is lost')
+    m.add_argument('--markers', action='store_true', help='on every packet of the picture')
     m.add_argument('--jitter', type=float, default=0, help='ms')
     m.add_argument('--video-delay', type=float, default=0, help='ms that the picture arrives later than the sound')
     m.add_argument('--mute', type=float, nargs=2, help='from and to second: no sound is sent')

@@ -24,6 +24,8 @@ struct depack_work {
 	struct buf data; /* what was gathered, already as the container wants it */
 	struct buf part; /* AV1: the OBU under way; VP9: the picture as it will be */
 	bool active;	 /* packets have come */
+	bool marked;	 /* the latest of them with a marker */
+	bool many;	 /* one of them without it */
 	bool broken;	 /* something is missing */
 	bool key;
 	uint32_t ts;

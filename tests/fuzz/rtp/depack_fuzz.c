@@ -1,7 +1,7 @@
 /*
  * Depacketisers: the first byte chooses the codec; then come packets of | flags | length 8 or 16 |
  * payload |. Flags: 1 marker, 2 lost before, 4 next timestamp, 8 length has 16 bits, 16 another
- * stream.
+ * stream, 32 nothing comes for a while.
  */
 #include <assert.h>
 #include <string.h>
@@ -56,6 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		rtp_set_ts(packet, ts);
 		assert(rtp_parse(&p, packet, RTP_HEADER + len, NULL) == 0);
 		depack_push(d, &p, flags & 2);
+		sum ^= take_frames(d);
+		if (flags & 32)
+			depack_flush(d);
 		sum ^= take_frames(d);
 	}
 	depack_free(d);

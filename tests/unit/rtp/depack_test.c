@@ -30,12 +30,15 @@ static int push(const void *payload, size_t len, bool marker, bool lost)
 	return depack_push(d, &p, lost);
 }
 
-/* The next frame must be exactly these bytes. */
+/* The next frame must be exactly these bytes; it may have waited for the packet behind it. */
 static struct depack_frame expect(const void *data, size_t len)
 {
 	struct depack_frame f = {0};
 
-	CHECK_INT(depack_next(d, &f), 1);
+	if (!depack_next(d, &f)) {
+		depack_flush(d);
+		CHECK_INT(depack_next(d, &f), 1);
+	}
 	CHECK_INT(f.len, len);
 	CHECK_MEM(f.data, data, len);
 	return f;
@@ -316,5 +319,180 @@ TEST(frames_are_bounded)
 	ts += 3000;
 	PUSH(VP8_KEY, true, false);
 	expect(VP8_KEY + 1, sizeof(VP8_KEY) - 2);
+	depack_free(d);
+}
+
+/* ---- markers ---- */
+
+struct payload {
+	const char *bytes;
+	size_t len;
+};
+#define PAYLOAD(s)             \
+	{                      \
+		s, sizeof(s) - 1 \
+	}
+
+/* A key frame in two packets, and a frame behind it in as many. */
+static const struct {
+	enum rtp_codec codec;
+	struct payload key[2], next[2];
+	size_t key_len, next_len; /* bytes of the frames */
+} pairs[] = {
+    {RTP_CODEC_VP8,
+     {PAYLOAD(VP8_KEY), PAYLOAD("\x00rest")},
+     {PAYLOAD("\x10\x01one"), PAYLOAD("\x00two")},
+     14,
+     7},
+    {RTP_CODEC_VP9,
+     {PAYLOAD("\x08\x82\x49\x83\x42\x40\x13\xf0\x0e\xf0"), PAYLOAD("\x04rest")},
+     {PAYLOAD("\x48\x86one"), PAYLOAD("\x44two")},
+     13,
+     7},
+    /* Two layers, each with a marker at its end. */
+    {RTP_CODEC_VP9,
+     {PAYLOAD("\x2c\x00\x05\x82\x49\x83\x42\x40\x13\xf0\x0e\xf0"), PAYLOAD("\x2c\x03\x05zz")},
+     {PAYLOAD("\x48\x86one"), PAYLOAD("\x44two")},
+     21,
+     7},
+    {RTP_CODEC_H264,
+     {PAYLOAD("\x78\x00\x18" SPS "\x00\x05" PPS), PAYLOAD("\x65\x88"
+							  "a")},
+     {PAYLOAD("\x7c\x81\x9a"), PAYLOAD("\x7c\x41"
+				       "p")},
+     28 + 9 + 7,
+     7},
+    {RTP_CODEC_AV1,
+     {PAYLOAD("\x68\x0f\x08" SEQUENCE "\x30"
+	      "abc"),
+      PAYLOAD("\x90h")},
+     {PAYLOAD("\x50\x30half"), PAYLOAD("\x90rest")},
+     16 + 6,
+     10},
+};
+#define N_PAIRS (sizeof(pairs) / sizeof(pairs[0]))
+
+static void push_payload(const struct payload *p, bool marker)
+{
+	CHECK_INT(push(p->bytes, p->len, marker, false), 0);
+}
+
+/* A whole frame of that length is there now. */
+static void expect_whole(size_t len, bool key)
+{
+	struct depack_frame f = {0};
+
+	CHECK_INT(depack_next(d, &f), 1);
+	CHECK_INT(f.len, len);
+	CHECK_INT(f.key, key);
+	CHECK(!f.damaged);
+	expect_none();
+}
+
+TEST(markers_on_every_packet_cut_no_frame)
+{
+	for (unsigned i = 0; i < N_PAIRS; i++) {
+		begin(pairs[i].codec);
+		for (unsigned n = 0; n < 3; n++) {
+			push_payload(&pairs[i].key[0], true);
+			if (n)
+				expect_whole(pairs[i].next_len, false);
+			push_payload(&pairs[i].key[1], true);
+			expect_none();
+			ts += 3000;
+			push_payload(&pairs[i].next[0], true);
+			expect_whole(pairs[i].key_len, true);
+			push_payload(&pairs[i].next[1], true);
+			expect_none();
+			ts += 3000;
+		}
+		depack_flush(d);
+		expect_whole(pairs[i].next_len, false);
+		depack_free(d);
+	}
+}
+
+TEST(a_marker_that_has_been_right_once_ends_a_frame_at_once)
+{
+	for (unsigned i = 0; i < N_PAIRS; i++) {
+		begin(pairs[i].codec);
+		push_payload(&pairs[i].key[0], false);
+		push_payload(&pairs[i].key[1], true);
+		expect_none();
+		ts += 3000;
+		push_payload(&pairs[i].next[0], false);
+		expect_whole(pairs[i].key_len, true);
+		push_payload(&pairs[i].next[1], true);
+		expect_whole(pairs[i].next_len, false);
+		depack_flush(d);
+		expect_none();
+		depack_free(d);
+	}
+}
+
+/* The key frame of pairs[0], whose marker is right. */
+static void begin_proved(void)
+{
+	begin(RTP_CODEC_VP8);
+	push_payload(&pairs[0].key[0], false);
+	push_payload(&pairs[0].key[1], true);
+	ts += 3000;
+	PUSH("\x10\x01one", true, false); /* ends two frames: the one before, and its own */
+	CHECK(expect(VP8_KEY "rest" + 1, pairs[0].key_len).key);
+	expect_whole(4, false);
+	ts += 3000;
+}
+
+TEST(what_refers_to_a_frame_that_went_on_behind_its_marker_is_marked)
+{
+	begin_proved();
+	PUSH("\x10\x01half", true, false);
+	expect_whole(5, false); /* as it seems */
+	PUSH("\x00rest", true, false);
+	expect_none();
+	ts += 3000;
+	PUSH("\x10\x01on", true, false);
+	expect_none();
+	ts += 3000;
+	PUSH(VP8_KEY, true, false);
+	CHECK(expect("\x01on", 3).damaged);
+	expect_none();
+	PUSH("\x00rest", true, false);
+	ts += 3000;
+	PUSH("\x10\x01on", true, false);
+	expect_whole(pairs[0].key_len, true);
+	depack_free(d);
+}
+
+TEST(what_is_lost_behind_a_marker_is_of_that_frame_only_where_markers_are_false)
+{
+	begin(RTP_CODEC_VP8);
+	PUSH(VP8_KEY, true, false);
+	ts += 6000;
+	PUSH("\x10\x01on", true, true);
+	expect_whole(sizeof(VP8_KEY) - 2, true);
+	depack_free(d);
+
+	begin(RTP_CODEC_VP8);
+	PUSH(VP8_KEY, true, false);
+	PUSH("\x00rest", true, false);
+	ts += 3000;
+	PUSH("\x10\x01half", true, false);
+	expect_whole(pairs[0].key_len, true);
+	ts += 6000;
+	PUSH("\x10\x01on", true, true);
+	expect_none();
+	depack_free(d);
+}
+
+TEST(another_stream_has_to_prove_its_markers_again)
+{
+	begin_proved();
+	depack_begin(d);
+	push_payload(&pairs[0].key[0], true);
+	expect_none();
+	push_payload(&pairs[0].key[1], true);
+	depack_flush(d);
+	expect_whole(pairs[0].key_len, true);
 	depack_free(d);
 }

@@ -179,6 +179,7 @@ TEST(only_the_highest_layer_is_shown)
 	for (uint32_t i = 0; i < 3; i++) {
 		push(d, i ? "\x6c\0\x05" : "\x2c\0\x05", low[i], false, i);
 		push(d, i ? "\x6c\x03\x05" : "\x2c\x03\x05", KEY_HIGH, true, i);
+		depack_flush(d);
 		CHECK_INT(depack_next(d, &f), 1);
 		CHECK_INT(f.len, 2 * HEAD + 10);
 		CHECK_INT(vp9_header_read(&h, &slots, f.data, HEAD), 0);
