@@ -326,10 +326,13 @@ static bool may_resend(struct sub *s, int64_t now_us)
 	if (s->resend_tokens > SUB_RESEND_MAX)
 		s->resend_tokens = SUB_RESEND_MAX;
 	s->resend_us = now_us;
-	if (s->resend_tokens < 1)
-		return false;
+	return s->resend_tokens >= 1;
+}
+
+static bool pay_resend(struct sub *s, size_t bytes, bool spare, int64_t now_us)
+{
 	s->resend_tokens--;
-	return true;
+	return congest_again(&s->to->congest, bytes, spare, now_us);
 }
 
 /*
@@ -394,13 +397,15 @@ static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 	struct endpoint *e = s->to;
 	int64_t number;
 	struct rtp_packet p;
-	const struct rewrite_cut *c = recall(s, number16, &p, &number);
+	/* Not looked for before that: to be asked for thousands must cost little. */
+	const struct rewrite_cut *c =
+	    may_resend(s, now_us) ? recall(s, number16, &p, &number) : NULL;
 	bool spare = is_on_its_way(s, number16, now_us);
 
 	/* Pictures restart with a key frame, and where nothing is sent: what was lost before is of
 	 * no use, and would take the room of what is. */
-	if (!c || number < s->key || s->layer.current == LAYER_NONE || !may_resend(s, now_us) ||
-	    !congest_again(&e->congest, p.len, spare, now_us)) {
+	if (!c || number < s->key || s->layer.current == LAYER_NONE ||
+	    !pay_resend(s, p.len, spare, now_us)) {
 		e->stats->not_kept++;
 		return;
 	}
