@@ -3,7 +3,7 @@
 /*
  * Runs in the page first: keeps a copy of every chunk that the browser records, which is the truth
  * about what there was to record, and (with `flash`) is a camera and microphone that flash and beep
- * once a second at the same moment.
+ * once a second at the same moment; anotherCamera(width, height) then makes another picture of it.
  */
 export function instrument({ flash }) {
 	const kept = (globalThis.kept = []);
@@ -22,10 +22,9 @@ export function instrument({ flash }) {
 
 	const PERIOD_S = 1;
 	const LONG_S = 0.12;
-	const realUserMedia = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 
 	/* Beeps on time by the clock of the sound itself. */
-	async function beepByClock() {
+	async function startBeep() {
 		const context = new AudioContext({ sampleRate: 48000 });
 		await context.resume();
 		const out = context.createMediaStreamDestination();
@@ -42,30 +41,28 @@ export function instrument({ flash }) {
 		return { track: out.stream.getAudioTracks()[0], now: () => context.currentTime };
 	}
 
-	/* Firefox runs no AudioContext on a machine without sound card, but its fake microphone hums. */
-	async function beepBySwitch() {
-		const [track] = (await realUserMedia({ audio: true })).getAudioTracks();
-		return { track, now: () => performance.now() / 1000, set: (on) => (track.enabled = on) };
-	}
-
-	navigator.mediaDevices.getUserMedia = async () => {
-		const beep = navigator.userAgent.includes("Firefox") ? await beepBySwitch() : await beepByClock();
+	/* A picture that flashes with the beep. */
+	function startFlash(beep, width, height) {
 		const canvas = document.createElement("canvas");
-		canvas.width = 320;
-		canvas.height = 180;
+		canvas.width = width;
+		canvas.height = height;
 		const pen = canvas.getContext("2d");
 		const draw = () => {
 			const now = beep.now();
-			const on = now >= PERIOD_S && now % PERIOD_S < LONG_S;
-			beep.set?.(on);
-			pen.fillStyle = on ? "#fff" : "#000";
-			pen.fillRect(0, 0, canvas.width, canvas.height);
+			pen.fillStyle = now >= PERIOD_S && now % PERIOD_S < LONG_S ? "#fff" : "#000";
+			pen.fillRect(0, 0, width, height);
 			// Something moves in every frame, as in front of a camera.
 			pen.fillStyle = "#808080";
-			pen.fillRect((now * 50) % canvas.width, 170, 4, 4);
+			pen.fillRect((now * 50) % width, height - 10, 4, 4);
 		};
 		draw();
 		setInterval(draw, 5);
-		return new MediaStream([...canvas.captureStream(30).getTracks(), beep.track]);
+		return canvas.captureStream(30).getVideoTracks()[0];
+	}
+
+	navigator.mediaDevices.getUserMedia = async () => {
+		const beep = await startBeep();
+		globalThis.anotherCamera = (width, height) => startFlash(beep, width, height);
+		return new MediaStream([startFlash(beep, 320, 180), beep.track]);
 	};
 }

@@ -13,6 +13,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import puppeteer from "puppeteer-core";
+import { startSoundCard } from "./soundcard.mjs";
 
 const run = promisify(execFile);
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -218,6 +219,7 @@ export async function launch(t, name, { args = [], prefs = {} } = {}) {
 	const browser = name === "firefox"
 		? await puppeteer.launch({
 			...common, browser: "firefox", executablePath: "/usr/bin/firefox-esr",
+			env: { ...process.env, ...await startSoundCard(t) },
 			extraPrefsFirefox: { ...FIREFOX_PREFS, ...prefs },
 		})
 		: await puppeteer.launch({
