@@ -6,6 +6,8 @@
 /* Drift is learned from packets this far apart; a pause tells no more than its last second. */
 #define LEARN_MIN_US 1000
 #define LEARN_MAX_US 1000000
+/* A track's first packets are late often: what comes this long after them tells by how much. */
+#define FIRST_US 3000000
 
 static int64_t us_of(const struct timeline *t, int64_t ticks)
 {
@@ -13,13 +15,17 @@ static int64_t us_of(const struct timeline *t, int64_t ticks)
 	return ticks * 1000000 / (int64_t)t->clock;
 }
 
-void timeline_anchor(struct timeline *t, uint32_t ts, int64_t at_us)
+void timeline_anchor(struct timeline *t, uint32_t ts, int64_t arrival_us)
 {
+	int64_t at_us = arrival_us + t->behind_us;
+
+	if (!t->anchors)
+		t->first_us = arrival_us;
 	t->unwrap = (struct rtp_unwrap){0};
 	t->ts = rtp_unwrap32(&t->unwrap, ts);
 	t->at_us = at_us > t->end_us ? at_us : t->end_us;
-	t->drift_us = at_us - t->at_us;
-	t->learned_us = at_us;
+	t->drift_us = arrival_us - t->at_us;
+	t->learned_us = arrival_us;
 	t->anchored = true;
 	t->reported = t->doubted = false;
 	t->agreed = 0;
@@ -53,6 +59,9 @@ void timeline_learn(struct timeline *t, uint32_t ts, int64_t arrival_us)
 	    (since_us < LEARN_MAX_US ? since_us : LEARN_MAX_US) * TIMELINE_DRIFT_PPM / 1000000;
 	t->drift_us += late_us > most_us ? most_us : late_us < -most_us ? -most_us : late_us;
 	t->learned_us = arrival_us;
+	int64_t behind_us = timeline_at(t, ts) - arrival_us;
+	if (arrival_us - t->first_us < FIRST_US && behind_us > t->behind_us)
+		t->behind_us = behind_us;
 }
 
 enum timeline_verdict timeline_judge(struct timeline *t, uint32_t ts, int64_t arrival_us)
@@ -97,6 +106,7 @@ static int64_t move(struct timeline *t, int64_t by_us)
 {
 	t->at_us += by_us;
 	t->drift_us -= by_us;
+	t->behind_us += by_us;
 	t->moved_us += by_us;
 	return by_us;
 }

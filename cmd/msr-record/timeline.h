@@ -35,6 +35,8 @@ struct timeline {
 	int64_t ts, at_us;	      /* the anchor: this RTP time is at that time */
 	int64_t drift_us;	      /* how far arrivals have come to lie behind it, or before */
 	int64_t learned_us;	      /* the arrival that it is of */
+	int64_t first_us;	      /* the first arrival of all */
+	int64_t behind_us;	      /* how far behind its arrival in time media lies */
 	int64_t end_us;		      /* end of what is in the file: nothing goes before */
 	bool reported;		      /* a sender report has come since the last anchor */
 	bool doubted;		      /* the latest one does not agree with that before */
@@ -50,8 +52,8 @@ enum timeline_verdict {
 	TIMELINE_OFF,  /* ahead of its arrival: to be anchored again */
 };
 
-/* Puts RTP time `ts` at `at_us`, or at the end of what there is. */
-void timeline_anchor(struct timeline *t, uint32_t ts, int64_t at_us);
+/* Puts RTP time `ts`, which arrived at `arrival_us`, there, or at the end of what there is. */
+void timeline_anchor(struct timeline *t, uint32_t ts, int64_t arrival_us);
 /* Where `ts` lies; anchored timelines only. */
 int64_t timeline_at(struct timeline *t, uint32_t ts);
 /* How late a packet with RTP time `ts` is that arrived at `arrival_us`; drift is not lateness. */

@@ -44,6 +44,45 @@ TEST(nothing_is_anchored_before_what_is_there)
 	CHECK_INT(timeline_at(&t, 0), 2000 * MS);
 }
 
+/* A second of packets, the first of which has RTP time `ts` and arrives then. */
+static void go_on(struct timeline *t, uint32_t ts, int64_t arrival_us)
+{
+	for (int ms = 0; ms <= 1000; ms += 20)
+		timeline_learn(t, ts + (uint32_t)ms * (t->clock / 1000), arrival_us + ms * MS);
+}
+
+TEST(after_a_mute_sound_lies_where_it_would_have_with_a_first_packet_that_was_late)
+{
+	struct timeline a = audio();
+
+	timeline_anchor(&a, 0, 250 * MS); /* came 250 ms late, the next in time */
+	go_on(&a, 48000, 1000 * MS);
+	CHECK_INT(timeline_at(&a, 48000), 1250 * MS);
+	/* RTP time stands still for ten seconds; what comes then is no later than the picture is.
+	 */
+	a.end_us = 2250 * MS;
+	timeline_anchor(&a, 96000, 12000 * MS);
+	CHECK_INT(timeline_at(&a, 96000), 12250 * MS);
+	CHECK_INT(timeline_judge(&a, 96000 + 48000, 13000 * MS), TIMELINE_GOOD);
+	/* One that was late then is not made up for each time. */
+	go_on(&a, 96000 + 48000, 12900 * MS);
+	timeline_anchor(&a, 0, 30000 * MS);
+	CHECK_INT(timeline_at(&a, 0), 30250 * MS);
+}
+
+TEST(a_picture_that_was_moved_is_anchored_again_where_it_is)
+{
+	struct timeline a = audio(), v = {.clock = 90000};
+
+	timeline_anchor(&a, 0, 0);
+	timeline_anchor(&v, 0, 120 * MS);
+	timeline_report(&a, 48000, SENDER + 1000 * MS);
+	timeline_report(&v, 90000, SENDER + 900 * MS); /* encoded 100 ms after it was taken */
+	CHECK_INT(timeline_follow(&v, &a), -220 * MS);
+	timeline_anchor(&v, 0, 9000 * MS);
+	CHECK_INT(timeline_at(&v, 0), 8780 * MS);
+}
+
 TEST(pictures_follow_the_sound_by_sender_reports)
 {
 	struct timeline a = audio(), v = {.clock = 90000};
