@@ -14,7 +14,7 @@ setup_file() {
 	URL=http://127.0.0.1:$PORT
 	WITNESS=$BATS_FILE_TMPDIR/witness.json
 	export PORT RTC_MIN_PORT RTC_MAX_PORT URL WITNESS
-	msr-sfu -p "$PORT" -e "$BATS_FILE_TMPDIR/events" >"$BATS_FILE_TMPDIR/sfu.log" 2>&1 3>&- &
+	msr-sfu -p "$PORT" -e "$BATS_FILE_TMPDIR/events" --record -o "$BATS_FILE_TMPDIR/frames" >"$BATS_FILE_TMPDIR/sfu.log" 2>&1 3>&- &
 	SFU=$!
 	local control
 	control=$(free_port)
@@ -73,6 +73,18 @@ survives() {
 
 @test "authentic RTP and RTCP that are nonsense" {
 	survives packets
+}
+
+# Hours that a clock jumps are no hours of a file, and what nobody can play does not keep the rest from it.
+@test "packets and reports that should not be, and may be; what is recorded of them is played" {
+	survives odd
+	cd "$BATS_TEST_TMPDIR"
+	msr-frames filter room=odd <"$BATS_FILE_TMPDIR/frames" | msr-record -d storage --no-pictures -i -
+	jq -es 'all(.duration > 3 and .duration < 60)' storage/ann.json storage/eve.json
+	for file in storage/ann.mp3 storage/eve.webm; do
+		ffmpeg -v error -i "$file" -map 0:a -f null - 2>errors
+		[ ! -s errors ]
+	done
 }
 
 @test "descriptions of a mebibyte, of ten thousand lines, and broken ones" {

@@ -120,6 +120,22 @@ class Publisher(User):
     async def raw(self, data):
         await self.dtls.transport._send(data)
 
+    async def stop_sending(self):
+        """The connection stays. Number and time of the last packet of each SSRC."""
+        last, real = {}, self.dtls._send_rtp
+
+        async def watch(data):
+            if not 192 <= data[1] <= 223:
+                seq, ts, ssrc = struct.unpack_from(">HII", data, 2)
+                last[ssrc] = seq, ts
+            await real(data)
+        self.dtls._send_rtp = watch
+        await asyncio.sleep(0.5)
+        for transceiver in self.send.getTransceivers():
+            await transceiver.sender.stop()
+        self.dtls._send_rtp = real
+        return last
+
 
 async def insider(name):
     await call("POST", "/rooms", {"room_id": "evil"}, want=201)
@@ -272,6 +288,169 @@ async def descriptions():
         assert status in (200, 400, 409, 413), (status, out)  # 409: the fingerprint is another
     await ann.close()
     await call("DELETE", "/rooms/evil")
+
+
+class Odd:
+    """A stream that goes on as its sender likes, behind the last number and time that it had."""
+
+    def __init__(self, to, mid, pt, step, ssrc, seq=0, ts=0):
+        self.to, self.mid, self.pt, self.step, self.ssrc, self.seq, self.ts = to, mid, pt, step, ssrc, seq, ts
+
+    def packet(self, payload=b"\xf8\xff\xfe", pt=None, first=0x80, more=b"", mid=True):
+        """The next one; what `more` says stands between header and payload."""
+        if mid and not first & 0x1f:
+            first, more = first | 0x10, struct.pack(">HHBcH", 0xBEDE, 1, 0x10, self.mid, 0)
+        self.seq, self.ts = self.seq + 1 & 0xffff, self.ts + self.step & 0xffffffff
+        return struct.pack(">BBHII", first, self.pt if pt is None else pt, self.seq, self.ts, self.ssrc) + more + payload
+
+    async def send(self, n=20, **what):
+        for _ in range(n):
+            await self.to.sealed(self.packet(**what))
+            await asyncio.sleep(0.002)
+
+
+def reports(ours, theirs):
+    """RTCP of every kind with numbers that cannot be, about our streams and about theirs."""
+    def message(kind, count, body):
+        return struct.pack(">BBH", 0x80 | count, kind, len(body) // 4) + body
+
+    def feedback(kind, fmt, media, body=b""):
+        return message(kind, fmt, struct.pack(">II", 1, media) + body)
+    for ssrc in ours:
+        for ntp in 0, 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, RNG.randrange(1 << 64):
+            yield message(200, 0, struct.pack(">IQIII", ssrc, ntp, RNG.randrange(1 << 32), 0xffffffff, 0xffffffff))
+        yield message(203, 1, struct.pack(">I", ssrc))  # BYE, in the middle
+        yield message(203, 31, struct.pack(">31I", *[ssrc] * 31))
+        yield message(204, 3, struct.pack(">I4s", ssrc, b"what") + bytes(40))
+        yield message(207, 0, struct.pack(">IBBHQ", ssrc, 4, 0, 2, 1 << 63) + struct.pack(">BBHIII", 5, 0, 3, ssrc, 0, 1 << 31))
+    for ssrc in theirs:
+        yield message(201, 31, struct.pack(">I", 1) + 31 * struct.pack(">IIIIII", ssrc, 0xffffffff, *[0xffffffff] * 4))
+        yield message(201, 1, struct.pack(">IIIIIII", 1, ssrc, 0x00800000, 0, 0x80000000, 1, 0x80000000))
+        for first in range(0, 65536, 17 * 256):
+            yield feedback(205, 1, ssrc, b"".join(struct.pack(">HH", first + 17 * i & 0xffff, 0xffff) for i in range(256)))
+        yield from [feedback(206, 1, ssrc)] * 50
+        yield from [feedback(206, 4, 0, struct.pack(">IB3x", ssrc, i) * 50) for i in range(20)]
+        for exponent, mantissa in (0, 0), (0, 1), (45, 0x3ffff), (46, 0x3ffff), (63, 0x3ffff), (0, 0), (63, 0):
+            yield feedback(206, 15, 0, b"REMB" + struct.pack(">IIII", 1 << 24 | exponent << 18 | mantissa, ssrc, 0, 0))
+        yield feedback(206, 15, 0, b"REMB" + struct.pack(">II", 0xff000000, ssrc))  # many that are not there
+        for base, count, chunks, deltas in [
+                (0, 65528, [0x1fff] * 8, 0), (0, 65535, [0x2001], 1), (9, 0, [0], 2), (60000, 60000, [0x3fff] * 8, 0),
+                (0, 500, [0x4000 | 500], 1000), (0, 14, [0xbfff], 14), (1, 7, [0xd555], 2), (5, 1, [0x2001], 1), (5, 100, [0xffff] * 15, 0)]:
+            body = struct.pack(">HH", base, count) + RNG.randbytes(4) + struct.pack(f">{len(chunks)}H", *chunks) + RNG.randbytes(deltas)
+            yield from [feedback(205, 15, ssrc, body + bytes(-len(body) % 4))] * 5
+
+
+async def odd_packets(eve, sound, picture, rtx):
+    """What a publisher may send by mistake. Each kind stands between packets as they should be. How many
+    numbers it has left out, but for jumps so far that the stream begins anew."""
+    await sound.send(50)
+    for jump in 3600 * 48000, -3600 * 48000, 1 << 31, 48000 * 50, -1:
+        sound.ts = sound.ts + jump & 0xffffffff
+        await sound.send()
+    for jump in 100, 2000, 5000, 20000, 32000:
+        sound.seq = sound.seq + jump & 0xffff
+        await sound.send()
+    await sound.send()
+    for n in range(3):  # each window of fifty the wrong way round
+        for packet in reversed([sound.packet() for _ in range(50)]):
+            await eve.sealed(packet)
+        await sound.send(n)
+    for pt in 13, 63, 127, 97, 98, 35, 0:  # comfort noise, RED, error correction, the picture's ...
+        for _ in range(10):
+            await sound.send(1, payload=bytes([111, 0, 0, 0]) + RNG.randbytes(40), pt=pt)
+            await sound.send(1)
+    extensions = [
+        struct.pack(">HH", 0xBEDE, 250) + RNG.randbytes(1000), struct.pack(">HH", 0xBEDE, 250) + b"\x2f" * 1000,
+        struct.pack(">HHBB", 0x1000, 64, 2, 250) + bytes(254), struct.pack(">HHBBc", 0x1000, 1, 1, 1, b"0") + b"\x02",
+        struct.pack(">HH", 0x1000, 1) + bytes(4), struct.pack(">HH", 0xBEDE, 0), struct.pack(">HH", 0xffff, 1) + b"abcd"]
+    for extension in extensions:
+        await sound.send(5, first=0x90, more=extension)
+        await sound.send(1)
+    await sound.send(10, first=0x8f, more=RNG.randbytes(60))  # fifteen CSRCs
+    for padding in b"", b"\1", bytes(199) + b"\xc8":
+        for _ in range(10):
+            await sound.send(1, payload=padding, first=0xa0 if padding else 0x80)
+            await sound.send(1)
+    for n in range(200):
+        await picture.send(1, payload=RNG.randbytes(RNG.choice([1, 2, 5, 60, 1100])), pt=picture.pt | RNG.choice([0, 0x80]))
+        rtx.ts = picture.ts
+        await rtx.send(1, payload=RNG.randbytes(2) + b"\x10\0\0\0\x9d\1\x2a" + RNG.randbytes(50))
+        if n % 50 == 49:
+            picture.ssrc = RNG.randrange(1 << 32)
+    for mid in True, False:
+        sound.ssrc, sound.seq = RNG.randrange(1 << 32), RNG.randrange(65536)
+        await sound.send(5, mid=mid)  # beside the old one: not yet
+        await asyncio.sleep(1.1)
+        await sound.send(100, mid=mid)
+    return 2100
+
+
+class Heard:
+    """What a viewer gets of each SSRC, before anything is done with it."""
+
+    def __init__(self, pc):
+        self.packets = {}
+        for transceiver in pc.getTransceivers():
+            receiver = transceiver.receiver
+            receiver._handle_rtp_packet = self.hook(receiver._handle_rtp_packet)
+
+    def hook(self, real):
+        async def handle(packet, arrival_time_ms):
+            self.packets.setdefault(packet.ssrc, []).append((packet.sequence_number, packet.timestamp))
+            await real(packet, arrival_time_ms)
+        return handle
+
+    def numbers(self, ssrc):
+        """Unwrapped, sorted."""
+        out = []
+        for seq, _ in self.packets.get(ssrc, []):
+            out.append(seq if not out else out[-1] + ((seq - out[-1] + 0x8000 & 0xffff) - 0x8000))
+        return sorted(set(out))
+
+
+def ssrc_of(sdp, user, kind):
+    """Of what an offer to a viewer has of that user."""
+    section = next(one for one in sdp.split("m=") if one.startswith(kind) and f"a=msid:{user} " in one)
+    return int(re.search(r"a=ssrc:(\d+)", section)[1])
+
+
+async def odd():
+    """Packets and reports of eve, and reports of bob, who listens, that should not be and may be. All the while
+    he gets ann's sound whole, and of eve's what she has given numbers without a hole."""
+    await call("POST", "/rooms", {"room_id": "odd"}, want=201)
+    ann, bob = User("odd", "ann"), User("odd", "bob")
+    await ann.join()
+    await ann.publish(video=False)
+    eve = await Publisher("odd", "eve").begin()
+    await bob.join()
+    heard = Heard(bob.receive)
+    kinds = ("ann", "audio"), ("eve", "audio"), ("eve", "video")
+    from_ann, from_eve, picture_of_eve = (ssrc_of(bob.receive.remoteDescription.sdp, *kind) for kind in kinds)
+    sound, picture = [t.sender for t in eve.send.getTransceivers()]
+    last = await eve.stop_sending()
+    streams = [Odd(eve, b"0", 96, 960, sound._ssrc, *last[sound._ssrc]),
+               Odd(eve, b"1", 97, 3000, picture._ssrc, *last[picture._ssrc]), Odd(eve, b"1", 98, 3000, picture._rtx_ssrc)]
+    before = await metric("msr_sfu_rx_packets_total")
+    listener = bob.receive.getTransceivers()[0].receiver.transport
+
+    async def odd_reports():
+        for message in [*reports([s.ssrc for s in streams], [1]), *reports([2], [from_ann, from_eve, picture_of_eve])]:
+            await eve.sealed(message)
+            await listener._send_rtp(message)
+            await asyncio.sleep(0.002)
+    left_out, _ = await asyncio.gather(odd_packets(eve, *streams), odd_reports())
+    await grows("msr_sfu_rx_packets_total", before + 1500)
+    await asyncio.sleep(0.5)
+    for user in bob, ann, eve:
+        await user.close()
+    await call("DELETE", "/rooms/odd")
+    for ssrc, least, holes in (from_ann, 200, 0), (from_eve, 700, left_out):
+        got = heard.numbers(ssrc)
+        assert len(got) > least, f"{len(got)} packets, not {least}"
+        missing = set(range(got[0], got[-1] + 1)) - set(got)
+        assert len(missing) == holes, f"not {holes} but {len(missing)} are missing: {sorted(missing)[:100]}"
+    times = [ts for _, ts in heard.packets[from_ann]]
+    assert all(0 < (b - a & 0xffffffff) < 96000 for a, b in zip(times, times[1:])), times
 
 
 def request(method, path, body=b""):
