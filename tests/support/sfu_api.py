@@ -139,6 +139,10 @@ async def trickle():
     assert check[:2] == b"\0\1" and b"abcd:" in check, check
     await call("PATCH", head["Location"], "a=mid:0\r\na=end-of-candidates\r\n", want=204, kind=kind)
     await call("PATCH", head["Location"], "a=mid:0\r\n", want=400, kind=kind)
+    frag = "a=candidate:1 1 udp 1 192.0.2.9 9 typ host\r\n"
+    for mid in "1", "00":
+        out = await call("PATCH", head["Location"], f"a=mid:0\r\n{frag}a=mid:{mid}\r\n{frag}", want=400, kind=kind)
+        assert out["error"] == "bad_sdp" and f"a=mid:{mid} " in out["message"], out
     await call("DELETE", head["Location"])
 
 
@@ -259,6 +263,7 @@ async def errors():
         ("produce", {"offer": {"type": "offer", "sdp": "v=0\r\n"}}, "bad_sdp"),
         ("produce", {"offer": "v=0", "sources": []}, "bad_request"),
         ("produce", {"offer": "v=0", "sources": {"0": "telephone"}}, "bad_request"),
+        ("produce", {"offer": description(("0", "audio")), "sources": {"0": "camera", "1": "screen"}}, "bad_request"),
         ("produce", {"offer": {"type": "answer", "sdp": description(("0", "audio"))}}, "bad_request"),
         ("consume", {"answer": {"type": "offer", "sdp": description(("0", "audio"))}}, "bad_request"),
         ("consume", {"answer": "nonsense"}, "bad_sdp"),
@@ -317,8 +322,8 @@ async def mids():
         origins.add(out["answer"].split("o=")[1].split()[1])
         return [t["source"] for t in (await call("GET", ann))["tracks"]]
 
-    assert await published([(None, "video", "a=sendonly")], {"0": "screen"}, bundle=False) == ["camera"]
-    assert await published([(None, "video", "a=sendonly")], bundle=False) == ["camera"]
+    assert await published([(None, "video", "a=sendonly")], {"": "screen"}, bundle=False) == ["screen"]
+    assert await published([(None, "video", "a=sendonly")], {"": "camera"}, bundle=False) == ["camera"]
     long = ["0123456789abcdef0123456789abcde" + c for c in "xy"]
     sections = [(mid, "video", "a=sendonly") for mid in long]
     assert await published(sections, {long[1]: "screen"}) == ["camera", "screen"]

@@ -6,7 +6,7 @@
 #include "../room/link.h"
 #include "base/buf.h"
 
-#define HINTS_MAX 64 /* members of "sources" that are looked at */
+#define HINTS_MAX SDP_MEDIA_MAX /* members of "sources": an offer has no more mids */
 
 /* ---- rooms ---- */
 
@@ -202,8 +202,13 @@ static int read_hints(struct web_req *req, json_t *body, struct source_hint *out
 					"a source is microphone, camera or screen");
 			return -1;
 		}
-		if (n < HINTS_MAX)
-			out[n++] = (struct source_hint){mid, (enum frame_source)s};
+		if (n == HINTS_MAX) {
+			web_reply_error(req, 400, "bad_request",
+					"'sources' has more than the %d mids of an offer",
+					HINTS_MAX);
+			return -1;
+		}
+		out[n++] = (struct source_hint){mid, (enum frame_source)s};
 	}
 	return n;
 }

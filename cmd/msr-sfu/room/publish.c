@@ -300,6 +300,22 @@ static int produce(struct user *u, const struct sdp *offer, const struct source_
 	return ret;
 }
 
+/* A hint for a section that is not there would be lost, and what it was meant for another source. */
+static int check_hints(const struct sdp *offer, const struct source_hint *hints, size_t n,
+		       struct fail *f)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned k = 0;
+		while (k < offer->n_media && strcmp(mid_of(&offer->media[k]), hints[i].mid) != 0)
+			k++;
+		if (k == offer->n_media)
+			return fail_set(f, FAIL_BAD_REQUEST,
+					"'sources' has '%.64s', which is no mid of the offer",
+					hints[i].mid);
+	}
+	return 0;
+}
+
 int user_produce(struct user *u, const char *text, size_t len, const struct source_hint *hints,
 		 size_t n_hints, struct buf *out, struct fail *f)
 {
@@ -308,7 +324,9 @@ int user_produce(struct user *u, const char *text, size_t len, const struct sour
 	/* Who has published may stop everything. */
 	if (link_read_offer(&offer, text, len, u->pub_answer && !u->session, f) < 0)
 		return -1;
-	int ret = produce(u, offer, hints, n_hints, out, f);
+	int ret = check_hints(offer, hints, n_hints, f);
+	if (!ret)
+		ret = produce(u, offer, hints, n_hints, out, f);
 	sdp_free(offer);
 	return ret;
 }
@@ -321,7 +339,7 @@ static int add_publisher(struct room *r, const char *id, struct user *old, const
 
 	if (user_make(r, id, &u, f) < 0)
 		return -1;
-	if (session_new(r->sfu, &u->session, f) < 0 || take_transport(u, offer, f) < 0 ||
+	if (session_new(r->sfu, offer, &u->session, f) < 0 || take_transport(u, offer, f) < 0 ||
 	    user_enter(u, old, f) < 0) {
 		user_free(u, "failed");
 		return -1;

@@ -14,16 +14,29 @@
 
 #define FRAG_CANDIDATES_MAX 64 /* of one fragment; clients send a handful */
 
-int session_new(struct sfu *s, struct session **sp, struct fail *f)
+static int keep_mids(struct session *ss, const struct sdp *offer)
+{
+	int ret = buf_append(&ss->mids, "\n", 1);
+
+	for (unsigned i = 0; !ret && i < offer->n_media; i++)
+		if (offer->media[i].mid)
+			ret = buf_printf(&ss->mids, "%s\n", offer->media[i].mid);
+	return ret;
+}
+
+int session_new(struct sfu *s, const struct sdp *offer, struct session **sp, struct fail *f)
 {
 	struct session *ss = calloc(1, sizeof(*ss));
 
 	if (!ss)
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
+	buf_init(&ss->mids, 0);
 	random_hex(ss->id, (SESSION_ID_SIZE - 1) / 2);
 	ss->sfu = s;
 	ss->etag = 1;
-	if (map_put(&s->sessions, &ss->node, ss->id, strlen(ss->id)) < 0) {
+	if (keep_mids(ss, offer) < 0 ||
+	    map_put(&s->sessions, &ss->node, ss->id, strlen(ss->id)) < 0) {
+		buf_done(&ss->mids);
 		free(ss);
 		return fail_set(f, FAIL_NO_MEMORY, NULL);
 	}
@@ -43,6 +56,7 @@ void session_free(struct session *ss)
 	if (!ss)
 		return;
 	map_remove(&ss->sfu->sessions, &ss->node);
+	buf_done(&ss->mids);
 	free(ss);
 }
 
@@ -65,8 +79,19 @@ struct frag {
 	const char *candidate[FRAG_CANDIDATES_MAX];
 	size_t candidate_len[FRAG_CANDIDATES_MAX];
 	size_t n;
-	bool end; /* of candidates */
+	bool end;	    /* of candidates */
+	char stranger[257]; /* the first mid that is of no section of the session; "": none */
 };
+
+/* Whether the offer had a section with that mid, or none at all. */
+static bool knows_mid(const struct session *ss, const char *mid)
+{
+	char line[260];
+	int n = snprintf(line, sizeof(line), "\n%s\n", mid);
+
+	return buf_len(&ss->mids) == 1 ||
+	       memmem(buf_data(&ss->mids), buf_len(&ss->mids), line, (size_t)n);
+}
 
 /* Copies the value of "a=NAME:value" if the line is that. */
 static void take(const char *line, size_t len, const char *name, char out[static 257])
@@ -79,9 +104,10 @@ static void take(const char *line, size_t len, const char *name, char out[static
 	}
 }
 
-static void parse_frag(struct frag *fr, const char *p, size_t len)
+static void parse_frag(const struct session *ss, struct frag *fr, const char *p, size_t len)
 {
 	const char *end = p + len;
+	char mid[257] = "";
 
 	*fr = (struct frag){0};
 	while (p < end) {
@@ -92,6 +118,9 @@ static void parse_frag(struct frag *fr, const char *p, size_t len)
 			n--;
 		take(p, n, "a=ice-ufrag:", fr->ufrag);
 		take(p, n, "a=ice-pwd:", fr->pwd);
+		take(p, n, "a=mid:", mid);
+		if (!fr->stranger[0] && !knows_mid(ss, mid))
+			memcpy(fr->stranger, mid, sizeof(mid));
 		if (n > 12 && !memcmp(p, "a=candidate:", 12) && fr->n < FRAG_CANDIDATES_MAX) {
 			fr->candidate[fr->n] = p;
 			fr->candidate_len[fr->n++] = n;
@@ -162,12 +191,15 @@ int session_patch(struct session *ss, const char *text, size_t len, struct buf *
 	struct frag fr;
 	int restarted = 0;
 
-	parse_frag(&fr, text, len);
+	parse_frag(ss, &fr, text, len);
 	if (ss->user)
 		user_touch(ss->user);
 	if (!fr.n && !fr.ufrag[0] && !fr.end)
 		return fail_set(f, FAIL_BAD_SDP,
 				"the fragment has neither candidates nor credentials");
+	if (fr.stranger[0])
+		return fail_set(f, FAIL_BAD_SDP, "a=mid:%.64s is of no section of this session",
+				fr.stranger);
 	if (fr.ufrag[0] && link_is_restart(l, fr.ufrag)) {
 		if (link_restart_with(l, fr.ufrag, fr.pwd, f) < 0)
 			return -1;

@@ -7,13 +7,14 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/map.h"
 
-struct buf;
 struct fail;
 struct sfu;
 struct user;
 struct viewer;
+struct sdp;
 
 #define SESSION_ID_SIZE 33
 
@@ -24,10 +25,11 @@ struct session {
 	uint64_t etag;	       /* of the ICE session: changes with every restart */
 	struct user *user;     /* WHIP */
 	struct viewer *viewer; /* WHEP */
+	struct buf mids;       /* of the offer's sections, a line each behind an empty one */
 };
 
-/* 0, or -1 with *f. */
-int session_new(struct sfu *s, struct session **sp, struct fail *f);
+/* What the offer asks for begins. 0, or -1 with *f. */
+int session_new(struct sfu *s, const struct sdp *offer, struct session **sp, struct fail *f);
 struct session *session_get(const struct sfu *s, const char *id);
 /* Forgets the resource only. Accepts NULL. */
 void session_free(struct session *ss);

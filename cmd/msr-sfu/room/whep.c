@@ -319,7 +319,7 @@ int viewer_new(struct room *r, const char *user, const char *text, size_t len, s
 			       .owner = &v->owner};
 	int ret = link_new(&v->link, r->sfu->opts.links, &lo, f);
 	if (!ret)
-		ret = session_new(r->sfu, &v->session, f);
+		ret = session_new(r->sfu, offer, &v->session, f);
 	if (!ret) {
 		v->session->viewer = v;
 		list_push(&r->viewers, &v->in_room);
