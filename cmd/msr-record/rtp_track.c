@@ -173,15 +173,21 @@ static int take_last(struct rtp_track *t, rtp_track_sink sink, void *arg)
 	return r;
 }
 
+static void count_lost(struct rtp_track *t, uint64_t n)
+{
+	t->lost += n;
+	if (n)
+		t->lost_us = t->origin_us + t->time.end_us;
+}
+
 static int take_packet(struct rtp_track *t, const struct jitter_packet *jp, rtp_track_sink sink,
 		       void *arg)
 {
 	struct rtp_packet p;
-	bool lost = jp->lost || jp->reset;
+	bool lost = jp->lost || jp->reset || t->hole;
 
-	t->lost += jp->lost;
-	if (jp->lost)
-		t->lost_us = t->origin_us + t->time.end_us;
+	t->hole = false;
+	count_lost(t, jp->lost);
 	if (rtp_parse(&p, jp->data, jp->len, NULL) < 0)
 		return -EBADMSG;
 	int r = depack_push(t->depack, &p, lost);
@@ -269,15 +275,33 @@ int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_
 	return r == -EBADMSG ? 0 : r;
 }
 
-int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg)
+/* All packets that are there, without waiting for those that are not. */
+static int take_rest(struct rtp_track *t, rtp_track_sink sink, void *arg)
 {
 	struct jitter_packet jp;
-	int r = 0, failed;
+	int r = 0;
 
 	while (jitter_drain(t->jitter, &jp)) {
-		failed = take_packet(t, &jp, sink, arg);
+		int failed = take_packet(t, &jp, sink, arg);
 		r = r ? r : failed;
 	}
+	return r;
+}
+
+int rtp_track_gap(struct rtp_track *t, uint64_t missing, rtp_track_sink sink, void *arg)
+{
+	int r = take_rest(t, sink, arg);
+
+	jitter_begin(t->jitter);
+	t->hole = true;
+	count_lost(t, missing);
+	return r == -EBADMSG ? 0 : r;
+}
+
+int rtp_track_drain(struct rtp_track *t, rtp_track_sink sink, void *arg)
+{
+	int r = take_rest(t, sink, arg), failed;
+
 	failed = take_last(t, sink, arg);
 	r = r ? r : failed;
 	failed = anchor_held(t, sink, arg);

@@ -43,6 +43,7 @@ struct rtp_track {
 	int64_t held_since_us;	/* arrival of the first */
 	int64_t origin_us;	/* time 0 of the file, since 1970 */
 	int64_t now_us;		/* the latest arrival, since 1970: never goes back */
+	bool hole;		/* packets before the next one were left out */
 	bool decodable;		/* a key frame has come, and nothing was lost since */
 	uint64_t lost, dropped; /* packets that never came, frames that cannot be decoded */
 	int64_t lost_us;	/* where the latest of those would be, since 1970 */
@@ -62,6 +63,12 @@ void rtp_track_done(struct rtp_track *t);
  */
 int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
 		  rtp_track_sink sink, void *arg);
+/*
+ * The packets before the next one, `missing` as far as is known, were left out by whoever sends
+ * them here: nobody waits for them, and the next number may be any. 0, -ENOMEM, or what the sink
+ * returned.
+ */
+int rtp_track_gap(struct rtp_track *t, uint64_t missing, rtp_track_sink sink, void *arg);
 /* It is `now_us`, and nothing has come: what has waited long enough for something lost is given
  * out. */
 int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, void *arg);

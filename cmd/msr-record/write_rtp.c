@@ -38,6 +38,7 @@ struct rtp_stream {
 	bool open;	 /* track exists */
 	unsigned number; /* of the file's track; 0: not yet */
 	uint64_t told;	 /* how many of track.lost */
+	uint64_t part;	 /* highest number of a packet; 0: none yet */
 };
 
 struct rtp_writer {
@@ -276,11 +277,27 @@ static void take_reports(struct rtp_writer *rw, const struct frame *f)
 		timeline_follow(&rw->streams[VIDEO].track.time, &rw->streams[AUDIO].track.time);
 }
 
+/*
+ * The sender's numbers alone do not tell of a long gap: they have 16 bits, and after a large jump
+ * are taken for those of a sender that has started again. Those of the frames do.
+ */
+static int note_gap(struct rtp_stream *s, const struct frame *f, rtp_track_sink sink)
+{
+	uint64_t before = s->part;
+	bool gap = f->flags & FRAME_GAP && before;
+
+	if (f->part > before)
+		s->part = f->part;
+	if (!gap || f->part <= before + 1)
+		return 0;
+	return rtp_track_gap(&s->track, f->part - before - 1, sink, s);
+}
+
 static int take_packet(struct rtp_writer *rw, const struct frame *f)
 {
 	int kind = kind_of(f);
 	struct rtp_stream *s = &rw->streams[kind];
-	int r;
+	int r, gap;
 
 	if (!s->open) {
 		r = codec_of(f) ? rtp_track_init(&s->track, codec_of(f), rw->mkv.start_wall_us) : 0;
@@ -288,7 +305,9 @@ static int take_packet(struct rtp_writer *rw, const struct frame *f)
 			return r;
 		s->open = true;
 	}
-	return rtp_track_put(&s->track, f->body, f->body_len, f->time_us, sink_of(kind), s);
+	gap = note_gap(s, f, sink_of(kind));
+	r = rtp_track_put(&s->track, f->body, f->body_len, f->time_us, sink_of(kind), s);
+	return gap ? gap : r;
 }
 
 /* The other track waits no longer for what was lost, though nothing comes there any more. */

@@ -168,6 +168,18 @@ sizes_of() {
 	[ "$(jq -c 'select(.ev == "gap")' events | wc -l)" -eq 2 ]
 }
 
+@test "what a full ring left out is a gap, also one so long that RTP numbers do not tell of it" {
+	for hole in 10 200; do # 50 packets a second
+		call --seconds 6 --no-reports --hole 4 $hole --session hole$hole | record
+		measured storage/hole$hole.webm
+		holds "m['errors'] == '' and m['frames'] == 180 and len(m['beeps']) == 6 and m['worst_ms'] <= 40"
+		holds "abs(m['duration'] - 6 - $hole) <= 0.1 and abs(m['sound'] - 6 - $hole) <= 0.1"
+		jq -e ".missing == 100 * $hole and [.gaps[] | [.kind, .missing]] == [[\"audio\", 50 * $hole], [\"video\", 50 * $hole]]" \
+			storage/hole$hole.json
+		jq -e 'all(.gaps[]; (.at - 4 | fabs) <= 0.1)' storage/hole$hole.json
+	done
+}
+
 @test "sound alone becomes mp3, as long as the call, with its mute" {
 	call --seconds 8 --only audio --mute 3 6 | record
 	measured storage/anna.mp3

@@ -51,10 +51,10 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def record(kind, codec, body, time_us, part, rate, room, session, storage=''):
+def record(kind, codec, body, time_us, part, rate, room, session, storage='', flags=0):
     """One msr-frame(5) record; the body's CRC is left out, as in a ring."""
     ids = room.encode() + session.encode() + storage.encode()
-    head = struct.pack('<4sBBBBIBBBBqQIBBH', b'MSRF', 1, kind, 1, codec, len(body), len(room), len(session), len(storage),
+    head = struct.pack('<4sBBBBIBBBBqQIBBH', b'MSRF', 1, kind, flags | 1, codec, len(body), len(room), len(session), len(storage),
                        2 if codec == 32 else 0, time_us, part, rate, 0, 0, 0)
     out = head + struct.pack('<II', crc32c(head + ids), 0) + ids + body
     return out + bytes(-len(out) % 8)
@@ -201,6 +201,9 @@ def arrivals(args, kind, packets):
         delay = random.uniform(0, args.jitter) * 1000 + (args.video_delay * 1000 if kind == 'video' else 0)
         if args.stall and args.stall[0] * 1e6 <= media_us < args.stall[1] * 1e6:
             delay += args.stall[1] * 1e6 - media_us
+        if args.hole and media_us >= args.hole[0] * 1e6:
+            packet = behind_hole(packet, clock, args.hole[1])
+            delay += args.hole[1] * 1e6
         if args.markers and kind == 'video':
             packet = packet[:1] + bytes([packet[1] | 0x80]) + packet[2:]
         lost = any(us <= media_us < us + 20_000 for us in (at * 1e6 for at in args.lose))
@@ -209,6 +212,26 @@ def arrivals(args, kind, packets):
     if mute and args.frozen:
         out = renumber(out)
     return out
+
+
+HOLE_PACKETS = 50 # a second
+
+
+def behind_hole(packet, clock, seconds):
+    """The packet with the number and the time that it has when so much is missing before it."""
+    seq, ts = struct.unpack('>HI', packet[2:8])
+    return packet[:2] + struct.pack('>HI', (seq + int(seconds * HOLE_PACKETS)) & 0xffff, (ts + int(seconds * clock)) & 0xffffffff) + packet[8:]
+
+
+def numbered(items):
+    """Items with the whole sequence number, and the flag that tells of a hole before them."""
+    last = {}
+    for at, kind, body in items:
+        seq = struct.unpack('>H', body[2:4])[0]
+        before = last.get(kind, seq)
+        part = before + ((seq - before + 0x8000) & 0xffff) - 0x8000
+        last[kind] = max(part, before)
+        yield at, kind, body, part, 4 if part - before > HOLE_PACKETS and kind != 'rtcp' else 0
 
 
 def renumber(items):
@@ -242,12 +265,11 @@ def make(args):
     items.sort(key=lambda item: item[0])
     out = sys.stdout.buffer
     begin_us = START_US + int(args.begin * 1e6)
-    for at, kind, body in items:
+    for at, kind, body, part, flags in numbered(items):
         codec = {'audio': 32, 'video': CODECS[args.video], 'rtcp': 0}[kind]
-        seq = struct.unpack('>H', body[2:4])[0]
         rate = {'audio': 48000, 'video': 90000, 'rtcp': 0}[kind]
         for session in sessions(args):
-            out.write(record(6 if kind == 'rtcp' else 5, codec, body, begin_us + at, seq, rate, args.room, session, args.storage))
+            out.write(record(6 if kind == 'rtcp' else 5, codec, body, begin_us + at, part, rate, args.room, session, args.storage, flags))
     for session in sessions(args):
         if not args.open_end:
             out.write(record(2, 0, b'', begin_us + int(args.seconds * 1e6), 0, 0, args.room, session, args.storage))
@@ -341,6 +363,7 @@ def main():
     m.add_argument('--mute', type=float, nargs=2, help='from and to second: no sound is sent')
     m.add_argument('--frozen', action='store_true', help='RTP time stands still during the mute')
     m.add_argument('--stall', type=float, nargs=2, help='from and to second: the network delivers nothing, then all')
+    m.add_argument('--hole', type=float, nargs=2, help='second, and seconds that are missing there, as when a ring was full')
     m.add_argument('--no-reports', action='store_true')
     m.add_argument('--clock', choices=['right', 'none', 'set'], default='right',
                    help="of reports: none sends 0, one that is set shows 1.5 s more in the second half")
