@@ -257,7 +257,12 @@ static int open_inputs(struct program *p)
 	size_t n = opts.inputs.n ? opts.inputs.n : 1;
 
 	for (size_t i = 0; i < n; i++) {
-		int ret = intake_add(p->intake, specs[i], opts.follow);
+		unsigned looks = LOCK_LOOKS;
+		int ret;
+
+		do
+			ret = intake_add(p->intake, specs[i], opts.follow);
+		while (ret == -EBUSY && recover_waits(&looks));
 		if (ret == -EBUSY)
 			log_error("'%s' is being read by another process", specs[i]);
 		else if (ret == -ENOENT)

@@ -15,6 +15,7 @@
 #include "recording.h"
 #include "session.h"
 
+#define LOCK_LOOK_NS 20000000 /* between two looks */
 #define BROKEN_AGE_S 60 /* younger ones may just be being made by another process */
 
 struct recovery {
@@ -22,7 +23,17 @@ struct recovery {
 	bool finish;
 	bool mixes; /* this time those in the folder of mixes, or all others */
 	unsigned n_open, n_ended, n_busy;
+	unsigned looks; /* left, for all that is locked */
 };
+
+bool recover_waits(unsigned *looks)
+{
+	if (!*looks)
+		return false;
+	--*looks;
+	nanosleep(&(struct timespec){.tv_nsec = LOCK_LOOK_NS}, NULL);
+	return true;
+}
 
 static void say(struct recorder *r, const struct recording *rec, const char *state)
 {
@@ -82,8 +93,11 @@ static void found(void *arg, const struct store_name *name)
 
 	if (v->mixes != !strcmp(name->folder, MIX_FOLDER))
 		return;
-	int ret = recording_resume(&rec, r, name);
+	int ret;
 
+	do
+		ret = recording_resume(&rec, r, name);
+	while (ret == -EBUSY && recover_waits(&v->looks));
 	if (ret == -EBADMSG)
 		on_broken(r, name);
 	v->n_busy += ret == -EBUSY;
@@ -118,7 +132,7 @@ static void found(void *arg, const struct store_name *name)
 
 int recover_all(struct recorder *r, bool finish)
 {
-	struct recovery v = {.r = r, .finish = finish};
+	struct recovery v = {.r = r, .finish = finish, .looks = LOCK_LOOKS};
 	int ret;
 
 	/* Lists first: what is recovered then may belong to them. */

@@ -112,15 +112,15 @@ no_hidden_files() {
 	exec 9<>fifo
 	start record sh -c 'exec 9>&-; exec "$@"' sh msr-record -d st -e events --no-pictures --record-mix all --mix-wait 4s -i fifo
 	cat "$SCENE/eve.frames" >&9
-	wait_for 20 test -s st/eve.json
+	finished eve
 	cat again >&9 # back within the time
-	wait_for 20 test -s st/eve~2.json
+	finished eve~2
 	[ ! -e st/mix/r.json ]
-	wait_for 30 test -s st/mix/r.json
+	finished mix/r
 	jq -e '.recordings == ["eve.mp3", "eve~2.mp3"]' st/mix/r.json
 	jq .duration st/mix/r.json | awk '{ exit !($1 > 8.9 && $1 < 9.1) }'
 	cat "$SCENE/eve.frames" >&9
-	wait_for 30 test -s st/mix/r~2.json
+	finished mix/r~2
 	jq -e '.recordings == ["eve~3.mp3"]' st/mix/r~2.json
 	exec 9>&-
 }
@@ -134,8 +134,8 @@ no_hidden_files() {
 	exec 9<>fifo
 	start record sh -c 'exec 9>&-; exec "$@"' sh msr-record -d st -e events --no-pictures --record-mix all --mix-wait 1h -i fifo
 	cat "$SCENE/eve.frames" gus.frames >&9
-	wait_for 30 test -s st/gus.json
-	wait_for 30 test -s st/eve.json
+	finished gus
+	finished eve
 	kill -9 "$PID"
 	wait_gone "$PID"
 	exec 9>&-
@@ -162,7 +162,7 @@ no_hidden_files() {
 		--record-mix all --mix-wait 1h -i fifo
 	cat "$SCENE/eve.frames" gus.frames bob.frames >&9
 	for name in eve gus0 gus1 gus2 bob; do
-		wait_for 30 test -s st/$name.json
+		finished $name
 	done
 	rm st/eve.* st/gus0.mp3
 	: >st/gus1.mp3

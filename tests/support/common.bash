@@ -64,7 +64,7 @@ stop_all() {
 }
 
 wait_gone() {
-	wait_for "${2:-5}" is_gone "$1"
+	wait_for "${2:-30}" is_gone "$1"
 }
 
 # No such process, or one that has ended and waits to be reaped.
