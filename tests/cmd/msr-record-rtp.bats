@@ -168,6 +168,27 @@ sizes_of() {
 	[ "$(jq -c 'select(.ev == "gap")' events | wc -l)" -eq 2 ]
 }
 
+@test "a disk that is full in the middle of a call, and a recorder that stood still, cost a ring nothing" {
+	unshare -rm true 2>/dev/null || skip "no user namespaces here"
+	ring=rtp-$$-$RANDOM
+	call --seconds 6 >all # 127 KB
+	mkdir out
+	# shellcheck disable=SC2016 # expands in the inner shell
+	start record unshare -rm sh -c 'mount -t tmpfs -o size=60k tmpfs storage && { msr-record -d storage --no-pictures -e events -i "shm:$1" & } &&
+		until grep -q disk-full events; do sleep 0.1; done; cp storage/.anna.rtp.part full; kill -STOP $!; mount -o remount,size=3m storage; sleep 2
+		kill -CONT $!; until [ -s storage/anna.json ]; do sleep 0.1; done; kill $!; wait $! && cp storage/* out' - "$ring"
+	msr-frames replay -i all -o "shm:$ring"
+	wait_for 180 test -s out/anna.json
+	ended_well "$PID"
+	msr-frames rm "shm:$ring"
+	measured out/anna.webm
+	holds "m['errors'] == '' and m['frames'] == 180 and len(m['beeps']) == 6 and m['worst_ms'] <= 40"
+	jq -e '.missing == 0 and .duration == 6' out/anna.json
+	# What was there while it was full plays, but for the block in which it ends.
+	measured full
+	holds "m['frames'] > 30 and m['worst_ms'] <= 40"
+}
+
 @test "what a full ring left out is a gap, also one so long that RTP numbers do not tell of it" {
 	for hole in 10 200; do # 50 packets a second
 		call --seconds 6 --no-reports --hole 4 $hole --session hole$hole | record
