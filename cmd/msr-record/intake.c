@@ -166,12 +166,32 @@ static void feed_over(struct feed *f, int ret)
 	event_send(&ev, f->in->r->events);
 }
 
+static void look_at(struct feed *f)
+{
+	struct counters *n = &f->in->r->n;
+	struct source_stats now;
+
+	source_stats(f->source, &now);
+	metric_add(&n->resyncs, (int64_t)(now.resyncs - f->last.resyncs));
+	metric_add(&n->skipped, (int64_t)(now.skipped - f->last.skipped));
+	if (now.skipped != f->last.skipped)
+		log_warn("'%s': skipped %llu bytes that were not valid frames", f->spec,
+			 (unsigned long long)(now.skipped - f->last.skipped));
+	f->last = now;
+	if (now.producer_starts != f->producer_starts) {
+		log_info("'%s' has a new producer", f->spec);
+		sessions_orphan(f->in->r, f->number);
+	}
+	f->producer_starts = now.producer_starts;
+}
+
 /* One source's turn. The bytes taken, or -errno of a write. */
 static long take_turn(struct feed *f)
 {
 	struct frame frame;
 	long bytes = 0;
 
+	look_at(f); /* before sessions of a new producer come, which nobody has left */
 	if (f->has_held) {
 		frame = f->held;
 		int ret = handle(f, &frame);
@@ -232,25 +252,6 @@ static int flush_dirty(struct recorder *r)
 }
 
 /* ---- ends ---- */
-
-static void look_at(struct feed *f)
-{
-	struct counters *n = &f->in->r->n;
-	struct source_stats now;
-
-	source_stats(f->source, &now);
-	metric_add(&n->resyncs, (int64_t)(now.resyncs - f->last.resyncs));
-	metric_add(&n->skipped, (int64_t)(now.skipped - f->last.skipped));
-	if (now.skipped != f->last.skipped)
-		log_warn("'%s': skipped %llu bytes that were not valid frames", f->spec,
-			 (unsigned long long)(now.skipped - f->last.skipped));
-	f->last = now;
-	if (now.producer_starts != f->producer_starts) {
-		log_info("'%s' has a new producer", f->spec);
-		sessions_orphan(f->in->r, f->number);
-	}
-	f->producer_starts = now.producer_starts;
-}
 
 static void close_feed(struct feed *f)
 {
@@ -506,9 +507,15 @@ bool intake_failed(const struct intake *in)
 
 void intake_tick(struct intake *in)
 {
-	for (int i = 0; i < in->n_feeds; i++)
-		if (in->feeds[i].source)
-			look_at(&in->feeds[i]);
+	for (int i = 0; i < in->n_feeds; i++) {
+		struct feed *f = &in->feeds[i];
+		if (!f->source)
+			continue;
+		look_at(f);
+		/* Each time: what it has left in the ring is still being read. */
+		if (!source_has_producer(f->source))
+			sessions_orphan(in->r, f->number);
+	}
 	if (in->paused || in->ended)
 		return;
 	int ret = sessions_sweep(in->r);

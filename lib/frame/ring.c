@@ -442,6 +442,11 @@ static bool role_taken(int fd, enum ring_role role)
 	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+bool ring_has_producer(const struct ring *r)
+{
+	return role_taken(r->shm.fd, RING_PRODUCER);
+}
+
 int ring_inspect(const char *name, struct ring_stats *out)
 {
 	struct ring_shm m;

@@ -110,6 +110,8 @@ uint64_t ring_head(const struct ring *r);
 long ring_peek(struct ring *r, const uint8_t **data);
 /* Moves the read cursor over `n` bytes that ring_peek gave. */
 void ring_advance(struct ring *r, size_t n);
+/* Whether a producer has the ring open; asks the kernel. */
+bool ring_has_producer(const struct ring *r);
 /* Position of the read cursor. */
 uint64_t ring_cursor(const struct ring *r);
 /*

@@ -364,6 +364,11 @@ uint64_t source_ring_id(const struct source *s)
 	return s->ring ? ring_id(s->ring) : 0;
 }
 
+bool source_has_producer(const struct source *s)
+{
+	return !s->ring || ring_has_producer(s->ring);
+}
+
 void source_stats(const struct source *s, struct source_stats *out)
 {
 	struct ring_stats ring;

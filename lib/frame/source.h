@@ -72,6 +72,9 @@ bool source_is_ring(const struct source *s);
  */
 uint64_t source_ring_id(const struct source *s);
 
+/* False for a ring that no producer has open: who fed it is gone, for now or for good. */
+bool source_has_producer(const struct source *s);
+
 void source_stats(const struct source *s, struct source_stats *out);
 
 #endif

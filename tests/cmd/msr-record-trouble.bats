@@ -466,7 +466,7 @@ ring_name() {
 @test "a ring: recordings wait for the next start, and closed ones are finished" {
 	ring_name
 	frames codec=ogg @"$MEDIA/a.ogg" session=s2 @"$MEDIA/a.ogg" close | msr-frames filter -o "shm:$RING"
-	recorder -i "shm:$RING"
+	recorder --idle 1h -i "shm:$RING"
 	finished s2
 	kill "$PID"
 	wait "$PID"
@@ -481,6 +481,24 @@ ring_name() {
 	good_file s1.mp3 3
 	good_file s2.mp3 3
 	no_hidden_files
+}
+
+@test "a session whose producer is gone for good ends after --idle" {
+	ring_name
+	open_fifo
+	recorder --idle 100ms --no-pictures -i "shm:$RING"
+	local record=$PID
+	start producer sh -c 'exec 9>&-; exec "$@"' sh msr-frames filter -i fifo -o "shm:$RING"
+	give codec=ogg @"$MEDIA/a.ogg"
+	wait_for 60 has_bytes s1.audio "$(stat -c %s "$MEDIA/a.ogg")"
+	sleep 2.1 # that nothing happens is what is tested: a client in a pause sends nothing
+	[ "$(count_events recording-stop)" = 0 ]
+	kill -9 "$PID"
+	finished s1
+	[ "$(jq -r 'select(.ev == "recording-stop") | .reason' events)" = idle ]
+	kill "$record"
+	wait "$record"
+	msr-frames rm "shm:$RING"
 }
 
 @test "kill -9 of the recorder at random moments: every part exactly once" {
