@@ -16,7 +16,7 @@
 #include "session.h"
 
 #define LOCK_LOOK_NS 20000000 /* between two looks */
-#define BROKEN_AGE_S 60 /* younger ones may just be being made by another process */
+#define BROKEN_AGE_S 60	      /* younger ones may just be being made by another process */
 
 struct recovery {
 	struct recorder *r;
