@@ -142,6 +142,16 @@ TEST(a_second_live_side_is_refused)
 	CHECK_INT(ring_open(&consumer, "t", RING_CONSUMER, 0), 0);
 }
 
+TEST(a_consumer_is_told_whether_there_is_a_producer)
+{
+	start(1 << 16);
+	CHECK(ring_has_producer(consumer));
+	ring_close(producer);
+	CHECK(!ring_has_producer(consumer));
+	CHECK_INT(ring_open(&producer, "t", RING_PRODUCER, 0), 0);
+	CHECK(ring_has_producer(consumer));
+}
+
 TEST(names_are_checked)
 {
 	static const char *const bad[] = {"", "../x", "a/b", ".x", "x.bell", "x.room"};
