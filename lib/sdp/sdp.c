@@ -147,7 +147,8 @@ const struct sdp_codec *sdp_rtx_of(const struct sdp_media *m, uint8_t pt)
 {
 	for (unsigned i = 0; i < m->n_codecs; i++) {
 		const struct sdp_codec *c = &m->codecs[i];
-		if (!strcasecmp(c->name, "rtx") && fmtp_num(c->fmtp, "apt", -1) == pt)
+		if (!strcasecmp(c->name, "rtx") && fmtp_num(c->fmtp, "apt", -1) == pt &&
+		    sdp_pt_muxes(c->pt))
 			return c;
 	}
 	return NULL;

@@ -196,7 +196,15 @@ const char *sdp_str(struct sdp *s, const char *text);
 
 const struct sdp_media *sdp_by_mid(const struct sdp *s, const char *mid);
 const struct sdp_codec *sdp_codec_by_pt(const struct sdp_media *m, uint8_t pt);
-/* The RTX payload type that belongs to `pt` (a=fmtp apt=), or NULL. */
+/*
+ * Whether packets of that payload type can be told from RTCP in the same stream (RFC 5761 section
+ * 4): with the marker, 64 to 95 look like it. RTCP is always muxed here.
+ */
+static inline bool sdp_pt_muxes(uint8_t pt)
+{
+	return pt < 64 || pt > 95;
+}
+/* The RTX payload type that belongs to `pt` (a=fmtp apt=) and muxes, or NULL. */
 const struct sdp_codec *sdp_rtx_of(const struct sdp_media *m, uint8_t pt);
 bool sdp_has_feedback(const struct sdp_codec *c, const char *value);
 const struct sdp_ext *sdp_ext_by_uri(const struct sdp_media *m, const char *uri);

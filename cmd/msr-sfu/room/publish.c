@@ -364,7 +364,7 @@ static int check_brings(const struct sdp *offer, struct fail *f)
 	}
 	return fail_set(f, FAIL_BAD_SDP, "%s",
 			sends ? "none of the codecs is passed on; offer Opus, VP8, VP9, H.264 "
-				"or AV1"
+				"or AV1, under a payload type that is not 64 to 95 (RTCP's)"
 			      : "the offer sends neither sound nor pictures (a=sendonly)");
 }
 

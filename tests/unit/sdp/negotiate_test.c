@@ -267,6 +267,44 @@ TEST(no_codec_in_common_rejects_only_that_section)
 	sdp_free(answer);
 }
 
+/* What RTCP in the same stream would be taken for (RFC 5761 section 4). */
+TEST(payload_types_of_rtcp_are_not_taken)
+{
+	static const struct {
+		unsigned pt, rtx;
+		unsigned want, want_rtx; /* 0: none */
+	} cases[] = {{63, 96, 63, 96}, {64, 96, 0, 0},	{72, 73, 0, 0},
+		     {95, 35, 0, 0},   {96, 95, 96, 0}, {96, 64, 96, 0}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[1024];
+		struct sdp *answer;
+		struct sdp_agreed a;
+
+		snprintf(text, sizeof(text),
+			 OFFER(KEYS "a=group:BUNDLE a v\r\n",
+			       "a=rtcp-mux\r\na=sendonly\r\nm=video 9 UDP/TLS/RTP/SAVPF %u %u\r\n"
+			       "a=mid:v\r\na=rtcp-mux\r\na=sendonly\r\na=rtpmap:%u VP8/90000\r\n"
+			       "a=rtpmap:%u rtx/90000\r\na=fmtp:%u apt=%u\r\n"),
+			 cases[i].pt, cases[i].rtx, cases[i].pt, cases[i].rtx, cases[i].rtx,
+			 cases[i].pt);
+		struct sdp *offer = parse_text(text);
+		CHECK_INT(answer_receiving(&answer, offer, NULL), 0);
+		CHECK(!sdp_is_rejected(&answer->media[0]));
+		CHECK_INT(sdp_is_rejected(&answer->media[1]), !cases[i].want);
+		sdp_agree(&a, &answer->media[1], &offer->media[1]);
+		CHECK_INT(a.pt, cases[i].want);
+		CHECK_INT(a.rtx_pt, cases[i].want_rtx);
+		/* Nor from who answers. */
+		answer->media[1].port = 9;
+		answer->media[1].codecs[0].pt = 97;
+		sdp_agree(&a, &answer->media[1], &offer->media[1]);
+		CHECK_INT(a.pt, cases[i].want);
+		sdp_free(offer);
+		sdp_free(answer);
+	}
+}
+
 /* What is taken of one m-section with H.264 alone, in these variants. */
 static struct sdp *answer_h264(const char *first, const char *second)
 {
