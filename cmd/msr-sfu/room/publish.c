@@ -300,7 +300,7 @@ static int produce(struct user *u, const struct sdp *offer, const struct source_
 	return ret;
 }
 
-/* A hint for a section that is not there would be lost, and what it was meant for another source. */
+/* A hint for a section that is not there would be lost in silence. */
 static int check_hints(const struct sdp *offer, const struct source_hint *hints, size_t n,
 		       struct fail *f)
 {

@@ -11,10 +11,10 @@
 #include "base/map.h"
 
 struct fail;
+struct sdp;
 struct sfu;
 struct user;
 struct viewer;
-struct sdp;
 
 #define SESSION_ID_SIZE 33
 
