@@ -107,16 +107,30 @@ static int64_t move(struct timeline *t, int64_t by_us)
 	t->at_us += by_us;
 	t->drift_us -= by_us;
 	t->behind_us += by_us;
-	t->moved_us += by_us;
 	return by_us;
+}
+
+static int64_t move_as_reported(struct timeline *t, int64_t by_us)
+{
+	t->moved_us += by_us;
+	t->synced = true;
+	return move(t, by_us);
+}
+
+/* For want of reports: what was sent at one moment is taken to be as fast on either way. */
+static int64_t follow_arrivals(struct timeline *t, const struct timeline *master)
+{
+	if (t->synced || !t->anchored || !master->anchored)
+		return 0;
+	return move(t, master->behind_us - t->behind_us);
 }
 
 int64_t timeline_follow(struct timeline *t, struct timeline *master)
 {
 	if (lies(t) || lies(master))
-		return move(t, -t->moved_us);
+		return move_as_reported(t, -t->moved_us);
 	if (!t->reported || !master->reported || t->doubted || master->doubted)
-		return 0;
+		return follow_arrivals(t, master);
 	/* What the sender's clock shows at time 0 of the file, by each timeline. */
 	int64_t zero = t->report_us - (t->at_us + us_of(t, t->report_ts - t->ts));
 	int64_t master_zero =
@@ -125,5 +139,5 @@ int64_t timeline_follow(struct timeline *t, struct timeline *master)
 
 	if (llabs(shift) > TIMELINE_SYNC_MAX_US)
 		return 0;
-	return move(t, shift);
+	return move_as_reported(t, shift);
 }

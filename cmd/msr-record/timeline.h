@@ -43,6 +43,7 @@ struct timeline {
 	unsigned agreed;	      /* how many did, since then */
 	int64_t report_ts, report_us; /* RTP time, and the sender's wall clock */
 	int64_t moved_us;	      /* how far reports have moved it since then */
+	bool synced;		      /* reports have told where it lies to its master */
 	uint64_t anchors;	      /* times it was anchored */
 };
 
@@ -68,10 +69,10 @@ int64_t timeline_arrival(const struct timeline *t, int64_t arrival_us);
 /* A sender report: at `wall_us` of the sender's clock RTP time was `ts`. */
 void timeline_report(struct timeline *t, uint32_t ts, int64_t wall_us);
 /*
- * Moves `t` so that it lies to `master` as their sender reports say. Returns by how much (µs), 0
- * when one of them has none, or they are not to be believed: a wall clock that was set means
- * nothing until two reports agree again. One of which no two ever agreed stands still or goes wild,
- * and what it has moved is moved back.
+ * Moves `t` so that it lies to `master` as their sender reports say; before there are any, so that
+ * both lie as far behind their arrivals. Returns by how much (µs), 0 when the reports are not to be
+ * believed: a wall clock that was set means nothing until two reports agree again. One of which no
+ * two ever agreed stands still or goes wild, and what it has moved is moved back.
  */
 int64_t timeline_follow(struct timeline *t, struct timeline *master);
 

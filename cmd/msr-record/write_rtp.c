@@ -272,7 +272,11 @@ static void take_reports(struct rtp_writer *rw, const struct frame *f)
 				timeline_report(&s->track.time, sr.ts, rtcp_ntp_us(sr.ntp));
 		}
 	}
-	/* Sound is heard to jump, pictures are not seen to: they follow the sound. */
+}
+
+/* Sound is heard to jump, pictures are not seen to: they follow the sound. */
+static void sync_tracks(struct rtp_writer *rw)
+{
 	if (rw->streams[AUDIO].open && rw->streams[VIDEO].open)
 		timeline_follow(&rw->streams[VIDEO].track.time, &rw->streams[AUDIO].track.time);
 }
@@ -338,9 +342,11 @@ static int rtp_put(struct writer *w, const struct frame *f)
 		return r;
 	if (f->kind == FRAME_RTCP) {
 		take_reports(rw, f);
+		sync_tracks(rw);
 		return 0;
 	}
 	r = take_packet(rw, f);
+	sync_tracks(rw);
 	int other = tick_other(rw, f);
 	r = r ? r : other;
 	spill(rw); /* what does not fit now is tried again with the next frame */

@@ -102,6 +102,27 @@ TEST(pictures_follow_the_sound_by_sender_reports)
 	CHECK_INT(timeline_follow(&v, &a), 0);
 }
 
+TEST(before_reports_sound_and_picture_lie_as_far_behind_their_arrivals)
+{
+	struct timeline a = audio(), v = {.clock = 90000};
+
+	timeline_anchor(&v, 0, 245 * MS); /* the first picture took that long, no other did */
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	timeline_anchor(&a, 0, 100 * MS); /* and the first sound this */
+	go_on(&a, 960, 20 * MS);
+	go_on(&v, 3600, 40 * MS);
+	CHECK_INT(timeline_follow(&v, &a), (100 - 245) * MS);
+	CHECK_INT(timeline_at(&v, 90000), timeline_at(&a, 48000));
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	/* Reports know better, also after a pause in which the picture's time stood still. */
+	timeline_report(&a, 48000, SENDER + 1000 * MS);
+	timeline_report(&v, 90000, SENDER + 970 * MS);
+	CHECK_INT(timeline_follow(&v, &a), -30 * MS);
+	timeline_anchor(&v, 0, 9000 * MS);
+	CHECK_INT(timeline_follow(&v, &a), 0);
+	CHECK_INT(timeline_at(&v, 0), 9070 * MS);
+}
+
 TEST(a_wall_clock_that_is_set_moves_no_picture)
 {
 	struct timeline a = audio(), v = {.clock = 90000};
