@@ -269,7 +269,7 @@ TEST(who_sends_a_long_message_slowly_is_not_idle)
 /* For twice WRITE_US no more than a part of what waits; then all. */
 static void read_slowly(int port)
 {
-	uint8_t data[16384];
+	uint8_t data[65536];
 	long n = 0;
 	int s;
 
