@@ -11,11 +11,10 @@
 #include "web_int.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
+#include <linux/tcp.h> /* glibc's tcp_info has not the whole of it */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "base/random.h"
 #include "base/utf8.h"
@@ -511,19 +510,19 @@ static bool is_stalled(const struct ws *ws, uint32_t now)
 }
 
 /*
- * Whether the peer takes nothing of what is queued. That it does shows in what the kernel has for
- * it: this goes down while it reads, and up when the kernel takes more. A chunk takes long to be
- * through on a slow line.
+ * Whether the peer takes nothing of what is queued. That it does shows in what it has acknowledged:
+ * a chunk takes long to be through on a slow line.
  */
 static bool is_stuck(struct ws *ws, uint32_t now)
 {
-	int left;
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
 
 	if (!ws->tx_queued)
 		return false;
-	if (ioctl(lws_get_socket_fd(ws->c->wsi), SIOCOUTQ, &left) == 0 &&
-	    abs(left - ws->tx_kernel) >= MOVE_MIN) {
-		ws->tx_kernel = left;
+	if (getsockopt(lws_get_socket_fd(ws->c->wsi), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	    info.tcpi_bytes_acked - ws->tx_acked >= MOVE_MIN) {
+		ws->tx_acked = info.tcpi_bytes_acked;
 		ws->stuck = now;
 	}
 	return now - ws->stuck >= ticks(ws->opts.write_timeout_us);

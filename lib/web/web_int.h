@@ -295,7 +295,7 @@ struct ws {
 	struct chunk *tx, **tx_last;
 	size_t tx_queued;    /* bytes, with tx_inflight */
 	size_t tx_inflight;  /* bytes of the chunk that libwebsockets still keeps a part of */
-	int tx_kernel;	     /* bytes that the kernel had for the peer when that last mattered */
+	uint64_t tx_acked;   /* bytes that the peer had acknowledged when that last mattered */
 	bool was_above_half; /* the queue; `drained` is told when it is below a quarter */
 
 	uint32_t heard; /* tick of the last byte */

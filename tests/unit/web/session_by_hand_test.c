@@ -17,10 +17,10 @@
 #include "echo.h"
 
 #define HELD_MAX  65536
-#define PIECE	  49152	 /* two are beyond HELD_MAX */
-#define ANSWER_MS 1500	 /* before a message that does not go on is given up */
-#define WRITE_US  500000 /* before a client that does not read is */
-#define IDLE_US	  500000 /* where a test has clients closed for that */
+#define PIECE	  49152	  /* two are beyond HELD_MAX */
+#define ANSWER_MS 1500	  /* before a message that does not go on is given up */
+#define WRITE_US  1000000 /* before a client that does not read is */
+#define IDLE_US	  500000  /* where a test has clients closed for that */
 
 enum { PART = 0, WHOLE = 0x80 };
 
