@@ -193,7 +193,9 @@ static int take_packet(struct rtp_track *t, const struct jitter_packet *jp, rtp_
 	int r = depack_push(t->depack, &p, lost);
 	if (r == -ENOMEM)
 		return r;
-	return take_frames(t, p.ts, jp->arrival_us - t->origin_us, sink, arg);
+	/* Padding is of no frame, and may go on long behind the latest. */
+	int64_t arrival_us = p.payload_len ? jp->arrival_us - t->origin_us : t->taken_us;
+	return take_frames(t, p.ts, arrival_us, sink, arg);
 }
 
 static bool is_past(const struct rtp_track *t, uint32_t ssrc)

@@ -31,7 +31,7 @@ struct rtp_track {
 	bool started;		       /* `ssrc` is known */
 	uint32_t ssrc;		       /* of the stream under way */
 	int64_t heard_us;	       /* arrival of its latest packet, since 1970 */
-	int64_t taken_us;	       /* of the latest in order, in file time */
+	int64_t taken_us;	       /* of the latest in order but padding, in file time */
 	uint32_t past[RTP_TRACK_PAST]; /* streams whose place another one took */
 	unsigned n_past;	       /* of all time */
 	struct timeline time;

@@ -126,6 +126,21 @@ TEST(a_picture_that_waits_for_the_packet_behind_it_lies_where_it_came)
 	rtp_track_done(&t);
 }
 
+TEST(padding_behind_a_picture_that_waits_neither_moves_it_nor_keeps_it)
+{
+	begin(RTP_CODEC_VP8);
+	PUT(((struct sent){.ts = 0, .seq = 1, .marker = true}), KEY, 0);
+	PUT(((struct sent){.ts = 0, .seq = 2}), "", 1000 * MS);
+	PUT(((struct sent){.ts = 180000, .seq = 3, .marker = true}), DELTA, 2000 * MS);
+	CHECK_INT(n_frames, 1);
+	CHECK_INT(last_us, 0);
+	PUT(((struct sent){.ts = 180000, .seq = 4}), "", 4000 * MS);
+	CHECK_INT(rtp_track_tick(&t, ORIGIN + 4300 * MS, take, NULL), 0);
+	CHECK_INT(n_frames, 2);
+	CHECK_INT(last_us, 2000 * MS);
+	rtp_track_done(&t);
+}
+
 /* ---- clocks that drift ---- */
 
 #define SENDER	   3900000000000000LL
