@@ -277,6 +277,13 @@ int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_
 	return r == -EBADMSG ? 0 : r;
 }
 
+bool rtp_track_has(const struct rtp_track *t, const uint8_t *packet, size_t len)
+{
+	struct rtp_packet p;
+
+	return t->started && rtp_parse(&p, packet, len, NULL) == 0 && p.ssrc == t->ssrc;
+}
+
 /* All packets that are there, without waiting for those that are not. */
 static int take_rest(struct rtp_track *t, rtp_track_sink sink, void *arg)
 {

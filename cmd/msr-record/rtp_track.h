@@ -63,6 +63,8 @@ void rtp_track_done(struct rtp_track *t);
  */
 int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
 		  rtp_track_sink sink, void *arg);
+/* Whether a packet is of the stream under way; another one would take its place, or be left out. */
+bool rtp_track_has(const struct rtp_track *t, const uint8_t *packet, size_t len);
 /*
  * The packets before the next one, `missing` as far as is known, were left out by whoever sends
  * them here: nobody waits for them, and the next number may be any. 0, -ENOMEM, or what the sink

@@ -38,7 +38,7 @@ struct rtp_stream {
 	bool open;	 /* track exists */
 	unsigned number; /* of the file's track; 0: not yet */
 	uint64_t told;	 /* how many of track.lost */
-	uint64_t part;	 /* highest number of a packet; 0: none yet */
+	uint64_t part;	 /* highest number of a packet of the stream under way */
 };
 
 struct rtp_writer {
@@ -283,16 +283,17 @@ static void sync_tracks(struct rtp_writer *rw)
 
 /*
  * The sender's numbers alone do not tell of a long gap: they have 16 bits, and after a large jump
- * are taken for those of a sender that has started again. Those of the frames do.
+ * are taken for those of a sender that has started again. Those of the frames do, within a stream:
+ * each is numbered by itself.
  */
 static int note_gap(struct rtp_stream *s, const struct frame *f, rtp_track_sink sink)
 {
 	uint64_t before = s->part;
-	bool gap = f->flags & FRAME_GAP && before;
 
-	if (f->part > before)
-		s->part = f->part;
-	if (!gap || f->part <= before + 1)
+	if (f->part <= before)
+		return 0;
+	s->part = f->part;
+	if (!(f->flags & FRAME_GAP) || f->part == before + 1)
 		return 0;
 	return rtp_track_gap(&s->track, f->part - before - 1, sink, s);
 }
@@ -301,7 +302,7 @@ static int take_packet(struct rtp_writer *rw, const struct frame *f)
 {
 	int kind = kind_of(f);
 	struct rtp_stream *s = &rw->streams[kind];
-	int r, gap;
+	int r, gap = 0;
 
 	if (!s->open) {
 		r = codec_of(f) ? rtp_track_init(&s->track, codec_of(f), rw->mkv.start_wall_us) : 0;
@@ -309,8 +310,12 @@ static int take_packet(struct rtp_writer *rw, const struct frame *f)
 			return r;
 		s->open = true;
 	}
-	gap = note_gap(s, f, sink_of(kind));
+	bool known = rtp_track_has(&s->track, f->body, f->body_len);
+	if (known)
+		gap = note_gap(s, f, sink_of(kind));
 	r = rtp_track_put(&s->track, f->body, f->body_len, f->time_us, sink_of(kind), s);
+	if (!known && rtp_track_has(&s->track, f->body, f->body_len))
+		s->part = f->part;
 	return gap ? gap : r;
 }
 

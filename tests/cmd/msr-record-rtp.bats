@@ -201,6 +201,14 @@ sizes_of() {
 	done
 }
 
+@test "what a full ring left out of a page that was loaded again is a gap of its own" {
+	call --seconds 6 --no-reports --open-end >before
+	call --seconds 6 --no-reports --begin 6 --anew --hole 4 200 >after
+	cat before after | record
+	jq -e '.missing == 20000 and [.gaps[] | [.kind, .missing]] == [["audio", 10000], ["video", 10000]]' storage/anna.json
+	jq -e 'all(.gaps[]; (.at - 10 | fabs) <= 0.2)' storage/anna.json
+}
+
 @test "sound alone becomes mp3, as long as the call, with its mute" {
 	call --seconds 8 --only audio --mute 3 6 | record
 	measured storage/anna.mp3

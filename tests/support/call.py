@@ -265,7 +265,11 @@ def make(args):
     items.sort(key=lambda item: item[0])
     out = sys.stdout.buffer
     begin_us = START_US + int(args.begin * 1e6)
+    first = {}
     for at, kind, body, part, flags in numbered(items):
+        if args.anew and kind != 'rtcp':
+            part -= first.setdefault(kind, part)
+            body = body[:11] + bytes([body[11] ^ 1]) + body[12:]
         codec = {'audio': 32, 'video': CODECS[args.video], 'rtcp': 0}[kind]
         rate = {'audio': 48000, 'video': 90000, 'rtcp': 0}[kind]
         for session in sessions(args):
@@ -364,6 +368,7 @@ def main():
     m.add_argument('--frozen', action='store_true', help='RTP time stands still during the mute')
     m.add_argument('--stall', type=float, nargs=2, help='from and to second: the network delivers nothing, then all')
     m.add_argument('--hole', type=float, nargs=2, help='second, and seconds that are missing there, as when a ring was full')
+    m.add_argument('--anew', action='store_true', help='as of a page that was loaded again: another SSRC, numbers from 0')
     m.add_argument('--no-reports', action='store_true')
     m.add_argument('--clock', choices=['right', 'none', 'set'], default='right',
                    help="of reports: none sends 0, one that is set shows 1.5 s more in the second half")
