@@ -37,6 +37,7 @@ struct feed {
 	uint64_t flushed; /* behind the last one whose journal is written */
 	uint64_t committed;
 	uint64_t producer_starts;
+	uint64_t left; /* position behind what producers before the present one may have left */
 	struct source_stats last; /* as counted already */
 };
 
@@ -137,7 +138,8 @@ static void go_on(struct intake *in)
 static int handle(struct feed *f, const struct frame *frame)
 {
 	struct recorder *r = f->in->r;
-	struct origin from = {source_ring_id(f->source), source_pos(f->source), f->number};
+	uint64_t pos = source_pos(f->source);
+	struct origin from = {source_ring_id(f->source), pos, f->number, pos <= f->left};
 	int ret = session_frame(r, &from, frame);
 
 	if (ret) {
@@ -181,6 +183,7 @@ static void look_at(struct feed *f)
 	if (now.producer_starts != f->producer_starts) {
 		log_info("'%s' has a new producer", f->spec);
 		sessions_orphan(f->in->r, f->number);
+		f->left = now.head;
 	}
 	f->producer_starts = now.producer_starts;
 }
@@ -466,6 +469,7 @@ int intake_add(struct intake *in, const char *spec, bool follow)
 	f->handled = f->flushed = f->committed = source_pos(f->source);
 	source_stats(f->source, &f->last);
 	f->producer_starts = f->last.producer_starts;
+	f->left = f->last.head;
 	f->ready = true;
 	in->n_feeds++;
 	in->n_open++;

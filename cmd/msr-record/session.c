@@ -433,7 +433,7 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
 	}
 	s->last = mono_now();
 	s->source = from->source;
-	s->orphan = false;
+	s->orphan = from->left;
 	return put_media(r, s, t, from, f);
 }
 

@@ -20,6 +20,7 @@ struct origin {
 	uint64_t ring_id; /* 0: a pipe or file, without positions */
 	uint64_t pos;	  /* behind the frame */
 	uint32_t source;  /* number of the source, for sessions_end_of */
+	bool left;	  /* perhaps by a producer before the present one */
 };
 
 /*

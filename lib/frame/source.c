@@ -377,5 +377,6 @@ void source_stats(const struct source *s, struct source_stats *out)
 	if (s->ring) {
 		ring_stats(s->ring, &ring);
 		out->producer_starts = ring.producer_starts;
+		out->head = ring.head;
 	}
 }

@@ -21,6 +21,7 @@ struct source_stats {
 	uint64_t resyncs;	  /* times damage was met */
 	uint64_t skipped;	  /* bytes skipped over damage */
 	uint64_t producer_starts; /* of a ring: how often a producer opened it; 0 for others */
+	uint64_t head;		  /* of a ring: position behind the last frame; 0 for others */
 };
 
 struct source_opts {

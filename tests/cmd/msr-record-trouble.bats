@@ -501,6 +501,28 @@ ring_name() {
 	msr-frames rm "shm:$RING"
 }
 
+@test "a session that a producer left in its ring ends after --idle, also when the next one is there already" {
+	ring_name
+	frames codec=ogg @"$MEDIA/a.ogg" | msr-frames filter -o "shm:$RING"
+	open_fifo
+	start producer sh -c 'exec 9>&-; exec "$@"' sh msr-frames filter -i fifo -o "shm:$RING"
+	local producer=$PID
+	wait_for 60 sh -c "msr-frames stat --json shm:$RING | jq -e .producer"
+	recorder --idle 100ms -i "shm:$RING"
+	local record=$PID
+	finished s1
+	# What comes now is somebody's who may pause.
+	give session=s2 codec=ogg @"$MEDIA/a.ogg"
+	wait_for 60 has_bytes s2.audio "$(stat -c %s "$MEDIA/a.ogg")"
+	sleep 2.1 # that nothing happens is what is tested
+	[ "$(count_events recording-stop)" = 1 ]
+	give session=s2 close
+	finished s2
+	kill "$producer" "$record"
+	wait "$record"
+	msr-frames rm "shm:$RING"
+}
+
 @test "kill -9 of the recorder at random moments: every part exactly once" {
 	local i words=(codec=s16le rate=48000 channels=2 size=3840 step=20000)
 	ring_name
