@@ -209,6 +209,15 @@ sizes_of() {
 	jq -e 'all(.gaps[]; (.at - 10 | fabs) <= 0.2)' storage/anna.json
 }
 
+@test "what a full ring left out of a camera that is not recorded is no gap in the one that is" {
+	call --seconds 6 --only video --no-reports --open-end --hole 4 2 >old
+	call --seconds 8 --only video --no-reports --begin 1.01 --anew >new
+	merged old new | record
+	measured storage/anna.webm
+	holds "m['errors'] == '' and m['frames'] == 31 + 240"
+	jq -e '.missing == 0' storage/anna.json
+}
+
 @test "sound alone becomes mp3, as long as the call, with its mute" {
 	call --seconds 8 --only audio --mute 3 6 | record
 	measured storage/anna.mp3
