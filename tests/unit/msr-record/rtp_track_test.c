@@ -113,7 +113,7 @@ TEST(what_waits_for_a_lost_packet_does_not_wait_for_the_next_one)
 TEST(a_picture_that_waits_for_the_packet_behind_it_lies_where_it_came)
 {
 	begin(RTP_CODEC_VP8);
-	/* A slide, of which nobody knows yet whether its marker is right; the next comes much later. */
+	/* A slide, of which nobody knows yet whether its marker is right; the next comes late. */
 	PUT(((struct sent){.ts = 0, .seq = 1, .marker = true}), KEY, 0);
 	PUT(((struct sent){.ts = 90000, .seq = 2, .marker = true}), DELTA, 1000 * MS);
 	CHECK_INT(n_frames, 1);
