@@ -10,22 +10,19 @@ free_port() {
 	free_ports 1
 }
 
-# free_ports N: as many of them, on one line.
+# free_ports N: as many of them, on one line. Nearly every test asks, so no other program is started for it.
 free_ports() {
-	$PYTHON -IS - "$1" <<-'EOF'
-		import random, socket, sys
-		ports = []
-		while len(ports) < int(sys.argv[1]):
-		    port = random.randrange(20000, 32000)
-		    with socket.socket() as s:
-		        try:
-		            s.bind(("127.0.0.1", port))
-		        except OSError:
-		            continue
-		    if port not in ports:
-		        ports.append(port)
-		print(*ports)
-	EOF
+	local port ports=()
+	while [ ${#ports[@]} -lt "$1" ]; do
+		port=$((20000 + SRANDOM % 12000))
+		[[ " ${ports[*]} " == *" $port "* ]] || is_open "$port" || ports+=("$port")
+	done
+	echo "${ports[@]}"
+}
+
+# Somebody listens on a TCP port: is_open PORT
+is_open() {
+	{ : <>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null
 }
 
 # wait_for SECONDS COMMAND ...: until the command succeeds, otherwise fails and says what.
@@ -37,8 +34,15 @@ wait_for() {
 			echo "waited in vain for: $*" >&2
 			return 1
 		fi
-		sleep 0.05 # between two looks at the condition
+		nap
 	done
+}
+
+# Between two looks at a condition, 50 ms: from a port to which nothing was sent nothing comes. It is done
+# so often that starting a program for it (sleep) would keep the machine busy.
+nap() {
+	[ "${NAP:-}" ] || exec {NAP}<>/dev/udp/127.0.0.1/9
+	read -rt 0.05 -u "$NAP" || true
 }
 
 # start NAME COMMAND ...: runs it in the background with output in $BATS_TEST_TMPDIR/NAME.log; its pid is in PID.
@@ -69,7 +73,8 @@ wait_gone() {
 
 # No such process, or one that has ended and waits to be reaped.
 is_gone() {
-	! kill -0 "$1" 2>/dev/null || [ "$(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null)" = Z ]
+	local state=
+	! kill -0 "$1" 2>/dev/null || ! read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || [ "$state" = Z ]
 }
 
 # A process that ended by itself with status 0, not by a signal: ended_well PID
@@ -84,7 +89,12 @@ count_fds() {
 
 # Healthy when GET /health answers OK: is_healthy PORT
 is_healthy() {
-	[ "$(curl -sf "http://127.0.0.1:$1/health")" = OK ]
+	local fd reply
+	{ exec {fd}<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 1
+	printf 'GET /health HTTP/1.0\r\n\r\n' >&"$fd"
+	mapfile -t reply <&"$fd"
+	exec {fd}>&-
+	[[ ${reply[0]} == HTTP/1.?' 200 '* && ${reply[-1]} == OK ]]
 }
 
 # says_why_not PROGRAM ARG...: whatever it cannot open at its start, it says so and exits with 1.
