@@ -10,6 +10,7 @@ of the picture, for each frequency and time in `tones` how loud it is in the qua
 import json
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 
@@ -20,11 +21,19 @@ def run(*command):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
-def colour(file, place, time):
+def decode(file, size, times):
+    """The sound, and the picture at each of the times: one FFmpeg, for most of its time is its start."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["ffmpeg", "-v", "error", "-i", file, "-map", "a:0", "-ac", "1", "-ar", str(RATE), "-f", "f32le", "-"]
+        for time in times:
+            command += ["-ss", time, "-map", "v:0", "-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo", f"{folder}/{time}"]
+        sound = np.frombuffer(run(*command), "<f4")
+        return sound, {time: np.fromfile(f"{folder}/{time}", np.uint8).reshape(size[1], size[0], 3) for time in times}
+
+
+def colour(picture, place):
     x, y, w, h = (int(n) for n in place.split(","))
-    raw = run("ffmpeg", "-v", "error", "-ss", time, "-i", file, "-map", "v:0", "-frames:v", "1", "-vf",
-              f"crop={w}:{h}:{x}:{y},format=rgb24", "-f", "rawvideo", "-")
-    return [round(float(c)) for c in np.frombuffer(raw, np.uint8).reshape(-1, 3).mean(axis=0)]
+    return [round(float(c)) for c in picture[y:y + h, x:x + w].mean(axis=(0, 1))]
 
 
 def loudness(sound, hz, time):
@@ -40,12 +49,11 @@ def main():
     info = json.loads(run("ffprobe", "-v", "error", "-show_format", "-show_streams", "-of", "json", file))
     result = {"duration": float(info["format"]["duration"]), "streams": [s["codec_name"] for s in info["streams"]],
               "size": [[s["width"], s["height"]] for s in info["streams"] if "width" in s], "colours": {}, "tones": {}}
-    raw = run("ffmpeg", "-v", "error", "-i", file, "-map", "a:0", "-ac", "1", "-ar", str(RATE), "-f", "f32le", "-")
-    sound = np.frombuffer(raw, "<f4")
+    sound, pictures = decode(file, (result["size"] or [None])[0], {time for what, time in wanted if "," in what})
     result["sound"] = len(sound) / RATE
     for what, time in wanted:
         if "," in what:
-            result["colours"][f"{what}@{time}"] = colour(file, what, time)
+            result["colours"][f"{what}@{time}"] = colour(pictures[time], what)
         else:
             result["tones"][f"{what}@{time}"] = loudness(sound, float(what), float(time))
     json.dump(result, sys.stdout)

@@ -25,7 +25,7 @@ nobody_in() {
 
 @test "a published file arrives as a file: its picture and its sound" {
 	ffmpeg -nostdin -v error -f lavfi -i color=red:size=320x240:rate=15:duration=6 \
-		-f lavfi -i sine=frequency=700:duration=6 -c:v libvpx -deadline realtime -c:a libopus in.webm
+		-f lavfi -i sine=frequency=700:duration=6 -c:v libvpx -threads 1 -deadline realtime -c:a libopus in.webm
 	start play "$EXAMPLES/whep-play" "$URL/whep/room/ann" -o out.webm
 	play=$PID
 	wait_for 15 grep -q "nobody publishes yet" play.log
