@@ -13,13 +13,14 @@ teardown() {
 	stop_all
 }
 
-# recording [FOLDER/]NAME [BYTES [DAY]]: a finished recording, NAME.json last.
+# recording [FOLDER/]NAME [BYTES [DAY]]: a finished recording, NAME.json last. With few programs, as there are hundreds.
 recording() {
-	local media=storage/$1.mp3 name=${1##*/}
-	mkdir -p "${media%/*}"
+	local media=storage/$1.mp3 name=${1##*/} sum
+	[ -d "${media%/*}" ] || mkdir -p "${media%/*}"
 	head -c "${2:-1000}" /dev/urandom >"$media"
+	read -r sum _ < <(sha256sum "$media")
 	printf '{"room":"r1","session":"%s","start":"%sT00:00:00Z","duration":2.5,"codecs":["mp3"],"bytes":%d,"sha256":"%s"}\n' \
-		"${name%~*}" "${3:-2026-01-01}" "$(stat -c %s "$media")" "$(digest "$media")" >json.tmp
+		"${name%~*}" "${3:-2026-01-01}" "${2:-1000}" "$sum" >json.tmp
 	mv json.tmp "storage/$1.json"
 }
 
