@@ -2,6 +2,7 @@
  * Congestion control in virtual time (world.h): paths with loss, delay and jitter, which are no
  * congestion, and bad ones beside good ones. Each case prints its figures.
  */
+// computes
 #include <stdio.h>
 
 #include "../../support/test.h"

@@ -2,7 +2,7 @@
  * Congestion control in virtual time (world.h): limits that come and go, and those who tell of
  * them otherwise than by transport feedback. Each case prints its figures.
  */
-// takes 70 s
+// computes
 #include "../../../cmd/msr-sfu/fwd/congest.h"
 
 #include <math.h>
