@@ -95,8 +95,8 @@ static inline unsigned twcc_read_symbol(struct twcc_reader *r)
 }
 
 /*
- * Passes over at most `n` statuses of a run of losses, in one step: a message of few bytes may tell of
- * 65,535 of them. How many; 0 where something else comes next.
+ * Passes over at most `n` statuses of a run of losses, in one step: a message of few bytes may tell
+ * of 65,535 of them. How many; 0 where something else comes next.
  */
 unsigned twcc_skip_lost(struct twcc_reader *r, unsigned n);
 

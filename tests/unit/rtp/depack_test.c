@@ -328,8 +328,8 @@ struct payload {
 	const char *bytes;
 	size_t len;
 };
-#define PAYLOAD(s)             \
-	{                      \
+#define PAYLOAD(s)               \
+	{                        \
 		s, sizeof(s) - 1 \
 	}
 

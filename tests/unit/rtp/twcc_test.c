@@ -223,9 +223,10 @@ TEST(messages_whose_lengths_disagree_are_refused)
 
 TEST(runs_of_losses_can_be_passed_over)
 {
-	/* Runs of 0, of 1, of the reserved 3; one-bit symbols; another run, longer than what is left. */
-	uint8_t body[28] = {0,	  0,	0,    1,    0,	  0,	0, 2, 0xff, 0xf0, 0, 60, 0, 0,
-			    1,	  0,	0x00, 20,   0x20, 2,	0x60, 9, 0x80, 0,	 0x1f, 0xff, 4, 4};
+	/* Runs of 0, of 1, of the reserved 3; one-bit symbols; another run, longer than what is
+	 * left. */
+	uint8_t body[28] = {0, 0, 0,	1,  0,	  0, 0,	   2, 0xff, 0xf0, 0,	60,   0, 0,
+			    1, 0, 0x00, 20, 0x20, 2, 0x60, 9, 0x80, 0,	  0x1f, 0xff, 4, 4};
 	struct rtcp_msg m = {RTCP_RTPFB, RTCP_TWCC, body, sizeof(body)};
 	struct twcc_reader r;
 	struct twcc_status s;
