@@ -258,7 +258,8 @@ speech() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == *'"status":"receiver_started"'*"1024 bytes"* ]]
-	node --no-warnings --experimental-websocket "$SUPPORT/audiod_page.mjs" "$URL"
+	"$BATS_TEST_DIRNAME/../../scripts/browser-deps"
+	node "$SUPPORT/audiod_page.mjs" "$URL"
 }
 
 @test "full cycle: the client of the original document, word for word, at the ports that it knows" {

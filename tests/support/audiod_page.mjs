@@ -1,8 +1,18 @@
 /*
  * A page's client of msr-audiod, as people write it by the documented protocol: no subprotocol,
- * binaryType left as it is, u8 samples out of a ScriptProcessor. Run by Node, which has no sound: an
- * AudioContext that hands out a sine takes its place. Usage: node --experimental-websocket FILE URL
+ * binaryType left as it is, u8 samples out of a ScriptProcessor. Run by Node, which has no sound and, up
+ * to Debian 12's, no WebSocket: an AudioContext that hands out a sine and the client that puppeteer-core
+ * brings take their places. Usage: node FILE URL
  */
+import { WebSocket as Client } from "../browser/node_modules/ws/wrapper.mjs";
+
+class WebSocket extends Client {
+	constructor(...args) {
+		super(...args);
+		this.binaryType = "blob"; // as a page's is
+	}
+}
+
 const url = process.argv[2];
 const packets = 20;
 const log = [];
