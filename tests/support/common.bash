@@ -128,3 +128,9 @@ metrics_on_full_disk() {
 	wait_for 10 is_fresh || return 1
 	grep -q "$metric" "$small/metrics"
 }
+
+# finished NAME: until that recording is, which on a busy machine is much longer than its FFmpeg takes: that has the
+# least priority.
+finished() {
+	wait_for 180 test -s "st/$1.json"
+}

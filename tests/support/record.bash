@@ -43,12 +43,6 @@ record() {
 	frames "$@" | msr-record -d st -e events "${options[@]}"
 }
 
-# finished NAME: until that recording is, which on a busy machine is much longer than its FFmpeg takes: that has the
-# least priority.
-finished() {
-	wait_for 180 test -s "st/$1.json"
-}
-
 # good_file NAME SECONDS [TOLERANCE]: plays to its end without a complaint, is as long as it should be, and
 # the metadata beside it is right.
 good_file() {
