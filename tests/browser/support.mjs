@@ -243,7 +243,10 @@ export async function openPage(browser, url, { prepare, argument, shared = false
 		// Firefox counts a WebSocket that finds nobody as an error of the page.
 		if (!/establish a connection|was interrupted/.test(error)) page.problems.push(String(error));
 	});
-	await page.setViewport(viewport ?? { width: 1280, height: 900 });
+	await page.setViewport(viewport ?? { width: 1280, height: 900 }).catch((error) => {
+		// Firefox 140 has no screen that could be turned, which is asked for besides the size.
+		if (!String(error).includes("setScreenOrientationOverride): unknown command")) throw error;
+	});
 	if (prepare) await page.evaluateOnNewDocument(prepare, argument);
 	await page.goto(url);
 	return page;
