@@ -110,6 +110,8 @@ bool sdp_codec_match(const struct sdp_codec *a, const struct sdp_codec *b)
 	static const char *const helpers[] = {"rtx",	    "red", "ulpfec",
 					      "flexfec-03", "CN",  "telephone-event"};
 
+	if (!sdp_pt_muxes(a->pt) || !sdp_pt_muxes(b->pt))
+		return false;
 	if (strcasecmp(a->name, b->name) != 0 || a->clock != b->clock || a->channels != b->channels)
 		return false;
 	for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++)

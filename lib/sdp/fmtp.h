@@ -40,7 +40,7 @@ bool h264_is_usual(const char *fmtp);
  * Whether a stream of the one may be sent to the other: the same name, clock and channels, and for
  * H.264 the same profile and packetization mode (the level may differ), for VP9 the same
  * profile-id, for AV1 the same profile. RTX and other formats that protect a codec never match
- * here; they go with the codec that they belong to.
+ * here; they go with the codec that they belong to. Nor does what could not be told from RTCP.
  */
 bool sdp_codec_match(const struct sdp_codec *a, const struct sdp_codec *b);
 

@@ -111,7 +111,7 @@ static int check_offer(const struct sdp *offer, const struct sdp_wish *wish, str
 /* Every variant that is taken costs each receiver payload types, so there may be few of them. */
 static const struct sdp_cap *cap_of(const struct sdp_cap *caps, const struct sdp_codec *c)
 {
-	if (!sdp_pt_muxes(c->pt) || (!strcasecmp(c->name, "H264") && !h264_is_usual(c->fmtp)))
+	if (!strcasecmp(c->name, "H264") && !h264_is_usual(c->fmtp))
 		return NULL;
 	for (; caps && caps->name; caps++) {
 		struct sdp_codec ours = {.name = caps->name,
@@ -404,13 +404,11 @@ static const struct sdp_codec *counterpart(const struct sdp_media *theirs,
 {
 	const struct sdp_codec *same = sdp_codec_by_pt(theirs, ours->pt);
 
-	if (same && sdp_pt_muxes(same->pt) && sdp_codec_match(same, ours))
+	if (same && sdp_codec_match(same, ours))
 		return same;
-	for (unsigned i = 0; i < theirs->n_codecs; i++) {
-		const struct sdp_codec *c = &theirs->codecs[i];
-		if (sdp_pt_muxes(c->pt) && sdp_codec_match(c, ours))
-			return c;
-	}
+	for (unsigned i = 0; i < theirs->n_codecs; i++)
+		if (sdp_codec_match(&theirs->codecs[i], ours))
+			return &theirs->codecs[i];
 	return NULL;
 }
 
