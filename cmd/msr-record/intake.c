@@ -36,7 +36,6 @@ struct feed {
 	uint64_t handled; /* position behind the last frame in a recording */
 	uint64_t flushed; /* behind the last one whose journal is written */
 	uint64_t committed;
-	uint64_t producer_starts;
 	uint64_t left; /* position behind what producers before the present one may have left */
 	struct source_stats last; /* as counted already */
 };
@@ -179,13 +178,12 @@ static void look_at(struct feed *f)
 	if (now.skipped != f->last.skipped)
 		log_warn("'%s': skipped %llu bytes that were not valid frames", f->spec,
 			 (unsigned long long)(now.skipped - f->last.skipped));
-	f->last = now;
-	if (now.producer_starts != f->producer_starts) {
+	if (now.producer_starts != f->last.producer_starts) {
 		log_info("'%s' has a new producer", f->spec);
 		sessions_orphan(f->in->r, f->number);
 		f->left = now.head;
 	}
-	f->producer_starts = now.producer_starts;
+	f->last = now;
 }
 
 /* One source's turn. The bytes taken, or -errno of a write. */
@@ -468,7 +466,6 @@ int intake_add(struct intake *in, const char *spec, bool follow)
 	/* Positions begin where the ring's reader was. */
 	f->handled = f->flushed = f->committed = source_pos(f->source);
 	source_stats(f->source, &f->last);
-	f->producer_starts = f->last.producer_starts;
 	f->left = f->last.head;
 	f->ready = true;
 	in->n_feeds++;
