@@ -91,7 +91,9 @@ count_fds() {
 is_healthy() {
 	local fd reply
 	{ exec {fd}<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 1
-	printf 'GET /health HTTP/1.0\r\n\r\n' >&"$fd"
+	trap '' PIPE # a server that refuses this connection may have closed it
+	printf 'GET /health HTTP/1.0\r\n\r\n' 2>/dev/null >&"$fd" || true
+	trap - PIPE
 	mapfile -t reply <&"$fd"
 	exec {fd}>&-
 	[[ ${reply[0]} == HTTP/1.?' 200 '* && ${reply[-1]} == OK ]]
