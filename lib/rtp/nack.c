@@ -9,7 +9,11 @@
 #define HISTORY_FIRST 16   /* packets, until more are needed */
 #define SLOT_SHORT    256  /* bytes: Opus with its extensions, unless it is music */
 #define RESET_JUMP    3000 /* numbers: a larger jump restarts the stream (RFC 3550 A.1) */
-#define SMOOTHING     4	   /* a new response time weighs one part in this many */
+#define ANSWER_DOWN   4	   /* a shorter answer weighs one part in this many, */
+#define ANSWER_UP     16   /* a longer one, which may be one to a later request, in so many */
+#define LOSS_PACKETS  128  /* over which loss is smoothed */
+#define LOSSY	      0.08 /* more is much */
+#define LOSSY_ASKS    3	   /* requests, then, in the time that an answer takes */
 
 /* ---- receiver side ---- */
 
@@ -23,15 +27,38 @@ static void give_up(struct nack_rx *n, unsigned first, unsigned count)
 
 /*
  * Behind the first request, however many there were: which one was answered is not known, and on a
- * long path it is that one. A packet that was only late tells nothing.
+ * long path it is that one. Where requests are lost it is a later one; such answers must not count
+ * as much, or the next request waits longer for each that is lost. A packet that was only late
+ * tells nothing.
  */
 static void learn(struct nack_rx *n, const struct nack_entry *e, int64_t now_us)
 {
-	int64_t took_us = now_us - e->since_us;
+	int64_t more_us = now_us - e->since_us - n->answer_us;
 
-	if (e->tries)
-		n->answer_us =
-		    n->answer_us ? n->answer_us + (took_us - n->answer_us) / SMOOTHING : took_us;
+	if (e->asked)
+		n->answer_us += !n->answer_us ? more_us
+					      : more_us / (more_us < 0 ? ANSWER_DOWN : ANSWER_UP);
+}
+
+static void note_loss(struct nack_rx *n, bool lost)
+{
+	n->loss += ((lost ? 1 : 0) - n->loss) / LOSS_PACKETS;
+}
+
+/* How long after a request the next one for the same packet is due. */
+static int64_t retry_us(const struct nack_rx *n)
+{
+	int64_t us = n->loss > LOSSY ? n->answer_us / LOSSY_ASKS
+				     : n->answer_us + n->answer_us / 4; /* it may be late */
+
+	return us > NACK_RETRY_US ? us : NACK_RETRY_US;
+}
+
+static int64_t age_us(const struct nack_rx *n)
+{
+	int64_t us = NACK_ANSWERS * (n->answer_us + n->answer_us / 4);
+
+	return us < NACK_AGE_US ? NACK_AGE_US : us > NACK_LONG_US ? NACK_LONG_US : us;
 }
 
 static enum nack_verdict behind(struct nack_rx *n, int64_t seq, int64_t now_us)
@@ -87,6 +114,7 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 	for (int64_t s = seq - holes; s < seq; s++)
 		n->missing[n->n++] = (struct nack_entry){.seq = s, .since_us = now_us};
 	n->highest = seq;
+	note_loss(n, false);
 	return NACK_NEW;
 }
 
@@ -107,21 +135,19 @@ void nack_rx_renew(struct nack_rx *n)
 
 unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, uint16_t *out, unsigned max, bool *gave_up)
 {
-	/* With some time for an answer to be late. */
-	int64_t answer_us = n->answer_us + n->answer_us / 4;
-	int64_t retry_us = answer_us > NACK_RETRY_US ? answer_us : NACK_RETRY_US;
-	int64_t age_us = NACK_ANSWERS * retry_us;
+	int64_t oldest_us = now_us - age_us(n), asked_us = now_us - retry_us(n);
 	unsigned count = 0;
 
-	age_us = age_us < NACK_AGE_US ? NACK_AGE_US : age_us > NACK_LONG_US ? NACK_LONG_US : age_us;
 	for (unsigned i = n->n; i-- > 0;)
-		if (now_us - n->missing[i].since_us > age_us)
+		if (n->missing[i].since_us < oldest_us)
 			give_up(n, i, 1);
 	for (unsigned i = 0; i < n->n && count < max; i++) {
 		struct nack_entry *e = &n->missing[i];
-		if (e->tries >= NACK_TRIES || (e->tries && now_us - e->asked_us < retry_us))
+		if (e->asked && e->asked_us > asked_us)
 			continue;
-		e->tries++;
+		if (!e->asked)
+			note_loss(n, true);
+		e->asked = true;
 		e->asked_us = now_us;
 		out[count++] = (uint16_t)e->seq;
 	}

@@ -19,14 +19,13 @@
 #define NACK_AGE_US	 1000000 /* a packet missing for longer is given up, */
 #define NACK_LONG_US	 2000000 /* or, where answers take long, than this */
 #define NACK_ANSWERS	 6	 /* as many times as an answer takes */
-#define NACK_TRIES	 8	 /* requests a packet */
-#define NACK_RETRY_US	 100000	 /* between them, at least */
+#define NACK_RETRY_US	 100000	 /* between requests for a packet, at least */
 
 struct nack_entry {
 	int64_t seq;	  /* unwrapped */
 	int64_t since_us; /* when it was found missing */
 	int64_t asked_us; /* when it was last asked for */
-	uint8_t tries;
+	bool asked;
 };
 
 /* Zeroed is ready. */
@@ -36,7 +35,8 @@ struct nack_rx {
 	bool renewed; /* the next packet resets, whatever its number is */
 	unsigned n;   /* entries in `missing`, ascending by seq */
 	struct nack_entry missing[NACK_MISSING_MAX];
-	int64_t answer_us; /* from finding a hole to its repair, smoothed; 0: not known */
+	int64_t answer_us; /* from finding a hole to its repair, mostly; 0: not known */
+	double loss;	   /* part of the recent packets that had to be asked for */
 	uint64_t lost;	   /* packets found missing */
 	uint64_t repaired; /* of them, came in later */
 	uint64_t given_up; /* of them, too old, or too many */
@@ -64,9 +64,9 @@ void nack_rx_renew(struct nack_rx *n);
 
 /*
  * Collects up to `max` numbers to ask for now, ascending: those never asked for, and those that
- * should have been answered by now, as others were. Gives up old ones first; *gave_up, if not NULL,
- * says whether any were given up since the last call, here or because there were too many. Returns
- * how many.
+ * should have been answered by now, as others were; where much is lost, for what is lost may be the
+ * request, several times meanwhile. Gives up old ones first; *gave_up, if not NULL, says whether any
+ * were given up since the last call, here or because there were too many. Returns how many.
  */
 unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, uint16_t *out, unsigned max, bool *gave_up);
 

@@ -2,7 +2,9 @@
 #include "rtp/nack.h"
 
 #include <errno.h>
+#include <stdio.h>
 
+#include "../../support/path.h"
 #include "../../support/test.h"
 
 #define MS 1000
@@ -66,7 +68,7 @@ TEST(what_does_not_come_is_given_up)
 	nack_rx_packet(&n, 2, 0, NULL);
 	for (int64_t t = 0; t < 3000 * MS && !gave_up; t += 10 * MS)
 		asked += nack_rx_due(&n, t, out, 64, &gave_up);
-	CHECK_INT(asked, NACK_TRIES);
+	CHECK_INT(asked, 11); /* in a second */
 	CHECK(gave_up);
 	CHECK_INT(n.given_up, 1);
 	CHECK_INT(n.n, 0);
@@ -136,6 +138,91 @@ TEST(a_long_path_is_not_asked_again_before_it_can_answer)
 	CHECK(requests(50 * MS) < 1.1);
 	CHECK(requests(600 * MS) < 1.1);
 	CHECK(requests(950 * MS) < 1.1);
+}
+
+#define PACKETS 12000
+#define GAP_US	(16 * MS) /* between them */
+
+/* A publisher as browsers are: it sends a packet again once a round trip, however often it is asked. */
+struct publisher {
+	struct path path;
+	struct trip {
+		int64_t due_us; /* at the publisher, when it is a request; else with us */
+		uint16_t seq;
+		bool request;
+	} trip[4096];
+	unsigned n_trips, resent;
+	int64_t resent_us[PACKETS];
+};
+
+static void trip(struct publisher *p, uint16_t seq, bool request, int64_t now_us)
+{
+	int64_t due_us = path_arrival(&p->path, 0, now_us);
+
+	if (due_us < 0)
+		return;
+	CHECK(p->n_trips < sizeof(p->trip) / sizeof(p->trip[0]));
+	p->trip[p->n_trips++] = (struct trip){due_us, seq, request};
+}
+
+static void arrive(struct publisher *p, int64_t now_us)
+{
+	for (unsigned i = 0; i < p->n_trips;) {
+		struct trip t = p->trip[i];
+		if (t.due_us > now_us) {
+			i++;
+			continue;
+		}
+		p->trip[i] = p->trip[--p->n_trips];
+		if (!t.request) {
+			nack_rx_packet(&n, t.seq, now_us, NULL);
+		} else if (!p->resent_us[t.seq] ||
+			   now_us - p->resent_us[t.seq] > 2 * p->path.delay_us) {
+			p->resent_us[t.seq] = now_us;
+			p->resent++;
+			trip(p, t.seq, false, now_us);
+		}
+	}
+}
+
+/* Three minutes of a path that loses `loss` each way. Per cent of what is lost at first that is
+ * there within a second; *resent: how often a lost packet is sent again. */
+static double repaired(double loss, double *resent)
+{
+	static struct publisher p;
+	uint16_t out[64];
+
+	memset(&n, 0, sizeof(n));
+	memset(&p, 0, sizeof(p));
+	p.path = (struct path){.loss = loss, .delay_us = 125 * MS, .seed = 7};
+	uint64_t late = 0;
+	for (int64_t t = 0; t < PACKETS * GAP_US; t += MS) {
+		if (t % GAP_US == 0)
+			trip(&p, (uint16_t)(t / GAP_US), false, t);
+		arrive(&p, t);
+		unsigned asked = t % (20 * MS) ? 0 : due(t, out);
+		for (unsigned i = 0; i < asked; i++)
+			trip(&p, out[i], true, t);
+		for (unsigned i = 0; i < n.n; i++) /* counted once, when a second has passed */
+			late += n.missing[i].since_us == t - 1000 * MS + MS;
+	}
+	*resent = (double)p.resent / (double)n.lost;
+	return 100 - 100 * (double)late / (double)n.lost;
+}
+
+TEST(a_lost_request_is_soon_made_again_where_much_is_lost)
+{
+	static const double loss[] = {0.05, 0.2};
+	double resent, in_time;
+
+	for (unsigned i = 0; i < 2; i++) {
+		in_time = repaired(loss[i], &resent);
+		printf("# %.0f %% lost each way: %.1f %% repaired within a second, each sent again "
+		       "%.2f times\n",
+		       100 * loss[i], in_time, resent);
+		CHECK(in_time > (i ? 95 : 99));
+		CHECK(resent < 1.5);
+	}
 }
 
 TEST(too_many_holes_are_all_given_up)
