@@ -36,8 +36,8 @@ static void learn(struct nack_rx *n, const struct nack_entry *e, int64_t now_us)
 	int64_t more_us = now_us - e->since_us - n->answer_us;
 
 	if (e->asked)
-		n->answer_us += !n->answer_us ? more_us
-					      : more_us / (more_us < 0 ? ANSWER_DOWN : ANSWER_UP);
+		n->answer_us +=
+		    !n->answer_us ? more_us : more_us / (more_us < 0 ? ANSWER_DOWN : ANSWER_UP);
 }
 
 static void note_loss(struct nack_rx *n, bool lost)

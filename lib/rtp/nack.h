@@ -65,8 +65,8 @@ void nack_rx_renew(struct nack_rx *n);
 /*
  * Collects up to `max` numbers to ask for now, ascending: those never asked for, and those that
  * should have been answered by now, as others were; where much is lost, for what is lost may be the
- * request, several times meanwhile. Gives up old ones first; *gave_up, if not NULL, says whether any
- * were given up since the last call, here or because there were too many. Returns how many.
+ * request, several times meanwhile. Gives up old ones first; *gave_up, if not NULL, says whether
+ * any were given up since the last call, here or because there were too many. Returns how many.
  */
 unsigned nack_rx_due(struct nack_rx *n, int64_t now_us, uint16_t *out, unsigned max, bool *gave_up);
 

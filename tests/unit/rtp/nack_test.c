@@ -143,7 +143,8 @@ TEST(a_long_path_is_not_asked_again_before_it_can_answer)
 #define PACKETS 12000
 #define GAP_US	(16 * MS) /* between them */
 
-/* A publisher as browsers are: it sends a packet again once a round trip, however often it is asked. */
+/* A publisher as browsers are: it sends a packet again once a round trip, however often it is
+ * asked. */
 struct publisher {
 	struct path path;
 	struct trip {
