@@ -220,6 +220,11 @@ static bool brings_less(const struct bwe *b, double now)
 	return now > 0 && now < SUDDEN * (double)b->bps && (overflows(b) || backs_up(b, now));
 }
 
+bool bwe_overloaded(const struct bwe *b)
+{
+	return b->trend.state == TREND_OVER || overflows(b);
+}
+
 /* ---- delay: decrease and increase ---- */
 
 static void note_capacity(struct bwe *b, double bps)

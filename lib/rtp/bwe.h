@@ -88,6 +88,13 @@ int bwe_feedback(struct bwe *b, const struct rtcp_msg *m, int64_t now_us);
  */
 unsigned bwe_padding(struct bwe *b, int64_t now_us);
 
+/*
+ * Whether the path is overloaded just now: delay grows, or more is lost than any path loses by
+ * itself. The estimate alone may be low for other reasons: the path has become longer, or loses
+ * more.
+ */
+bool bwe_overloaded(const struct bwe *b);
+
 /* What may be sent, in bit/s, on the wire. */
 static inline uint64_t bwe_bps(const struct bwe *b)
 {

@@ -19,7 +19,8 @@ struct plan {
 	const uint16_t *order; /* by priority */
 	double left;	       /* bit/s */
 	double most;	       /* the same before anything was given */
-	double other; /* of the estimate, for retransmissions; lowest layers may use that */
+	double other;	 /* of the estimate, for retransmissions; lowest layers may use that */
+	bool overloaded; /* see allocate_limits */
 	int layer[MEDIA_SUBS_MAX];
 };
 
@@ -128,7 +129,9 @@ static bool lingers(struct plan *stay, const struct allocate_item *i, double flo
 	if (!g->over_us)
 		g->over_us = now_us;
 	double left = stay->left + stay->other;
-	bool sudden = g->fitted && flows > FAR * stay->most;
+	/* An estimate that has fallen with nothing else to show for it is often back in a second.
+	 */
+	bool sudden = g->fitted && flows > FAR * stay->most && stay->overloaded;
 	int64_t patience_us = sudden ? ALLOCATE_SUDDEN_US : ALLOCATE_PAUSE_US;
 	if (now_us - g->over_us >= patience_us && bps > CLEAR * left)
 		return false;
@@ -252,7 +255,13 @@ void allocate(const struct allocate_item *item, unsigned n, const struct allocat
 		qsort_r(order, n, sizeof(order[0]), by_priority, (void *)(uintptr_t)item);
 	double stays = budget(limits, STAY, 1), takes = budget(limits, TAKE, UNDER);
 	double other = limits->estimate_bps ? (double)limits->other_bps : 0;
-	struct plan stay = {item, n, order, .left = stays, .most = stays, .other = other};
+	struct plan stay = {item,
+			    n,
+			    order,
+			    .left = stays,
+			    .most = stays,
+			    .other = other,
+			    .overloaded = limits->overloaded};
 	struct plan take = {item, n, order, .left = takes, .most = takes, .other = other};
 	fill(&stay);
 	fill(&take);

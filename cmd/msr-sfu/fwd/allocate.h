@@ -24,7 +24,7 @@
 #define ALLOCATE_RAISE_MAX 6000000  /* at most, after failed attempts: each doubles the time */
 #define ALLOCATE_FAILED_US 10000000 /* an attempt failed if its layer is left this soon */
 #define ALLOCATE_PAUSE_US  1500000  /* a lowest layer that does not fit is kept for this long */
-#define ALLOCATE_SUDDEN_US 800000   /* the same if it fitted before and now clearly does not */
+#define ALLOCATE_SUDDEN_US 800000   /* the same if it fitted, and all says that now it does not */
 
 /* What was decided before, of a track on its way to a receiver. Zeroed is a new one. */
 struct allocate_grant {
@@ -51,6 +51,7 @@ struct allocate_limits {
 	uint64_t estimate_bps; /* what the path carries; 0: not known, and everything is sent */
 	uint64_t max_bps;      /* what the receiver takes at most; 0: everything */
 	uint64_t other_bps;    /* of the estimate, for what is not in the items: retransmissions */
+	bool overloaded;       /* the path, and not only the estimate says so */
 };
 
 /* At most MEDIA_SUBS_MAX items. */

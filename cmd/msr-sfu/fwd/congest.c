@@ -19,12 +19,14 @@
 #define REPEAT_SOON_US 80000  /* the same for one of several: it need not be all room */
 #define LOSSY	       0.1 /* loss of the path: above, what is sent again is lost again too often */
 #define LOSSY_RTT_US   150000 /* response time: above, pictures stand still while asking again */
-#define AGAIN_BURST    4      /* of a second's worth of that, at once */
-#define AGAIN_MIN      4000   /* bytes at once in any case: a packet must fit */
-#define BESIDES	       3      /* halves: with what else is sent meanwhile */
-#define FLOOD	       14     /* tenths of the estimate */
-#define PAD_MIN	       50     /* bytes: less padding is not worth a packet */
-#define PAD_PACKETS    64     /* at once */
+#define FEEDBACK_US \
+	100000 /* that receivers collect feedback for, at most: no part of an answer's time */
+#define AGAIN_BURST 4	 /* of a second's worth of that, at once */
+#define AGAIN_MIN   4000 /* bytes at once in any case: a packet must fit */
+#define BESIDES	    3	 /* halves: with what else is sent meanwhile */
+#define FLOOD	    14	 /* tenths of the estimate */
+#define PAD_MIN	    50	 /* bytes: less padding is not worth a packet */
+#define PAD_PACKETS 64	 /* at once */
 
 void congest_done(struct congest *c)
 {
@@ -83,7 +85,11 @@ bool congest_again(struct congest *c, size_t bytes, bool spare, int64_t now_us)
 
 int64_t congest_answer_us(const struct congest *c)
 {
-	return c->bwe ? c->bwe->rtt.min_us : 0;
+	const struct rtt *r = c->bwe ? &c->bwe->rtt : NULL;
+
+	if (!r)
+		return 0;
+	return r->us - FEEDBACK_US > r->min_us ? r->us - FEEDBACK_US : r->min_us;
 }
 
 bool congest_lossy(const struct congest *c)
@@ -243,6 +249,7 @@ static void decide(struct endpoint *e, int64_t now_us)
 	    .estimate_bps = bps,
 	    .max_bps = e->max_bps,
 	    .other_bps = step_again(c, bps, now_us - c->decided_us),
+	    .overloaded = !has_feedback(c) || bwe_overloaded(c->bwe),
 	};
 	/* With the margin that a higher layer needs before it is taken. */
 	if (c->bwe)

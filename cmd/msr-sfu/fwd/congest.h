@@ -66,7 +66,10 @@ void congest_sent(struct congest *c, uint16_t seq, size_t bytes, int64_t now_us)
  * leaves room for what has not.
  */
 bool congest_again(struct congest *c, size_t bytes, bool spare, int64_t now_us);
-/* The least time until the receiver may have told that a packet came; 0: not known. */
+/*
+ * The least time until the receiver may have told that a packet came: on a path that has become
+ * longer, not what it was at best. 0: not known.
+ */
 int64_t congest_answer_us(const struct congest *c);
 
 /* Whether one retransmission is often too little: the path itself loses much, and is long. */

@@ -97,7 +97,7 @@ TEST(little_to_send_on_a_path_that_gets_worse_seldom_pauses)
 	static const struct {
 		double loss;
 		unsigned stood; /* of the calls, at most */
-	} paths[] = {{0, 0}, {0.05, 0}, {0.2, 12}};
+	} paths[] = {{0, 0}, {0.05, 0}, {0.2, 2}};
 	const unsigned calls = 30;
 
 	for (unsigned i = 0; i < 12; i++) {
@@ -116,14 +116,14 @@ TEST(little_to_send_on_a_path_that_gets_worse_seldom_pauses)
 			v->path.loss = loss;
 			world_run(12);
 			low = v->estimate_low < low ? v->estimate_low : low;
-			stood += v->freeze_us > 2 * SECOND;
+			stood += v->freeze_us > SECOND;
 			freeze_us = v->freeze_us > freeze_us ? v->freeze_us : freeze_us;
 			world_end();
 		}
 		printf("# %.0f kbit/s, %.0f %% loss: estimate at least %.0f kbit/s, %u of %u calls "
-		       "stood still for more than 2 s, the longest %.0f ms\n",
+		       "stood still for more than 1 s, the longest %.0f ms\n",
 		       bps / 1e3, 100 * loss, low / 1e3, stood, calls, (double)freeze_us / 1e3);
-		CHECK(stood <= paths[i % 3].stood * (i / 3 == 3 ? 2 : 1));
+		CHECK(stood <= paths[i % 3].stood * (i / 3 == 3 ? 6 : 1));
 	}
 }
 
