@@ -140,8 +140,11 @@ static void note_size(struct rtp_writer *rw, unsigned number, const struct depac
 	rw->head_stale = true;
 }
 
-/* Where no sound came there is silence, for players and programs that do not heed gaps. */
-static int fill_silence(struct rtp_writer *rw, const struct rtp_stream *s, int64_t until_us)
+/*
+ * Where no sound came there is silence, for players and programs that do not heed gaps. It is in
+ * the file then: an end that is tried again does not write it twice.
+ */
+static int fill_silence(struct rtp_writer *rw, struct rtp_stream *s, int64_t until_us)
 {
 	static const uint8_t silence[] = {0xf8, 0xff, 0xfe}; /* 20 ms, RFC 6716 */
 	int64_t at_us = s->track.time.end_us;
@@ -151,6 +154,7 @@ static int fill_silence(struct rtp_writer *rw, const struct rtp_stream *s, int64
 		return 0;
 	for (; r == 0 && until_us - at_us >= SILENCE_FROM_US; at_us += SILENCE_US)
 		r = block(rw, s->number, at_us, true, silence, sizeof(silence));
+	s->track.time.end_us = at_us;
 	return r;
 }
 
