@@ -15,6 +15,7 @@
 #define HEAD_MAGIC "MSRJOUR1"
 #define SLOT_MAGIC 0x544f4c53u /* "SLOT" */
 #define MAGIC_LEN  8
+#define MAKES	   100 /* of a file that others were the first to lock */
 
 /* Sizes within a slot; the sum is checked below. */
 #define SLOT_FIXED  24 /* magic, crc, number, phase, gaps */
@@ -205,21 +206,16 @@ static int write_at(int fd, const uint8_t *data, size_t n, off_t at)
 	return 0;
 }
 
-int journal_create(int *fd, int dirfd, const char *path, const struct journal_head *h,
-		   struct journal_state *s)
+/* 0, -EBUSY when somebody else locked it before us, or -errno; on an error nothing is left. */
+static int make(int *fd, int dirfd, const char *path, const uint8_t bytes[static JOURNAL_SIZE])
 {
-	uint8_t bytes[JOURNAL_SIZE] = {0};
 	int made = openat(dirfd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 
 	if (made < 0)
 		return -errno;
-	s->number = 1;
-	journal_render_head(h, bytes);
-	journal_render_slot(s, bytes + JOURNAL_HEAD + JOURNAL_SLOT);
-	/* All of it, so that later states never need space that a full disk does not have. */
 	int ret = lock(made);
 	if (!ret)
-		ret = write_at(made, bytes, sizeof(bytes), 0);
+		ret = write_at(made, bytes, JOURNAL_SIZE, 0);
 	if (ret) {
 		unlinkat(dirfd, path, 0);
 		close(made);
@@ -227,6 +223,22 @@ int journal_create(int *fd, int dirfd, const char *path, const struct journal_he
 	}
 	*fd = made;
 	return 0;
+}
+
+int journal_create(int *fd, int dirfd, const char *path, const struct journal_head *h,
+		   struct journal_state *s)
+{
+	uint8_t bytes[JOURNAL_SIZE] = {0};
+	int ret = -EBUSY;
+
+	s->number = 1;
+	journal_render_head(h, bytes);
+	/* All of it, so that later states never need space that a full disk does not have. */
+	journal_render_slot(s, bytes + JOURNAL_HEAD + JOURNAL_SLOT);
+	/* Who looks through the storage locks for a moment what has just been made. */
+	for (int i = 0; i < MAKES && ret == -EBUSY; i++)
+		ret = make(fd, dirfd, path, bytes);
+	return ret;
 }
 
 int journal_open(int *fd, int dirfd, const char *path, struct journal_head *h,

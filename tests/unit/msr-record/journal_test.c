@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../support/test.h"
@@ -140,6 +142,29 @@ TEST(a_journal_is_made_once_and_held_by_one)
 	close(fd);
 	CHECK_INT(journal_open(&fd2, AT_FDCWD, path, &h, &s), 0);
 	close(fd2);
+}
+
+TEST(who_looks_into_a_journal_that_is_being_made_keeps_nobody_from_making_it)
+{
+	struct journal_state s = sample();
+	struct journal_head h;
+	char path[256];
+	int fd, ret = 0;
+
+	path_of(path, "looked_at");
+	pid_t parent = getpid(), pid = fork();
+	while (!pid && getppid() == parent) /* or nobody would end it */
+		if (journal_open(&fd, AT_FDCWD, path, &h, &s) == 0)
+			close(fd);
+	for (int i = 0; i < 2000 && !ret; i++) {
+		ret = journal_create(&fd, AT_FDCWD, path, &head, &s);
+		if (!ret)
+			close(fd);
+		unlink(path);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	CHECK_INT(ret, 0);
 }
 
 TEST(positions_of_four_rings_and_no_more)
