@@ -48,6 +48,14 @@ void recording_free(struct recording *rec)
 	free(rec);
 }
 
+void recording_leave(struct recording *rec, int err)
+{
+	log_error("recovering '%s': %s; it is left for the next start", rec->name.stem,
+		  strerror(-err));
+	metric_add(&rec->recorder->n.failed, 1);
+	recording_free(rec);
+}
+
 static void mark_dirty(struct recording *rec)
 {
 	rec->rested = false;

@@ -76,6 +76,11 @@ void recording_rest(struct recording *rec);
 int recording_end(struct recording *rec, const char *reason);
 /* Closes and frees, leaving the files. Accepts NULL. */
 void recording_free(struct recording *rec);
+/*
+ * The same with one that was taken over and cannot go on now for `err` (-errno), which is said, and
+ * counts as failed.
+ */
+void recording_leave(struct recording *rec, int err);
 
 /* Start and end in microseconds since 1970: times of the first and last part of all streams. */
 int64_t recording_start_us(const struct recording *rec);

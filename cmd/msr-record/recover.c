@@ -79,10 +79,11 @@ static void found_list(struct recovery *v, struct recording *list)
 	say(v->r, list, ended ? "finishing" : "open");
 	v->n_ended += ended;
 	v->n_open += !ended;
+	int ret = ended ? 0 : mixer_adopt(v->r->mixer, list);
 	if (ended)
 		list_push(&v->r->ended, &list->link);
-	else if (mixer_adopt(v->r->mixer, list) < 0)
-		recording_free(list);
+	if (ret)
+		recording_leave(list, ret);
 }
 
 static void found(void *arg, const struct store_name *name)
@@ -122,12 +123,14 @@ static void found(void *arg, const struct store_name *name)
 	if (ended) {
 		ret = v->finish ? 0 : session_remember(r, rec);
 		list_push(&r->ended, &rec->link);
-	} else {
-		ret = over ? recording_end(rec, "recover") : session_adopt(r, rec);
+		if (ret)
+			log_error("'%s': %s; what comes of it again is stored twice", name->stem,
+				  strerror(-ret));
+	} else if (!over) {
+		session_adopt(r, rec);
+	} else if ((ret = recording_end(rec, "recover"))) {
+		recording_leave(rec, ret);
 	}
-	if (ret)
-		log_error("recovering '%s': %s; it is left for the next start", name->stem,
-			  strerror(-ret));
 }
 
 int recover_all(struct recorder *r, bool finish)

@@ -512,12 +512,14 @@ static bool is_current(const struct target *t, const struct recording *rec)
 	return false;
 }
 
-int session_adopt(struct recorder *r, struct recording *rec)
+void session_adopt(struct recorder *r, struct recording *rec)
 {
 	int ret = session_remember(r, rec);
 
-	if (ret)
-		return ret;
+	if (ret) {
+		recording_leave(rec, ret);
+		return;
+	}
 	struct session *s = session_find(r, rec->head.room, rec->head.session);
 	struct target *t = target_find(s, rec->head.storage);
 	for (int i = 0; i < STREAMS; i++) {
@@ -528,9 +530,10 @@ int session_adopt(struct recorder *r, struct recording *rec)
 			continue;
 		t->recs[i] = rec;
 		if (other && !is_current(t, other) && (ret = recording_end(other, "new-stream")))
-			return ret;
+			recording_leave(other, ret);
 	}
-	return is_current(t, rec) ? 0 : recording_end(rec, "recover");
+	if (!is_current(t, rec) && (ret = recording_end(rec, "recover")))
+		recording_leave(rec, ret);
 }
 
 /* ---- time and ends ---- */

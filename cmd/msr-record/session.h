@@ -29,10 +29,11 @@ struct origin {
  */
 int session_frame(struct recorder *r, const struct origin *from, const struct frame *f);
 
-/* Takes over a recording of an earlier run, which may continue. 0 or -ENOMEM; takes `rec` on
- * success.
+/*
+ * Takes over a recording of an earlier run, which may continue. One for which that cannot be done,
+ * or that has to end for it and cannot, is left for the next start.
  */
-int session_adopt(struct recorder *r, struct recording *rec);
+void session_adopt(struct recorder *r, struct recording *rec);
 
 /*
  * The positions of a recording that has ended but whose frames may come again from the ring, which

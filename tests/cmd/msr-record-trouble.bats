@@ -27,6 +27,11 @@ has_bytes() {
 	return 1
 }
 
+# The recorder has so many open: has_journals NUMBER
+has_journals() {
+	[ "$(find "/proc/$PID/fd" -lname '*.journal' | wc -l)" -eq "$1" ]
+}
+
 @test "kill -9 leaves files that play, and --recover finishes them" {
 	local size=96000
 	open_fifo
@@ -42,6 +47,10 @@ has_bytes() {
 	# It ends in the middle of a cluster, and of nothing else may ffmpeg complain: its status is 0 all the same.
 	ffmpeg -v error -i st/.av.video.part -fps_mode passthrough -f null - 2>errors
 	[ "$(grep -vc 'File ended prematurely' errors)" = 0 ]
+	# Where nothing can be written they cannot even be ended: they are left, and that is no success.
+	run sh -c 'ulimit -S -f 0 && exec msr-record --recover -d st'
+	[ "$(grep -c "File too large; it is left for the next start" <<<"$output")" = 2 ]
+	[ "$status" -eq 1 ]
 	msr-record --recover -d st -e events
 	good_file s1.mp3 3
 	[ -s st/av.webm ]
@@ -56,6 +65,18 @@ has_bytes() {
 	wait_for 60 has_bytes s1.audio 288000
 	kill -9 "$PID"
 	wait_gone "$PID"
+	# Of two with the same sound one goes on, and the other is to end: where that cannot be it is closed all the same.
+	for file in journal audio.part; do
+		cp st/.s1.$file st/.s1~2.$file
+	done
+	mkfifo log
+	exec 8<>log
+	start record sh -c 'exec 8>&- 9>&-; ulimit -S -f 0; exec msr-record -d st -i fifo 2>log'
+	timeout 60 grep -q "it is left for the next start" <&8
+	wait_for 10 has_journals 1
+	kill -9 "$PID"
+	wait_gone "$PID"
+	rm st/.s1~2.*
 	recorder --audio wav --follow -i fifo
 	# A part that is stored already comes again.
 	give codec=s16le rate=48000 channels=2 size=96000 step=500000 time=1001500000 @"$MEDIA/a.s16le":2,3,4,5 close
