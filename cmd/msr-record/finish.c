@@ -300,22 +300,20 @@ static void job_run(struct job *j)
 {
 	struct child_opts o = {j->r->loop, on_output, on_child, j};
 	struct args *a = malloc(sizeof(*a));
+	char why[64] = "";
 	int ret = a ? 1 : -ENOMEM;
 
 	while (a && j->steps[j->step].what && (ret = j->steps[j->step].start(j, a)) == 1)
 		j->step++;
 	if (!ret && a->full)
 		ret = -ENAMETOOLONG;
-	if (!ret)
-		ret = child_start(&j->child, a->v, &o);
+	if (!ret && (ret = child_start(&j->child, a->v, &o)) == -ENOENT)
+		snprintf(why, sizeof(why), "there is no %.20s here; install it", a->v[0]);
 	if (!ret)
 		loop_timer_in_us(&j->timer, stall_us(j));
-	char program[64] = "";
-	if (ret == -ENOENT && j->steps[j->step + 1].what)
-		snprintf(program, sizeof(program), "there is no %.20s here; install it", a->v[0]);
 	free(a);
 	if (ret < 0)
-		step_failed(j, ret, program);
+		step_failed(j, ret, why);
 	else if (ret == 1)
 		job_end(j);
 }

@@ -144,6 +144,13 @@ no_hidden_files() {
 	wait_for 10 test -e mixing
 	kill -9 "$PID"
 	wait_gone "$PID"
+	# Where somebody took the list away that is said, and no program is blamed.
+	cp -r st gone
+	rm gone/mix/.r.list.part
+	: >gone/mix/.r.json
+	run msr-record --recover -d gone -e failed
+	[ "$status" -eq 1 ]
+	[ "$(jq -r 'select(.ev == "finish-failed") | .message' failed)" = "No such file or directory" ]
 	msr-record --recover -d st -e events --no-pictures
 	jq -e '(.recordings | sort) == ["eve.mp3", "gus.mp3"]' st/mix/r.json
 	[ "$(find st/mix -type f | wc -l)" = 2 ]
