@@ -47,30 +47,54 @@ struct session {
 
 /* ---- finding and making ---- */
 
-static struct session *session_find(struct recorder *r, const char *room, const char *id)
+/* Whose a session is. The ids are lent and need not end with a NUL: frames have them so. */
+struct who {
+	const char *room, *id;
+	uint8_t room_len, id_len;
+};
+
+static struct who who_of_frame(const struct frame *f)
+{
+	return (struct who){f->room, f->session, f->room_len, f->session_len};
+}
+
+static struct who who_of_journal(const struct journal_head *h)
+{
+	return (struct who){h->room, h->session, (uint8_t)strlen(h->room),
+			    (uint8_t)strlen(h->session)};
+}
+
+/* Its length. By hand, as every frame needs it. */
+static size_t make_key(const struct who *who, char key[static KEY_SIZE])
+{
+	memcpy(key, who->room, who->room_len);
+	key[who->room_len] = '/';
+	memcpy(key + who->room_len + 1, who->id, who->id_len);
+	return (size_t)who->room_len + 1 + who->id_len;
+}
+
+static struct session *session_find(struct recorder *r, struct who who)
 {
 	char key[KEY_SIZE];
-	int n = snprintf(key, sizeof(key), "%s/%s", room, id);
-	struct map_node *node = map_get(&r->sessions, key, (size_t)n);
+	struct map_node *node = map_get(&r->sessions, key, make_key(&who, key));
 
 	return node ? container_of(node, struct session, node) : NULL;
 }
 
-static struct session *session_get(struct recorder *r, const char *room, const char *id)
+static struct session *session_get(struct recorder *r, struct who who)
 {
-	struct session *s = session_find(r, room, id);
+	struct session *s = session_find(r, who);
 
 	if (s)
 		return s;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	int n = snprintf(s->key, sizeof(s->key), "%s/%s", room, id);
-	snprintf(s->room, sizeof(s->room), "%s", room);
-	snprintf(s->id, sizeof(s->id), "%s", id);
+	frame_id(who.room, who.room_len, s->room);
+	frame_id(who.id, who.id_len, s->id);
 	list_init(&s->targets);
 	s->last = mono_now();
-	if (map_put(&r->sessions, &s->node, s->key, (size_t)n) < 0) {
+	if (map_put(&r->sessions, &s->node, s->key, make_key(&who, s->key)) < 0) {
 		free(s);
 		return NULL;
 	}
@@ -412,12 +436,10 @@ static int put_media(struct recorder *r, struct session *s, struct target *t,
 
 static int on_media(struct recorder *r, const struct origin *from, const struct frame *f)
 {
-	char room[ID_SIZE], id[ID_SIZE], storage[ID_SIZE];
+	char storage[ID_SIZE];
 
-	frame_id(f->room, f->room_len, room);
-	frame_id(f->session, f->session_len, id);
 	frame_id(f->storage, f->storage_len, storage);
-	struct session *s = session_get(r, room, id);
+	struct session *s = session_get(r, who_of_frame(f));
 	struct target *t = s ? target_get(s, storage) : NULL;
 	if (!s)
 		return -ENOMEM;
@@ -444,12 +466,10 @@ static int on_media(struct recorder *r, const struct origin *from, const struct 
  */
 static int on_close(struct recorder *r, const struct origin *from, const struct frame *f)
 {
-	char room[ID_SIZE], id[ID_SIZE], storage[ID_SIZE];
+	char storage[ID_SIZE];
 
-	frame_id(f->room, f->room_len, room);
-	frame_id(f->session, f->session_len, id);
 	frame_id(f->storage, f->storage_len, storage);
-	struct session *s = session_find(r, room, id);
+	struct session *s = session_find(r, who_of_frame(f));
 	if (!s)
 		return 0;
 	list_each_safe (i, &s->targets) {
@@ -492,7 +512,7 @@ int session_frame(struct recorder *r, const struct origin *from, const struct fr
 
 int session_remember(struct recorder *r, const struct recording *rec)
 {
-	struct session *s = session_get(r, rec->head.room, rec->head.session);
+	struct session *s = session_get(r, who_of_journal(&rec->head));
 	struct target *t = s ? target_get(s, rec->head.storage) : NULL;
 
 	if (!t)
@@ -520,7 +540,7 @@ void session_adopt(struct recorder *r, struct recording *rec)
 		recording_leave(rec, ret);
 		return;
 	}
-	struct session *s = session_find(r, rec->head.room, rec->head.session);
+	struct session *s = session_find(r, who_of_journal(&rec->head));
 	struct target *t = target_find(s, rec->head.storage);
 	for (int i = 0; i < STREAMS; i++) {
 		const struct journal_stream *mine = &rec->state.streams[i];
