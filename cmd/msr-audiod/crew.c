@@ -1,8 +1,8 @@
 /*
- * The worker processes: started, watched, replaced. What a worker's death means for a job is
- * decided from the slot alone (segment.h): a job that its worker had begun is answered with an
- * error, one that it had finished is delivered, one that it had not seen waits in the ring for the
- * next worker.
+ * The worker processes: started, watched, replaced. Results that a worker published before it died
+ * are delivered. What its death means for its other jobs is decided from the slot alone
+ * (segment.h): one that it had begun, or even finished, is answered with an error, one that it had
+ * not seen waits in the ring for the next worker.
  */
 #include <errno.h>
 #include <signal.h>

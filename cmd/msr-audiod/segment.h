@@ -28,7 +28,6 @@ struct slot {
 	_Atomic uint64_t at;	   /* worker: number of the job it is in, or was in last */
 	_Atomic uint64_t done;	   /* worker: number of the last job whose output is whole */
 	_Atomic uint64_t given_up; /* front: number of the last job it answered itself */
-	_Atomic int32_t status;	   /* worker: of the job `done`: 0 or -errno */
 	struct chain_spec chain;   /* front: before `session` is set */
 };
 
