@@ -139,7 +139,6 @@ static bool decodable(struct rtp_track *t, const struct depack_frame *f)
 	if (!rtp_codec_is_video(t->codec))
 		return true;
 	t->decodable = f->key || (t->decodable && !f->damaged);
-	t->dropped += !t->decodable;
 	return t->decodable;
 }
 

@@ -40,13 +40,13 @@ struct rtp_track {
 	struct held *held;     /* owned: frames in doubt, oldest first */
 	struct held **held_end;
 	size_t held_bytes;
-	int64_t held_since_us;	/* arrival of the first */
-	int64_t origin_us;	/* time 0 of the file, since 1970 */
-	int64_t now_us;		/* the latest arrival, since 1970: never goes back */
-	bool hole;		/* packets before the next one were left out */
-	bool decodable;		/* a key frame has come, and nothing was lost since */
-	uint64_t lost, dropped; /* packets that never came, frames that cannot be decoded */
-	int64_t lost_us;	/* where the latest of those would be, since 1970 */
+	int64_t held_since_us; /* arrival of the first */
+	int64_t origin_us;     /* time 0 of the file, since 1970 */
+	int64_t now_us;	       /* the latest arrival, since 1970: never goes back */
+	bool hole;	       /* packets before the next one were left out */
+	bool decodable;	       /* a key frame has come, and nothing was lost since */
+	uint64_t lost;	       /* packets that never came */
+	int64_t lost_us;       /* where the latest of those would be, since 1970 */
 };
 
 /* 0 or -ENOMEM. `origin_us` is time 0 of the file, since 1970. */

@@ -127,7 +127,6 @@ int rtp_parse(struct rtp_packet *out, const uint8_t *p, size_t n, const struct r
 	    .padding = padding,
 	    .pt = p[1] & 0x7f,
 	    .marker = p[1] & 0x80,
-	    .n_csrc = p[0] & 15,
 	    .seq = get_be16(p + 2),
 	    .ts = get_be32(p + 4),
 	    .ssrc = get_be32(p + 8),

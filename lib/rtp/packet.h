@@ -65,7 +65,6 @@ struct rtp_packet {
 	uint8_t padding;      /* bytes at the end */
 	uint8_t pt;
 	bool marker;
-	uint8_t n_csrc;
 	uint16_t seq;
 	uint32_t ts; /* in units of the codec's clock */
 	uint32_t ssrc;

@@ -237,7 +237,6 @@ int twcc_read_begin(struct twcc_reader *r, const struct rtcp_msg *m)
 	    .seq = get_be16(p + 8),
 	    .left = (uint16_t)count,
 	    .time_us = ((int64_t)(int32_t)(get_be24(p + 12) << 8) >> 8) * TWCC_REF_US,
-	    .fb_count = p[15],
 	};
 	return 0;
 }

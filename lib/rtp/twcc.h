@@ -60,7 +60,6 @@ struct twcc_reader {
 	uint16_t symbols;   /* of the present chunk, still to come */
 	uint16_t word;	    /* the present chunk */
 	int64_t time_us;    /* of the last arrival, in the receiver's clock */
-	uint8_t fb_count;
 };
 
 struct twcc_status {

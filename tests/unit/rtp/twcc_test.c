@@ -34,7 +34,7 @@ static int read_all(int64_t got[N], uint16_t first)
 		struct rtcp_msg m;
 		CHECK(rtcp_next(&it, &m));
 		CHECK_INT(twcc_read_begin(&r, &m), 0);
-		CHECK_INT(r.fb_count, (uint8_t)(rx.fb_count - 1));
+		CHECK_INT(m.body[15], (uint8_t)(rx.fb_count - 1)); /* it numbers its messages */
 		while (twcc_read(&r, &s))
 			got[(uint16_t)(s.seq - first)] = s.received ? s.arrival_us : -1;
 		messages++;
