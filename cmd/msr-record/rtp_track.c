@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frame/frame.h"
 #include "rtp/depack.h"
 #include "rtp/jitter.h"
 #include "rtp/packet.h"
@@ -252,37 +253,6 @@ int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, voi
 	return r == -EBADMSG ? 0 : r;
 }
 
-int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
-		  rtp_track_sink sink, void *arg)
-{
-	struct rtp_packet p;
-	int r = rtp_parse(&p, packet, len, NULL), failed;
-
-	if (r < 0)
-		return r;
-	if (arrival_us > t->now_us)
-		t->now_us = arrival_us;
-	if (!t->started || p.ssrc != t->ssrc) {
-		if (is_past(t, p.ssrc) && t->now_us - t->heard_us < SILENT_US)
-			return 0;
-		r = change_stream(t, p.ssrc, sink, arg);
-	}
-	t->heard_us = t->now_us;
-	/* Late packets and duplicates are nobody's fault. */
-	if (jitter_put(t->jitter, p.seq, packet, len, t->now_us) == -ENOMEM)
-		return -ENOMEM;
-	failed = take_ripe(t, sink, arg);
-	r = r ? r : failed;
-	return r == -EBADMSG ? 0 : r;
-}
-
-bool rtp_track_has(const struct rtp_track *t, const uint8_t *packet, size_t len)
-{
-	struct rtp_packet p;
-
-	return t->started && rtp_parse(&p, packet, len, NULL) == 0 && p.ssrc == t->ssrc;
-}
-
 /* All packets that are there, without waiting for those that are not. */
 static int take_rest(struct rtp_track *t, rtp_track_sink sink, void *arg)
 {
@@ -296,13 +266,50 @@ static int take_rest(struct rtp_track *t, rtp_track_sink sink, void *arg)
 	return r;
 }
 
-int rtp_track_gap(struct rtp_track *t, uint64_t missing, rtp_track_sink sink, void *arg)
+/*
+ * The sender's numbers alone do not tell of a long gap: they have 16 bits, and after a large jump
+ * are taken for those of a sender that has started again. Those of the frames do, within a stream:
+ * each is numbered by itself.
+ */
+static int note_gap(struct rtp_track *t, const struct frame *f, rtp_track_sink sink, void *arg)
 {
-	int r = take_rest(t, sink, arg);
+	uint64_t before = t->part;
 
+	if (f->part <= before)
+		return 0;
+	t->part = f->part;
+	if (!(f->flags & FRAME_GAP) || f->part == before + 1)
+		return 0;
+	int r = take_rest(t, sink, arg);
 	jitter_begin(t->jitter);
 	t->hole = true;
-	count_lost(t, missing);
+	count_lost(t, f->part - before - 1);
+	return r;
+}
+
+int rtp_track_put(struct rtp_track *t, const struct frame *f, rtp_track_sink sink, void *arg)
+{
+	struct rtp_packet p;
+	int r = rtp_parse(&p, f->body, f->body_len, NULL), failed;
+
+	if (r < 0)
+		return r;
+	if (f->time_us > t->now_us)
+		t->now_us = f->time_us;
+	if (t->started && p.ssrc == t->ssrc) {
+		r = note_gap(t, f, sink, arg);
+	} else {
+		if (is_past(t, p.ssrc) && t->now_us - t->heard_us < SILENT_US)
+			return 0;
+		r = change_stream(t, p.ssrc, sink, arg);
+		t->part = f->part;
+	}
+	t->heard_us = t->now_us;
+	/* Late packets and duplicates are nobody's fault. */
+	if (jitter_put(t->jitter, p.seq, f->body, f->body_len, t->now_us) == -ENOMEM)
+		return -ENOMEM;
+	failed = take_ripe(t, sink, arg);
+	r = r ? r : failed;
 	return r == -EBADMSG ? 0 : r;
 }
 

@@ -20,6 +20,7 @@
 
 struct depack;
 struct depack_frame;
+struct frame;
 struct jitter;
 struct held;
 
@@ -30,6 +31,7 @@ struct rtp_track {
 	enum rtp_codec codec;
 	bool started;		       /* `ssrc` is known */
 	uint32_t ssrc;		       /* of the stream under way */
+	uint64_t part;		       /* highest number of a frame of it */
 	int64_t heard_us;	       /* arrival of its latest packet, since 1970 */
 	int64_t taken_us;	       /* of the latest in order but padding, in file time */
 	uint32_t past[RTP_TRACK_PAST]; /* streams whose place another one took */
@@ -58,19 +60,12 @@ void rtp_track_done(struct rtp_track *t);
  * the one before is left out, or two that are sent at once would interrupt each other with every
  * packet; it may come back when the new one has fallen silent.
  *
- * Takes an RTP packet that arrived at `arrival_us` (since 1970); frames that are ready go to
- * `sink`. 0, -EBADMSG for what is not RTP, -ENOMEM, or what the sink returned.
- */
-int rtp_track_put(struct rtp_track *t, const uint8_t *packet, size_t len, int64_t arrival_us,
-		  rtp_track_sink sink, void *arg);
-/* Whether a packet is of the stream under way; another one would take its place, or be left out. */
-bool rtp_track_has(const struct rtp_track *t, const uint8_t *packet, size_t len);
-/*
- * The packets before the next one, `missing` as far as is known, were left out by whoever sends
- * them here: nobody waits for them, and the next number may be any. 0, -ENOMEM, or what the sink
+ * Takes a FRAME_RTP, with the time when its packet arrived; frames that are ready go to `sink`.
+ * With FRAME_GAP packets before it were left out by whoever sends them here: nobody waits for them,
+ * and the packet's number may be any. 0, -EBADMSG for what is not RTP, -ENOMEM, or what the sink
  * returned.
  */
-int rtp_track_gap(struct rtp_track *t, uint64_t missing, rtp_track_sink sink, void *arg);
+int rtp_track_put(struct rtp_track *t, const struct frame *f, rtp_track_sink sink, void *arg);
 /* It is `now_us`, and nothing has come: what has waited long enough for something lost is given
  * out. */
 int rtp_track_tick(struct rtp_track *t, int64_t now_us, rtp_track_sink sink, void *arg);

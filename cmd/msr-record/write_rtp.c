@@ -38,7 +38,6 @@ struct rtp_stream {
 	bool open;	 /* track exists */
 	unsigned number; /* of the file's track; 0: not yet */
 	uint64_t told;	 /* how many of track.lost */
-	uint64_t part;	 /* highest number of a packet of the stream under way */
 };
 
 struct rtp_writer {
@@ -285,42 +284,19 @@ static void sync_tracks(struct rtp_writer *rw)
 		timeline_follow(&rw->streams[VIDEO].track.time, &rw->streams[AUDIO].track.time);
 }
 
-/*
- * The sender's numbers alone do not tell of a long gap: they have 16 bits, and after a large jump
- * are taken for those of a sender that has started again. Those of the frames do, within a stream:
- * each is numbered by itself.
- */
-static int note_gap(struct rtp_stream *s, const struct frame *f, rtp_track_sink sink)
-{
-	uint64_t before = s->part;
-
-	if (f->part <= before)
-		return 0;
-	s->part = f->part;
-	if (!(f->flags & FRAME_GAP) || f->part == before + 1)
-		return 0;
-	return rtp_track_gap(&s->track, f->part - before - 1, sink, s);
-}
-
 static int take_packet(struct rtp_writer *rw, const struct frame *f)
 {
 	int kind = kind_of(f);
 	struct rtp_stream *s = &rw->streams[kind];
-	int r, gap = 0;
 
 	if (!s->open) {
-		r = codec_of(f) ? rtp_track_init(&s->track, codec_of(f), rw->mkv.start_wall_us) : 0;
-		if (r || !codec_of(f)) /* a codec that no file here can hold is left out */
+		enum rtp_codec codec = codec_of(f);
+		int r = codec ? rtp_track_init(&s->track, codec, rw->mkv.start_wall_us) : 0;
+		if (r || !codec) /* one that no file here can hold is left out */
 			return r;
 		s->open = true;
 	}
-	bool known = rtp_track_has(&s->track, f->body, f->body_len);
-	if (known)
-		gap = note_gap(s, f, sink_of(kind));
-	r = rtp_track_put(&s->track, f->body, f->body_len, f->time_us, sink_of(kind), s);
-	if (!known && rtp_track_has(&s->track, f->body, f->body_len))
-		s->part = f->part;
-	return gap ? gap : r;
+	return rtp_track_put(&s->track, f, sink_of(kind), s);
 }
 
 /* The other track waits no longer for what was lost, though nothing comes there any more. */

@@ -11,6 +11,7 @@
 
 #include "../../../cmd/msr-record/rtp_track.h"
 #include "base/buf.h"
+#include "frame/frame.h"
 #include "media/mkv.h"
 #include "rtp/depack.h"
 #include "rtp/packet.h"
@@ -32,6 +33,14 @@ static int take(void *arg, int64_t time_us, const struct depack_frame *f)
 	assert(mkv_block(&s->mkv, &s->out, 1, time_us, f->key, f->data, f->len) == 0);
 	buf_consume(&s->out, buf_len(&s->out));
 	return 0;
+}
+
+static void put(struct rtp_track *t, struct sink *s, const uint8_t *packet, unsigned n,
+		int64_t now_us)
+{
+	struct frame f = {.body = packet, .body_len = n, .time_us = now_us};
+
+	rtp_track_put(t, &f, take, s);
 }
 
 static void feed(struct rtp_track *t, struct sink *s, struct rd *r)
@@ -57,7 +66,7 @@ static void feed(struct rtp_track *t, struct sink *s, struct rd *r)
 		if (!payload)
 			return;
 		if ((what & 3) == 2) {
-			rtp_track_put(t, payload, n, now_us, take, s);
+			put(t, s, payload, n, now_us);
 			continue;
 		}
 		memcpy(packet + RTP_HEADER, payload, n);
@@ -67,7 +76,7 @@ static void feed(struct rtp_track *t, struct sink *s, struct rd *r)
 		rtp_set_ssrc(packet, what >> 4 & 1);
 		seq = (uint16_t)(seq + 1 + (what >> 3 & 1)); /* bit 3: the next one is lost */
 		ts += what & 4 ? 960 : 0;
-		rtp_track_put(t, packet, RTP_HEADER + (size_t)n, now_us, take, s);
+		put(t, s, packet, RTP_HEADER + n, now_us);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "../../../cmd/msr-record/rtp_track.h"
 
 #include "../../support/test.h"
+#include "frame/frame.h"
 #include "rtp/depack.h"
 #include "rtp/packet.h"
 
@@ -34,7 +35,14 @@ struct sent {
 	uint32_t ssrc, ts;
 	uint16_t seq;
 	bool marker;
+	uint64_t part; /* of its frame, */
+	bool gap;      /* with FRAME_GAP */
 };
+
+static struct frame frame_of(const uint8_t *packet, size_t len, int64_t at_us)
+{
+	return (struct frame){.body = packet, .body_len = (uint32_t)len, .time_us = ORIGIN + at_us};
+}
 
 static void put(struct sent s, const char *payload, size_t len, int64_t at_us)
 {
@@ -45,7 +53,10 @@ static void put(struct sent s, const char *payload, size_t len, int64_t at_us)
 	rtp_set_ssrc(packet, s.ssrc);
 	rtp_set_marker(packet, s.marker);
 	memcpy(packet + RTP_HEADER, payload, len);
-	CHECK_INT(rtp_track_put(&t, packet, RTP_HEADER + len, ORIGIN + at_us, take, NULL), 0);
+	struct frame f = frame_of(packet, RTP_HEADER + len, at_us);
+	f.part = s.part;
+	f.flags = s.gap ? FRAME_GAP : 0;
+	CHECK_INT(rtp_track_put(&t, &f, take, NULL), 0);
 }
 
 #define PUT(sent, payload, at_us) put(sent, payload, sizeof(payload) - 1, at_us)
@@ -141,6 +152,26 @@ TEST(padding_behind_a_picture_that_waits_neither_moves_it_nor_keeps_it)
 	rtp_track_done(&t);
 }
 
+TEST(what_was_left_out_before_a_frame_is_lost_from_its_own_stream_alone)
+{
+	begin(RTP_CODEC_OPUS);
+	PUT(((struct sent){.ssrc = 1, .seq = 1, .part = 7}), OPUS, 0);
+	/* Its numbers look like those of the next packet: a whole round of them is missing. */
+	PUT(((struct sent){.ssrc = 1, .seq = 2, .part = 65544, .gap = true}), OPUS, 1000 * MS);
+	CHECK_INT(t.lost, 65536);
+	/* The flag without a number that says so; another stream; a number that comes again. */
+	PUT(((struct sent){.ssrc = 1, .seq = 3, .part = 65545, .gap = true}), OPUS, 1020 * MS);
+	PUT(((struct sent){.ssrc = 2, .seq = 9, .part = 70000, .gap = true}), OPUS, 1040 * MS);
+	PUT(((struct sent){.ssrc = 2, .seq = 9, .part = 70000, .gap = true}), OPUS, 1040 * MS);
+	CHECK_INT(t.lost, 65536);
+	PUT(((struct sent){.ssrc = 2, .seq = 12, .part = 70003, .gap = true}), OPUS, 1100 * MS);
+	CHECK_INT(t.lost, 65538);
+	rtp_track_drain(&t, take, NULL);
+	CHECK_INT(n_frames, 5);
+	CHECK_INT(t.lost, 65538);
+	rtp_track_done(&t);
+}
+
 /* ---- clocks that drift ---- */
 
 #define SENDER	   3900000000000000LL
@@ -173,20 +204,22 @@ static int64_t skew_of_an_hour(int ppm, int64_t *gaps_us)
 	/* The first picture has a packet more, without a marker: the others do not wait then. */
 	rtp_set_seq(picture, UINT16_MAX);
 	rtp_set_marker(picture, false);
-	rtp_track_put(&v, picture, sizeof(picture), ORIGIN, remember, &picture_us);
+	struct frame s = frame_of(sound, sizeof(sound), 0),
+		     p = frame_of(picture, sizeof(picture), 0);
+	rtp_track_put(&v, &p, remember, &picture_us);
 	rtp_set_marker(picture, true);
 	for (uint32_t i = 0; at_us < 3600 * 1000000LL; i++) {
 		int64_t before_us = sound_us;
 		at_us = (int64_t)i * 20000 * (1000000 - ppm) / 1000000;
 		rtp_set_seq(sound, (uint16_t)i);
 		rtp_set_ts(sound, i * 960);
-		rtp_track_put(&a, sound, sizeof(sound), ORIGIN + at_us, remember, &sound_us);
+		s.time_us = p.time_us = ORIGIN + at_us;
+		rtp_track_put(&a, &s, remember, &sound_us);
 		*gaps_us += sound_us > before_us + 20 * MS ? sound_us - before_us - 20 * MS : 0;
 		for (; n_pictures * (int64_t)PICTURE_US <= at_us; n_pictures++) {
 			rtp_set_seq(picture, (uint16_t)n_pictures);
 			rtp_set_ts(picture, n_pictures * PICTURE_US / 1000 * 90);
-			rtp_track_put(&v, picture, sizeof(picture), ORIGIN + at_us, remember,
-				      &picture_us);
+			rtp_track_put(&v, &p, remember, &picture_us);
 		}
 		if (at_us - reported_us < REPORT_US)
 			continue;
