@@ -21,15 +21,13 @@
 #include "recorder.h"
 #include "recording.h"
 
-#define TRIES	      5		 /* after children that were killed */
-#define RETRY_US      1000000	 /* until the next try */
-#define LOOK_US	      250000	 /* when the disk is full, between two looks for space */
-#define LOOKS	      20	 /* then it is tried anyway: of a quota no look tells */
-#define STALL_US      600000000	 /* a child that gets nowhere for this long is ended */
-#define SLOWEST	      1		 /* byte a microsecond: a child that says nothing meanwhile */
-#define FREE_MIN      (1u << 20) /* bytes; with less, a failure is put down to the full disk */
-#define FULL_PATH_MAX (PATH_MAX + STORE_PATH_MAX)
-#define SHA256_HEX    64
+#define TRIES	 5	    /* after children that were killed */
+#define RETRY_US 1000000    /* until the next try */
+#define LOOK_US	 250000	    /* when the disk is full, between two looks for space */
+#define LOOKS	 20	    /* then it is tried anyway: of a quota no look tells */
+#define STALL_US 600000000  /* a child that gets nowhere for this long is ended */
+#define SLOWEST	 1	    /* byte a microsecond: a child that says nothing meanwhile */
+#define FREE_MIN (1u << 20) /* bytes; with less, a failure is put down to the full disk */
 
 struct finisher {
 	struct recorder *r;
