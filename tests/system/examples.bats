@@ -131,6 +131,14 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 	head -c 100001 in.pcm >&9
 	part() { [ "$(stat -c %s storage/.talk.audio.part)" -ge 96000 ]; }
 	wait_for 10 part
+	# What others in the room say is nothing to it.
+	"$PYTHON" -c "
+import asyncio, websockets
+async def main():
+    async with websockets.connect('ws://127.0.0.1:$port/room/guest') as ws:
+        for text in 'hello', '[1]', '7', '[' * 100000:
+            await ws.send(text)
+asyncio.run(main())"
 	kill -INT "$client"
 	tail -c +100002 in.pcm >&9
 	printf x >&9
@@ -153,6 +161,11 @@ os.execv(sys.argv[1], sys.argv[1:])' "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$por
 	[ "$output" = "stream-pcm: refused with status 400" ]
 	run "$EXAMPLES/stream-pcm" --chunk 0 "ws://127.0.0.1:$port/room/talk" <in.pcm
 	[ "$status" -eq 2 ]
+	for url in "http://127.0.0.1:$port/room/talk" ws://127.0.0.1:x/room/talk; do
+		run timeout 10 "$EXAMPLES/stream-pcm" "$url" <in.pcm
+		[ "$status" -eq 2 ]
+		[[ $output != *Traceback* && $output != *again* ]]
+	done
 	# It gives up also while its input waits.
 	mkfifo in
 	exec 9<>in
