@@ -372,12 +372,21 @@ at_least() {
 	[[ $output == "6.0 [1.0, 4.0, 5.0]" ]] # it begins with one
 	# As it is said, not at the end: the first beeps are there while the pipe is open.
 	mkfifo in
-	start live sh -c "exec '$listen' lobby ann -- sh -c 'cat >live' <in"
+	# Ctrl-C reaches all of a pipeline, and a program above has its last frames after it.
+	start live "$PYTHON" -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell has it ignored in the background
+os.setsid()
+os.dup2(os.open("in", os.O_RDONLY), 0)
+os.dup2(os.open("passed", os.O_WRONLY | os.O_CREAT), 1)
+os.execv(sys.argv[1], sys.argv[1:])' "$listen" lobby ann -- sh -c 'cat >live'
 	exec 7>in
 	cat ann.frames >&7
 	wait_for 20 at_least 5 live
+	kill -INT -- "-$PID"
+	cat bob.frames >&7
 	exec 7>&-
 	ended_well "$PID"
+	cat ann.frames bob.frames | cmp - passed
 	# A command that cannot be started stops nobody.
 	"$listen" lobby ann -- ./there-is-none <all >out 2>log
 	cmp all out
