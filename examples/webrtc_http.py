@@ -2,6 +2,7 @@
 (RFC 9725). Needs python3-aiortc."""
 import asyncio
 import base64
+import http.client
 import signal
 import sys
 import urllib.error
@@ -30,18 +31,20 @@ def parse(parser):
 
 def request(method, url, auth, body=None):
     """Status, headers and text of the reply, whatever the status."""
-    req = urllib.request.Request(url, body and body.encode(), method=method)
-    if auth:
-        req.add_unredirected_header("Authorization", auth)
-    if body:
-        req.add_header("Content-Type", "application/sdp")
     try:
+        req = urllib.request.Request(url, body and body.encode(), method=method)
+        if auth:
+            req.add_unredirected_header("Authorization", auth)
+        if body:
+            req.add_header("Content-Type", "application/sdp")
         with urllib.request.urlopen(req, timeout=10) as r:
             return r.status, r.headers, r.read().decode()
     except urllib.error.HTTPError as e:
         return e.code, e.headers, e.read().decode(errors="replace")
-    except (OSError, ValueError) as e:
+    except OSError as e:
         raise Problem(f"{url}: {getattr(e, 'reason', e)}; is the server running there?") from e
+    except (ValueError, http.client.HTTPException) as e:
+        raise Problem(f"{url}: {e}; is that an address of WHIP or WHEP?") from e
 
 
 class Session:

@@ -93,4 +93,24 @@ assert abs(hz - 700) < 10, hz"
 	[ "$status" -eq 1 ]
 	[[ $output == *"is the server running there?"* ]]
 	[[ $output != *Traceback* ]]
+	# No address, and a server of something else.
+	run "$PYTHON" -c "
+import socket, sys, threading
+sys.dont_write_bytecode = True
+sys.path.insert(0, '$EXAMPLES')
+import webrtc_http
+server = socket.create_server(('127.0.0.1', 0))
+def answer():
+    client = server.accept()[0]
+    client.recv(4096)
+    client.sendall(b'SSH-2.0-x\r\n')
+    client.close()
+threading.Thread(target=answer, daemon=True).start()
+for url in 'localhost/whip/room/ann', f'http://127.0.0.1:{server.getsockname()[1]}/':
+    try:
+        webrtc_http.request('POST', url, None, 'v=0')
+    except webrtc_http.Problem as e:
+        print(e)"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c 'is that an address of WHIP or WHEP?$' <<<"$output")" = 2 ]
 }
