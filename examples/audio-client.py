@@ -3,6 +3,7 @@
 
     audio-client.py [ws://localhost:8004/ws]
 """
+import argparse
 import asyncio
 import json
 import sys
@@ -33,4 +34,10 @@ async def audio_client(url):
 
 
 if __name__ == "__main__":
-    asyncio.run(audio_client(sys.argv[1] if len(sys.argv) > 1 else "ws://localhost:8004/ws"))
+    parser = argparse.ArgumentParser(description="Sends one packet to msr-audiod and gets it back.")
+    parser.add_argument("url", nargs="?", default="ws://localhost:8004/ws", help="(%(default)s)")
+    url = parser.parse_args().url
+    try:
+        asyncio.run(audio_client(url))
+    except (OSError, ValueError, websockets.WebSocketException) as e:
+        sys.exit(f"audio-client.py: {url}: {e}")

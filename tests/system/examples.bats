@@ -314,6 +314,10 @@ say() {
 	run "$EXAMPLES/audio-client.py" "ws://127.0.0.1:$port/ws"
 	[ "$status" -eq 0 ]
 	[[ $output == *"1024 bytes"* ]]
+	"$EXAMPLES/audio-client.py" --help | grep -q usage
+	run "$EXAMPLES/audio-client.py" ws://127.0.0.1:1/ws
+	[ "$status" -eq 1 ]
+	[[ $output == "audio-client.py: ws://127.0.0.1:1/ws: "* ]]
 }
 
 @test "speech-feed gives each utterance, and nothing else, to a recogniser" {
