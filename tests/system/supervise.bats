@@ -221,7 +221,11 @@ time.sleep(1000)"
 	wait_for 5 [ -e listening ]
 	run supervise start
 	[ "$status" -eq 1 ]
-	[[ $output == *"port $MSR_CHAT_PORT for msr-chat is taken by another program"*MSR_CHAT_PORT=* ]]
+	[[ $output == *"port $MSR_CHAT_PORT for msr-chat is taken by another program"*MSR_CHAT_PORT=*" in the environment" ]]
+	echo "MSR_CHAT_PORT=$MSR_CHAT_PORT" >>"$dir/msr.conf"
+	run env -u MSR_CHAT_PORT msr-supervise start -d "$dir"
+	[ "$status" -eq 1 ]
+	[[ $output == *MSR_CHAT_PORT=*" in $dir/msr.conf" ]]
 	nothing_left
 }
 
@@ -376,7 +380,7 @@ time.sleep(1000)"
 	[[ $output == *"'MSR_PORT_WS=1' is not a setting"* ]]
 	sed -i /MSR_PORT_WS/d "$dir/msr.conf"
 	MSR_SFU_PORT=70000 run supervise start
-	[[ $output == *"MSR_SFU_PORT=70000 is not a port"* ]]
+	[[ $output == *"MSR_SFU_PORT=70000 is not a port; change it in the environment" ]]
 	MSR_SFU_PORT=$MSR_WS_PORT run supervise start
 	[[ $output == *"is used twice"* ]]
 	MSR_ONLY="ws nonsense" run supervise start
