@@ -283,6 +283,21 @@ async def main():
 asyncio.run(main())"
 }
 
+@test "the Docker image: what it is given reaches the system, and nothing else hides msr.conf" {
+	mkdir bin
+	printf '#!/bin/sh\nenv | grep -E "^(MSR|RTC|PUBLIC)_" | sort\n' >bin/msr-supervise
+	chmod +x bin/msr-supervise
+	last=$(sed '1,/^FROM debian:12-slim$/d' "$EXAMPLES/docker/Dockerfile")
+	read -ra image < <(sed -n 's/^ENV //p' <<<"$last")
+	command=$(sed -n 's/^CMD //p' <<<"$last" | jq -r '.[2]')
+	settings() { env -i PATH="$PWD/bin:/usr/bin:/bin" "${image[@]}" "$@" sh -c "$command" | xargs; }
+	[ "$(settings)" = MSR_ADDRESS=0.0.0.0 ]
+	[ "$(settings PORT=5001 RTC_MAX_PORT=10199 PUBLIC_IP=192.0.2.1)" = \
+		"MSR_ADDRESS=0.0.0.0 MSR_SFU_PORT=5001 PUBLIC_IP=192.0.2.1 RTC_MAX_PORT=10199" ]
+	[ "$(settings ADDRESS=127.0.0.1)" = MSR_ADDRESS=127.0.0.1 ]
+	[ "$(settings PORT=5001 MSR_SFU_PORT=5002 MSR_ADDRESS=127.0.0.1)" = "MSR_ADDRESS=127.0.0.1 MSR_SFU_PORT=5002" ]
+}
+
 @test "the systemd unit names programs and options that exist" {
 	if command -v systemd-analyze >/dev/null; then
 		sed "s|/usr/local/bin|$(dirname "$(command -v msr-supervise)")|; s|^User=.*||" "$EXAMPLES/msr.service" >msr.service
