@@ -85,7 +85,8 @@ ring_prefix() {
 
 @test "each producer has a ring of its own, and the recorder reads them all" {
 	unset MSR_ONLY
-	supervise start
+	supervise start -v
+	[ "$(cat fakes/*.starts | grep -c -- ' -v$')" = 6 ]
 	for name in ws sfu audiod; do
 		grep -q -- "-o shm:$(ring_prefix)-$name" "fakes/msr-$name.starts"
 		grep -q -- "-i shm:$(ring_prefix)-$name" fakes/msr-record.starts
