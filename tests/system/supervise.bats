@@ -389,7 +389,7 @@ time.sleep(1000)"
 }
 
 @test "a program that hangs is killed and started again" {
-	# Health checks come more often than in life: no answer for 3 s is enough.
+	# Health checks come more often than in life, one a second.
 	sed -i 's/^health_ticks=.*/health_ticks=10/' bin/msr-supervise
 	MSR_ONLY="ws sfu"
 	supervise start
