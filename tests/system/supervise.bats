@@ -282,8 +282,15 @@ time.sleep(1000)"
 }
 
 @test "killed with kill -9, stop cleans up; a reused process id is not harmed" {
+	touch fakes/msr-record.deaf
 	supervise start
+	start restart supervise restart record
+	wait_for 5 [ -e "$dir/run/record.restart" ]
 	kill -9 "$(cut -d' ' -f1 "$dir/run/supervisor")"
+	status=0
+	wait "$PID" || status=$?
+	[ "$status" -eq 1 ]
+	grep -q 'the supervisor has ended' restart.log
 	# An innocent process with the recorded pid, as if the kernel had given it out again.
 	start innocent sleep 100
 	echo "$PID 1" >"$dir/run/supervisor"
@@ -396,9 +403,14 @@ time.sleep(1000)"
 	touch fakes/msr-sfu.hang
 	hangs() { grep -q 'msr-sfu does not answer; killing it' "$dir/log/supervise.log"; }
 	wait_for 20 hangs
+	[ "$(grep -c GET fakes/msr-sfu.unanswered)" -ge 3 ]
+	run supervise start
+	[ "$status" -eq 1 ]
+	[[ $output == *"it is already running"*"not everything is healthy"* ]]
 	rm fakes/msr-sfu.hang
 	wait_for 20 is_in_state msr-sfu healthy
 	[ "$(starts msr-sfu)" -ge 2 ]
+	supervise start
 }
 
 @test "logs are bounded, events are whole lines across the change of files" {
