@@ -238,6 +238,7 @@ time.sleep(1000)"
 	[ "$(starts msr-record)" = 2 ]
 	[ "$(pid_of msr-record)" != "$old" ]
 	[ "$(cat fakes/stopped)" = msr-record ]
+	supervise status | grep -qE '^msr-record .* 1$'
 	run supervise restart nonsense
 	[ "$status" -eq 1 ]
 	[[ $output == *"'nonsense' is not running here"* ]]
