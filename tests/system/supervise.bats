@@ -454,12 +454,16 @@ time.sleep(1000)"
 	rm -r "$open"
 }
 
-@test "the folder may have blanks and quotes in its name" {
+@test "the folder, and that of the rings, may have blanks and quotes in its name" {
 	dir="$PWD/a b'c"
+	export MSR_RING_DIR="$PWD/r i'n"
+	mkdir "$MSR_RING_DIR"
 	supervise start
+	[ -e "$MSR_RING_DIR/msr-$(ring_prefix)-ws" ]
 	supervise status
 	grep -qF -- "--storage $dir/storage" fakes/msr-ws.starts
 	supervise stop
+	[ -z "$(ls "$MSR_RING_DIR")" ]
 	nothing_left
 }
 
