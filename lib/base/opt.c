@@ -149,10 +149,12 @@ static void print_help(const struct opt_program *p)
 		printf("\n%s\n", p->footer);
 }
 
-static int from_environment(const struct opt_program *p)
+/* Only what no option was given for: whatever stands there, an option beats it. */
+static int from_environment(const struct opt_program *p, const bool *given)
 {
-	for (const struct opt *o = p->opts; o->name; o++) {
-		const char *v = o->env ? getenv(o->env) : NULL;
+	for (int i = 0; p->opts[i].name; i++) {
+		const struct opt *o = &p->opts[i];
+		const char *v = o->env && !given[i] ? getenv(o->env) : NULL;
 		if (v && *v && set_value(p, o, v, o->env))
 			return 2;
 	}
@@ -203,10 +205,8 @@ enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, in
 	struct option lo[2 * MAX_OPTS + 4];
 	char sh[3 * MAX_OPTS];
 	int c;
-	bool verbose = false;
+	bool verbose = false, given[MAX_OPTS] = {0};
 
-	if (from_environment(p))
-		return OPT_USAGE;
 	make_getopt(p->opts, lo, sh, no);
 	optind = 1;
 	while ((c = getopt_long(argc, argv, sh, lo, NULL)) != -1) {
@@ -233,7 +233,10 @@ enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, in
 		snprintf(from, sizeof(from), "--%s", o->name);
 		if (set_value(p, o, c >= NO_BASE ? "0" : optarg, from))
 			return OPT_USAGE;
+		given[o - p->opts] = true;
 	}
+	if (from_environment(p, given))
+		return OPT_USAGE;
 	if (verbose)
 		log_set_level(LOG_DEBUG);
 	*next = optind;

@@ -78,7 +78,7 @@ page_options() {
 
 @test "--version prints name and version" {
 	for name in $(programs); do
-		run "$name" --version
+		PORT=x run "$name" --version # whatever the environment holds
 		[ "$status" -eq 0 ]
 		[[ $output == "$name "[0-9]* ]]
 	done

@@ -98,6 +98,8 @@ TEST(options_beat_the_environment_and_it_beats_the_default)
 	CHECK_INT(port, 99);
 	setenv("MSR_TEST_PORT", "none", 1);
 	CHECK_INT(PARSE(NULL, "--no-flag"), OPT_USAGE);
+	CHECK_INT(PARSE(NULL, "-p", "98"), OPT_OK);
+	CHECK_INT(port, 98);
 	unsetenv("MSR_TEST_PORT");
 }
 
