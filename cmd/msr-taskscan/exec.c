@@ -36,7 +36,8 @@ struct run {
 	struct list link;     /* in exec.waiting or exec.running; unlinked while pausing */
 	struct exec *x;
 	char key[KEY_SIZE];
-	int fd; /* the locked task while running, otherwise -1 */
+	int fd;			/* the locked task while running, otherwise -1 */
+	struct task_info *info; /* what the command was told; NULL unless running */
 	int64_t tries;
 	pid_t pid;
 	struct loop_child *child;
@@ -78,14 +79,23 @@ int exec_new(struct exec **xp, const struct exec_opts *opts)
 	return 0;
 }
 
+/* Lets go of the task file at the end of a try. */
+static void unlock(struct run *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	free(r->info);
+	r->info = NULL;
+}
+
 static void forget(struct run *r)
 {
 	list_remove(&r->link);
 	map_remove(&r->x->known, &r->node);
 	loop_timer_stop(&r->timer);
 	loop_child_forget(r->child);
-	if (r->fd >= 0)
-		close(r->fd);
+	unlock(r);
 	free(r);
 }
 
@@ -246,8 +256,9 @@ static char *variable(const char *name, const char *value)
 }
 
 /* Starts the command with the task's path as its last argument. 0 or -errno. */
-static int spawn(struct run *r, const char *path, const struct task_info *info)
+static int spawn(struct run *r, const char *path)
 {
+	const struct task_info *info = r->info;
 	static const char *const names[] = {"MSR_TASK=", "MSR_FILE=", "MSR_SESSION=", "MSR_ROOM="};
 	enum { OURS = sizeof(names) / sizeof(names[0]) };
 	char *own[OURS] = {variable("MSR_TASK", path), variable("MSR_FILE", info->file),
@@ -291,16 +302,16 @@ static void on_child(void *arg, pid_t pid, int status);
 static int run_task(struct run *r)
 {
 	struct exec *x = r->x;
-	struct task_info *info = malloc(sizeof(*info));
 	char rel[PATH_ROOM], *path = NULL;
 	int ret = -ENOMEM;
 
 	name_path(rel, r->key, "", TASK_EXT);
-	if (!info || asprintf(&path, "%s/%s", x->o.dirs->tasks, rel) < 0)
+	r->info = malloc(sizeof(*r->info));
+	if (!r->info || asprintf(&path, "%s/%s", x->o.dirs->tasks, rel) < 0)
 		goto out;
-	if (task_read(r->fd, info) < 0)
+	if (task_read(r->fd, r->info) < 0)
 		log_warn("%s is not a readable task; running the command all the same", rel);
-	ret = spawn(r, path, info);
+	ret = spawn(r, path);
 	if (ret)
 		goto out;
 	ret = loop_child_new(&r->child, x->o.loop, r->pid, on_child, r);
@@ -315,16 +326,8 @@ static int run_task(struct run *r)
 		loop_timer_in_us(&r->timer, x->o.timeout_us);
 	log_debug("%s: running, try %lld", rel, (long long)r->tries + 1);
 out:
-	free(info);
 	free(path);
 	return ret;
-}
-
-static void unlock(struct run *r)
-{
-	if (r->fd >= 0)
-		close(r->fd);
-	r->fd = -1;
 }
 
 static void pause_for(struct run *r, int64_t us)
@@ -384,7 +387,8 @@ static void announce(struct run *r, const char *name, int status)
 	struct event ev;
 
 	name_path(path, r->key, "", TASK_EXT);
-	event_start(&ev, x->o.events, name, NULL, NULL);
+	event_start(&ev, x->o.events, name, r->info->room[0] ? r->info->room : NULL,
+		    r->info->session[0] ? r->info->session : NULL);
 	json_str(&ev.json, "task", path);
 	json_int(&ev.json, "tries", r->tries);
 	json_num(&ev.json, "seconds", (double)mono_diff_us(mono_now(), r->started) / 1e6, 3);
