@@ -19,7 +19,7 @@ static int remove_ring(const char *operand)
 		if (s.producer_live || s.consumer_live)
 			return command_fail("'%s' is in use by its %s; stop it, or --force",
 					    operand, s.producer_live ? "producer" : "consumer");
-		if (s.head != s.tail)
+		if (s.head != s.tail && !s.damaged)
 			return command_fail("'%s' holds %llu bytes that nobody has stored; let its "
 					    "consumer run, or --force",
 					    operand, (unsigned long long)(s.head - s.tail));

@@ -457,9 +457,13 @@ int ring_inspect(const char *name, struct ring_stats *out)
 		ret = ring_shm_open(&m, path, 0);
 	if (ret < 0)
 		return ret;
+	bool producer = role_taken(m.fd, RING_PRODUCER), consumer = role_taken(m.fd, RING_CONSUMER);
 	read_stats(&m, out);
-	out->producer_live = role_taken(m.fd, RING_PRODUCER);
-	out->consumer_live = role_taken(m.fd, RING_CONSUMER);
+	out->producer_live = producer;
+	out->consumer_live = consumer;
+	/* Positions that move between two looks need not fit each other. */
+	out->damaged =
+	    !producer && !consumer && !ring_positions_valid(out->tail, out->head, m.capacity);
 	ring_shm_close(&m);
 	return 0;
 }

@@ -48,7 +48,9 @@ struct ring_stats {
 	uint64_t high_water; /* most bytes ever not committed */
 	uint64_t wakeups;    /* times a doorbell was rung, either way */
 	uint64_t producer_starts, consumer_starts;
-	bool producer_live, consumer_live; /* the role is taken (ring_inspect only) */
+	/* ring_inspect only: */
+	bool producer_live, consumer_live; /* the role is taken */
+	bool damaged; /* positions that cannot be; seen only where neither side is live */
 };
 
 /*

@@ -120,6 +120,11 @@ make_pcm() {
 	[[ $output == *"not a ring, or a damaged one"* ]]
 	msr-frames rm shm:r
 	[ ! -e msr-r ]
+	# A tail far behind the head, little-endian at 256.
+	make_pcm -o shm:r --ring-size 1M
+	printf '\1' | dd of=msr-r bs=1 seek=262 conv=notrunc status=none
+	msr-frames rm shm:r
+	[ ! -e msr-r ]
 	: >msr-half
 	msr-frames rm shm:half
 	[ ! -e msr-half ]
