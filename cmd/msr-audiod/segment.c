@@ -21,6 +21,7 @@
 #define BUFFER_MAX    (1u << 20)
 #define SLOTS_MAX     (1u << 20)
 #define NAME_SIZE     96
+#define SHM_DIR	      "/dev/shm" /* of shm_open(3); rings may be elsewhere */
 
 struct head {
 	uint64_t magic;
@@ -188,10 +189,10 @@ static bool is_leftover(const char *file, char name[NAME_SIZE])
 	return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
-void segment_sweep(void)
+static void sweep(const char *dir)
 {
 	char name[NAME_SIZE];
-	DIR *d = opendir("/dev/shm");
+	DIR *d = opendir(dir);
 
 	if (!d)
 		return;
@@ -199,6 +200,14 @@ void segment_sweep(void)
 		if (is_leftover(e->d_name, name))
 			segment_unlink(name);
 	closedir(d);
+}
+
+void segment_sweep(void)
+{
+	sweep(SHM_DIR);
+	/* Rings whose segment is gone, as when another program swept with other rings in mind. */
+	if (strcmp(ring_dir(), SHM_DIR) != 0)
+		sweep(ring_dir());
 }
 
 struct slot *segment_slot(const struct segment *s, uint32_t i)

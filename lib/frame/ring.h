@@ -36,6 +36,9 @@ enum ring_role { RING_PRODUCER, RING_CONSUMER };
 
 struct ring;
 
+/* The folder of the rings, lent by the environment. */
+const char *ring_dir(void);
+
 /* The name in "shm:NAME", the form in which sinks and sources are told of rings, or NULL. */
 const char *ring_name_in(const char *spec);
 

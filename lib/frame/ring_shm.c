@@ -18,12 +18,13 @@
 
 #include "base/file.h"
 #include "base/id.h"
+#include "ring.h"
 
 #define DEFAULT_DIR  "/dev/shm"
 #define WARM_STEP    ((uint64_t)256 << 10) /* bytes that are mapped at once */
 #define CAPACITY_MAX ((uint64_t)1 << 40)   /* bytes; far from where sums could overflow */
 
-static const char *ring_dir(void)
+const char *ring_dir(void)
 {
 	const char *dir = secure_getenv("MSR_RING_DIR");
 

@@ -48,7 +48,7 @@ nobody_left() {
 
 # Shared memory of the running server.
 segments() {
-	find /dev/shm -name "msr-audiod-$AUDIOD-*" | wc -l
+	find /dev/shm ${MSR_RING_DIR:+"$MSR_RING_DIR"} -name "msr-audiod-$AUDIOD-*" | wc -l
 }
 
 no_segments() {
@@ -370,15 +370,21 @@ speech() {
 	[ "$(count_fds "$AUDIOD")" -le "$before" ]
 }
 
-@test "clean-up: what a killed server leaves is removed by the next" {
-	serve
-	kill -9 "$AUDIOD"
-	wait_gone "$AUDIOD"
-	[ "$(segments)" -gt 0 ]
-	rm "/dev/shm/msr-audiod-$AUDIOD-0" # as if it was killed while it removed them
-	local old=$AUDIOD
-	serve
-	AUDIOD=$old no_segments
+@test "clean-up: what a killed server leaves is removed by the next, wherever rings are" {
+	mkdir rings
+	for MSR_RING_DIR in "" "$PWD/rings"; do
+		export MSR_RING_DIR
+		serve
+		kill -9 "$AUDIOD"
+		wait_gone "$AUDIOD"
+		[ "$(segments)" -gt 0 ]
+		rm "/dev/shm/msr-audiod-$AUDIOD-0" # as if it was killed while it removed them
+		local old=$AUDIOD
+		serve
+		AUDIOD=$old no_segments
+		kill "$AUDIOD"
+		wait_gone "$AUDIOD"
+	done
 }
 
 @test "recovery: workers killed under load: every message is answered and no session ends" {
