@@ -14,7 +14,8 @@
 #include "base/id.h"
 #include "frame/frame.h"
 
-#define DEPTH_MAX 32 /* of nested values */
+#define DEPTH_MAX	 32 /* of nested values */
+#define NAME_ESCAPED_MAX 64 /* bytes of a member's name, each of its letters as \\u0000 */
 
 struct reader {
 	char *p, *end;
@@ -311,9 +312,20 @@ static bool byte_array(struct reader *r, struct span *out, bool *is_bytes)
 	return true;
 }
 
+/* Of a key that is written with escapes, too: readers of JSON see no difference. */
 static bool is_name(const struct span *key, const char *name)
 {
-	return key->len == strlen(name) && memcmp(key->p, name, key->len) == 0;
+	char plain[NAME_ESCAPED_MAX];
+	struct span k = *key;
+
+	if (k.escaped) {
+		if (k.len > sizeof(plain))
+			return false;
+		memcpy(plain, k.p, k.len);
+		k.p = plain;
+		unescape(&k);
+	}
+	return k.len == strlen(name) && memcmp(k.p, name, k.len) == 0;
 }
 
 /* A string member, or null, which counts as absent; anything else is kept as a bad one. */
@@ -497,6 +509,15 @@ static void interpret(struct message *m, struct members *in)
 }
 
 /*
+ * Whether readers that are less strict than we are may find a j_type in what is not JSON to us.
+ * They would take it for our own message.
+ */
+static bool may_have_type(const char *text, size_t len)
+{
+	return memmem(text, len, "j_type", 6) || memmem(text, len, "\\u00", 4);
+}
+
+/*
  * Two passes where it is a body of bytes: the first must leave the text as it is, because the
  * message may turn out to be for the room.
  */
@@ -510,7 +531,7 @@ void message_parse(char *text, size_t len, struct message *m)
 	if (r.p == r.end || *r.p != '{')
 		return;
 	bool whole = members(&r, &in, false);
-	if (!in.has_type)
+	if (!in.has_type && (whole || !may_have_type(text, len)))
 		return;
 	if (whole && in.has_body && in.body_kind == '[') {
 		r.p = text;

@@ -54,6 +54,25 @@ TEST(video_frames_as_bytes)
 	CHECK_INT(m.body_len, 0);
 }
 
+/* To others in the room it would be the server's own message. */
+TEST(a_type_cannot_hide_in_text)
+{
+	char deep[256] = "{\"a\":";
+
+	check_error("{\"\\u006a_type\":\"ack\",\"part\":9}", "bad_type");
+	check_error("{\"\\u006a\\u005F\\u0074\\u0079\\u0070\\u0065\":\"ack\"}", "bad_type");
+	check_error("{\"a\":NaN,\"j_type\":\"ack\"}", "bad_json");
+	check_error("{\"a\":NaN,\"\\u006a_type\":\"ack\"}", "bad_json");
+	memset(deep + 5, '[', 40);
+	memset(deep + 45, ']', 40);
+	strcpy(deep + 85, ",\"j_type\":\"ack\"}");
+	check_error(deep, "bad_json");
+	check_text("{\"a\":NaN}");
+	check_text("{\"\\u006a_types\":\"ack\"}");
+	check_text("{\"type\":\"\\u006a_type\"}");
+	check_text("{:-) \\o/");
+}
+
 TEST(other_members_are_skipped)
 {
 	parse("{\"a\":{\"body\":\"!\",\"x\":[1,-2.5e+3,true,false,null,\"\\u00e9\\n\"]},"
