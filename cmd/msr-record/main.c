@@ -27,7 +27,6 @@
 #include "session.h"
 
 #define FDS_OWN	      64 /* sources, events, children and the like */
-#define FDS_RECORDING 3	 /* journal, audio, video */
 #define SESSIONS_MAX  20000
 #define DAY_US	      86400000000
 #define TICK_US	      1000000
@@ -168,6 +167,8 @@ static void list_metrics(struct metrics *m, const struct counters *n)
 	metrics_counter(m, "msr_record_skipped_bytes_total", NULL, "Bytes of damaged input",
 			&n->skipped);
 	metrics_gauge(m, "msr_record_open", NULL, "Recordings open or to be finished", &n->open);
+	metrics_gauge(m, "msr_record_receiving", NULL, "Recordings that have not ended",
+		      &n->receiving);
 	metrics_gauge(m, "msr_record_queued", NULL, "Recordings to be finished", &n->queued);
 	metrics_gauge(m, "msr_record_paused", NULL, "1 while the disk is full", &n->paused);
 	metrics_process(m);
@@ -280,8 +281,9 @@ static void set_limits(struct settings *set)
 {
 	size_t fds = proc_raise_nofile();
 
+	set->max_fds = fds > FDS_OWN + RECORDING_FDS ? (int64_t)fds - FDS_OWN : RECORDING_FDS;
 	if (!set->max_sessions) {
-		set->max_sessions = fds > FDS_OWN ? (int64_t)(fds - FDS_OWN) / FDS_RECORDING : 1;
+		set->max_sessions = set->max_fds / RECORDING_FDS;
 		if (set->max_sessions > SESSIONS_MAX)
 			set->max_sessions = SESSIONS_MAX;
 	}

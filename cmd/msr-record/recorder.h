@@ -16,6 +16,9 @@
 #include "base/opt.h"
 #include "store.h"
 
+#define RECORDING_FDS	    3	  /* of one that receives: journal, audio, video */
+#define RECORDINGS_WAIT_MAX 20000 /* to be finished: each takes memory and a descriptor */
+
 struct loop;
 struct events;
 struct finisher;
@@ -29,7 +32,8 @@ struct settings {
 	int64_t idle_us;      /* of sessions whose producer may be gone */
 	int64_t max_pause_us; /* of the others */
 	int64_t sync_ms;      /* 0: leave it to the kernel */
-	int64_t max_sessions; /* recordings open or waiting to be finished */
+	int64_t max_sessions; /* recordings that receive at once */
+	int64_t max_fds;      /* descriptors that all recordings may have together */
 	int64_t max_bytes;    /* of one recording, 0: no bound */
 	uint64_t max_file;    /* bytes that a file may have here, 0: no bound */
 	int64_t grace_us;     /* for finishing after SIGTERM */
@@ -47,6 +51,7 @@ struct counters {
 	metric_t refused;	      /* sessions */
 	metric_t started, finished, failed, recovered;
 	metric_t open, queued; /* recordings now */
+	metric_t receiving;    /* those of them that have not ended */
 	metric_t disk_full;    /* times that everything stood still */
 	metric_t paused;       /* 1 while it does */
 	metric_t batches;

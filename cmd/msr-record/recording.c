@@ -33,10 +33,23 @@ static struct recording *recording_new(struct recorder *r)
 	return rec;
 }
 
+void recording_receives(struct recording *rec)
+{
+	metric_add(&rec->recorder->n.receiving, !rec->receives);
+	rec->receives = true;
+}
+
+static void receives_no_more(struct recording *rec)
+{
+	metric_add(&rec->recorder->n.receiving, -(int64_t)rec->receives);
+	rec->receives = false;
+}
+
 void recording_free(struct recording *rec)
 {
 	if (!rec)
 		return;
+	receives_no_more(rec);
 	metric_add(&rec->recorder->n.open, -1);
 	list_remove(&rec->dirty);
 	list_remove(&rec->link);
@@ -467,6 +480,7 @@ int recording_end(struct recording *rec, const char *reason)
 		writer_close(rec->writers[i]);
 		rec->writers[i] = NULL;
 	}
+	receives_no_more(rec);
 	list_remove(&rec->dirty);
 	list_push(&r->ended, &rec->link);
 	event_start(&ev, r->events, "recording-stop", rec->head.room, rec->head.session);

@@ -35,6 +35,7 @@ struct recording {
 	uint64_t begins_at;			/* parts before this one are elsewhere */
 	struct recording_loss loss[STREAM_RTP]; /* in the stream of that kind of a call */
 	bool at_limit;				/* its file takes no more */
+	bool receives;				/* counted as one of --max-sessions */
 	bool torn; /* a part lacks its end: what is sent again belongs into another recording */
 	struct mix_room *mix; /* joined; NULL: its room is not mixed */
 	bool rested;	      /* no need to call recording_rest again */
@@ -50,6 +51,9 @@ int recording_open(struct recording **rp, struct recorder *r, const struct journ
  * finished.
  */
 int recording_resume(struct recording **rp, struct recorder *r, const struct store_name *name);
+
+/* It counts as one of --max-sessions until it ends. */
+void recording_receives(struct recording *rec);
 
 enum put_result {
 	PUT_STORED, /* or left out as a repetition */

@@ -214,6 +214,24 @@ static bool is_temporary(const struct recorder *r, int err)
 	       (err == -EROFS && store_is_readonly(&r->store));
 }
 
+/*
+ * Why no other recording can begin now, or NULL. What waits to be finished lies on disk, and is
+ * none of --max-sessions; but it keeps its journal open, by which its name is locked.
+ */
+static const char *why_full(const struct recorder *r)
+{
+	int64_t receiving = metric_get(&r->n.receiving),
+		waiting = metric_get(&r->n.open) - receiving;
+
+	if (receiving >= r->set.max_sessions)
+		return "too many recordings at once; see --max-sessions";
+	if (waiting >= RECORDINGS_WAIT_MAX)
+		return "too many recordings wait to be finished; see --finishers";
+	if ((receiving + 1) * RECORDING_FDS + waiting > r->set.max_fds)
+		return "too many recordings for the limit of open descriptors; see ulimit -n";
+	return NULL;
+}
+
 /* ---- recordings of a target ---- */
 
 /* Ends `rec` for all streams of the target. */
@@ -287,8 +305,9 @@ static int join_recording(struct recorder *r, struct session *s, struct target *
 		refuse(r, s, t, "the storage id looks like a file name; leave out its extension");
 		return 0;
 	}
-	if (metric_get(&r->n.open) >= r->set.max_sessions) {
-		refuse(r, s, t, "too many recordings at once; see --max-sessions");
+	const char *full = why_full(r);
+	if (full) {
+		refuse(r, s, t, full);
 		return 0;
 	}
 	int ret = recording_open(&t->recs[stream], r, &head);
@@ -298,6 +317,7 @@ static int join_recording(struct recorder *r, struct session *s, struct target *
 	}
 	if (ret)
 		return ret;
+	recording_receives(t->recs[stream]);
 	t->recs[stream]->mix = mixer_join(r->mixer, s->room);
 	if (t->begins_at[stream])
 		t->recs[stream]->begins_at = t->begins_at[stream];
@@ -540,6 +560,7 @@ void session_adopt(struct recorder *r, struct recording *rec)
 		recording_leave(rec, ret);
 		return;
 	}
+	recording_receives(rec);
 	struct session *s = session_find(r, who_of_journal(&rec->head));
 	struct target *t = target_find(s, rec->head.storage);
 	for (int i = 0; i < STREAMS; i++) {

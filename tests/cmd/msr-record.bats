@@ -233,11 +233,14 @@ load ../support/record
 	good_file s2.wav 3
 	jq .duration st/long.json | near 0.51 0.03
 	no_hidden_files
-	run record --max-sessions 1 -- session=one codec=ogg @"$MEDIA/a.ogg":0,1,2 session=two @"$MEDIA/a.ogg":0 session=one @"$MEDIA/a.ogg":3,4,5,6
+	# What has ended, and is still to be finished, takes no place.
+	run record --max-sessions 1 -- session=one codec=ogg @"$MEDIA/a.ogg":0,1,2 session=two @"$MEDIA/a.ogg":0 \
+		session=one @"$MEDIA/a.ogg":3,4,5,6 close session=three @"$MEDIA/a.ogg"
 	[ "$status" -eq 1 ]
 	[[ $output == *"session two: too many recordings at once; see --max-sessions"* ]]
 	good_file one.mp3 3
 	[ ! -e st/two.mp3 ]
+	good_file three.mp3 3
 }
 
 @test "wrong usage says what to do" {
