@@ -301,7 +301,8 @@ static int join_recording(struct recorder *r, struct session *s, struct target *
 	snprintf(head.room, sizeof(head.room), "%s", s->room);
 	snprintf(head.session, sizeof(head.session), "%s", s->id);
 	snprintf(head.storage, sizeof(head.storage), "%s", t->storage);
-	if (!store_folder_valid(t->storage)) {
+	/* The session's own is no folder: nothing can be mistaken for a file of another session. */
+	if (strcmp(t->storage, s->id) != 0 && !store_folder_valid(t->storage)) {
 		refuse(r, s, t, "the storage id looks like a file name; leave out its extension");
 		return 0;
 	}

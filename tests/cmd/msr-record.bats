@@ -85,11 +85,12 @@ load ../support/record
 
 @test "a storage id is a folder, unless it is the session's own; media names are refused" {
 	run record -- codec=ogg storage=screen @"$MEDIA/a.ogg" session=s2 storage=s2 @"$MEDIA/a.ogg" \
-		session=s3 storage=x.mp3 @"$MEDIA/a.ogg"
+		session=s3 storage=x.mp3 @"$MEDIA/a.ogg" session=s2.json storage=s2.json @"$MEDIA/a.ogg"
 	[ "$status" -eq 1 ]
 	[[ $output == *"not recording room room session s3: the storage id looks like a file name; leave out its extension"* ]]
 	good_file screen/s1.mp3 3
 	good_file s2.mp3 3
+	good_file s2.json.mp3 3
 	[ "$(jq -r .storage st/screen/s1.json)" = screen ]
 	[ ! -e st/x.mp3 ]
 	[ "$(count_events refused)" = 1 ]
