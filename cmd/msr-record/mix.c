@@ -14,9 +14,9 @@
 #include "ffmpeg.h"
 #include "recorder.h"
 
-#define SCREEN_FOLDER "screen" /* storage id of screens of calls, see msr-sfu(8) */
-#define SCREEN_WIDTH  960      /* pixels of the part with screens, where there are some */
-#define MIX_S_MIN     0.1      /* seconds: a recording of one picture has none */
+#define SCREEN_STORAGE "screen" /* storage id of screens of calls, see msr-sfu(8) */
+#define SCREEN_WIDTH   960	/* pixels of the part with screens, where there are some */
+#define MIX_S_MIN      0.1	/* seconds: a recording of one picture has none */
 
 /* ---- inputs ---- */
 
@@ -55,12 +55,13 @@ static int read_input(struct mix_input *in, const char *folder, const json_t *ro
 	const char *session = json_string_value(json_object_get(root, "session"));
 	const char *file = json_string_value(json_object_get(root, "file"));
 	const char *start = json_string_value(json_object_get(root, "start"));
+	const char *storage = json_string_value(json_object_get(root, "storage"));
 	const json_t *codecs = json_object_get(root, "codecs"), *codec;
 	size_t i;
 
 	*in = (struct mix_input){
 	    .seconds = json_number_value(json_object_get(root, "duration")),
-	    .screen = !strcmp(folder, SCREEN_FOLDER),
+	    .screen = storage && !strcmp(storage, SCREEN_STORAGE),
 	    .cell = -1,
 	};
 	if (!session || !id_valid(session, strlen(session)) || !file || strchr(file, '/') ||

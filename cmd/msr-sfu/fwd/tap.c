@@ -21,9 +21,10 @@
 #define ASK_MAX_US  32000000
 #define KEY_ROOM    32768 /* bytes in the sink, for much of a key frame */
 #define SCREEN_NAME "screen"
-#define TAP_FIRST   1	 /* number of simulcast's first packet */
-#define MARK_MAX    1024 /* bytes of a record without a body, and more */
-#define OVER_MAX    1000 /* sessions whose end waits for room */
+#define CAMERA_NAME "camera" /* of a user who is called SCREEN_NAME */
+#define TAP_FIRST   1	     /* number of simulcast's first packet */
+#define MARK_MAX    1024     /* bytes of a record without a body, and more */
+#define OVER_MAX    1000     /* sessions whose end waits for room */
 
 /* A recording: all tracks of a user but its screen, or the screen. */
 struct tap_session {
@@ -145,6 +146,17 @@ static int64_t wall_of(const struct tap_sink *s, const char *room)
 	return clock_wall_us() - mono_now().us;
 }
 
+/*
+ * Named always, so that the end of one does not end the other; a user's own id needs no folder, and
+ * is not the screen's.
+ */
+static const char *storage_of(const struct tap_session *ss)
+{
+	if (ss->screen)
+		return SCREEN_NAME;
+	return strcmp(ss->user, SCREEN_NAME) ? ss->user : CAMERA_NAME;
+}
+
 static void set_ids(struct tap_session *ss)
 {
 	struct frame *f = &ss->ids;
@@ -153,10 +165,8 @@ static void set_ids(struct tap_session *ss)
 	f->room_len = (uint8_t)strlen(ss->room);
 	f->session = ss->user;
 	f->session_len = (uint8_t)strlen(ss->user);
-	/* Named always, so that the end of one does not end the other; a user's own needs no
-	 * folder. */
-	f->storage = ss->screen ? SCREEN_NAME : ss->user;
-	f->storage_len = ss->screen ? sizeof(SCREEN_NAME) - 1 : f->session_len;
+	f->storage = storage_of(ss);
+	f->storage_len = (uint8_t)strlen(f->storage);
 	frame_check_ids(f);
 }
 

@@ -10,16 +10,16 @@
 #include "../../support/test.h"
 
 /* Adds what msr-record would have written; `at` and `seconds` on the room's time axis. */
-static int add(struct mix *m, const char *folder, const char *name, int at, double seconds,
+static int add(struct mix *m, const char *storage, const char *name, int at, double seconds,
 	       const char *codecs)
 {
 	char text[512];
 	int n = snprintf(text, sizeof(text),
-			 "{\"session\":\"%s\",\"file\":\"%s.webm\",\"start\":"
+			 "{\"session\":\"%s\",\"storage\":\"%s\",\"file\":\"%s.webm\",\"start\":"
 			 "\"2026-01-02T03:%02d:%02d.250000Z\",\"duration\":%.3f,\"codecs\":[%s]}",
-			 name, name, at / 60, at % 60, seconds, codecs);
+			 name, storage, name, at / 60, at % 60, seconds, codecs);
 
-	return mix_add(m, folder, text, (size_t)n);
+	return mix_add(m, strcmp(storage, name) ? storage : "", text, (size_t)n);
 }
 
 #define AV "\"vp8\",\"opus\""
@@ -37,6 +37,18 @@ TEST(inputs_lie_where_they_began_and_the_mix_is_as_long_as_all_of_them)
 	CHECK_INT(m->in[1].start_us - m->start_us, 60000000);
 	CHECK_INT((long)m->seconds, 80);
 	CHECK(m->start_us % 1000000 == 250000);
+	free(m);
+}
+
+TEST(the_screen_of_somebody_called_screen_is_one)
+{
+	struct mix *m = calloc(1, sizeof(*m));
+
+	CHECK_INT(add(m, "camera", "screen", 0, 10, AV), 0);
+	CHECK_INT(add(m, "screen", "screen", 1, 10, AV), 0);
+	mix_arrange(m);
+	CHECK_INT(m->n_cells, 2);
+	CHECK(!m->cells[0].screen && m->cells[1].screen);
 	free(m);
 }
 

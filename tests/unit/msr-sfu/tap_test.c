@@ -242,6 +242,34 @@ TEST(pictures_are_left_out_up_to_a_key_frame_that_is_asked_for)
 	tear_down();
 }
 
+/* Else the end of either would end both. */
+TEST(camera_and_screen_of_somebody_called_screen_are_two_recordings)
+{
+	struct tap_config camera = {.room = "r", .user = "screen", .source = SOURCE_CAMERA};
+	struct tap_config screen = {.room = "r", .user = "screen", .source = SOURCE_SCREEN};
+	struct tap *a, *b;
+	char marks[256] = "";
+	const uint8_t *data;
+	struct frame f;
+
+	set_up();
+	CHECK_INT(tap_open(&a, &sink, &camera, video), 0);
+	CHECK_INT(tap_open(&b, &sink, &screen, video), 0);
+	tap_close(b);
+	tap_close(a);
+	tap_sink_flush(&sink);
+	long len = ring_peek(reader, &data);
+	for (long at = 0, n; at < len; at += n) {
+		n = frame_decode(data + at, (size_t)(len - at), &f, NULL);
+		CHECK(n > 0);
+		if (f.session_len == 6)
+			snprintf(marks + strlen(marks), sizeof(marks) - strlen(marks), "%s %.*s, ",
+				 frame_kind_name(f.kind), f.storage_len, f.storage);
+	}
+	CHECK_STR(marks, "open camera, open screen, close screen, close camera, ");
+	tear_down();
+}
+
 TEST(sound_is_left_out_packet_by_packet)
 {
 	set_up();
