@@ -115,18 +115,34 @@ static void job_leave(struct job *j)
 	job_end(j);
 }
 
-static void say_disk_full(struct job *j)
+static void say_disk(struct job *j, bool full)
 {
 	struct event ev;
 
+	j->disk_full = full;
+	event_start(&ev, j->r->events, full ? "disk-full" : "disk-ok", j->rec->head.room,
+		    j->rec->head.session);
+	json_str(&ev.json, "name", j->rec->name.stem);
+	json_str(&ev.json, "message",
+		 full ? "finishing waits for space" : "finishing has the space it waited for");
+	event_send(&ev, j->r->events);
+}
+
+static void say_disk_full(struct job *j)
+{
 	if (j->disk_full)
 		return;
-	j->disk_full = true;
 	log_error("disk full while finishing '%s'; trying again until there is space",
 		  j->rec->name.stem);
-	event_start(&ev, j->r->events, "disk-full", j->rec->head.room, j->rec->head.session);
-	json_str(&ev.json, "message", "finishing waits for space");
-	event_send(&ev, j->r->events);
+	j->full_step = j->step;
+	say_disk(j, true);
+}
+
+/* What there was no space for is done: a try alone may fail again. */
+static void say_disk_ok(struct job *j)
+{
+	if (j->disk_full)
+		say_disk(j, false);
 }
 
 static void wait_for_space(struct job *j)
@@ -259,7 +275,8 @@ static void on_child(void *arg, int status, struct buf *out, const char *errors)
 		step_failed(j, ret, errors);
 		return;
 	}
-	j->step++;
+	if (j->step++ >= j->full_step)
+		say_disk_ok(j);
 	job_run(j);
 }
 
@@ -310,10 +327,12 @@ static void job_run(struct job *j)
 	if (!ret)
 		loop_timer_in_us(&j->timer, stall_us(j));
 	free(a);
-	if (ret < 0)
+	if (ret < 0) {
 		step_failed(j, ret, why);
-	else if (ret == 1)
+	} else if (ret == 1) {
+		say_disk_ok(j);
 		job_end(j);
+	}
 }
 
 /*
@@ -359,6 +378,7 @@ static bool publish_again(struct job *j)
 	if (!ret && !j->claimed)
 		return false;
 	if (ret > 0) {
+		say_disk_ok(j);
 		job_end(j);
 		return true;
 	}

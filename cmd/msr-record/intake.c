@@ -129,6 +129,7 @@ static void go_on(struct intake *in)
 	metric_set(&in->r->n.paused, 0);
 	log_info("recording continues");
 	event_start(&ev, in->r->events, "disk-ok", NULL, NULL);
+	json_str(&ev.json, "message", "recording continues");
 	event_send(&ev, in->r->events);
 }
 

@@ -35,7 +35,8 @@ struct job {
 	unsigned long long room;  /* least free bytes meanwhile */
 	const struct step *steps; /* ends with one that has no name */
 	int step, tries;
-	bool disk_full; /* said so already */
+	bool disk_full; /* said so, and not yet that it is over */
+	int full_step;	/* where it was */
 	bool plain;	/* the conversion failed: without what it does in passing */
 	struct input in[STREAMS];
 	char in_path[STREAMS][FULL_PATH_MAX];

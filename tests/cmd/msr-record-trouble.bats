@@ -380,6 +380,7 @@ named_but_blocked() {
 	[ "$(count_events disk-full)" = 1 ]
 	touch make-space
 	wait_for 60 grep -q disk-ok events
+	[ "$(jq -r 'select(.ev == "disk-ok") | .message' events)" = "recording continues" ]
 	exec 9>&-
 	wait "$PID"
 	mv out/* st
@@ -403,6 +404,7 @@ full_disk() {
 	full_disk 'rm st/ballast && wait $! && cp st/* out'
 	ended_well "$PID"
 	grep -q "there is space again" record.log # seen, not tried after a while
+	[ "$(jq -r 'select(.ev | startswith("disk-")) | .ev, .session, .name' waits | tr '\n' ' ')" = "disk-full s1 s1 disk-ok s1 s1 " ]
 	rmdir st
 	mv out st
 	good_file s1.mp3 3
