@@ -343,27 +343,30 @@ static int resume_publishing(struct job *j)
 {
 	struct store *s = &j->r->store;
 	struct store_name final = j->rec->name;
-	char path[STORE_PATH_MAX], ext[8], suffix[32];
+	char path[STORE_PATH_MAX], suffix[32];
+	struct meta_found found;
 	struct buf b;
 
 	buf_init(&b, 0);
 	store_hidden(&j->rec->name, ".json", path);
 	int ret = file_read(s->dirfd, path, META_MAX, &b);
-	int named = ret ? ret
-			: meta_read_name((const char *)buf_data(&b), buf_len(&b), final.stem, ext,
-					 &j->unread);
+	int named = ret ? ret : meta_read((const char *)buf_data(&b), buf_len(&b), &found);
 	buf_done(&b);
 	if (ret && ret != -ENOENT)
 		return ret;
 	if (named < 0)
 		return 0;
-	snprintf(suffix, sizeof(suffix), ".out.%s", ext);
+	snprintf(suffix, sizeof(suffix), ".out.%s", found.ext);
 	if (store_has(s, &j->rec->name, suffix))
 		return 0;
+	snprintf(final.stem, sizeof(final.stem), "%s", found.stem);
+	snprintf(j->sha256, sizeof(j->sha256), "%s", found.sha256);
+	j->unread = found.unread;
+	j->probe.duration = found.duration;
 	if ((ret = job_note_in_mix(j, &final)) || (ret = job_keep_unread(j, &final)) ||
 	    (ret = store_publish(s, &j->rec->name, &final)))
 		return ret;
-	job_say_finished(j, &final, ext);
+	job_say_finished(j, &final, found.ext);
 	return 1;
 }
 

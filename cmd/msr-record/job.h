@@ -12,12 +12,12 @@
 #include "base/list.h"
 #include "ffmpeg.h"
 #include "loop/loop.h"
+#include "meta.h"
 #include "probe.h"
 #include "recorder.h"
 #include "recording.h"
 
 #define FULL_PATH_MAX (PATH_MAX + STORE_PATH_MAX)
-#define SHA256_HEX    64
 
 struct child;
 struct mix;

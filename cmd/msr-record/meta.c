@@ -152,19 +152,22 @@ int meta_write(char out[static META_MAX], const struct recording *rec,
 	return len;
 }
 
-int meta_read_name(const char *text, size_t n, char stem[static STEM_SIZE], char ext[static 8],
-		   unsigned *unread)
+int meta_read(const char *text, size_t n, struct meta_found *out)
 {
 	json_t *root = json_loadb(text, n, 0, NULL);
 	const char *name = json_string_value(json_object_get(root, "name"));
 	const char *container = json_string_value(json_object_get(root, "container"));
+	const char *sha256 = json_string_value(json_object_get(root, "sha256"));
 	int ret = -EBADMSG;
 
-	if (name && container && strlen(name) < STEM_SIZE && strlen(container) < 8 &&
+	if (name && container && sha256 && strlen(name) < sizeof(out->stem) &&
+	    strlen(container) < sizeof(out->ext) && strlen(sha256) == SHA256_HEX &&
 	    !strchr(name, '/') && !strchr(container, '/')) {
-		snprintf(stem, STEM_SIZE, "%s", name);
-		snprintf(ext, 8, "%s", container);
-		*unread = read_unread(json_object_get(root, "unread"), stem);
+		snprintf(out->stem, sizeof(out->stem), "%s", name);
+		snprintf(out->ext, sizeof(out->ext), "%s", container);
+		snprintf(out->sha256, sizeof(out->sha256), "%s", sha256);
+		out->duration = json_number_value(json_object_get(root, "duration"));
+		out->unread = read_unread(json_object_get(root, "unread"), out->stem);
 		ret = 0;
 	}
 	json_decref(root);

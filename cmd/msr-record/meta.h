@@ -9,7 +9,8 @@
 #include "probe.h"
 #include "recording.h"
 
-#define META_MAX 65536 /* bytes; two ids, names, sixteen gaps, recordings in a mix */
+#define META_MAX   65536 /* bytes; two ids, names, sixteen gaps, recordings in a mix */
+#define SHA256_HEX 64
 
 struct json;
 struct mix;
@@ -28,12 +29,17 @@ struct meta {
 int meta_write(char out[static META_MAX], const struct recording *rec,
 	       const struct store_name *final, const struct meta *m);
 
-/*
- * Takes the final name (its stem), the extension of the media and the set of streams whose parts
- * are kept out of such a text. 0 or -EBADMSG when it is not whole.
- */
-int meta_read_name(const char *text, size_t n, char stem[static STEM_SIZE], char ext[static 8],
-		   unsigned *unread);
+/* What a publication that was interrupted continues with. */
+struct meta_found {
+	char stem[STEM_SIZE]; /* the final name */
+	char ext[8];	      /* of the media */
+	unsigned unread;      /* as in struct meta */
+	double duration;      /* seconds */
+	char sha256[SHA256_HEX + 1];
+};
+
+/* Takes it out of such a text. 0 or -EBADMSG when that is not whole. */
+int meta_read(const char *text, size_t n, struct meta_found *out);
 
 /* The array `unread`, where there are such streams: the names of their parts. */
 void meta_put_unread(struct json *j, const struct store_name *final, unsigned unread);

@@ -210,10 +210,8 @@ void job_say_finished(struct job *j, const struct store_name *final, const char 
 		json_str(&ev.json, "storage", j->rec->head.storage);
 	json_str(&ev.json, "name", final->stem);
 	json_str(&ev.json, "file", file);
-	if (*j->sha256) {
-		json_num(&ev.json, "duration", j->probe.duration, 3);
-		json_str(&ev.json, "sha256", j->sha256);
-	}
+	json_num(&ev.json, "duration", j->probe.duration, 3);
+	json_str(&ev.json, "sha256", j->sha256);
 	if (fstatat(r->store.dirfd, file, &st, 0) == 0)
 		json_uint(&ev.json, "bytes", (uint64_t)st.st_size);
 	meta_put_unread(&ev.json, final, j->unread);

@@ -286,10 +286,12 @@ named_but_blocked() {
 		cmp st/.s1.json metadata
 		[ "$(find st -type f -name '[!.]*' | sort | xargs)" = "st/s1.json st/s1.mp3" ]
 	done
-	rm st/s1.json
+	rm st/s1.json events
 	msr-record --recover -d st -e events
 	good_file s1.mp3 3
 	no_hidden_files
+	# Whoever goes by the event learns as much as otherwise.
+	[ "$(jq -c 'select(.ev == "finished") | [.duration, .sha256, .bytes]' events)" = "$(jq -c '[.duration, .sha256, .bytes]' st/s1.json)" ]
 }
 
 @test "a recording that has its name and waits for space keeps its metadata when it is stopped" {

@@ -9,15 +9,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char stem[STEM_SIZE], ext[8];
-	unsigned unread;
+	struct meta_found found;
 	struct media_probe p;
 
 	if (probe_parse((const char *)data, size, &p) == 0 &&
 	    (p.n < 0 || p.n > PROBE_STREAMS || !(p.duration >= 0)))
 		abort();
-	if (meta_read_name((const char *)data, size, stem, ext, &unread) == 0 &&
-	    (strchr(stem, '/') || strchr(ext, '/')))
+	if (meta_read((const char *)data, size, &found) == 0 &&
+	    (strchr(found.stem, '/') || strchr(found.ext, '/') ||
+	     strlen(found.sha256) != SHA256_HEX))
 		abort();
 	return 0;
 }
