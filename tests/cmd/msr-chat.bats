@@ -438,6 +438,37 @@ failed ann 50000 200000 disconnected" ]
 	exec 7>&-
 }
 
+@test "a client that is told to end sends what it has read, unless it is told again" {
+	local status=0
+	server
+	start bob msr-chat client -a "$ADDRESS" -u bob --json -d got --wait 60s </dev/null
+	truncate -s 32M big
+	mkfifo in
+	exec 7<>in
+	# A file that is under way, as far as a server takes it that stands still.
+	sending() {
+		start "$1" sh -c "exec msr-chat client -a $ADDRESS -u $1 --json <in"
+		wait_for 10 grep -q login "$1.log"
+		kill -STOP "$SERVER"
+		printf '/file big\nthe next line\nhalf a li' >&7
+		wait_for 10 grep -q progress "$1.log"
+		kill "$PID"
+	}
+	sending ann
+	kill -CONT "$SERVER"
+	ended_well "$PID"
+	wait_for 10 grep -q '"file"' bob.log
+	wait_for 10 grep -q 'the next line' bob.log
+	run ! grep -q 'half a li' bob.log
+	sending eve
+	kill -HUP "$PID"
+	wait "$PID" || status=$?
+	[ "$status" -eq 1 ]
+	grep -q 'not everything was sent' eve.log
+	kill -CONT "$SERVER"
+	exec 7>&-
+}
+
 @test "pictures and voice are checked before they are sent" {
 	server
 	start bob msr-chat client -a "$ADDRESS" -u bob --json -d got --wait 30s </dev/null

@@ -72,6 +72,7 @@ struct program {
 	struct pipe_input *pipe; /* or NULL: a terminal */
 	struct loop_timer wait;	 /* --wait */
 	bool ready_once, quitting;
+	bool told_to_end; /* by a signal: the next one ends at once */
 };
 
 static struct program *program_of(struct client *c)
@@ -108,7 +109,8 @@ void client_lost(struct client *c, const char *why, bool final)
 
 void client_line(struct client *c, const char *line)
 {
-	command_line(c, line);
+	if (!program_of(c)->quitting)
+		command_line(c, line);
 }
 
 static void on_wait(void *arg)
@@ -125,10 +127,35 @@ void client_quit(struct client *c)
 	if (p->quitting)
 		return;
 	p->quitting = true;
-	if (p->pipe && c->set.wait)
+	if (p->pipe && c->set.wait && !p->told_to_end)
 		loop_timer_in_us(&p->wait, c->set.wait);
 	else
 		net_finish(c->net);
+}
+
+/* Whatever is left. */
+static void leave(struct program *p)
+{
+	struct client *c = &p->client;
+
+	if (net_has_unsent(c->net) || (p->pipe && pipe_has_more(p->pipe)))
+		show_error(c, "not everything was sent", "interrupted");
+	c->done = true;
+}
+
+/* What was read so far is still sent. */
+static void finish(struct program *p)
+{
+	struct client *c = &p->client;
+
+	p->told_to_end = true;
+	loop_timer_stop(&p->wait);
+	if (p->quitting)
+		net_finish(c->net);
+	else if (p->pipe)
+		pipe_end(p->pipe);
+	else
+		client_quit(c);
 }
 
 static void on_signal(void *arg, int sig)
@@ -143,11 +170,10 @@ static void on_signal(void *arg, int sig)
 	}
 	if (sig == SIGINT && c->term && !terminal_interrupt(c->term))
 		return;
-	if (p->quitting || sig != SIGINT || !net_ready(c->net)) {
-		c->done = true;
-		return;
-	}
-	client_quit(c);
+	if (p->told_to_end || !net_connected(c->net))
+		leave(p);
+	else
+		finish(p);
 }
 
 static int take_username(struct client *c)

@@ -202,9 +202,9 @@ int net_file(struct net *n, unsigned type, const char *to, const char *name, int
 	return 0;
 }
 
-bool net_ready(const struct net *n)
+bool net_connected(const struct net *n)
 {
-	return n->state == NET_READY;
+	return n->state == NET_READY || n->state == NET_CLOSING;
 }
 
 bool net_takes(const struct net *n)
@@ -266,6 +266,14 @@ static int count_unsent(const struct net *n)
 	int left = 0;
 
 	return ioctl(n->wire.fd, SIOCOUTQ, &left) < 0 ? 0 : left;
+}
+
+bool net_has_unsent(struct net *n)
+{
+	struct list *i = list_first(&n->out);
+	bool login = i && container_of(i, struct outgoing, link)->type == PROTO_LOGIN;
+
+	return n->n_out > (size_t)login || (n->state == NET_CLOSING && count_unsent(n) > 1);
 }
 
 /* The server has not closed: as long as it takes more of what was sent, it may. */
@@ -540,7 +548,7 @@ static const char *why_closed(const struct net *n)
 {
 	if (n->state != NET_CLOSING)
 		return "the server closed the connection";
-	return count_unsent(n) > 1 ? NOT_TAKEN : "";
+	return n->n_out || count_unsent(n) > 1 ? NOT_TAKEN : "";
 }
 
 static void on_readable(struct net *n)

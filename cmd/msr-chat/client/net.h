@@ -18,7 +18,10 @@ int net_open(struct net **np, struct client *c);
 /* Accepts NULL. */
 void net_close(struct net *n);
 
-bool net_ready(const struct net *n);
+/* Logged in, perhaps while it ends. */
+bool net_connected(const struct net *n);
+/* Messages that the server has not taken. */
+bool net_has_unsent(struct net *n);
 /* Messages that wait to be sent are bounded; false: wait before reading more input. */
 bool net_takes(const struct net *n);
 

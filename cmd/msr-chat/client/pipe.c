@@ -25,6 +25,7 @@ struct pipe_input {
 	struct buf in; /* what is read and not yet a line */
 	bool skipping; /* what comes up to the next line feed is of a line that was refused */
 	bool eof, started;
+	bool cut; /* eof is not the input's: what is left of a line is not one */
 };
 
 /* Drops the rest of a line that was refused, as far as it is there. */
@@ -48,7 +49,9 @@ static void take_lines(struct pipe_input *p)
 		char *at = (char *)buf_data(&p->in);
 		size_t n = buf_len(&p->in);
 		const char *end = n ? memchr(at, '\n', n) : NULL;
-		if (!end && !(p->eof && n))
+		if (!end && p->cut)
+			buf_consume(&p->in, n);
+		if (!end && (p->cut || !p->eof || !n))
 			break;
 		size_t len = end ? (size_t)(end - at) : n;
 		char *line = strndup(at, len);
@@ -138,6 +141,18 @@ void pipe_start(struct pipe_input *p)
 		loop_io_want(p->io, LOOP_IN);
 	else
 		loop_timer_in_us(&p->timer, 0);
+}
+
+void pipe_end(struct pipe_input *p)
+{
+	p->cut = !p->eof;
+	p->eof = true;
+	go_on(p);
+}
+
+bool pipe_has_more(const struct pipe_input *p)
+{
+	return buf_len(&p->in) > 0;
 }
 
 void pipe_close(struct pipe_input *p)
