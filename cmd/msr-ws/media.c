@@ -48,6 +48,12 @@ static int chunk_codec(struct client *c, int lane, const uint8_t *data, size_t l
 	return s->codec[lane];
 }
 
+static void set_storage(struct frame *f, const char *storage)
+{
+	f->storage = storage;
+	f->storage_len = (uint8_t)strlen(storage);
+}
+
 static void describe(struct client *c, struct frame *f, const char *storage)
 {
 	int lane = f->kind == FRAME_VIDEO;
@@ -57,10 +63,7 @@ static void describe(struct client *c, struct frame *f, const char *storage)
 		f->rate = c->query.rate;
 		f->channels = c->query.channels;
 	}
-	if (!storage)
-		storage = c->query.storage;
-	f->storage = storage;
-	f->storage_len = (uint8_t)strlen(storage);
+	set_storage(f, storage ? storage : c->query.storage);
 	f->time_us = clock_wall_us();
 }
 
@@ -150,6 +153,8 @@ static void take_records(struct client *c, const uint8_t *data, size_t len)
 			continue;
 		}
 		f.flags &= FRAME_KEY | FRAME_LAST;
+		if (!f.storage_len)
+			set_storage(&f, c->query.storage);
 		take_frame(c, &f);
 	}
 }

@@ -124,8 +124,8 @@ async def formats():
         await ws.send(json.dumps({"j_type": "AudioFrame", "part": 1, "body": [1, 2, 3, 255]}))
         await ws.send(b"bare")
         await ws.send(part(None, b"next"))
-        records = [msr.record(3, "room", "s1", codec=17, rate=8000, part=4 + i, time_us=77, body=b"rec%d" % i)
-                   for i in range(2)]
+        records = [msr.record(3, "room", "s1", storage, codec=17, rate=8000, part=4 + i, time_us=77, body=b"rec%d" % i)
+                   for i, storage in enumerate(("", "own"))]
         await ws.send(b"".join(records))
         await ws.send(part(0, b"pict", "VideoFrame", storage_id="other"))
         got = await parts("s1", 6)
@@ -134,7 +134,8 @@ async def formats():
         first, record = got[0], got[4]
         assert (first.codec, first.rate, first.channels, first.storage) == (17, 16000, 2, "st")
         assert abs(first.time_us - time.time_ns() // 1000) < 60e6
-        assert (record.rate, record.time_us) == (8000, 77)
+        assert (record.rate, record.time_us, record.storage) == (8000, 77, "st")
+        assert got[5].storage == "own"
         video = await parts("s1", 1, "video")
         assert video[0].storage == "other" and video[0].body == b"pict"
     await until(lambda: written("s1", "close"))
