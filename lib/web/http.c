@@ -63,7 +63,7 @@ static void reply_without_route(struct web_req *req)
 		web_reply_error(req, 405, "method_not_allowed", "%s takes %s", req->path, allow);
 	} else if (web_static_serve(req)) {
 		return;
-	} else if (web_find_socket(req)) {
+	} else if (!web_static_is_for(req) && web_find_socket(req)) {
 		web_reply_header(req, "Upgrade", "websocket");
 		web_reply_error(req, 426, "upgrade_required", "%s is a WebSocket", req->path);
 	} else {

@@ -244,6 +244,14 @@ static void reply_opened(struct web_req *req, int fd, const struct stat *st, con
 	web_http_reply_start(req, status, content_type(path), to - from);
 }
 
+bool web_static_is_for(struct web_req *req)
+{
+	for (const struct folder *f = req->c->server->folders; f; f = f->next)
+		if (f->prefix_len > 1 && !strncmp(req->path, f->opts.prefix, f->prefix_len))
+			return true;
+	return false;
+}
+
 bool web_static_serve(struct web_req *req)
 {
 	bool get = strcmp(req->method, "GET") == 0 || req->is_head;

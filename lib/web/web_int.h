@@ -261,6 +261,8 @@ void web_http_tick(struct conn *c);
 
 /* Replies from a folder that fits, or returns false. */
 bool web_static_serve(struct web_req *req);
+/* Whether the path lies in a folder that is not mounted at the root: what it has not is nowhere. */
+bool web_static_is_for(struct web_req *req);
 void web_static_free(struct web_server *s);
 
 /* ---- stream.c ---- */

@@ -258,6 +258,8 @@ policy_of() {
 		echo "$path: $status $output"
 		[ "$status" -ne 0 ]
 	done
+	# A room may have that name, but who asks for a file is not told to open a WebSocket.
+	[ "$(curl -s -o /dev/null -w '%{http_code}' "$HTTP/recordings/gone.mp3")" = 404 ]
 	# New ones show up.
 	cp "$storage/st/s1.json" "$storage/s1.json"
 	cp "$storage/st/s1.webm" "$storage/s1.webm"
