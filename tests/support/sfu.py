@@ -344,6 +344,9 @@ async def restart():
     out = await call("POST", bob + "/consume", answer("abcd", first), want=409)
     assert out["error"] == "stale_offer" and out["offer"] == second["offer"], out
     assert await call("POST", bob + "/consume", answer("abcd", second)) == {}
+    # Where none is to be answered instead, there is no offer.
+    out = await call("POST", bob + "/consume", answer("abcd", first), want=409)
+    assert out["error"] == "no_offer", out
     assert await stun_check(port, *credentials(second)), "the server does not answer"
     assert not await stun_check(port, *credentials(first)), "the server goes by what it has never offered"
 

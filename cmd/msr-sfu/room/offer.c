@@ -265,12 +265,13 @@ int user_consume(struct user *u, const char *text, size_t len, uint64_t offer_id
 
 	if (!u->sections)
 		return fail_set(f, FAIL_NO_OFFER, NULL);
-	if (offer_id && offer_id != u->offer.id) {
-		metric_add(&sfu->n_stale, 1);
-		return fail_set(f, FAIL_STALE_OFFER, NULL);
-	}
+	bool stale = offer_id && offer_id != u->offer.id;
+	metric_add(&sfu->n_stale, stale);
+	/* Stale is what another offer should be answered instead of. */
 	if (!u->offer.unanswered)
 		return fail_set(f, FAIL_NO_OFFER, NULL);
+	if (stale)
+		return fail_set(f, FAIL_STALE_OFFER, NULL);
 	if (link_ended(u->sub)) /* nothing would come of the answer */
 		return fail_set(f, FAIL_CONNECTION_ENDED, NULL);
 	if (link_parse(&answer, text, len, f) < 0)

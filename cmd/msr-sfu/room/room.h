@@ -211,7 +211,10 @@ int user_produce(struct user *u, const char *offer, size_t len, const struct sou
  */
 int user_publish(struct room *r, const char *id, const char *offer, size_t len, struct user **up,
 		 struct buf *answer, struct fail *f);
-/* Answers the pending offer; `offer_id` 0 means the current one. */
+/*
+ * Answers the pending offer; `offer_id` 0 means the current one. With FAIL_STALE_OFFER there is one
+ * to be answered instead.
+ */
 int user_consume(struct user *u, const char *answer, size_t len, uint64_t offer_id, struct fail *f);
 /*
  * Makes an offer with which the receiving connection restarts ICE. It replaces one that is
