@@ -141,6 +141,9 @@ events() {
 
 @test "a user more than --max-users is told that the server is full" {
 	server --max-users 2
+	# Who says nothing takes nobody's place.
+	exec {silent}<>/dev/tcp/127.0.0.1/"$PORT"
+	exec {mute}<>/dev/tcp/127.0.0.1/"$PORT"
 	start bob msr-chat client -a "$ADDRESS" -u bob --wait 30s </dev/null
 	start cy msr-chat client -a "$ADDRESS" -u cy --wait 30s </dev/null
 	wait_for 10 grep -q '"user":"bob"' server.log
@@ -151,6 +154,7 @@ events() {
 	kill "$PID"
 	wait_for 10 grep -q '"ev":"leave".*"user":"cy"' server.log
 	msr-chat client -a "$ADDRESS" -u ann <<<'hi'
+	exec {silent}>&- {mute}>&-
 }
 
 @test "login and message timeouts" {

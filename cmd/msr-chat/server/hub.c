@@ -315,8 +315,13 @@ static void give_name_back(struct conn *c)
 void hub_login(struct conn *c)
 {
 	struct server *s = c->server;
-	int ret = take_name(c);
 
+	if (s->users.n >= (size_t)s->set.max_users) {
+		metric_add(&s->n.refused, 1);
+		conn_fail(c, CHAT_SERVER_FULL);
+		return;
+	}
+	int ret = take_name(c);
 	if (ret == -ENOMEM) {
 		conn_close(c, "out of memory");
 		return;

@@ -17,8 +17,8 @@ struct spool_file;
 int hub_init(struct server *s);
 void hub_done(struct server *s);
 
-/* The login of c->name, whose password is right: answers LoginOk or UsernameExists,
- * the latter also for a name that looks like that of somebody here. */
+/* The login of c->name, whose password is right: answers LoginOk or UsernameExists, the latter also
+ * for a name that looks like that of somebody here, or ends the connection where all are here. */
 void hub_login(struct conn *c);
 /* Takes a user out of the room and tells those who want to know. */
 void hub_leave(struct conn *c, const char *reason);

@@ -17,8 +17,9 @@
 #include "server.h"
 
 enum {
-	BACKLOG = 4096,	  /* connections that the kernel keeps while we are busy */
-	ACCEPT_TURN = 64, /* connections a turn, so that users are not kept waiting */
+	BACKLOG = 4096,	   /* connections that the kernel keeps while we are busy */
+	ACCEPT_TURN = 64,  /* connections a turn, so that users are not kept waiting */
+	LOGINS_MAX = 1024, /* connections beyond those of users: who logs in, or is leaving */
 };
 
 struct listener {
@@ -43,7 +44,7 @@ static void set_options(int fd)
 	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
 }
 
-/* One more user than there may be: tells why, if that can be said without waiting. */
+/* One more connection than there may be: tells why, if that can be said without waiting. */
 static void turn_away(struct server *s, int fd)
 {
 	static const char json[] = "{\"error\":\"server_full\",\"message\":\"too many users or "
@@ -68,7 +69,8 @@ static void admit(struct server *s, int fd, const struct sockaddr_storage *peer)
 		return;
 	}
 	bool limited = set->max_per_address && (!a->loopback || set->limit_loopback);
-	if (s->n_conns >= (size_t)set->max_users || (limited && a->n > set->max_per_address)) {
+	if (s->n_conns >= (size_t)set->max_users + LOGINS_MAX ||
+	    (limited && a->n > set->max_per_address)) {
 		turn_away(s, fd);
 		address_put(&s->addresses, a);
 		return;
