@@ -140,6 +140,20 @@ static void give_up(struct session *s, struct lane *l)
 	note_lost(s, l, before);
 }
 
+/* Each part has its own time, from when it is the first that is missing. */
+static void wait_for_missing(struct session *s, int lane)
+{
+	const struct lane *l = &s->lanes[lane];
+	struct loop_timer *t = &s->wait[lane];
+
+	if (!order_waits(l)) {
+		loop_timer_stop(t);
+	} else if (!loop_timer_armed(t) || s->missing[lane] != l->next) {
+		s->missing[lane] = l->next;
+		loop_timer_in_us(t, ORDER_WAIT_US);
+	}
+}
+
 static void finish(struct session *s);
 
 /* Passes on all that can be, and says what the session waits for then. */
@@ -165,25 +179,30 @@ static void drain(struct session *s)
 		finish(s);
 		return;
 	}
-	bool waits = order_waits(&s->lanes[0]) || order_waits(&s->lanes[1]);
-	if (!waits)
-		loop_timer_stop(&s->wait);
-	else if (!loop_timer_armed(&s->wait))
-		loop_timer_in_us(&s->wait, ORDER_WAIT_US);
+	for (int i = 0; i < 2; i++)
+		wait_for_missing(s, i);
 }
 
-static void on_wait_over(void *arg)
+static void wait_over(struct session *s, int lane)
 {
-	struct session *s = arg;
-
-	for (int i = 0; i < 2; i++)
-		give_up(s, &s->lanes[i]);
+	give_up(s, &s->lanes[lane]);
 	drain(s);
+}
+
+static void on_audio_over(void *arg)
+{
+	wait_over(arg, 0);
+}
+
+static void on_video_over(void *arg)
+{
+	wait_over(arg, 1);
 }
 
 void ingest_init(struct session *s)
 {
-	loop_timer_init(&s->wait, s->app->loop, on_wait_over, s);
+	loop_timer_init(&s->wait[0], s->app->loop, on_audio_over, s);
+	loop_timer_init(&s->wait[1], s->app->loop, on_video_over, s);
 }
 
 void ingest_done(struct session *s)

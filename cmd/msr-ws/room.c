@@ -101,7 +101,8 @@ void session_remove(struct session *s)
 	struct app *a = s->app;
 
 	s->state = SESSION_GONE;
-	loop_timer_stop(&s->wait);
+	for (int i = 0; i < 2; i++)
+		loop_timer_stop(&s->wait[i]);
 	map_remove(&a->sessions, &s->node);
 	list_remove(&s->blocked);
 	list_remove(&s->in_room);

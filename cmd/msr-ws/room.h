@@ -51,8 +51,9 @@ struct session {
 	const char *reason;    /* of the end, static */
 	uint64_t bytes;	       /* of media passed on */
 	uint32_t n_acks;       /* entries in the queue of acknowledgements */
-	struct loop_timer away; /* resume window, or goodbye */
-	struct loop_timer wait; /* for missing parts */
+	struct loop_timer away;	   /* resume window, or goodbye */
+	struct loop_timer wait[2]; /* for a missing part of each */
+	uint64_t missing[2];	   /* its number, while the timer runs */
 	size_t room_len, id_len;
 	const char *id; /* in `key`, ends with it */
 	char key[];	/* room "/" id */

@@ -178,12 +178,18 @@ async def shuffled():
 
 
 async def missing():
-    """A part that never comes is given up after two seconds; what follows it is flagged."""
+    """A part that never comes is given up after two seconds; what follows it is flagged. One of the other kind
+    that is missing since later is still waited for then."""
     async with connect("/room/s1") as ws:
         for i in (0, 1, 3, 4):
             await ws.send(part(i, b"x"))
         begin = time.monotonic()
+        await asyncio.sleep(1.5)
+        for i in (0, 2):
+            await ws.send(part(i, b"x", "video"))
         got = await parts("s1", 4)
+        await ws.send(part(1, b"x", "video"))
+        assert numbers(await parts("s1", 3, "video")) == [0, 1, 2]
         assert 1.5 < time.monotonic() - begin < 5
         assert [(f.part, bool(f.flags & GAP)) for f in got] == [(0, False), (1, False), (3, True), (4, False)]
         # Far ahead: not even a wait. Late: left out.
