@@ -182,7 +182,9 @@ static void look_at(struct feed *f)
 	if (now.producer_starts != f->last.producer_starts) {
 		log_info("'%s' has a new producer", f->spec);
 		sessions_orphan(f->in->r, f->number);
-		f->left = now.head;
+		/* The first one may have written already, and nobody before it has. */
+		if (f->last.producer_starts)
+			f->left = now.head;
 	}
 	f->last = now;
 }

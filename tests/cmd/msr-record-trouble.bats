@@ -513,8 +513,12 @@ ring_name() {
 	open_fifo
 	recorder --idle 100ms --no-pictures -i "shm:$RING"
 	local record=$PID
+	wait_for 10 sh -c "msr-frames stat --json shm:$RING | jq -e .consumer"
+	kill -STOP "$record" # so that the first frames are there before it sees who sends them
 	start producer sh -c 'exec 9>&-; exec "$@"' sh msr-frames filter -i fifo -o "shm:$RING"
 	give codec=ogg @"$MEDIA/a.ogg"
+	wait_for 10 sh -c "msr-frames stat --json shm:$RING | jq -e '.records > 0'"
+	kill -CONT "$record"
 	wait_for 60 has_bytes s1.audio "$(stat -c %s "$MEDIA/a.ogg")"
 	sleep 2.1 # that nothing happens is what is tested: a client in a pause sends nothing
 	[ "$(count_events recording-stop)" = 0 ]
