@@ -302,6 +302,13 @@ describe("a room of the page", () => {
 		assert.equal(await page.$$eval("button, input, select", (all) => all
 			.filter((node) => node.offsetParent && !node.textContent.trim() && !node.labels?.length
 				&& !node.ariaLabel && !node.title).map((node) => node.outerHTML).join("\n")), "", "everything has a name");
+		// The light of the connection stands alone here.
+		const shapes = await page.$eval("#link-state", (light) => ["on", "off", "gone"].map((state) => {
+			light.dataset.state = state;
+			const { borderTopWidth, clipPath } = getComputedStyle(light, "::before");
+			return `${borderTopWidth} ${clipPath}`;
+		}));
+		assert.equal(new Set(shapes).size, 3, `${shapes} differ in their colours alone`);
 		await fine(page);
 	});
 });

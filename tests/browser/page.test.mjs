@@ -1,5 +1,5 @@
 /*
- * What of the page needs no browser: its strings, where the tiles of a call lie and what they ask for,
+ * What of the page needs no browser: its strings and colours, where the tiles of a call lie and what they ask for,
  * chains of sound, and finding the clusters of a WebM stream.
  */
 import assert from "node:assert/strict";
@@ -16,6 +16,7 @@ import { layout } from "../../examples/web/call/layout.js";
 import { encodingsFor } from "../../examples/web/call/simulcast.js";
 import { Subscription, layerFor, wantsOf } from "../../examples/web/call/wants.js";
 import { ClusterFinder } from "../../examples/web/record/webm.js";
+import { ratio } from "./contrast.mjs";
 import { ROOT, decodeErrors, probe, tempDir } from "./support.mjs";
 
 // Debian 12's Node is 18, which has not all that browsers have, and names what is mocked in another way.
@@ -51,6 +52,39 @@ test("every string that is used is there in every language, and every one that i
 	for (const key of Object.keys(strings))
 		assert.ok(used.has(key) || rest.includes(`"${key}"`) || made.some((start) => key.startsWith(start)),
 			`${key} is used`);
+});
+
+/* hsl(hue saturation lightness) as [red, green, blue]. */
+const hsl = (hue, saturation, lightness) => [0, 8, 4].map((n) => {
+	const k = (n + hue / 30) % 12;
+	return lightness - saturation * Math.min(lightness, 1 - lightness) * Math.max(-1, Math.min(k - 3, 9 - k, 1));
+});
+
+test("text stands out from what it lies on, and so do the edges of controls, in light and in dark", async () => {
+	const css = await readFile(join(PAGE, "css/base.css"), "utf8");
+	const hues = [...css.matchAll(/--hue: (\d+)/g)].map(([, hue]) => Number(hue));
+	assert.equal(hues.length, 12);
+	for (const [scheme, rules] of css.match(/:root \{[^}]*\}/g).slice(0, 2).entries()) {
+		const colour = Object.fromEntries([...rules.matchAll(/--([\w-]+): #(\w{6});/g)].map(([, name, hex]) =>
+			[name, hex.match(/../g).map((two) => parseInt(two, 16) / 255)]));
+		const tint = Number(/--tint-l: (\d+)%/.exec(rules)[1]) / 100;
+		const apart = (what, over, under, least) => assert.ok(ratio(over, under) >= least,
+			`${what} in ${["light", "dark"][scheme]}: ${ratio(over, under).toFixed(2)}`);
+		for (const [text, ...grounds] of [
+			["ink", "paper", "card", "sunk", "brand-soft", "warn-soft", "live-soft"],
+			["soft", "paper", "card", "sunk", "brand-soft", "warn-soft"], ["brand", "paper", "card", "brand-soft"],
+			["brand-ink", "brand"], ["live", "card", "live-soft"], ["live-ink", "live"], ["warn", "paper", "card", "warn-soft"],
+			["paper", "ink"],
+		])
+			for (const ground of grounds) apart(`${text} on ${ground}`, colour[text], colour[ground], 4.5);
+		for (const hue of hues) {
+			const name = hsl(hue, 0.48, tint);
+			for (const ground of ["card", "sunk", "brand-soft", "warn-soft"])
+				apart(`hue ${hue} on ${ground}`, name, colour[ground], 4.5);
+			apart(`a face of hue ${hue}`, name, name.map((v, i) => 0.22 * v + 0.78 * colour.card[i]), 4.5);
+		}
+		for (const ground of ["paper", "card", "sunk"]) apart(`edge on ${ground}`, colour.edge, colour[ground], 3);
+	}
 });
 
 test("names of people become ids that the server takes", () => {
