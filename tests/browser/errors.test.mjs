@@ -49,7 +49,7 @@ describe("the page when something is wrong", () => {
 			const page = await enter(system.url, { prepare: refuse, argument: error });
 			await page.click("#rec");
 			await complaint(page, words);
-			assert.equal(await page.$eval("#rec", (button) => button.getAttribute("aria-pressed")), "false");
+			assert.equal(await page.$eval("#rec", (button) => button.dataset.on), "false");
 			assert.deepEqual(page.problems, []);
 			await page.close();
 		}
@@ -75,7 +75,7 @@ describe("the page when something is wrong", () => {
 		assert.equal(new URL(page.url()).hash, "#keys");
 		assert.equal(await page.evaluate(() => document.activeElement.id), "rec");
 		await page.keyboard.press("Enter");
-		await waitFor("the recording", () => page.$eval("#rec", (node) => node.getAttribute("aria-pressed") === "true"));
+		await waitFor("the recording", () => page.$eval("#rec", (node) => node.dataset.on === "true"));
 		await waitFor("something to be safe", () => page.$eval("#rec-acked", (node) => Number(node.dataset.bytes) > 0));
 		await page.keyboard.press("Enter");
 		await waitFor("its end", () => page.$eval("#rec-state", (node) => node.dataset.state === "stateReady"), 30);

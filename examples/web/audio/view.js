@@ -280,7 +280,7 @@ export class AudioView {
 		const on = Boolean(this.#graph);
 		$("sound").dataset.on = on;
 		label($("sound-start-label"), on ? "soundStop" : "soundStart");
-		$("sound-start").setAttribute("aria-pressed", on);
+		$("sound-start").dataset.on = on; // the name says what a press does: no aria-pressed
 		$("sound-idle").hidden = on;
 		$("sound-figures").hidden = !on;
 		this.#drawFile();

@@ -57,7 +57,7 @@ export class Tile {
 		this.#showSilent(muted && !this.screen);
 		setText(this.#light, recording && !this.screen ? t("rec") : "");
 		tool(this.#pin, t(pinned ? "unpin" : "pin", { name: label }));
-		this.#pin.setAttribute("aria-pressed", pinned);
+		this.#pin.dataset.on = pinned; // the name says what a press does: no aria-pressed
 		tool(this.#menu, t("tileMenu", { name: label }));
 	}
 

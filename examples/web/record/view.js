@@ -231,7 +231,7 @@ export class RecordView {
 	#drawRecording() {
 		const on = Boolean(this.#recorder);
 		this.#onChange(on);
-		$("rec").setAttribute("aria-pressed", on);
+		$("rec").dataset.on = on; // the name says what a press does: no aria-pressed
 		label($("rec-label"), on ? "stopRecording" : "startRecording");
 		$("rec-badge").hidden = !on;
 		$("rec-facts").hidden = false;
