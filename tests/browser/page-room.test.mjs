@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { readFile, writeFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { drawnRatio } from "./contrast.mjs";
 import { joinRoom, launch, openPage, startSystem, text, waitFor } from "./support.mjs";
 
 const LONG_S = 30;
@@ -120,6 +121,10 @@ describe("a room of the page", () => {
 		const state = (key) => waitFor(key, () => page.$eval("#sound-state", (node, want) => node.dataset.state === want, key), LONG_S);
 		await state("soundOn");
 		assert.match(await text(page, "#sound-hint"), /goes to the server/);
+		// Under the mouse, too; and some sliders are those of steps that are off.
+		await page.hover("#sound-start");
+		for (const node of ["#sound-start", ".step:not(.on) .slider output:not(:empty)"])
+			assert.ok(await drawnRatio(page, node) >= 4.5, `${node} can be read`);
 
 		/* What the ear hears, when it is about `expected`. */
 		const hears = (what, expected) => waitFor(`${what} at ${expected.toFixed(1)} dB`, async () => {
