@@ -41,17 +41,28 @@ export function announce(text) {
 }
 
 const NOTICES_MAX = 4;
+let before = null; // what had the keyboard's focus before a notice
 
 /* A line at the top that goes by itself after `seconds` (0: stays) or when it is clicked away. */
 export function notice(text, { kind = "info", seconds = 8 } = {}) {
 	const box = $("notices");
-	for (const old of [...box.children]) if (old.dataset.text === text) old.remove();
-	while (box.children.length >= NOTICES_MAX) box.firstChild.remove();
-	const close = el("button", { type: "button", class: "plain", "aria-label": t("dismiss") }, icon("close"));
+	for (const old of [...box.children]) if (old.dataset.text === text) take(old);
+	while (box.children.length >= NOTICES_MAX) take(box.firstChild);
+	const close = el("button", { type: "button", class: "plain", "aria-label": t("dismiss") });
 	const line = el("div", { class: `notice ${kind}`, "data-text": text }, el("span", {}, text), close);
-	close.addEventListener("click", () => line.remove());
+	close.addEventListener("click", () => take(line));
+	close.addEventListener("focus", ({ relatedTarget }) => {
+		if (!box.contains(relatedTarget)) before = relatedTarget;
+	});
 	box.append(line);
-	if (seconds) setTimeout(() => line.remove(), seconds * 1000);
+	if (seconds) setTimeout(() => take(line), seconds * 1000);
+}
+
+/* Takes a notice away, but not the focus: that goes to the next one, or to where it came from. */
+function take(line) {
+	const focused = line.contains(document.activeElement);
+	line.remove();
+	if (focused) ($("notices").querySelector("button") ?? before)?.focus();
 }
 
 /* Shows `text` in a problem line, or hides it when there is none. */
