@@ -111,8 +111,10 @@ export class Library {
 		try {
 			const headers = this.#tag ? { "If-None-Match": this.#tag } : {};
 			const reply = await fetch("recordings", { headers, cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
-			if (reply.status === 304) return;
-			if (reply.status === 404) this.#problem = "libraryNone";
+			if (reply.status === 304) {
+				if (!this.#problem) return;
+				this.#problem = "";
+			} else if (reply.status === 404) this.#problem = "libraryNone";
 			else if (!reply.ok) throw new Error(`${reply.status} ${reply.statusText}`);
 			else {
 				this.#list = normal(await reply.json());

@@ -6,7 +6,10 @@ export default {
 		"The server shows no recordings (it was started without --storage).",
 		"Сервер не показывает записи (он запущен без --storage).",
 	],
-	libraryGone: ["The list cannot be loaded: {message}", "Список не загружается: {message}"],
+	libraryGone: [
+		"The list cannot be loaded ({message}). The page tries again by itself.",
+		"Список не загружается ({message}). Страница пробует снова сама.",
+	],
 	onlyThisRoom: ["Only this room", "Только эта комната"],
 	inThisRoom: ["Recordings in this room", "Записи этой комнаты"],
 	otherRooms: ["Other rooms", "Другие комнаты"],
