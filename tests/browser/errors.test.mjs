@@ -5,6 +5,7 @@
 // takes 65 s
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { drawnRatio } from "./contrast.mjs";
 import { joinRoom, launch, openPage, startProxy, startSystem, text, waitFor } from "./support.mjs";
 
 const HOST = "msr.test";
@@ -98,6 +99,53 @@ describe("the page when something is wrong", () => {
 		await waitFor("the text", async () => /written in the dark/.test(await text(other, "#chat-log")));
 		await waitFor("its mark to go", async () => !(await page.$(".line.unsent")));
 		await Promise.all([page.close(), other.close()]);
+	});
+
+	test("what is recorded while the server is gone, and what the page says of it, then and in the next room", async (t) => {
+		const proxy = await startProxy(t, system.port);
+		const page = await enter(proxy.url);
+		const look = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+		const cannotLoad = async () => /cannot be loaded .*tries again/.test(await text(page, "#library-empty"));
+		await waitFor("the list", () => page.$("#library-empty:not([hidden]), .recording"));
+		await page.click("#rec");
+		await waitFor("something to be safe", () => page.$eval("#rec-acked", (node) => Number(node.dataset.bytes) > 0));
+		proxy.cut();
+		await look();
+		await waitFor("the page to notice", () => page.$eval("#link-state", (node) => node.dataset.state !== "on"));
+		await page.type("#chat-text", "not yet");
+		await page.keyboard.press("Enter");
+		assert.match(await page.$eval(".line.unsent", (line) => getComputedStyle(line, "::after").content), /not sent yet/);
+		for (const part of ["p", ".who", "time"])
+			assert.ok(await drawnRatio(page, `.line.unsent ${part}`) >= 4.5, `${part} of what is not sent can be read`);
+
+		// What ends the notice can be seen, with the focus on it, too, which goes back to where it came from.
+		await waitFor("the notice", async () => /does not answer/.test(await text(page, "#notices")));
+		await page.focus("#notices button");
+		assert.equal(await page.$eval("#notices button", (button) => getComputedStyle(button, "::before").content), '"×"');
+		assert.ok(await page.$eval("#notices :focus-visible", (button) =>
+			getComputedStyle(button).outlineColor === getComputedStyle(button).color));
+		await page.keyboard.press("Enter");
+		assert.equal(await page.evaluate(() => document.activeElement.id), "chat-text");
+		await complaint(page, /does not answer/);
+		await waitFor("the list's complaint", cannotLoad);
+
+		proxy.mend();
+		await page.evaluate(() => dispatchEvent(new Event("online"))); // tries at once
+		await waitFor("the recorder's complaint to go", () => page.$eval("#rec-error", (node) => node.hidden));
+		await look();
+		await waitFor("the list's complaint to go", async () => !(await cannotLoad()));
+
+		// What is still being sent of one room draws nothing in the next.
+		const session = await text(page, "#rec-name");
+		await page.click("#leave");
+		await joinRoom(page, "Anna", "next");
+		await waitFor("the file of the first", async () =>
+			(await (await fetch(`${system.url}recordings`)).json()).recordings.some((one) => one.session === session));
+		assert.deepEqual(await page.evaluate(() => ["rec-facts", "rec-state"].map((id) => document.getElementById(id))
+			.map(({ hidden, dataset }) => dataset.state ?? hidden)), [true, "stateSending"], "nothing is drawn since then");
+		assert.deepEqual([await text(page, "#rec-label"), await text(page, "#rec-error")], ["Record", ""]);
+		assert.deepEqual(page.problems, []);
+		await page.close();
 	});
 
 	test("wishes that do not reach the server are told later, and taken back for who left", async () => {

@@ -34,6 +34,7 @@ export class RecordView {
 	#uploads = new Set(); // all that are not over yet
 	#state = null; // string key and values, drawn again when the language changes
 	#timer = 0;
+	#closed = false; // what is still being sent shows only notices: the panel is the next room's
 
 	/* onChange(recording) is told when a recording begins and ends. */
 	constructor({ room, name, library, resumeWindow, onChange }) {
@@ -49,6 +50,7 @@ export class RecordView {
 		this.redraw = this.redraw.bind(this);
 		document.addEventListener("language", this.redraw);
 		this.#sourceChanged();
+		this.#drawRecording();
 	}
 
 	/* Something would be lost if the page went away now. */
@@ -65,6 +67,7 @@ export class RecordView {
 		this.turnOff();
 		this.#devices.close();
 		document.removeEventListener("language", this.redraw);
+		this.#closed = true;
 	}
 
 	/* Asks for the chosen devices and shows them; true when they are there. */
@@ -149,22 +152,30 @@ export class RecordView {
 	#listen(upload, recorder) {
 		const on = (type, handler) => upload.addEventListener(type, ({ detail }) => handler(detail));
 		const mine = (handler) => (detail) => upload === this.#upload && handler(detail);
+		let gone = ""; // the complaint that the server does not answer
 		on("progress", mine(() => this.#drawFigures()));
 		on("state", mine((state) => this.#setState(STATES[state])));
+		on("state", (state) => {
+			if (!gone || !ANSWERED.includes(state)) return;
+			if ($("rec-error").textContent === gone) this.#complain("");
+			gone = "";
+		});
 		on("full", () => recorder.pause());
 		on("room", () => recorder.resume());
 		on("piece", (name) => {
 			notice(t("newPiece", { name }), { seconds: 15 });
 			this.#drawFigures();
 		});
-		on("trouble", ({ message, code }) => problem($("rec-error"), t("serverSays", { message: message ?? code })));
-		on("unreachable", (why) => problem($("rec-error"), why === "gone" ? t("serverGone")
-			: t("serverRefuses", { why: why || t("unknownReason") })));
+		on("trouble", ({ message, code }) => this.#complain(t("serverSays", { message: message ?? code })));
+		on("unreachable", (why) => {
+			gone = why === "gone" ? t("serverGone") : t("serverRefuses", { why: why || t("unknownReason") });
+			this.#complain(gone);
+		});
 		on("failed", (reason) => {
 			this.#uploads.delete(upload);
 			recorder.stop();
 			if (upload === this.#upload) this.#setState("stateFailed");
-			problem($("rec-error"), t({ taken: "takenOver", broken: "brokenPiece", closed: "serverGone" }[reason]));
+			this.#complain(t({ taken: "takenOver", broken: "brokenPiece", closed: "serverGone" }[reason]));
 		});
 		on("done", () => {
 			this.#uploads.delete(upload);
@@ -182,7 +193,7 @@ export class RecordView {
 			clearInterval(this.#timer);
 		}
 		announce(t("recordingStopped"));
-		if (error) problem($("rec-error"), t("recorderBroke", { message: error.message }));
+		if (error) this.#complain(t("recorderBroke", { message: error.message }));
 		if (!upload.isOver) upload.finish();
 		this.#drawRecording();
 	}
@@ -228,26 +239,34 @@ export class RecordView {
 		$("preview-wave").hidden = !on || picture;
 	}
 
+	/* Says what is wrong with a recording; "" takes it back. */
+	#complain(text) {
+		if (!this.#closed) problem($("rec-error"), text);
+		else if (text) notice(text, { kind: "bad" });
+	}
+
 	#drawRecording() {
+		if (this.#closed) return;
 		const on = Boolean(this.#recorder);
 		this.#onChange(on);
 		$("rec").dataset.on = on; // the name says what a press does: no aria-pressed
 		label($("rec-label"), on ? "stopRecording" : "startRecording");
 		$("rec-badge").hidden = !on;
-		$("rec-facts").hidden = false;
+		$("rec-facts").hidden = !this.#upload;
 		$("sources").disabled = this.#devices.disabled = on;
 		this.#drawClock();
 		this.#drawFigures();
 	}
 
 	#drawClock() {
-		const seconds = this.#last.elapsed;
+		if (this.#closed) return;
+		const seconds = this.#last?.elapsed ?? 0;
 		for (const id of ["elapsed", "rec-length"]) $(id).textContent = clock(seconds);
 		$("elapsed").dataset.seconds = seconds.toFixed(3);
 	}
 
 	#drawFigures() {
-		if (!this.#upload) return;
+		if (!this.#upload || this.#closed) return;
 		$("rec-acked").textContent = bytes(this.#upload.acked);
 		$("rec-acked").dataset.bytes = this.#upload.acked;
 		$("rec-waiting").textContent = bytes(this.#upload.waiting);
@@ -256,7 +275,7 @@ export class RecordView {
 	}
 
 	#setState(key) {
-		if (!key) return;
+		if (!key || this.#closed) return;
 		this.#state = key;
 		$("rec-state").dataset.state = key;
 		const text = t(key, { bytes: bytes(this.#upload.waiting) });
@@ -272,3 +291,6 @@ const STATES = {
 	full: "stateFull",
 	finishing: "stateFinishing",
 };
+
+/* States of an upload whose server answers; one that is full may have lost it. */
+const ANSWERED = ["sending", "paused", "finishing"];
