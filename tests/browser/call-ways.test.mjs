@@ -45,6 +45,7 @@ describe("other ways into a call", () => {
 		await joinRoom(voice, "Voice", "voice");
 		await calls(voice);
 		assert.match(await text(voice, "#notices"), /no camera/i);
+		assert.equal(await voice.evaluate(() => document.activeElement.id), "call-join", "the focus stays where it is");
 		// The name of the button says what it does; "pressed" beside it would say the opposite.
 		for (const name of ["Mute", "Unmute"]) {
 			await waitFor(name, async () => (await text(voice, "#call-mic")).trim() === name);
@@ -111,10 +112,12 @@ describe("other ways into a call", () => {
 		const page = await openPage(browser, `${system.url}#ask`, { prepare: slow });
 		await joinRoom(page, "Ask", "ask");
 		await page.click("#call-join");
+		const waits = () => page.$eval("#call-join", (button) => button.getAttribute("aria-disabled"));
+		assert.equal(await waits(), "true");
 		await page.click("#leave");
 		await page.evaluate(() => answer());
 		await joinRoom(page, "Ask", "ask");
-		assert.equal(await page.$eval("#call-join", (button) => button.disabled), false);
+		assert.equal(await waits(), "false");
 		assert.equal(await page.$("#notices .notice"), null);
 
 		await page.evaluate(() => (globalThis.late = true));

@@ -203,6 +203,9 @@ describe("a room of the page", () => {
 
 		await anna.hover(".tile:not(.mine)");
 		await anna.click(".tile:not(.mine) .tool[aria-haspopup]");
+		const menu = () => anna.evaluate(() => [document.activeElement.closest(".tile:not(.mine), #tile-menu")?.id,
+			document.querySelector(".tile:not(.mine) [aria-haspopup]").ariaExpanded]);
+		assert.deepEqual(await menu(), ["tile-menu", "true"]);
 		const [width, over] = await anna.$eval("#tile-menu", (menu) => {
 			const title = menu.querySelector("strong"), name = title.textContent;
 			title.textContent = "W".repeat(40);
@@ -211,6 +214,12 @@ describe("a room of the page", () => {
 			return measured;
 		});
 		assert.ok(width <= 360 && over <= 0, `a long name makes the menu ${width} pixels wide, and hides ${over}`);
+		await anna.click("#tile-menu > button");
+		await waitFor("the full screen", () => anna.evaluate(() => Boolean(document.fullscreenElement?.closest(".tile:not(.mine)"))));
+		await anna.evaluate(() => document.exitFullscreen());
+		await waitFor("its end", () => anna.evaluate(() => !document.fullscreenElement));
+		await anna.hover(".tile:not(.mine)");
+		await anna.click(".tile:not(.mine) .tool[aria-haspopup]");
 		await anna.click("#tile-menu input[value=low]");
 		await wish("low on");
 		await anna.click("#tile-menu .switch input");
@@ -220,6 +229,7 @@ describe("a room of the page", () => {
 		await wish("off off");
 		assert.match(await text(anna, ".tile:not(.mine)"), /Picture off/);
 		await anna.keyboard.press("Escape");
+		await waitFor("the focus back on the button", async () => (await menu()).join() === ",false");
 		await anna.click(".more summary");
 		await anna.select("#call-saver", "400");
 		await waitFor("the limit", () => anna.evaluate(() => patched.some(({ max_kbps }) => max_kbps === 400)));

@@ -12,29 +12,38 @@ export class TileMenu {
 	#box = $("tile-menu");
 	#choices;
 	#onChange;
-	#tile = null; // {key, user, mine, screen} while open
+	#tile = null; // {key, user, mine, screen, fillScreen} while open
 	#figures = null; // <dl> while open
+	#button = null; // which opened it last
 
 	/* choices: Map of user → {video, audio}, which is changed here; onChange() follows. */
 	constructor(choices, onChange) {
 		this.#choices = choices;
 		this.#onChange = onChange;
 		this.#box.ontoggle = ({ newState }) => {
-			if (newState === "closed") this.#tile = null;
+			if (newState === "open") return;
+			this.#tile = null;
+			this.#button?.setAttribute("aria-expanded", false);
 		};
 	}
 
 	/* `name` as people read it; canWant: whether the server takes wishes. */
 	open(tile, button, { name, canWant, figures }) {
+		this.#button?.setAttribute("aria-expanded", false); // of a tile whose menu this one replaces
+		this.#button = button;
 		this.#tile = tile;
 		this.#figures = el("dl", { class: "figures" });
 		const choice = this.#choices.get(tile.user) ?? { video: "auto", audio: "on" };
 		this.#box.setAttribute("aria-label", name);
 		this.#box.replaceChildren(el("strong", {}, name), ...(tile.mine ? [] : [
-			this.#qualities(choice, canWant), this.#sound(choice)]), this.#figures);
+			this.#qualities(choice, canWant), this.#sound(choice)]),
+		...(tile.fillScreen ? [this.#fullScreen(tile)] : []), this.#figures);
 		this.show(figures);
 		this.#box.showPopover({ source: button });
+		button.setAttribute("aria-expanded", true);
 		this.#place(button);
+		// The browser gives the focus back to the button when it closes.
+		(this.#box.querySelector("input:checked, button") ?? this.#box).focus();
 	}
 
 	close() {
@@ -63,6 +72,13 @@ export class TileMenu {
 		return el("label", { class: "switch" }, el("input", { type: "checkbox", checked: audio === "on",
 			onchange: ({ target }) => this.#choose({ audio: target.checked ? "on" : "off" }) }),
 		el("span", {}, t("hearPerson")));
+	}
+
+	#fullScreen({ fillScreen }) {
+		return el("button", { type: "button", onclick: () => {
+			this.close();
+			fillScreen();
+		} }, t("fullScreen"));
 	}
 
 	#choose(what) {

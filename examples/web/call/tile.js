@@ -28,14 +28,20 @@ export class Tile {
 		this.#video = el("video", { playsinline: true, autoplay: true });
 		this.#video.muted = mine;
 		this.#pin = el("button", { type: "button", class: "tool", onclick: onPin }, icon("pin"));
-		this.#menu = el("button", { type: "button", class: "tool", "aria-haspopup": "dialog",
+		this.#menu = el("button", { type: "button", class: "tool", "aria-haspopup": "dialog", "aria-expanded": "false",
 			onclick: () => onMenu(this.#menu) }, icon("more"));
 		this.node = el("li", { class: `tile${mine ? " mine" : ""}${screen ? " screen" : ""}`, "data-user": user,
 			tabindex: -1 }, // a tap focuses it, which shows its tools
 			el("span", { class: "faceless" }, this.#initial, this.#off), this.#video,
 			el("div", { class: "tools" }, this.#pin, this.#menu),
 			el("div", { class: "plate" }, this.#light, this.#silent, this.#name, this.#bars));
-		this.#video.addEventListener("dblclick", () => this.#video.requestFullscreen?.().catch(() => {}));
+		this.#video.addEventListener("dblclick", () => this.fillScreen?.());
+	}
+
+	/* Shows the picture on the whole screen; null where there is none, or a browser that cannot. */
+	get fillScreen() {
+		if (!document.fullscreenEnabled || this.node.classList.contains("dark")) return null;
+		return () => this.#video.requestFullscreen().catch(() => {});
 	}
 
 	/* off: the viewer wants no picture of this one, weak: the network carries none; hushed: no sound. */

@@ -107,7 +107,7 @@ export class Tiles extends EventTarget {
 	#make({ key, user, mine, screen }) {
 		const tile = new Tile({ user, mine, screen }, {
 			onPin: () => this.pin(key),
-			onMenu: (button) => this.#onMenu({ key, user, mine, screen }, button),
+			onMenu: (button) => this.#onMenu({ key, user, mine, screen, fillScreen: tile.fillScreen }, button),
 		});
 		tile.speaking = user === this.#speaker && !screen;
 		this.#tiles.set(key, tile);

@@ -95,9 +95,11 @@ export class CallView {
 	}
 
 	async join() {
+		// Not by disabling the button: that would take the keyboard's focus away.
+		if (this.#joining) return;
 		const joining = (this.#joining = Symbol());
 		problem($("call-error"), "");
-		$("call-join").disabled = true;
+		this.redraw();
 		try {
 			await this.#own.openFirst();
 			if (joining !== this.#joining) return; // the room was left while the browser asked
@@ -112,20 +114,13 @@ export class CallView {
 			this.leave();
 			problem($("call-error"), explainCall(error));
 		} finally {
-			if (joining === this.#joining) this.#joined();
+			if (joining === this.#joining) this.#joining = null;
 		}
-	}
-
-	/* Joining is over, one way or the other; the button may be that of the next room already. */
-	#joined() {
-		this.#joining = null;
-		$("call-join").disabled = false;
 	}
 
 	leave() {
 		const call = this.#call;
-		this.#call = null;
-		this.#joined();
+		this.#call = this.#joining = null;
 		if (call && this.#recorded && this.#since) this.#library.expectCall(this.#user, t("you"));
 		call?.leaveNow();
 		this.#own.stopAll();
@@ -235,6 +230,7 @@ export class CallView {
 		$("call-view-choices").hidden = !on;
 		label($("call-join-label"), on ? "callLeave" : "callJoin");
 		$("call-join").classList.toggle("danger", on);
+		$("call-join").setAttribute("aria-disabled", Boolean(this.#joining) && !on);
 		for (const [source, id, picture, [off, back]] of SOURCES) {
 			const active = source === "microphone" ? this.#own.speaks : this.#own.has(source);
 			$(id).hidden = !on || (source === "screen" && !canShareScreen());

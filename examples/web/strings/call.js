@@ -24,6 +24,7 @@ export default {
 	pin: ["Keep {name} large", "Держать крупно: {name}"],
 	unpin: ["Stop keeping {name} large", "Не держать крупно: {name}"],
 	tileMenu: ["Picture, sound and connection of {name}", "Картинка, звук и связь: {name}"],
+	fullScreen: ["Full screen", "На весь экран"],
 	pictureOff: ["Picture off", "Картинка выключена"],
 	pictureWeak: ["Paused: weak connection", "Пауза: слабая связь"],
 	pictureQuality: ["Picture", "Картинка"],
