@@ -18,8 +18,9 @@ const TONE = 0.1; // amplitude: -23 dBFS RMS
 
 /*
  * Runs in the page first: a microphone with a tone and a small camera, an ear at the loudspeaker
- * (heardDb), and notes of what is asked of the server (patched) and of violated policies. With
- * `oldServer` wishes are answered as by a server that knows none, with `phone` no screen can be shared.
+ * (heardDb), and notes of what is asked of the server (patched; askedForRooms: how often for its rooms, the
+ * first time in vain) and of violated policies. With `oldServer` wishes are answered as by a server that
+ * knows none, with `phone` no screen can be shared.
  */
 function instrument({ tone, oldServer, phone }) {
 	if (phone) delete MediaDevices.prototype.getDisplayMedia;
@@ -68,8 +69,11 @@ function instrument({ tone, oldServer, phone }) {
 	}));
 
 	globalThis.patched = [];
+	globalThis.askedForRooms = 0;
 	const realFetch = fetch;
 	globalThis.fetch = (url, options) => {
+		if (options?.method === "GET" && /\/rooms$/.test(url) && askedForRooms++ === 0)
+			return Promise.reject(new TypeError("lost by the test"));
 		if (options?.method !== "PATCH") return realFetch(url, options);
 		patched.push(JSON.parse(options.body));
 		return Promise.resolve(oldServer ? Response.json({ error: "not_found" }, { status: 404 }) : Response.json({}));
@@ -185,8 +189,10 @@ describe("a room of the page", () => {
 
 	test("tiles ask for what they show, and the files of a call are in the list afterwards", async () => {
 		const [anna, bo] = [await enter("Anna", "wants", { viewport: { width: 1280, height: 1200 } }), await enter("Bo", "wants", { oldServer: true })];
-		await waitFor("the warning", async () => /will be recorded/.test(await text(anna, "#call-idle")));
+		await waitFor("the warning", () => anna.$("#call-will-record:not([hidden])"));
+		assert.equal(await anna.evaluate(() => askedForRooms), 2);
 		await calls(anna);
+		assert.equal(await anna.evaluate(() => askedForRooms), 3, "the server is asked again at the last moment");
 		await calls(bo);
 		await Promise.all([picture(anna), picture(bo)]);
 		/* What the server was asked for Bo in all, the newest last. */

@@ -22,6 +22,7 @@ import { Tiles } from "./tiles.js";
 import { wantsOf } from "./wants.js";
 
 const CLOCK_EVERY_MS = 500;
+const ASK_AGAIN_MS = 2000;
 const STATES = { connecting: "callConnecting", connected: "callConnected", rejoining: "callRejoining" };
 const SOURCES = [
 	["microphone", "call-mic", "mic", ["mute", "unmute"]],
@@ -47,6 +48,8 @@ export class CallView {
 	#recorded = false; // the server records this call
 	#since = 0; // performance.now() when the call was connected first
 	#clock = 0;
+	#asking = null; // token of the newest #warn()
+	#askTimer = 0;
 
 	/* base: address of msr-sfu; user: this page's id there; presence: presence.js; library: library.js */
 	constructor({ base, room, user, presence, library }) {
@@ -72,14 +75,19 @@ export class CallView {
 		document.addEventListener("language", this.redraw);
 		this.#setState("callOff");
 		this.redraw();
+		$("call-will-record").hidden = true; // what the room before showed
 		this.#warn();
 	}
 
-	/* Says before somebody joins that the call will be recorded. */
+	/* Says before somebody joins that the call will be recorded; asks until the server answers. */
 	async #warn() {
-		$("call-will-record").hidden = true; // what the room before showed
-		const records = await new Sfu(this.#base, this.#room, this.#user).records().catch(() => false);
-		$("call-will-record").hidden = !records;
+		clearTimeout(this.#askTimer);
+		const asking = (this.#asking = Symbol());
+		const records = await new Sfu(this.#base, this.#room, this.#user).records()
+			.catch((error) => (error.passes ? null : false));
+		if (asking !== this.#asking) return; // asked anew, or the room was left
+		if (records === null) this.#askTimer = setTimeout(() => this.#warn(), ASK_AGAIN_MS);
+		else $("call-will-record").hidden = !records;
 	}
 
 	get isBusy() {
@@ -88,6 +96,8 @@ export class CallView {
 
 	close() {
 		this.leave();
+		clearTimeout(this.#askTimer);
+		this.#asking = null;
 		this.#tiles.close();
 		this.#devices.close();
 		this.#presence.removeEventListener("change", this.draw);
@@ -100,6 +110,7 @@ export class CallView {
 		const joining = (this.#joining = Symbol());
 		problem($("call-error"), "");
 		this.redraw();
+		this.#warn(); // it may record since then
 		try {
 			await this.#own.openFirst();
 			if (joining !== this.#joining) return; // the room was left while the browser asked
