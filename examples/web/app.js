@@ -165,6 +165,7 @@ async function copyLink() {
 function showLanguageSwitch() {
 	document.documentElement.lang = currentLanguage();
 	$("lang").textContent = otherLanguage().toUpperCase();
+	$("lang").lang = otherLanguage();
 }
 
 $("join-form").addEventListener("submit", submitJoin);

@@ -191,6 +191,12 @@ describe("a room of the page", () => {
 		const [anna, bo] = [await enter("Anna", "wants", { viewport: { width: 1280, height: 1200 } }), await enter("Bo", "wants", { oldServer: true })];
 		await waitFor("the warning", () => anna.$("#call-will-record:not([hidden])"));
 		assert.equal(await anna.evaluate(() => askedForRooms), 2);
+		/* What screen readers say meanwhile. */
+		await anna.evaluate(() => {
+			globalThis.said = [];
+			for (const node of document.querySelectorAll("#announcer, #call-state"))
+				new MutationObserver(() => node.textContent && said.push(node.textContent)).observe(node, { childList: true });
+		});
 		await calls(anna);
 		assert.equal(await anna.evaluate(() => askedForRooms), 3, "the server is asked again at the last moment");
 		await calls(bo);
@@ -242,6 +248,8 @@ describe("a room of the page", () => {
 		assert.equal(await bo.evaluate(() => patched.length), 1, "an old server is asked once");
 
 		await waitFor("the light", () => anna.$eval("#call-record-light", (node) => !node.hidden));
+		for (let i = 0; i < 2; i++) await anna.click("#call-mic"); // which changes no state
+		assert.deepEqual((await anna.evaluate(() => said)).sort(), ["Connecting…", "In the call", "This call is being recorded"]);
 		await waitFor("its clock", async () => (await text(anna, "#call-elapsed")) > "0:01");
 		await anna.click("#call-join");
 		assert.ok(await anna.$("#library .pending"), "the own recording is announced");
@@ -323,6 +331,9 @@ describe("a room of the page", () => {
 		assert.equal(await page.$$eval("button, input, select", (all) => all
 			.filter((node) => node.offsetParent && !node.textContent.trim() && !node.labels?.length
 				&& !node.ariaLabel && !node.title).map((node) => node.outerHTML).join("\n")), "", "everything has a name");
+		assert.deepEqual(await page.$eval("#lang", ({ lang, ariaLabel, textContent }) => [lang, ariaLabel.startsWith(textContent)]),
+			["en", true]);
+		assert.ok(await page.$$eval("[role=meter]", (all) => all.every(({ ariaValueNow }) => ariaValueNow)), "a meter shows nothing");
 		// The light of the connection stands alone here.
 		const shapes = await page.$eval("#link-state", (light) => ["on", "off", "gone"].map((state) => {
 			light.dataset.state = state;

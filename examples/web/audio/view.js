@@ -172,7 +172,8 @@ export class AudioView {
 		} else {
 			this.#graph.flush();
 		}
-		if (key !== this.#state) announce(t(key));
+		// The state tells itself where it is shown.
+		if (key !== this.#state && $("sound").hidden) announce(t(key));
 		this.#setState(key);
 	}
 

@@ -52,7 +52,8 @@ export function translate(root = document) {
 /* Gives `node` the string of `key`, also after a later switch of the language. */
 export function label(node, key) {
 	node.dataset.t = key;
-	node.textContent = t(key);
+	// Screen readers say each change of a status: only real ones.
+	if (node.textContent !== t(key)) node.textContent = t(key);
 }
 
 export function setLanguage(tag) {

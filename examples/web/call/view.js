@@ -215,6 +215,7 @@ export class CallView {
 	}
 
 	#setRecorded(recorded) {
+		if (this.#call && recorded !== this.#recorded) announce(t(recorded ? "callRecorded" : "callRecordedNoMore"));
 		this.#recorded = recorded;
 		$("call-record-light").hidden = !(this.#call && recorded);
 		clearInterval(this.#clock);
@@ -227,7 +228,8 @@ export class CallView {
 	}
 
 	#setState(key) {
-		if (this.#state !== key && key !== "callOff") announce(t(key));
+		// The state tells itself where it is shown.
+		if (this.#state !== key && key !== "callOff" && $("call").hidden) announce(t(key));
 		this.#state = key;
 		label($("call-state"), key);
 		$("call-state").dataset.state = key;

@@ -10,6 +10,7 @@ export default {
 	callRejoining: ["The connection broke; joining again…", "Связь прервалась, входим снова…"],
 	callEnded: ["The call was ended for everybody.", "Звонок завершён для всех."],
 	callRecorded: ["This call is being recorded", "Этот звонок записывается"],
+	callRecordedNoMore: ["This call is no longer being recorded", "Этот звонок больше не записывается"],
 	callWillRecord: ["This call will be recorded.", "Этот звонок будет записан."],
 	onlyListening: ["You can see and hear the others.", "Вы видите и слышите остальных."],
 	onlySeen: ["The others see you, but do not hear you.", "Остальные видят вас, но не слышат."],

@@ -3,7 +3,7 @@ export default {
 	room: ["Room", "Комната"],
 	copyLink: ["Copy link", "Взять ссылку"],
 	copied: ["The link to this room is copied.", "Ссылка на комнату скопирована."],
-	otherLanguage: ["По-русски", "In English"],
+	otherLanguage: ["RU, по-русски", "EN, in English"],
 	leave: ["Leave", "Выйти"],
 	joinTitle: ["Join a room", "Войти в комнату"],
 	joinLead: [
