@@ -331,12 +331,12 @@ size_t ice_check(struct ice *i, uint8_t out[static STUN_OUT_MAX])
 	return stun_request(out, &c);
 }
 
-int ice_attach(struct ice *i, struct loop *loop, const struct ice_handler *handler, void *arg)
+void ice_attach(struct ice *i, struct loop *loop, const struct ice_handler *handler, void *arg)
 {
 	i->handler = handler;
 	i->arg = arg;
 	i->l = loop;
-	return ice_loop_attach(i->loop, loop, on_readable, i);
+	ice_loop_attach(i->loop, loop, on_readable, i);
 }
 
 int ice_set_remote(struct ice *i, const char *ufrag, const char *pwd)

@@ -53,7 +53,7 @@ struct ice_config {
 
 /* 0, -EADDRINUSE (on one of the addresses), -EMFILE or -ENOMEM. Fills all of *local. */
 int ice_new(struct ice **out, const struct ice_config *config, struct peer_local *local);
-int ice_attach(struct ice *i, struct loop *loop, const struct ice_handler *handler, void *arg);
+void ice_attach(struct ice *i, struct loop *loop, const struct ice_handler *handler, void *arg);
 /* For one that was not attached, on the thread that has it. Accepts NULL. */
 void ice_free(struct ice *i);
 /*

@@ -429,8 +429,8 @@ void ice_loop_unwatch(struct ice_loop *g)
 	g->unwatched = true;
 }
 
-int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),
-		    void *arg)
+void ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),
+		     void *arg)
 {
 	loop_timer_init(&g->timer, loop, on_timer, g);
 	loop_timer_init(&g->look, loop, on_look, g);
@@ -438,5 +438,4 @@ int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *
 	g->before = before;
 	g->arg = arg;
 	ice_loop_changed(g);
-	return 0;
 }

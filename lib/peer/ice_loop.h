@@ -25,10 +25,10 @@ GMainContext *ice_loop_context(struct ice_loop *g);
 
 /*
  * Starts waiting, on the calling thread. `before`, if not NULL, is called for each descriptor that
- * is readable before GLib reads from it; true when it took what was there itself. 0 or -errno.
+ * is readable before GLib reads from it; true when it took what was there itself.
  */
-int ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),
-		    void *arg);
+void ice_loop_attach(struct ice_loop *g, struct loop *loop, bool (*before)(void *arg, int fd),
+		     void *arg);
 /*
  * Whoever sent on `fd` knows the password. A TCP connection of which that is not said ends after
  * ten seconds, or sooner when there are many.

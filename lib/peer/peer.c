@@ -573,7 +573,9 @@ int peer_attach(struct peer *p, struct peer_io *io, const struct peer_handler *h
 	p->alive = mono_now();
 	loop_timer_init(&p->clock, io->loop, on_clock, p);
 	int ret = loop_timer_at(&p->clock, next_look());
-	return ret < 0 ? ret : ice_attach(p->ice, io->loop, &ice_handler, p);
+	if (!ret) /* nothing fails behind it */
+		ice_attach(p->ice, io->loop, &ice_handler, p);
+	return ret;
 }
 
 void peer_free(struct peer *p)
