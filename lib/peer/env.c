@@ -54,17 +54,21 @@ static int try_bind(const struct sockaddr_storage *a)
 	return ret;
 }
 
-static void add(struct peer_env *e, const struct sockaddr *a, int family)
+/* Each once: a port cannot be bound to one again. */
+static void add(struct env_addresses *to, const struct sockaddr *a, int family)
 {
-	if (e->n_addresses == ENV_ADDRESSES_MAX)
-		return;
-	struct sockaddr_storage *out = &e->address[e->n_addresses++];
-	memset(out, 0, sizeof(*out));
-	memcpy(out, a,
+	struct sockaddr_storage full = {0};
+
+	memcpy(&full, a,
 	       family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+	for (unsigned i = 0; i < to->n; i++)
+		if (!memcmp(&to->a[i], &full, sizeof(full)))
+			return;
+	if (to->n < ENV_ADDRESSES_MAX)
+		to->a[to->n++] = full;
 }
 
-static int list_interfaces(struct peer_env *e)
+static int list_interfaces(struct env_addresses *to)
 {
 	static const int families[] = {AF_INET, AF_INET6};
 	struct ifaddrs *all;
@@ -74,9 +78,25 @@ static int list_interfaces(struct peer_env *e)
 	for (unsigned f = 0; f < 2; f++)
 		for (struct ifaddrs *i = all; i; i = i->ifa_next)
 			if (usable(i, families[f]))
-				add(e, i->ifa_addr, families[f]);
+				add(to, i->ifa_addr, families[f]);
 	freeifaddrs(all);
 	return 0;
+}
+
+int env_look(struct peer_env *e)
+{
+	struct env_addresses all = e->given, now = {0};
+	int ret = e->all ? list_interfaces(&all) : 0;
+
+	e->looked = mono_now();
+	/* Interfaces also list those that cannot be used, or not yet (RFC 4862, section 5.4). */
+	for (unsigned i = 0; i < all.n; i++)
+		if (try_bind(&all.a[i]) != -EADDRNOTAVAIL)
+			now.a[now.n++] = all.a[i];
+	if (ret < 0 || (now.n == e->local.n && !memcmp(now.a, e->local.a, sizeof(now.a))))
+		return ret;
+	e->local = now;
+	return 1;
 }
 
 static int set_up(struct peer_env *e, const struct peer_env_config *c)
@@ -89,17 +109,16 @@ static int set_up(struct peer_env *e, const struct peer_env_config *c)
 			return -EINVAL;
 		snprintf(e->public_ip, sizeof(e->public_ip), "%s", c->public_ip);
 	}
-	if (!ret && !c->addresses)
-		ret = list_interfaces(e);
+	e->all = !c->addresses;
 	for (const char *const *t = c->addresses; !ret && t && *t; t++) {
 		if (!parse(*t, &a))
 			return -EINVAL;
 		if ((ret = try_bind(&a)) < 0)
 			return ret;
-		add(e, (const struct sockaddr *)&a, a.ss_family);
+		add(&e->given, (const struct sockaddr *)&a, a.ss_family);
 	}
-	if (!ret && !e->n_addresses)
-		ret = -EADDRNOTAVAIL;
+	if (!ret && (ret = env_look(e)) >= 0)
+		ret = e->local.n ? 0 : -EADDRNOTAVAIL;
 	if (!ret)
 		ret = dtls_identity_new(&e->identity, !c->no_gcm);
 	e->tcp = c->tcp && c->min_port;

@@ -168,7 +168,7 @@ static int list_candidates(struct ice *i, struct peer_local *local, unsigned n_a
 	}
 	g_slist_free_full(all, (GDestroyNotify)nice_candidate_free);
 	local->n_candidates = n;
-	/* Fewer sockets than addresses: descriptors ran out, or the port is taken. */
+	/* Fewer sockets than addresses: descriptors ran out, or an address is gone. */
 	return udp < n_addresses ? -EMFILE : 0;
 }
 

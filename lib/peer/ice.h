@@ -51,7 +51,10 @@ struct ice_config {
 	bool tcp, controlling;
 };
 
-/* 0, -EADDRINUSE (on one of the addresses), -EMFILE or -ENOMEM. Fills all of *local. */
+/*
+ * 0, -EADDRINUSE (on one of the addresses, or all are gone), -EMFILE (or one of them is gone) or
+ * -ENOMEM. Fills all of *local.
+ */
 int ice_new(struct ice **out, const struct ice_config *config, struct peer_local *local);
 void ice_attach(struct ice *i, struct loop *loop, const struct ice_handler *handler, void *arg);
 /* For one that was not attached, on the thread that has it. Accepts NULL. */

@@ -515,19 +515,34 @@ static void announce_public(const struct peer_env *e, struct peer_local *local)
 	}
 }
 
-/* Another process may sit on ports of our range. */
-static int make_ice(struct peer *p, bool controlling, struct peer_local *local)
+/* Whether other addresses are there than before. */
+static bool look(struct peer_env *e)
 {
-	const struct peer_env *e = p->env;
-	unsigned used, total;
+	bool other = env_look(e) > 0;
+
+	if (other)
+		log_info("the network has changed; local addresses for media: %u", e->local.n);
+	return other;
+}
+
+/*
+ * Another process may sit on ports of our range; so one after the other is tried. Or it is not the
+ * port, and not for want of descriptors: an address has just gone.
+ */
+static int make_ice(struct peer *p, struct peer_env *e, bool controlling, struct peer_local *local)
+{
+	unsigned used, total, failed = 0;
+	int ret = -EADDRINUSE;
 
 	ports_count(e->ports, &used, &total);
-	for (unsigned i = 0; i < total; i++) {
-		int ret = ports_take(e->ports, &p->port);
+	while (failed <= total && ret == -EADDRINUSE) {
+		if (!e->local.n) /* libnice would take all that it finds */
+			return -EADDRNOTAVAIL;
+		ret = ports_take(e->ports, &p->port);
 		if (ret < 0)
 			return ret;
-		struct ice_config c = {.addresses = e->address,
-				       .n_addresses = e->n_addresses,
+		struct ice_config c = {.addresses = e->local.a,
+				       .n_addresses = e->local.n,
 				       .port = p->port,
 				       .tcp = e->tcp,
 				       .controlling = controlling};
@@ -536,10 +551,10 @@ static int make_ice(struct peer *p, bool controlling, struct peer_local *local)
 		if (!ret)
 			return 0;
 		ports_give(e->ports, p->port);
-		if (ret != -EADDRINUSE)
-			return ret;
+		if (!failed++ && look(e))
+			ret = -EADDRINUSE;
 	}
-	return -EADDRINUSE;
+	return ret;
 }
 
 int peer_new(struct peer **out, struct peer_env *env, bool controlling, struct peer_local *local)
@@ -551,7 +566,9 @@ int peer_new(struct peer **out, struct peer_env *env, bool controlling, struct p
 	p->env = env;
 	p->fd = -1;
 	list_init(&p->link);
-	int ret = make_ice(p, controlling, local);
+	if (mono_diff_us(mono_now(), env->looked) >= ENV_LOOK_US)
+		look(env);
+	int ret = make_ice(p, env, controlling, local);
 	if (ret < 0) {
 		free(p);
 		return ret;

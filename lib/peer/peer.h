@@ -7,9 +7,9 @@
  *	peer_send_rtp ── srtp (sealed into place) ── peer_flush ── io_tx ──> one system call for
  *	                                             what a burst makes, to all peers
  *
- * Life: peer_new on any thread binds the ports and says what to signal; peer_attach hands the peer
- * to the loop whose thread alone may touch it from then on; peer_close ends it there. Between
- * peer_new and peer_attach only peer_free may be called.
+ * Life: peer_new, on one thread for all of a peer_env, binds the ports and says what to signal;
+ * peer_attach hands the peer to the loop whose thread alone may touch it from then on; peer_close
+ * ends it there. Between peer_new and peer_attach only peer_free may be called.
  */
 #ifndef MSR_PEER_PEER_H
 #define MSR_PEER_PEER_H
@@ -112,8 +112,9 @@ struct peer_handler {
 /* ---- one peer ---- */
 
 /*
- * Binds a port on every address and fills *local. `controlling`: whether we made the offer. 0,
- * -EADDRINUSE when no port of the range is free, -EMFILE, -ENOMEM.
+ * Binds a port on every address that is there, and fills *local. `controlling`: whether we made the
+ * offer. 0, -EADDRINUSE when no port of the range is free, -EADDRNOTAVAIL when no address is there,
+ * -EMFILE, -ENOMEM.
  */
 int peer_new(struct peer **out, struct peer_env *env, bool controlling, struct peer_local *local);
 

@@ -280,6 +280,21 @@ counts_dropped() {
 	api ports 3
 }
 
+@test "without its address for media joining is 503, until that comes back" {
+	unshare -rn true 2>/dev/null || skip "no user namespaces here"
+	start sfu unshare -rn sh -c "ip link set lo up && ip addr add 10.9.8.1/32 dev lo && exec msr-sfu -p $PORT --rtc-address 10.9.8.1"
+	in_there() { nsenter -t "$PID" -U -n --preserve-credentials "$@"; }
+	join() { in_there curl -sf -X POST "$URL/rooms/r/users/$1" >/dev/null; }
+	wait_for 10 in_there curl -sf "$URL/health"
+	in_there curl -sf --json '{"room_id": "r"}' "$URL/rooms"
+	join ann
+	in_there ip addr del 10.9.8.1/32 dev lo
+	run in_there curl -s -X POST "$URL/rooms/r/users/bob"
+	[ "$output" = '{"error":"no_ports","message":"no local address for media is there now"}' ]
+	in_there ip addr add 10.9.8.1/32 dev lo
+	wait_for 5 join bob
+}
+
 @test "joining and leaving leaks no descriptor and no port" {
 	serve
 	client cycles 20 2

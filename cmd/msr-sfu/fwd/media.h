@@ -101,7 +101,7 @@ struct media_peer_config {
 
 /*
  * A new transport and what to write into its description. 0, -EADDRINUSE (no port is free: 503),
- * -EMFILE, -EAGAIN or -ENOMEM.
+ * -EADDRNOTAVAIL (no address is there), -EMFILE, -EAGAIN or -ENOMEM.
  */
 int media_peer_new(struct media *m, const struct media_peer_config *c, media_id *id,
 		   struct peer_local *local);

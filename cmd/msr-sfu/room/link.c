@@ -247,8 +247,13 @@ static int media_fail(struct fail *f, int err)
 {
 	switch (err) {
 	case -EADDRINUSE:
-	case -EMFILE:
 		return fail_set(f, FAIL_NO_PORTS, NULL);
+	case -EADDRNOTAVAIL:
+		return fail_set(f, FAIL_NO_PORTS, "no local address for media is there now");
+	case -EMFILE:
+		return fail_set(f, FAIL_NO_PORTS,
+				"no descriptor is free for a media port; try again when somebody "
+				"left");
 	case -EAGAIN:
 		return fail_set(f, FAIL_LIMIT, "the media thread is overloaded; try again");
 	case -EINVAL:
