@@ -388,14 +388,14 @@ static int post_child(struct media *m, media_id peer, struct command_full *c)
 		free(c);
 		return 0;
 	}
-	struct place *child = find(m, c->command.id), *made = NULL;
-	if (!child && !(made = remember(m, c->command.id, p, p->thread))) {
+	struct place *child = remember(m, c->command.id, p, p->thread);
+	if (!child) {
 		free(c);
 		return -ENOMEM;
 	}
 	int ret = post(m, p->thread, c);
-	if (ret < 0 && made)
-		forget(m, made);
+	if (ret < 0)
+		forget(m, child);
 	return ret;
 }
 

@@ -169,8 +169,8 @@ struct media_sub_config {
 };
 
 /*
- * Sends a track to a peer from its next key frame on, which is asked for. The same (track, peer,
- * ssrc) again changes pt, mid and feedback, and its numbers continue.
+ * Sends a track to a peer from its next key frame on, which is asked for. `sub` is the caller's
+ * number for it, from media_new_id. 0, -EAGAIN, -ENOMEM.
  */
 int media_sub_new(struct media *m, media_id sub, const struct media_sub_config *c);
 void media_sub_close(struct media *m, media_id sub);

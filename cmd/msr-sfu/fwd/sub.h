@@ -80,7 +80,7 @@ struct sub {
 /* Starts sending from the next key frame on. 0, -EEXIST (the number is taken) or -ENOMEM. */
 int sub_new(struct sub **out, struct track *t, struct endpoint *to, media_id id,
 	    const struct media_sub_config *c);
-/* Takes new payload types, mid or feedback after a renegotiation. */
+/* Takes its config and its receiver's header extensions anew. */
 void sub_change(struct sub *s, const struct media_sub_config *c);
 /* Accepts NULL. */
 void sub_free(struct sub *s);

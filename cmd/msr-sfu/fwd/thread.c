@@ -382,12 +382,8 @@ static void do_sub(struct thread *t, struct command *c)
 	const struct command_full *full = full_of(c);
 	struct member *m = find_member(t, full->sub.peer);
 	struct track *track = find_track(t, full->sub.track);
-	struct sub *s = find_sub(t, c->id);
+	struct sub *s;
 
-	if (s) {
-		sub_change(s, &full->sub);
-		return;
-	}
 	if (!m || !track)
 		return;
 	if (sub_new(&s, track, &m->endpoint, c->id, &full->sub) < 0)
@@ -430,7 +426,6 @@ static void (*const commands[COMMANDS])(struct thread *t, struct command *c) = {
     [COMMAND_PEER] = do_peer,
     [COMMAND_PEER_CLOSE] = do_peer_close,
     [COMMAND_REMOTE] = do_remote,
-    [COMMAND_CANDIDATES] = do_remote,
     [COMMAND_RESTART] = do_restart,
     [COMMAND_EXTENSIONS] = do_extensions,
     [COMMAND_TRACK] = do_track,
