@@ -320,19 +320,17 @@ void sub_tick(struct sub *s, int64_t now_us)
 
 /* ---- retransmission ---- */
 
-static bool may_resend(struct sub *s, int64_t now_us)
+/* Paid for each number that is looked for: to be asked for thousands must cost little. */
+static bool pay_resend(struct sub *s, int64_t now_us)
 {
 	s->resend_tokens += (double)(now_us - s->resend_us) * SUB_RESEND_RATE / US;
 	if (s->resend_tokens > SUB_RESEND_MAX)
 		s->resend_tokens = SUB_RESEND_MAX;
 	s->resend_us = now_us;
-	return s->resend_tokens >= 1;
-}
-
-static bool pay_resend(struct sub *s, size_t bytes, bool spare, int64_t now_us)
-{
+	if (s->resend_tokens < 1)
+		return false;
 	s->resend_tokens--;
-	return congest_again(&s->to->congest, bytes, spare, now_us);
+	return true;
 }
 
 /*
@@ -392,22 +390,23 @@ static bool is_on_its_way(const struct sub *s, uint16_t number, int64_t now_us)
 	return a->number == number && passed_ms * 1000 < congest_answer_us(&s->to->congest);
 }
 
-static void resend(struct sub *s, uint16_t number16, int64_t now_us)
+/* False when no more numbers may be looked for just now. */
+static bool resend(struct sub *s, uint16_t number16, int64_t now_us)
 {
 	struct endpoint *e = s->to;
 	int64_t number;
 	struct rtp_packet p;
-	/* Not looked for before that: to be asked for thousands must cost little. */
-	const struct rewrite_cut *c =
-	    may_resend(s, now_us) ? recall(s, number16, &p, &number) : NULL;
-	bool spare = is_on_its_way(s, number16, now_us);
 
+	if (!pay_resend(s, now_us))
+		return false;
+	const struct rewrite_cut *c = recall(s, number16, &p, &number);
+	bool spare = is_on_its_way(s, number16, now_us);
 	/* Pictures restart with a key frame, and where nothing is sent: what was lost before is of
 	 * no use, and would take the room of what is. */
 	if (!c || number < s->key || s->layer.current == LAYER_NONE ||
-	    !pay_resend(s, p.len, spare, now_us)) {
+	    !congest_again(&e->congest, p.len, spare, now_us)) {
 		e->stats->not_kept++;
-		return;
+		return true;
 	}
 	s->again[number16 % SUB_AGAIN] = (struct sub_again){number16, (uint16_t)(now_us / 1000)};
 	e->stats->retransmitted++;
@@ -418,6 +417,7 @@ static void resend(struct sub *s, uint16_t number16, int64_t now_us)
 		send_rtx(s, &p, number, c, now_us);
 	else
 		send(s, &p, rewrite_has_own(&p), number, c, now_us);
+	return true;
 }
 
 /* The packet that was sent under a number, if it belongs to the last key frame; else NULL. */
@@ -506,15 +506,19 @@ size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us)
 void sub_nack(struct sub *s, const struct rtcp_msg *m, int64_t now_us)
 {
 	uint16_t pid, blp;
+	bool more = true;
 
 	s->to->stats->nacks_received++;
 	if (!s->config.feedback.nack && !(s->config.rtx_ssrc && s->config.rtx_pt))
 		return; /* numbers would carry other bytes: see shape() */
 	for (unsigned i = 0; !rtcp_get_nack(m, i, &pid, &blp); i++) {
-		resend(s, pid, now_us);
-		for (unsigned bit = 0; bit < 16; bit++)
-			if (blp & 1u << bit)
-				resend(s, (uint16_t)(pid + bit + 1), now_us);
+		uint32_t asked = 1u | (uint32_t)blp << 1; /* from pid on */
+		for (unsigned k = 0; asked >> k; k++) {
+			if (!(asked >> k & 1))
+				continue;
+			more = more && resend(s, (uint16_t)(pid + k), now_us);
+			s->to->stats->not_kept += !more;
+		}
 	}
 	s->to->wire->flush(s->to->wire_arg);
 }

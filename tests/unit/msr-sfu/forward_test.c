@@ -238,6 +238,15 @@ TEST(a_flood_of_nacks_is_bounded)
 	for (unsigned i = 0; i < 5000; i++)
 		box_nack(to, box_number(to, i % 99));
 	CHECK(to->n_rtp - sent <= SUB_RESEND_MAX + 1);
+	/* What was never sent is looked for, too. */
+	box_now += 1000000;
+	sent = to->n_rtp;
+	uint64_t not_kept = box_stats.not_kept;
+	for (unsigned i = 0; i < SUB_RESEND_MAX; i++)
+		box_nack(to, (uint16_t)(box_number(to, 0) - 5));
+	box_nack(to, box_number(to, 50));
+	CHECK_INT(to->n_rtp, sent);
+	CHECK_INT(box_stats.not_kept - not_kept, SUB_RESEND_MAX + 1);
 	box_free(to);
 	box_free(from);
 }
