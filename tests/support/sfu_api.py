@@ -144,6 +144,16 @@ async def trickle():
         out = await call("PATCH", head["Location"], f"a=mid:0\r\n{frag}a=mid:{mid}\r\n{frag}", want=400, kind=kind)
         assert out["error"] == "bad_sdp" and f"a=mid:{mid} " in out["message"], out
     await call("DELETE", head["Location"])
+    # Many lines, in a session of many sections.
+    names = [f"{i:032}" for i in range(512)]
+    offer = description((names[0], "audio", "a=sendonly"))
+    offer += "".join(f"m=audio 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:{name}\r\n" for name in names[1:])
+    status, head, out = await asyncio.to_thread(http, "POST", "/whip/studio/feed", offer, "application/sdp")
+    assert status == 201, out
+    begin = time.monotonic()
+    await call("PATCH", head["Location"], 262000 * "\n" + "a=end-of-candidates", want=204, kind=kind)
+    assert time.monotonic() - begin < 1.5, time.monotonic() - begin
+    await call("DELETE", head["Location"])
 
 
 async def lite():

@@ -93,15 +93,16 @@ static bool knows_mid(const struct session *ss, const char *mid)
 	       memmem(buf_data(&ss->mids), buf_len(&ss->mids), line, (size_t)n);
 }
 
-/* Copies the value of "a=NAME:value" if the line is that. */
-static void take(const char *line, size_t len, const char *name, char out[static 257])
+/* Copies the value of "a=NAME:value" if the line is that. Whether it was. */
+static bool take(const char *line, size_t len, const char *name, char out[static 257])
 {
 	size_t n = strlen(name);
 
-	if (len > n && len - n <= 256 && !memcmp(line, name, n)) {
-		memcpy(out, line + n, len - n);
-		out[len - n] = '\0';
-	}
+	if (len <= n || len - n > 256 || memcmp(line, name, n) != 0)
+		return false;
+	memcpy(out, line + n, len - n);
+	out[len - n] = '\0';
+	return true;
 }
 
 static void parse_frag(const struct session *ss, struct frag *fr, const char *p, size_t len)
@@ -118,8 +119,7 @@ static void parse_frag(const struct session *ss, struct frag *fr, const char *p,
 			n--;
 		take(p, n, "a=ice-ufrag:", fr->ufrag);
 		take(p, n, "a=ice-pwd:", fr->pwd);
-		take(p, n, "a=mid:", mid);
-		if (!fr->stranger[0] && !knows_mid(ss, mid))
+		if (take(p, n, "a=mid:", mid) && !fr->stranger[0] && !knows_mid(ss, mid))
 			memcpy(fr->stranger, mid, sizeof(mid));
 		if (n > 12 && !memcmp(p, "a=candidate:", 12) && fr->n < FRAG_CANDIDATES_MAX) {
 			fr->candidate[fr->n] = p;
