@@ -270,7 +270,10 @@ static int answer_offer(struct viewer *v, const struct user *u, const struct sdp
 	local.version = 1;
 	int e = sdp_answer(&answer, offer, p.wish, &local, &err);
 	if (e < 0) {
-		fail_set(f, e == -EPROTO ? FAIL_BAD_SDP : FAIL_NO_MEMORY, "%s", err.reason);
+		if (e == -EPROTO)
+			fail_set(f, FAIL_BAD_SDP, "%s", err.reason);
+		else
+			fail_set(f, FAIL_NO_MEMORY, NULL);
 		goto out;
 	}
 	struct rtp_extmap map;
