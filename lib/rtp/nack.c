@@ -61,6 +61,30 @@ static int64_t age_us(const struct nack_rx *n)
 	return us < NACK_AGE_US ? NACK_AGE_US : us > NACK_LONG_US ? NACK_LONG_US : us;
 }
 
+_Static_assert(NACK_EARLY == 32, "bits of `early`");
+
+/* The stream begins with `seq`; all up to `last` is not of it. */
+static void begin(struct nack_rx *n, int64_t seq, int64_t last, int64_t now_us)
+{
+	int64_t room = seq - 1 - last;
+
+	n->highest = n->first = seq;
+	n->first_us = now_us;
+	n->early = room < NACK_EARLY ? ~0u << room : 0;
+}
+
+/* What the first packet has overtaken is not missing, but may be what a key frame begins with. */
+static bool is_early(struct nack_rx *n, int64_t seq, int64_t now_us)
+{
+	int64_t before = n->first - 1 - seq;
+
+	if (before < 0 || before >= NACK_EARLY || now_us - n->first_us > NACK_EARLY_US ||
+	    n->early >> before & 1)
+		return false;
+	n->early |= 1u << before;
+	return true;
+}
+
 static enum nack_verdict behind(struct nack_rx *n, int64_t seq, int64_t now_us)
 {
 	for (unsigned i = n->n; i-- > 0 && n->missing[i].seq >= seq;) {
@@ -72,7 +96,7 @@ static enum nack_verdict behind(struct nack_rx *n, int64_t seq, int64_t now_us)
 		n->repaired++;
 		return NACK_REPAIRED;
 	}
-	return NACK_DUPLICATE;
+	return is_early(n, seq, now_us) ? NACK_REPAIRED : NACK_DUPLICATE;
 }
 
 enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_us, int64_t *seq64)
@@ -85,7 +109,7 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 	if (seq64)
 		*seq64 = seq;
 	if (first) {
-		n->highest = seq;
+		begin(n, seq, -1, now_us); /* numbers are never negative */
 		return NACK_NEW;
 	}
 	if (n->renewed || seq > n->highest + RESET_JUMP || seq < n->highest - RESET_JUMP) {
@@ -96,7 +120,7 @@ enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq16, int64_t now_
 			seq += 65536;
 		if (seq64)
 			*seq64 = seq;
-		n->highest = seq;
+		begin(n, seq, n->highest, now_us);
 		return NACK_RESET;
 	}
 	if (seq <= n->highest)
@@ -123,7 +147,7 @@ enum nack_verdict nack_rx_again(struct nack_rx *n, uint16_t seq, int64_t now_us,
 	int16_t ahead = (int16_t)(uint16_t)(seq - (uint16_t)n->highest);
 
 	if (!n->unwrap.started || n->renewed || ahead < -RESET_JUMP ||
-	    ahead > (int)(NACK_MISSING_MAX - n->n))
+	    n->highest + ahead < n->first || ahead > (int)(NACK_MISSING_MAX - n->n))
 		return NACK_DUPLICATE;
 	return nack_rx_packet(n, seq, now_us, seq64);
 }

@@ -20,6 +20,8 @@
 #define NACK_LONG_US	 2000000 /* or, where answers take long, than this */
 #define NACK_ANSWERS	 6	 /* as many times as an answer takes */
 #define NACK_RETRY_US	 100000	 /* between requests for a packet, at least */
+#define NACK_EARLY	 32	 /* packets that the first one may have overtaken, */
+#define NACK_EARLY_US	 100000	 /* if they come in this time behind it */
 
 struct nack_entry {
 	int64_t seq;	  /* unwrapped */
@@ -32,8 +34,11 @@ struct nack_entry {
 struct nack_rx {
 	struct rtp_unwrap unwrap;
 	int64_t highest;
-	bool renewed; /* the next packet resets, whatever its number is */
-	unsigned n;   /* entries in `missing`, ascending by seq */
+	int64_t first;	  /* number that the stream began with, or restarted */
+	int64_t first_us; /* when that came */
+	uint32_t early;	  /* bits, from first - 1 downwards: has come, or cannot be of the stream */
+	bool renewed;	  /* the next packet resets, whatever its number is */
+	unsigned n;	  /* entries in `missing`, ascending by seq */
 	struct nack_entry missing[NACK_MISSING_MAX];
 	int64_t answer_us; /* from finding a hole to its repair, mostly; 0: not known */
 	double loss;	   /* part of the recent packets that had to be asked for */
@@ -45,7 +50,7 @@ struct nack_rx {
 
 enum nack_verdict {
 	NACK_NEW,	/* in order, or the first behind a hole */
-	NACK_REPAIRED,	/* fills a hole (retransmission or reordering) */
+	NACK_REPAIRED,	/* fills a hole (retransmission or reordering), or the first overtook it */
 	NACK_DUPLICATE, /* not missing: has been there, or was given up */
 	NACK_RESET,	/* a jump that restarts the stream: ask for a key frame */
 };
@@ -54,8 +59,8 @@ enum nack_verdict {
 enum nack_verdict nack_rx_packet(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64);
 /*
  * The same of one that was sent again, by RTX, whose number stands in its payload: wrong, it must
- * not restart the stream, nor begin it, nor leave more behind it than can still be told missing. It
- * is a duplicate then.
+ * not restart the stream, nor begin it, sooner neither, nor leave more behind it than can still be
+ * told missing. It is a duplicate then.
  */
 enum nack_verdict nack_rx_again(struct nack_rx *n, uint16_t seq, int64_t now_us, int64_t *seq64);
 

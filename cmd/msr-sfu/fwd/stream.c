@@ -52,6 +52,8 @@ bool stream_take(struct stream *s, const struct rtp_packet *p, bool rtx, int64_t
 		s->received = s->received_before = 0;
 		s->expected_before = 0;
 	}
+	if (*seq < s->first) /* the first that came had overtaken it */
+		s->first = *seq;
 	s->received += !rtx;
 	if (p->payload_len) {
 		s->media_us = now_us;

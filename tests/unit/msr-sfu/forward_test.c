@@ -37,6 +37,31 @@ TEST(sending_begins_with_a_key_frame_and_goes_out_once_a_burst)
 	box_free(from);
 }
 
+TEST(a_key_frame_that_begins_with_the_second_packet_is_sent_whole)
+{
+	struct rtcp_report r;
+
+	box_now = 1000000;
+	struct box *from = box_new(), *to = box_new();
+	struct track *t = box_publish(from, &box_video);
+	box_subscribe(t, to, true);
+	box_feed(from, 2, false);
+	box_flush(from);
+	box_feed(from, 1, true);
+	box_feed(from, 3, false);
+	box_flush(from);
+	CHECK_INT(to->n_rtp, 2);
+	CHECK_INT(box_mark(to, 0), 1);
+	CHECK_INT(box_number(to, 1), box_number(to, 0) + 2);
+	box_nack(to, (uint16_t)(box_number(to, 0) + 1));
+	CHECK_INT(to->n_rtp, 3);
+	CHECK_INT(box_mark(to, 2), 2);
+	CHECK(stream_report(&t->stream[0], box_now, &r));
+	CHECK_INT(r.lost, 0);
+	box_free(to);
+	box_free(from);
+}
+
 TEST(padding_leaves_no_hole_and_duplicates_go_nowhere)
 {
 	box_now = 1000000;

@@ -57,6 +57,35 @@ TEST(what_is_sent_again_restarts_nothing)
 	CHECK_INT(nack_rx_packet(&n, 7, 0, &seq), NACK_RESET);
 }
 
+TEST(what_the_first_packet_overtook_is_taken_once)
+{
+	int64_t seq;
+
+	memset(&n, 0, sizeof(n));
+	CHECK_INT(nack_rx_packet(&n, 100, 0, NULL), NACK_NEW);
+	CHECK_INT(nack_rx_packet(&n, 98, 10 * MS, &seq), NACK_REPAIRED);
+	CHECK_INT(seq, 98);
+	CHECK_INT(nack_rx_packet(&n, 98, 10 * MS, NULL), NACK_DUPLICATE);
+	CHECK_INT(nack_rx_packet(&n, 100 - NACK_EARLY, 10 * MS, NULL), NACK_REPAIRED);
+	CHECK_INT(nack_rx_packet(&n, 99 - NACK_EARLY, 10 * MS, NULL), NACK_DUPLICATE);
+	CHECK_INT(nack_rx_again(&n, 97, 10 * MS, NULL), NACK_DUPLICATE);
+	CHECK_INT(nack_rx_packet(&n, 99, NACK_EARLY_US + 1, NULL), NACK_DUPLICATE);
+	/* So where it restarts, but for numbers that were there before. */
+	CHECK_INT(nack_rx_packet(&n, 10000, 0, NULL), NACK_RESET);
+	CHECK_INT(nack_rx_packet(&n, 9999, 0, &seq), NACK_REPAIRED);
+	CHECK_INT(seq, 9999);
+	nack_rx_renew(&n);
+	CHECK_INT(nack_rx_packet(&n, 10002, 0, NULL), NACK_RESET);
+	CHECK_INT(nack_rx_packet(&n, 10000, 0, NULL), NACK_DUPLICATE);
+	CHECK_INT(nack_rx_packet(&n, 10001, 0, NULL), NACK_REPAIRED);
+	CHECK_INT(n.lost + n.repaired + n.given_up, 0);
+	/* No number is negative. */
+	memset(&n, 0, sizeof(n));
+	nack_rx_packet(&n, 1, 0, NULL);
+	CHECK_INT(nack_rx_packet(&n, 65535, 0, NULL), NACK_DUPLICATE);
+	CHECK_INT(nack_rx_packet(&n, 0, 0, NULL), NACK_REPAIRED);
+}
+
 TEST(what_does_not_come_is_given_up)
 {
 	uint16_t out[64];
