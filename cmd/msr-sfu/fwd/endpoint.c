@@ -143,10 +143,6 @@ static void take(struct endpoint *e, const struct binding *from, const struct rt
 		hear(t, p, now_us);
 	} else {
 		track_look(t, &b, &info);
-		if (p->payload_len) {
-			s->picture = b.picture;
-			s->tl0 = b.tl0;
-		}
 		if (b.key)
 			got_key(s, &info);
 	}

@@ -114,24 +114,10 @@ static int cap(const struct layer *l, const struct track *t)
 	return wanted < l->granted ? wanted : l->granted;
 }
 
-/* What the receiver saw last; of a track with several streams it is noted packet by packet. */
-static void note_single(struct layer *l, const struct track *t)
-{
-	const struct rewrite *w = &l->rewrite;
-
-	if (t->n_streams > 1 || t->config.codec != RTP_CODEC_VP8)
-		return;
-	l->picture = (uint16_t)(t->stream[0].picture + w->cut[0].picture);
-	l->tl0 = (uint8_t)(t->stream[0].tl0 + w->cut[0].tl0);
-	l->pictured = true;
-}
-
-void layer_leave(struct layer *l, const struct track *t, struct layer_past *p)
+void layer_leave(const struct layer *l, struct layer_past *p)
 {
 	if (!l->rewrite.started)
 		return;
-	if (l->current != LAYER_NONE)
-		note_single(l, t);
 	*p = (struct layer_past){.highest = rewrite_next(&l->rewrite) - 1,
 				 .last_us = l->last_us,
 				 .last_ts = l->rewrite.last_ts,
@@ -170,8 +156,6 @@ bool layer_aim(struct layer *l, struct track *t, enum media_reason reason)
 	l->waiting_since_us = 0;
 	if (target != LAYER_NONE)
 		return true;
-	if (l->current != LAYER_NONE)
-		note_single(l, t);
 	l->current = LAYER_NONE;
 	l->changed = true;
 	return true;

@@ -84,7 +84,7 @@ struct layer {
 /* `first` is 1 to 32767. Granted everything; nothing is sent before layer_aim. */
 void layer_init(struct layer *l, enum media_level level, uint16_t first);
 /* Notes where it stands, and continues from there with another track. */
-void layer_leave(struct layer *l, const struct track *t, struct layer_past *p);
+void layer_leave(const struct layer *l, struct layer_past *p);
 void layer_resume(struct layer *l, const struct layer_past *p);
 /* Finds the target again, for that reason; pauses at once. True when it is another. */
 bool layer_aim(struct layer *l, struct track *t, enum media_reason reason);
@@ -95,7 +95,7 @@ void layer_want_key(const struct layer *l, struct track *t);
 /* Asks for the key frame that it waits for, if it does. */
 void layer_ask(const struct layer *l, struct track *t);
 
-/* Notes the picture that was sent: of VP8 with several streams, each. */
+/* Notes the picture of a packet that was sent, of VP8: the next stream's follow it. */
 void layer_note(struct layer *l, const struct burst_packet *b, const struct rewrite_cut *c);
 
 /* Counts the pictures of VP8 on, in the copy of a payload that goes out; KEYIDX stays. */

@@ -48,8 +48,6 @@ struct stream {
 	int64_t rate_us;	/* of the last measurement; 0: none yet */
 	uint64_t bps;		/* smoothed over about a second */
 	uint16_t width, height; /* pixels, by the last key frame that told; 0: not known */
-	uint16_t picture;	/* VP8: of the last packet */
-	uint8_t tl0;
 
 	/* the last sender report */
 	struct rtcp_sr sr;

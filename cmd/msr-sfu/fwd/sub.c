@@ -71,7 +71,7 @@ static void leave(struct sub *s)
 {
 	struct sub_past *p = past_of(s->to, s->config.ssrc);
 
-	layer_leave(&s->layer, s->track, &p->layer);
+	layer_leave(&s->layer, &p->layer);
 	p->rtx_next = s->rtx_next;
 	p->packets = s->packets;
 	p->bytes = s->bytes;
@@ -268,7 +268,7 @@ static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 		w->last_ts = b->p.ts + c->ts_distance;
 		if (b->key)
 			note_key(s, number, now_us);
-		if (s->track->n_streams > 1)
+		if (s->track->config.codec == RTP_CODEC_VP8)
 			layer_note(&s->layer, b, c);
 	}
 	send(s, &b->p, b->own, number, c, now_us);

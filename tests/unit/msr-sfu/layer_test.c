@@ -157,6 +157,66 @@ TEST(off_sends_nothing_and_back_goes_on)
 	scene_free(&x);
 }
 
+TEST(a_single_layer_goes_on_over_pauses_and_restarts)
+{
+	struct media_track_config c = scene_video;
+
+	c.n_rids = 1;
+	struct scene x = scene_new_of(&c, MEDIA_AUTO);
+	x.layer[1].silent = x.layer[2].silent = true;
+	scene_play(&x, 400000);
+	sub_want(x.s, MEDIA_OFF, scene_now);
+	scene_play(&x, 400000);
+	sub_want(x.s, MEDIA_AUTO, scene_now);
+	scene_play(&x, 400000);
+	for (unsigned restart = 0; restart < 2; restart++) {
+		struct layer_source *l = &x.layer[0];
+		l->seq = (uint16_t)(l->seq + 20000);
+		l->picture = 9;
+		l->tl0 = 3;
+		l->key = true;
+		scene_play(&x, 400000);
+	}
+	CHECK_INT(x.to->n_rtp, 2 * 4 * 400000 / FRAME);
+	CHECK_INT(scene_check_stream(x.to, 0), 1);
+	scene_free(&x);
+}
+
+/* A descriptor that could be one of VP8, with a picture's number in it. */
+static const uint8_t vp9[100] = {0x88, 0xf0, 7, 0x11, 0x22, 0x33, 0x44};
+
+static size_t put_vp9(uint8_t *p, char rid, uint16_t seq)
+{
+	struct rtp_header h = {.pt = 96, .seq = seq, .ts = seq * 3000u, .ssrc = (uint8_t)rid};
+	struct rtp_ext_item item = {.id = 3, .len = 1, .value = (const uint8_t *)&rid};
+	int n = rtp_header_write(p, 100, &h, &item, 1);
+
+	memcpy(p + n, vp9, sizeof(vp9));
+	return (size_t)n + sizeof(vp9);
+}
+
+TEST(only_vp8_has_pictures_that_are_counted_on)
+{
+	struct media_track_config c = scene_video;
+	uint8_t p[200];
+
+	c.codec = RTP_CODEC_VP9;
+	struct scene x = scene_new_of(&c, MEDIA_LOW);
+	for (uint16_t seq = 1; seq < 40; seq++, scene_now += FRAME) {
+		if (seq % 10 == 0)
+			sub_want(x.s, seq % 20 ? MEDIA_HIGH : MEDIA_LOW, scene_now);
+		for (unsigned i = 0; i < 3; i++) {
+			size_t n = put_vp9(p, c.rid[i][0], seq);
+			endpoint_rtp(&x.from->e, p, n, scene_now);
+			endpoint_batch_end(&x.from->e, scene_now);
+		}
+	}
+	CHECK(x.s->layer.rewrite.n_cuts > 3);
+	for (unsigned i = 0; i < x.to->n_rtp; i++)
+		CHECK_MEM(x.to->rtp[i].p + x.to->rtp[i].n - sizeof(vp9), vp9, sizeof(vp9));
+	scene_free(&x);
+}
+
 TEST(what_the_network_carries_bounds_what_the_viewer_wants)
 {
 	struct scene x = scene_new(MEDIA_AUTO);

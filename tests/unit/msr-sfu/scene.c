@@ -77,6 +77,11 @@ const struct media_track_config scene_video = {.codec = RTP_CODEC_VP8,
 
 struct scene scene_new(enum media_level want)
 {
+	return scene_new_of(&scene_video, want);
+}
+
+struct scene scene_new_of(const struct media_track_config *track, enum media_level want)
+{
 	struct media_sub_config c = {
 	    .pt = 100, .rtx_pt = 101, .ssrc = 5000, .rtx_ssrc = 5001, .mid = "0", .want = want};
 	struct scene x = {.layer = {{"f", 1280, 65530, 0x7ffa, 3, 11, 1000000, false, true},
@@ -86,7 +91,7 @@ struct scene scene_new(enum media_level want)
 	scene_now = START;
 	x.from = scene_side_new();
 	x.to = scene_side_new();
-	CHECK_INT(track_new(&x.t, &x.from->e, 1, &scene_video), 0);
+	CHECK_INT(track_new(&x.t, &x.from->e, 1, track), 0);
 	CHECK_INT(sub_new(&x.s, x.t, &x.to->e, 9, &c), 0);
 	sub_wake(x.s, scene_now);
 	return x;

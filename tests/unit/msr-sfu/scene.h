@@ -63,6 +63,8 @@ void scene_side_rtcp(void *side, const uint8_t *p, size_t n);
 
 /* Begins at START with a key frame to come in each layer. */
 struct scene scene_new(enum media_level want);
+/* The same of another track than scene_video, which may have fewer layers. */
+struct scene scene_new_of(const struct media_track_config *track, enum media_level want);
 void scene_free(struct scene *x);
 /* One picture, of two packets in each layer that is not silent. */
 void scene_picture(struct scene *x);
