@@ -2,12 +2,16 @@
  * RTP packets (RFC 3550) and their header extensions (RFC 8285).
  *
  * A packet is parsed once into a view of offsets; the bytes stay where they are and are not
- * changed. A forwarder writes a header of its own in front of a copy of the payload, with the
- * receiver's extension ids, and then patches the few fields that differ from receiver to receiver:
+ * changed. A forwarder has a header of its own for each receiver, with the receiver's extension
+ * ids, and puts a copy of it in front of a copy of the payload, with the few fields that differ
+ * from packet to packet:
  *
- *	bytes ── rtp_parse ──> struct rtp_packet (const view)
- *	         rtp_header_write ──> out: header + extensions     (once a packet)
- *	         rtp_set_seq, rtp_ext_put_twcc, ... ──> in place   (once a receiver)
+ *	rtp_header_write ──> header + extensions               (once a receiver)
+ *	bytes ── rtp_parse ──> struct rtp_packet (const view)  (once a packet)
+ *	rtp_set_seq, rtp_ext_put_twcc, ... ──> in a copy       (once a packet and receiver)
+ *
+ * Only in front of what has more extensions of its own, such as a dependency descriptor, the header
+ * is written for each packet and receiver.
  */
 #ifndef MSR_RTP_PACKET_H
 #define MSR_RTP_PACKET_H

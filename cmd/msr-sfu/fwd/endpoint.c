@@ -146,7 +146,7 @@ static void take(struct endpoint *e, const struct binding *from, const struct rt
 		if (b.key)
 			got_key(s, &info);
 	}
-	b.own = rewrite_has_own(p);
+	b.own = rewrite_own(p);
 	mark_dirty(e, t);
 	track_put(t, &b, now_us);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Extensions that belong to the media and go to every receiver that knows them. */
+/* Extensions that belong to the media and go to every receiver that knows them; the level first. */
 static const enum rtp_ext_kind own_kinds[] = {RTP_EXT_AUDIO_LEVEL, RTP_EXT_ORIENTATION,
 					      RTP_EXT_DEPENDENCY, RTP_EXT_PLAYOUT_DELAY};
 #define N_OWN (sizeof(own_kinds) / sizeof(own_kinds[0]))
@@ -98,6 +98,9 @@ const struct rewrite_cut *rewrite_source(const struct rewrite *w, uint16_t numbe
 
 /* ---- headers ---- */
 
+_Static_assert(RTP_HEADER + 4 + 2 + RTP_MID_MAX + 4 + 5 + 3 <= REWRITE_PLAIN_MAX - 2,
+	       "mid, transport-wide number, time and level in the two-byte form, and padding");
+
 void rewrite_shape_done(struct rewrite_shape *s)
 {
 	struct rtp_header h = {.pt = s->pt, .ssrc = s->ssrc};
@@ -107,22 +110,31 @@ void rewrite_shape_done(struct rewrite_shape *s)
 	     .value = (const uint8_t *)s->mid},
 	    {.id = s->ext.id[RTP_EXT_TWCC], .len = 2},
 	    {.id = s->ext.id[RTP_EXT_ABS_SEND_TIME], .len = 3},
+	    {.id = s->ext.id[RTP_EXT_AUDIO_LEVEL], .len = 1},
 	};
 
 	if (!s->mid[0])
 		item[0].id = 0;
-	/* Fits always: three elements of at most 18 bytes. */
-	s->plain_len = (uint16_t)rtp_header_write(s->plain, sizeof(s->plain), &h, item, 3);
+	s->plain_len = (uint8_t)rtp_header_write(s->plain, sizeof(s->plain), &h, item, 3);
 	s->twcc_off = item[1].off;
 	s->abs_time_off = item[2].off;
+	s->sound_len = (uint8_t)rtp_header_write(s->sound, sizeof(s->sound), &h, item, 4);
+	s->level_off = item[3].off;
+	/* The level's id alone needs the other form. */
+	if (item[1].off != s->twcc_off || item[2].off != s->abs_time_off)
+		s->sound_len = 0;
 }
 
-bool rewrite_has_own(const struct rtp_packet *p)
+enum rewrite_own rewrite_own(const struct rtp_packet *p)
 {
+	enum rewrite_own own = REWRITE_NONE;
+
 	for (unsigned i = 0; i < N_OWN; i++)
 		if (rtp_has(p, own_kinds[i]))
-			return true;
-	return false;
+			own = own_kinds[i] == RTP_EXT_AUDIO_LEVEL && p->ext[own_kinds[i]].len == 1
+				  ? REWRITE_LEVEL
+				  : REWRITE_MORE;
+	return own;
 }
 
 static size_t write_whole(const struct rewrite_shape *s, uint8_t *out, const struct rtp_packet *p,
@@ -154,17 +166,20 @@ static size_t write_whole(const struct rewrite_shape *s, uint8_t *out, const str
 }
 
 size_t rewrite_header(const struct rewrite_shape *s, uint8_t *out, const struct rtp_packet *p,
-		      bool own, const struct rewrite_values *v)
+		      enum rewrite_own own, const struct rewrite_values *v)
 {
-	size_t len = own ? write_whole(s, out, p, v) : 0;
+	bool sound = own == REWRITE_LEVEL && s->sound_len;
+	size_t len = own && !sound ? write_whole(s, out, p, v) : 0;
 
 	if (!len) {
-		len = s->plain_len;
-		memcpy(out, s->plain, len);
+		len = sound ? s->sound_len : s->plain_len;
+		memcpy(out, sound ? s->sound : s->plain, len);
 		rtp_set_seq(out, v->seq);
 		rtp_set_ts(out, v->ts);
 		rtp_ext_put_twcc(out, s->twcc_off, v->twcc);
 		rtp_ext_put_abs_send_time(out, s->abs_time_off, v->now_us);
+		if (sound && s->level_off)
+			out[s->level_off] = p->data[p->ext[RTP_EXT_AUDIO_LEVEL].off];
 	}
 	rtp_set_marker(out, p->marker);
 	return len;

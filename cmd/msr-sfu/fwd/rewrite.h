@@ -23,6 +23,7 @@
 
 #define REWRITE_CUTS	   16  /* changes remembered */
 #define REWRITE_HEADER_MAX 340 /* bytes that we write, with long dependency descriptors */
+#define REWRITE_PLAIN_MAX  48  /* bytes without: a mid, our values and an audio level */
 
 /* How the numbers of a stream are moved, from one of them on. */
 struct rewrite_cut {
@@ -76,10 +77,12 @@ struct rewrite_shape {
 	struct rtp_extmap ext; /* the receiver's ids; 0 for those that it shall not get */
 	char mid[RTP_MID_MAX + 1];
 
-	/* made by rewrite_shape_done: the header of a packet without extensions of its own */
-	uint8_t plain[REWRITE_HEADER_MAX];
-	uint16_t plain_len;
-	uint16_t twcc_off, abs_time_off; /* in it; 0: none */
+	/* made by rewrite_shape_done: the header of a packet without extensions of its own, and of
+	 * one that has an audio level, as all sound of browsers does */
+	uint8_t plain[REWRITE_PLAIN_MAX], sound[REWRITE_PLAIN_MAX];
+	uint8_t plain_len, sound_len;	 /* sound_len 0: there is none */
+	uint16_t twcc_off, abs_time_off; /* in both; 0: none */
+	uint16_t level_off;		 /* in `sound`; 0: the receiver does not get it */
 };
 
 void rewrite_shape_done(struct rewrite_shape *s);
@@ -92,13 +95,18 @@ struct rewrite_values {
 	int64_t now_us;
 };
 
-/* Whether a packet has extensions that travel with it (audio level, orientation, ...). */
-bool rewrite_has_own(const struct rtp_packet *p);
+/* Extensions that travel with a packet. */
+enum rewrite_own {
+	REWRITE_NONE,
+	REWRITE_LEVEL, /* an audio level and nothing else */
+	REWRITE_MORE,  /* orientation, dependencies, ... */
+};
+enum rewrite_own rewrite_own(const struct rtp_packet *p);
 /*
  * Writes the header for `p` to `out`, which has room for REWRITE_HEADER_MAX bytes. `own` is what
- * rewrite_has_own said, once for all receivers. The length.
+ * rewrite_own said, once for all receivers. The length.
  */
 size_t rewrite_header(const struct rewrite_shape *s, uint8_t *out, const struct rtp_packet *p,
-		      bool own, const struct rewrite_values *v);
+		      enum rewrite_own own, const struct rewrite_values *v);
 
 #endif

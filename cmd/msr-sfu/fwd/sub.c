@@ -221,7 +221,7 @@ static void count_sent(struct endpoint *e, const struct rewrite_shape *shape, si
 		congest_sent(&e->congest, e->twcc_next++, bytes, now_us);
 }
 
-static void send(struct sub *s, const struct rtp_packet *p, bool own, int64_t number,
+static void send(struct sub *s, const struct rtp_packet *p, enum rewrite_own own, int64_t number,
 		 const struct rewrite_cut *c, int64_t now_us)
 {
 	uint8_t copy[RTP_PACKET_MAX];
@@ -344,7 +344,7 @@ static size_t put_rtx(struct sub *s, const struct rtp_packet *p, uint32_t ts, bo
 	uint8_t *out = e->wire->out(e->wire_arg);
 	struct rewrite_values v = {
 	    .seq = (uint16_t)s->rtx_next, .ts = ts, .twcc = e->twcc_next, .now_us = now_us};
-	size_t len = rewrite_header(&s->rtx_shape, out, p, rewrite_has_own(p), &v);
+	size_t len = rewrite_header(&s->rtx_shape, out, p, rewrite_own(p), &v);
 
 	rtp_set_padding(out, padding);
 	count_sent(e, &s->rtx_shape, len + n, now_us);
@@ -416,7 +416,7 @@ static bool resend(struct sub *s, uint16_t number16, int64_t now_us)
 	if (rtx)
 		send_rtx(s, &p, number, c, now_us);
 	else
-		send(s, &p, rewrite_has_own(&p), number, c, now_us);
+		send(s, &p, rewrite_own(&p), number, c, now_us);
 	return true;
 }
 

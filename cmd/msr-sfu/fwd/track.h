@@ -27,10 +27,10 @@ struct burst_packet {
 	struct stream *stream;
 	bool key;      /* begins a key frame */
 	bool reset;    /* its stream restarted with it */
-	bool own;      /* rewrite_has_own */
 	uint8_t index; /* of its stream in the track */
 	uint8_t tl0;   /* VP8 */
 	uint16_t picture;
+	enum rewrite_own own;
 };
 
 struct track {

@@ -218,7 +218,7 @@ TEST(headers_carry_the_receivers_values)
 	rtp_extmap_set(&s.ext, RTP_EXT_TWCC, 11);
 	rtp_extmap_set(&s.ext, RTP_EXT_ABS_SEND_TIME, 12);
 	rewrite_shape_done(&s);
-	for (int own = 0; own < 2; own++) {
+	for (enum rewrite_own own = REWRITE_NONE; own <= REWRITE_MORE; own++) {
 		size_t n = rewrite_header(&s, out, &p, own, &v);
 		memcpy(out + n, "sound", 5);
 		CHECK_INT(rtp_parse(&q, out, n + 5, &s.ext), 0);
@@ -232,6 +232,37 @@ TEST(headers_carry_the_receivers_values)
 		CHECK(rtp_twcc_seq(&q, &twcc));
 		CHECK_INT(twcc, 0x4243);
 		CHECK(rtp_has(&q, RTP_EXT_ABS_SEND_TIME));
-		CHECK_INT(rtp_audio_level(&q, &level, &voice), own);
+		CHECK_INT(rtp_audio_level(&q, &level, &voice), own != REWRITE_NONE);
 	}
+}
+
+/* Whatever ids the receiver has, and whatever it does not get. */
+TEST(a_header_that_was_written_beforehand_is_the_same)
+{
+	uint8_t in[120], out[2][REWRITE_HEADER_MAX];
+	struct rtp_extmap theirs;
+	struct rtp_packet p;
+	struct rewrite_values v = {.seq = 9, .ts = 10, .twcc = 0x4243, .now_us = 1000000};
+	static const uint8_t id[][4] = {{1, 2, 3, 4},	{1, 2, 3, 0},  {0, 0, 0, 1},
+					{0, 2, 0, 200}, {1, 20, 3, 4}, {1, 2, 3, 15},
+					{0, 0, 0, 15},	{1, 0, 3, 4},  {0, 0, 0, 0}};
+
+	CHECK_INT(rtp_parse(&p, in, example(in, &theirs), &theirs), 0);
+	CHECK_INT(rewrite_own(&p), REWRITE_LEVEL);
+	for (unsigned i = 0; i < sizeof(id) / sizeof(id[0]); i++) {
+		struct rewrite_shape s = {.ssrc = 77, .pt = 100, .mid = "0123456789abcdef"};
+		rtp_extmap_set(&s.ext, RTP_EXT_MID, id[i][0]);
+		rtp_extmap_set(&s.ext, RTP_EXT_TWCC, id[i][1]);
+		rtp_extmap_set(&s.ext, RTP_EXT_ABS_SEND_TIME, id[i][2]);
+		rtp_extmap_set(&s.ext, RTP_EXT_AUDIO_LEVEL, id[i][3]);
+		rewrite_shape_done(&s);
+		size_t n = rewrite_header(&s, out[0], &p, REWRITE_LEVEL, &v);
+		CHECK_INT(rewrite_header(&s, out[1], &p, REWRITE_MORE, &v), n);
+		CHECK_MEM(out[0], out[1], n);
+	}
+	p.ext[RTP_EXT_AUDIO_LEVEL].len = 2;
+	CHECK_INT(rewrite_own(&p), REWRITE_MORE);
+	p.ext[RTP_EXT_AUDIO_LEVEL].len = 1;
+	p.ext[RTP_EXT_ORIENTATION] = p.ext[RTP_EXT_AUDIO_LEVEL];
+	CHECK_INT(rewrite_own(&p), REWRITE_MORE);
 }
