@@ -468,6 +468,20 @@ static void tick_tracks(struct endpoint *e, int64_t now_us)
 	feedback_send(&f);
 }
 
+/* Sender reports of all that it is sent, together. */
+static void tick_subs(struct endpoint *e, int64_t now_us)
+{
+	uint8_t out[FEEDBACK_MAX];
+	struct feedback f = {e, rtcp_writer(out, sizeof(out)), true};
+
+	list_each (i, &e->subs) {
+		if (f.w.cap - f.w.len < SUB_REPORT_MAX)
+			feedback_send(&f);
+		sub_report(container_of(i, struct sub, link), &f.w, now_us);
+	}
+	feedback_send(&f);
+}
+
 void endpoint_tick(struct endpoint *e, int64_t now_us)
 {
 	if (!e->connected)
@@ -481,6 +495,5 @@ void endpoint_tick(struct endpoint *e, int64_t now_us)
 	if (now_us - e->sr_us < FWD_SR_US)
 		return;
 	e->sr_us = now_us;
-	list_each (i, &e->subs)
-		sub_tick(container_of(i, struct sub, link), now_us);
+	tick_subs(e, now_us);
 }

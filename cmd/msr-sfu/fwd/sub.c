@@ -274,6 +274,17 @@ static void forward(struct sub *s, const struct burst_packet *b, int64_t now_us)
 	send(s, &b->p, b->own, number, c, now_us);
 }
 
+/* Not together with others: lip sync from the start. */
+static void report_now(struct sub *s, int64_t now_us)
+{
+	uint8_t out[SUB_REPORT_MAX];
+	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+
+	sub_report(s, &w, now_us);
+	if (w.len)
+		s->to->wire->send_rtcp(s->to->wire_arg, out, w.len);
+}
+
 void sub_burst(struct sub *s, const struct burst_packet *b, unsigned n, int64_t now_us)
 {
 	struct endpoint *e = s->to;
@@ -295,27 +306,26 @@ void sub_burst(struct sub *s, const struct burst_packet *b, unsigned n, int64_t 
 		s->sr_us = 0; /* where the times of the new stream lie */
 	}
 	if (!s->sr_us)
-		sub_tick(s, now_us); /* lip sync from the start */
+		report_now(s, now_us);
 }
 
 /* ---- sender reports ---- */
 
-void sub_tick(struct sub *s, int64_t now_us)
-{
-	uint8_t out[400];
-	struct rtcp_writer w = rtcp_writer(out, sizeof(out));
-	struct rtcp_sr sr = {.ssrc = s->config.ssrc, .packets = s->packets, .bytes = s->bytes};
-	struct endpoint *e = s->to;
+_Static_assert(SUB_REPORT_MAX >= 28 + 8 + 2 + MEDIA_CNAME_SIZE + 3, "SR, SDES, CNAME, padding");
 
-	if (s->layer.current == LAYER_NONE || !e->connected ||
-	    (s->sr_us && now_us - s->sr_us < SUB_SR_US) ||
+void sub_report(struct sub *s, struct rtcp_writer *w, int64_t now_us)
+{
+	struct rtcp_sr sr = {.ssrc = s->config.ssrc, .packets = s->packets, .bytes = s->bytes};
+
+	if (s->layer.current == LAYER_NONE ||
+	    (s->sr_us && now_us / SUB_SR_US == s->sr_us / SUB_SR_US) ||
 	    !stream_clocks(&s->track->stream[s->layer.current], now_us, &sr.ntp, &sr.ts))
 		return;
 	/* The publisher's own clock, so that its tracks stay in step; only the numbers are ours. */
 	sr.ts += s->layer.rewrite.cut[0].ts_distance;
 	s->sr_us = now_us;
-	if (!rtcp_put_sr(&w, &sr, NULL, 0) && !rtcp_put_sdes(&w, s->config.ssrc, s->config.cname))
-		e->wire->send_rtcp(e->wire_arg, out, w.len);
+	rtcp_put_sr(w, &sr, NULL, 0);
+	rtcp_put_sdes(w, s->config.ssrc, s->config.cname);
 }
 
 /* ---- retransmission ---- */

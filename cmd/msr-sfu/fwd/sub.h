@@ -22,7 +22,8 @@
 #define SUB_AGAIN	128	/* packets sent again that are kept in mind */
 #define SUB_PAD_PACKETS 8	/* that padding repeats in turn */
 #define SUB_PAD_OVER	400	/* bytes that padding may be more than it was asked for */
-#define SUB_SR_US	1000000 /* between sender reports */
+#define SUB_SR_US	1000000 /* between sender reports: on a grid, so that they go together */
+#define SUB_REPORT_MAX	80	/* bytes of one and whose it is */
 
 #define SUB_TOLD_NOTHING (-2)
 
@@ -115,8 +116,8 @@ size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us);
  * FWD_TICK_US.
  */
 void sub_repeat(struct sub *s, int64_t now_us);
-/* A sender report, when one is due. */
-void sub_tick(struct sub *s, int64_t now_us);
+/* Puts a sender report, when one is due, where there is room for SUB_REPORT_MAX. */
+void sub_report(struct sub *s, struct rtcp_writer *w, int64_t now_us);
 
 /* RTCP of the receiver about this subscription. */
 void sub_nack(struct sub *s, const struct rtcp_msg *m, int64_t now_us);

@@ -285,13 +285,13 @@ TEST(sender_reports_keep_the_publishers_clock)
 
 	box_now = 1000000;
 	struct box *from = box_new(), *to = box_new();
-	struct sub *s = box_subscribe(box_publish(from, &box_video), to, true);
+	box_subscribe(box_publish(from, &box_video), to, true);
 	box_feed(from, 1, true);
 	box_flush(from);
 	CHECK_INT(rtcp_put_sr(&w, &sr, NULL, 0), 0);
 	endpoint_rtcp(&from->e, out, w.len, box_now);
 	box_now += 2000000;
-	sub_tick(s, box_now);
+	endpoint_tick(&to->e, box_now);
 	CHECK_INT(to->n_rtcp, 1);
 	struct rtcp_iter it = rtcp_begin(to->rtcp[0], to->rtcp_len[0]);
 	CHECK(rtcp_next(&it, &m));
@@ -302,6 +302,43 @@ TEST(sender_reports_keep_the_publishers_clock)
 	CHECK_INT(got.packets, 1);
 	box_free(to);
 	box_free(from);
+}
+
+#define MANY 20
+
+/* Each with its own first packet; later all at one time. */
+TEST(sender_reports_go_together)
+{
+	struct media_sub_config c = {.pt = 100, .mid = "0", .cname = "0123456789abcdef01234567"};
+	struct box *from[MANY], *to;
+	uint8_t out[200];
+	struct sub *s;
+
+	box_now = 1000000;
+	to = box_new();
+	for (unsigned i = 0; i < MANY; i++, box_now += 77000) {
+		struct rtcp_writer w = rtcp_writer(out, sizeof(out));
+		struct rtcp_sr sr = {.ssrc = 1000, .ntp = 5ull << 32};
+		from[i] = box_new();
+		c.ssrc = 5000 + i;
+		CHECK_INT(sub_new(&s, box_publish(from[i], &box_video), &to->e, 9, &c), 0);
+		box_feed(from[i], 1, true);
+		box_flush(from[i]);
+		rtcp_put_sr(&w, &sr, NULL, 0);
+		endpoint_rtcp(&from[i]->e, out, w.len, box_now);
+		box_feed(from[i], 2, false);
+		box_flush(from[i]);
+		CHECK_INT(to->n_rtcp, i + 1);
+	}
+	box_now = 3500000;
+	unsigned calls = to->n_rtcp, reports = box_count(to, RTCP_SR, 0);
+	for (; box_now < 13500000; box_now += FWD_TICK_US)
+		endpoint_tick(&to->e, box_now);
+	CHECK_INT(box_count(to, RTCP_SR, 0) - reports, (10 + 1) * MANY);
+	CHECK_INT(to->n_rtcp - calls, (10 + 1) * 2);
+	box_free(to);
+	for (unsigned i = 0; i < MANY; i++)
+		box_free(from[i]);
 }
 
 TEST(a_publisher_that_starts_anew_is_followed_from_its_key_frame)
