@@ -1,8 +1,9 @@
 /*
- * The bound on received data in memory: partly received messages of all sessions, and what the
- * program holds (web_hold). Beyond it sockets are not read. One exception keeps things moving: the
- * session whose message began first is still read, because only a message that completes gives its
- * memory back. So the bound is exceeded by at most one message.
+ * The bound on received data in memory: partly received messages of all sessions, bodies of
+ * requests until they are replied to, and what the program holds (web_hold). Beyond it WebSockets
+ * are not read. One exception keeps things moving: the session whose message began first is still
+ * read, because only a message that completes gives its memory back. So the bound is exceeded by at
+ * most one message. A body that would exceed it is refused (http.c).
  */
 #include "web_int.h"
 

@@ -185,12 +185,26 @@ int web_http_request(struct conn *c, const char *uri, size_t len)
 	return 0;
 }
 
+/* Unlike a WebSocket it cannot be made to wait: its memory comes back only when it is complete. */
+static void refuse_body(struct web_req *req)
+{
+	metric_add(&req->c->web->n_bodies_refused, 1);
+	web_body_free(req);
+	web_reply_header(req, "Retry-After", "10");
+	web_reply_error(req, 503, "limit", "too much is being received; try again");
+}
+
 int web_http_body(struct conn *c, const void *data, size_t len)
 {
 	struct web_req *req = c->req;
+	struct web *w = c->web;
 
 	if (!req || req->dispatched || req->replied || !len)
 		return 0;
+	if (w->held + (int64_t)len > (int64_t)w->opts.max_held) {
+		refuse_body(req);
+		return 0;
+	}
 	/* One byte more for the NUL that web_body promises. */
 	uint8_t *room = buf_reserve(&req->body, len + 1);
 	if (!room)
@@ -198,6 +212,7 @@ int web_http_body(struct conn *c, const void *data, size_t len)
 	memcpy(room, data, len);
 	room[len] = '\0';
 	buf_commit(&req->body, len);
+	web_hold(w, (int64_t)len);
 	return 0;
 }
 

@@ -7,8 +7,9 @@
  * for other methods: 405 with Allow. HEAD is answered by GET routes. With CORS (web.h) OPTIONS is
  * answered for every path, and every reply, errors too, carries the headers.
  *
- * A handler runs once the whole body is there. It must reply, open a stream, or defer. A request
- * is valid until it is replied to, or until the `gone` handler of a deferred one is called.
+ * A handler runs once the whole body is there, for which there is a bound for each route and one
+ * for all together (web.h). It must reply, open a stream, or defer. A request is valid until it is
+ * replied to, or until the `gone` handler of a deferred one is called.
  */
 #ifndef MSR_WEB_HTTP_H
 #define MSR_WEB_HTTP_H

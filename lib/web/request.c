@@ -32,6 +32,15 @@ struct web_req *web_req_new(struct conn *c, const char *uri, size_t len)
 	return req;
 }
 
+void web_body_free(struct web_req *req)
+{
+	size_t n = buf_len(&req->body);
+
+	buf_done(&req->body);
+	if (n)
+		web_hold(req->c->web, -(int64_t)n);
+}
+
 void web_req_free(struct web_req *req)
 {
 	for (struct strings *s = req->strings, *next; s; s = next) {
@@ -40,7 +49,7 @@ void web_req_free(struct web_req *req)
 	}
 	if (req->fd >= 0)
 		close(req->fd);
-	buf_done(&req->body);
+	web_body_free(req);
 	buf_done(&req->head);
 	buf_done(&req->out);
 	free(req->client);

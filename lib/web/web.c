@@ -161,6 +161,8 @@ static void list_metrics(struct web *w)
 		     w);
 	metrics_counter(m, "msr_web_held_pauses_total", NULL,
 			"Times a socket was not read because of the memory bound", &w->n_throttled);
+	metrics_counter(m, "msr_web_bodies_refused_total", NULL,
+			"Requests refused because of it, with their bodies", &w->n_bodies_refused);
 }
 
 static void defaults(struct web_opts *o)

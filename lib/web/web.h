@@ -35,8 +35,9 @@ struct web_opts {
 	size_t other_fds;	 /* descriptors that the program has besides: media, say */
 	size_t max_per_address;	 /* open at once from one peer address; 0: no bound */
 	bool trust_proxy;	 /* a peer on loopback names its client in X-Forwarded-For */
-	size_t max_held;	 /* bytes of partly received messages and web_hold() together, over
-				  * all WebSockets; beyond, sockets are not read. 0: 128 MiB */
+	size_t max_held;	 /* bytes of partly received messages, request bodies and web_hold()
+				  * together; beyond, WebSockets are not read and bodies get 503
+				  * "limit". 0: 128 MiB */
 	int64_t header_timeout_us; /* for TLS handshake and request head; 0: 10 s */
 	int64_t batch_wait_us;	   /* longest pause between turns under load; -1: none, 0: 1 ms */
 	/* Called after each turn that did something, before sleeping: flush sinks here. */

@@ -63,7 +63,7 @@ struct web {
 	size_t n_received;    /* messages in this turn */
 
 	/* memory of received data (held.c) */
-	int64_t held;	       /* bytes: partial messages and web_hold */
+	int64_t held;	       /* bytes: partial messages, bodies of requests, and web_hold */
 	struct list partials;  /* sessions with a partial message, oldest first */
 	struct list throttled; /* sessions not read because of the bound */
 
@@ -83,7 +83,8 @@ struct web {
 
 	metric_t n_accepted, n_refused_total, n_refused_address, n_requests[6], n_ws_open,
 	    n_ws_total, n_ws_refused, n_messages_in, n_bytes_in, n_messages_out, n_bytes_out,
-	    n_ping_timeouts, n_slow_readers, n_too_big, n_bad_text, n_throttled, open_conns;
+	    n_ping_timeouts, n_slow_readers, n_too_big, n_bad_text, n_throttled, n_bodies_refused,
+	    open_conns;
 };
 
 struct web_server {
@@ -222,6 +223,8 @@ struct strings {
 /* NULL: out of memory. */
 struct web_req *web_req_new(struct conn *c, const char *uri, size_t len);
 void web_req_free(struct web_req *req);
+/* Gives the memory of its body back. */
+void web_body_free(struct web_req *req);
 /* Finds out who the client of a trusted proxy is. */
 void web_find_client(struct web_req *req);
 /* Counts that client. False when it has enough connections; that is replied. */

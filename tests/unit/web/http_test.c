@@ -284,6 +284,41 @@ TEST(bodies_are_bounded_per_route)
 	CHECK(strstr(got, "411 Length Required"));
 }
 
+#define HALF 30000
+
+TEST(bodies_are_bounded_together)
+{
+	static const char next[] = "GET /echo/1 HTTP/1.1\r\n" LAST;
+	static char half[2 * HALF], whole[600];
+
+	set_up(&(struct web_opts){.max_held = HALF + 300});
+	int n =
+	    snprintf(half, 100, "POST /large HTTP/1.1\r\nContent-Length: 100000\r\n" HOST "\r\n");
+	memset(half + n, 'x', HALF);
+	snprintf(whole, sizeof(whole),
+		 "POST /echo/r HTTP/1.1\r\nContent-Length: 400\r\n" LAST "%0400d", 0);
+	for (int first = 1; first >= 0; first--) {
+		int fd = connect_to(server);
+		if (first)
+			CHECK_INT(write(fd, half, (size_t)n + HALF), n + HALF);
+		ask(next, NULL); /* by then that is there */
+		close(sock);
+		ask(whole, NULL);
+		close(sock);
+		CHECK(strstr(got, first ? "503 Service Unavailable" : "201 Created"));
+		CHECK_INT(strstr(got, "\"limit\"") != NULL, first);
+		close(fd);
+		ask(next, NULL); /* and that it has gone */
+		close(sock);
+	}
+	/* One alone, of which more is to come. */
+	memset(half + n, 'x', sizeof(half) - 1 - (size_t)n);
+	ask(half, "limit");
+	close(sock);
+	sock = -1;
+	tear_down();
+}
+
 TEST(a_handler_without_an_answer_is_an_error)
 {
 	one("POST /large HTTP/1.1\r\n" LAST, NULL);
