@@ -482,6 +482,13 @@ static void tick_subs(struct endpoint *e, int64_t now_us)
 	feedback_send(&f);
 }
 
+static void tick_repeats(struct endpoint *e, int64_t now_us)
+{
+	e->repeats = false;
+	list_each (i, &e->subs)
+		e->repeats |= sub_repeat(container_of(i, struct sub, link), now_us);
+}
+
 void endpoint_tick(struct endpoint *e, int64_t now_us)
 {
 	if (!e->connected)
@@ -490,8 +497,8 @@ void endpoint_tick(struct endpoint *e, int64_t now_us)
 		tick_tracks(e, now_us);
 	if (!list_empty(&e->subs))
 		congest_tick(e, now_us);
-	list_each (i, &e->subs)
-		sub_repeat(container_of(i, struct sub, link), now_us);
+	if (e->repeats)
+		tick_repeats(e, now_us);
 	if (now_us - e->sr_us < FWD_SR_US)
 		return;
 	e->sr_us = now_us;

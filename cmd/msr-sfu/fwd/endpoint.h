@@ -62,7 +62,8 @@ struct endpoint {
 
 	uint16_t twcc_next; /* number of the next packet to them */
 	struct congest congest;
-	bool speaks; /* its user is the room's active speaker */
+	bool repeats; /* a key frame is to be sent again: sub_repeat */
+	bool speaks;  /* its user is the room's active speaker */
 };
 
 void endpoint_init(struct endpoint *e, const struct wire *wire, void *wire_arg,

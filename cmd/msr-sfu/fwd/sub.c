@@ -251,6 +251,7 @@ static void note_key(struct sub *s, int64_t number, int64_t now_us)
 	if (s->rtx_shape.twcc_off)
 		congest_repeat(&s->to->congest, now_us, &r.at_us, &r.until_us);
 	s->repeat = r;
+	s->to->repeats |= r.at_us != 0;
 }
 
 /* Packets that hold only padding carry nothing: they are left out without leaving a hole. */
@@ -474,12 +475,12 @@ static bool repeat_key(struct sub *s, int64_t now_us)
 	return true;
 }
 
-void sub_repeat(struct sub *s, int64_t now_us)
+bool sub_repeat(struct sub *s, int64_t now_us)
 {
 	struct sub_repeat *r = &s->repeat;
 
 	if (!r->at_us || now_us < r->at_us || s->layer.rewrite.last_ts == s->key_ts)
-		return;
+		return r->at_us != 0;
 	if (!r->end) {
 		r->end = key_end(s);
 		r->bytes = 0;
@@ -493,6 +494,7 @@ void sub_repeat(struct sub *s, int64_t now_us)
 	if (r->at_us >= r->until_us || s->layer.current == LAYER_NONE)
 		r->at_us = 0;
 	s->to->wire->flush(s->to->wire_arg);
+	return r->at_us != 0;
 }
 
 size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us)

@@ -113,9 +113,9 @@ size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us);
  * A picture that has just begun stands until its key frame is there, and each lost packet of that
  * would cost a response time: on a path that loses anything it is sent twice, once the next picture
  * has come; where much is lost on a long path, as often as fits into a response time. Every
- * FWD_TICK_US.
+ * FWD_TICK_US, while it is true.
  */
-void sub_repeat(struct sub *s, int64_t now_us);
+bool sub_repeat(struct sub *s, int64_t now_us);
 /* Puts a sender report, when one is due, where there is room for SUB_REPORT_MAX. */
 void sub_report(struct sub *s, struct rtcp_writer *w, int64_t now_us);
 

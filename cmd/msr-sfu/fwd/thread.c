@@ -36,6 +36,7 @@ struct member {
 	struct map_node node; /* by id */
 	struct list link;     /* in thread.members */
 	struct list room_link;
+	struct list probed; /* in thread.probed */
 	struct thread *thread;
 	media_id id;
 	struct thread_room *room;
@@ -60,9 +61,10 @@ struct thread {
 
 	struct map members, rooms, tracks, subs;
 	struct list all;	  /* members */
+	struct list probed;	  /* those whose paths are: what `pad` is for */
 	struct media_stats stats; /* what endpoints and the tap count */
 	struct tap_sink tap;
-	struct loop_timer tick, pad; /* pad: while probes run */
+	struct loop_timer tick, pad;
 	int64_t speaker_us, stats_us;
 	bool stopping;
 	struct mono stop_by;
@@ -219,6 +221,7 @@ static void free_member(struct thread *t, struct member *m)
 	map_remove(&t->members, &m->node);
 	list_remove(&m->link);
 	list_remove(&m->room_link);
+	list_remove(&m->probed);
 	leave_room(t, r);
 	free(m);
 }
@@ -256,6 +259,7 @@ static void do_peer(struct thread *t, struct command *c)
 	m->endpoint.sub_map = &t->subs;
 	list_init(&m->link);
 	list_init(&m->room_link);
+	list_init(&m->probed);
 	list_push(&r->members, &m->room_link);
 	if (map_put(&t->members, &m->node, &m->id, sizeof(m->id)) < 0 ||
 	    peer_attach(m->peer, t->io, &handler, m) < 0)
@@ -552,14 +556,13 @@ static void on_pad(void *arg)
 {
 	struct thread *t = arg;
 	int64_t now_us = mono_now().us;
-	bool more = false;
 
-	list_each (i, &t->all) {
-		struct endpoint *e = &container_of(i, struct member, link)->endpoint;
-		if (endpoint_probing(e))
-			more |= congest_pad(e, now_us);
+	list_each_safe (i, &t->probed) {
+		struct endpoint *e = &container_of(i, struct member, probed)->endpoint;
+		if (!endpoint_probing(e) || !congest_pad(e, now_us))
+			list_remove(i);
 	}
-	if (more)
+	if (!list_empty(&t->probed))
 		loop_timer_in_us(&t->pad, CONGEST_PAD_US);
 }
 
@@ -567,16 +570,16 @@ static void on_tick(void *arg)
 {
 	struct thread *t = arg;
 	struct mono now = mono_now();
-	bool probing = false;
 
 	list_each (i, &t->all) {
 		struct member *m = container_of(i, struct member, link);
 		if (!endpoint_busy(&m->endpoint))
 			continue;
 		endpoint_tick(&m->endpoint, now.us);
-		probing |= endpoint_probing(&m->endpoint);
+		if (endpoint_probing(&m->endpoint) && list_empty(&m->probed))
+			list_push(&t->probed, &m->probed);
 	}
-	if (probing && !loop_timer_armed(&t->pad))
+	if (!list_empty(&t->probed) && !loop_timer_armed(&t->pad))
 		loop_timer_in_us(&t->pad, CONGEST_PAD_US);
 	tap_sink_flush(&t->tap);
 	if (now.us - t->speaker_us >= SPEAKER_US) {
@@ -648,6 +651,7 @@ int thread_new(struct thread **out, const char *sink, thread_event *event, void 
 	t->arg = arg;
 	list_init(&t->queue);
 	list_init(&t->all);
+	list_init(&t->probed);
 	map_init(&t->members);
 	map_init(&t->rooms);
 	map_init(&t->tracks);
