@@ -124,6 +124,19 @@ export async function meets(page, n, seconds = 20) {
 		(await alive()).filter((one) => one.packetsReceived > (before.get(one.ssrc) ?? 0) + 5).length >= 2 * n, seconds);
 }
 
+/* Waits until a page has had sender reports about all that comes in, and then of each another one. */
+export async function reported(page) {
+	const packets = async () => new Map((await stats(page, "remote-outbound-rtp")).map((one) => [one.ssrc, one.packetsSent]));
+	const all = async (than) => {
+		const now = await packets();
+		const each = (await stats(page, "inbound-rtp")).filter(({ packetsReceived }) => packetsReceived > 0);
+		return each.length > 1 && each.every(({ ssrc }) => now.get(ssrc) > (than.get(ssrc) ?? 0));
+	};
+	await waitFor("a sender report about each", () => all(new Map()));
+	const before = await packets();
+	await waitFor("another one", () => all(before));
+}
+
 /* The selected pair of each open connection: {local, remote} candidates. */
 export function selected(page) {
 	return page.evaluate(async () => {

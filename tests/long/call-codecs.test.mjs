@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BROWSERS, launch, startSystem } from "../browser/support.mjs";
-import { enterCall, meets, stats } from "../browser/network.mjs";
+import { enterCall, meets, reported, stats } from "../browser/network.mjs";
 
 const can = (page, codec, side) => page.evaluate((wanted, which) => {
 	const { codecs } = (which === "send" ? RTCRtpSender : RTCRtpReceiver).getCapabilities("video");
@@ -28,6 +28,7 @@ test("each codec", async (t) => {
 					const viewer = await enterCall(t, browsers.get(to), system, `Viewer${to}`, room);
 					if (!(await can(viewer, codec, "receive"))) continue;
 					await meets(viewer, 1 + seen.length, 30);
+					await reported(viewer);
 					const mime = await videoCodecs(viewer);
 					assert.ok(mime.includes(`video/${codec}`), `${to} receives ${mime}`);
 					assert.deepEqual(viewer.problems, []);
