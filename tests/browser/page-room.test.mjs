@@ -165,6 +165,38 @@ describe("a room of the page", () => {
 		await page.click("#sound-start");
 		await state("soundOff");
 		await waitFor("silence", async () => (await page.evaluate(() => heardDb())) < -80);
+
+		// A microphone that comes when nobody wants it any more.
+		await page.evaluate(() => {
+			const open = navigator.mediaDevices.getUserMedia;
+			globalThis.microphones = [];
+			navigator.mediaDevices.getUserMedia = (wishes) => new Promise((done) => microphones.push(async () => {
+				const stream = await open(wishes);
+				done(stream);
+				return stream;
+			}));
+		});
+		const asked = (n) => waitFor(`question ${n}`, () => page.evaluate((want) => microphones.length === want, n));
+		/* What became of the microphone that the browser gives now. */
+		const given = (n) => page.evaluate(async (i) => {
+			const [track] = (await microphones[i]()).getTracks();
+			await new Promise((done) => setTimeout(done));
+			return track.readyState;
+		}, n - 1);
+		await page.click("#sound-start");
+		await asked(1);
+		assert.equal(await given(1), "live");
+		await state("soundOn");
+		await page.$eval("#sound-mic-list", (list) => list.dispatchEvent(new Event("change")));
+		await asked(2);
+		await page.click("#sound-start");
+		await state("soundOff");
+		assert.equal(await given(2), "ended", "another one was chosen, then Stop pressed");
+		await page.click("#sound-start");
+		await asked(3);
+		await page.click("#leave");
+		assert.equal(await given(3), "ended", "the room was left");
+		assert.equal(await page.$eval("#sound", (panel) => panel.dataset.on), "false");
 		await fine(page);
 	});
 

@@ -63,9 +63,13 @@ export class SoundGraph extends EventTarget {
 		this.#use(this.context.createMediaStreamSource(stream));
 	}
 
-	/* Takes a file, which playFile() begins; throws where it has no sound. */
-	async useFile(file) {
-		const buffer = await this.context.decodeAudioData(await file.arrayBuffer());
+	/* The sound of a file, for useFile(); throws where it has none. */
+	async decode(file) {
+		return this.context.decodeAudioData(await file.arrayBuffer());
+	}
+
+	/* Takes the sound of a file, which playFile() begins. */
+	useFile(buffer) {
 		this.#drop();
 		const source = new AudioBufferSourceNode(this.context, { buffer });
 		source.onended = () => source === this.#source && this.#tell("fileEnded");

@@ -8,7 +8,7 @@
 import { label, t } from "../base/i18n.js";
 import { recall, remember } from "../base/store.js";
 import { $, announce, problem } from "../base/ui.js";
-import { needDevices, openRawMicrophone } from "../media/capture.js";
+import { needDevices, openRawMicrophone, stopStream } from "../media/capture.js";
 import { DeviceList } from "../media/devices.js";
 import { explainDevice, named } from "../media/errors.js";
 import { Wave } from "../media/wave.js";
@@ -25,7 +25,7 @@ export class AudioView {
 	#library;
 	#graph = null; // while it runs
 	#client = null;
-	#starting = false;
+	#asked = null; // token of what the browser was asked for last: a graph, a microphone, a file
 	#session = ""; // of the server
 	#chainDelay = 0; // seconds
 	#buffer = null; // what the playback worklet said last
@@ -74,25 +74,26 @@ export class AudioView {
 	}
 
 	async start() {
-		if (this.#starting) return;
-		this.#starting = true;
+		if (this.#asked) return;
+		const asked = (this.#asked = Symbol());
 		problem($("sound-error"), "");
 		let graph;
 		try {
 			if (this.source === "file" && !this.#file) return $("sound-file").click();
 			if (!globalThis.AudioWorkletNode) throw named(isSecureContext ? "NoWorklet" : "InsecureContext");
 			graph = await SoundGraph.open();
-			await this.#feed(graph);
-			this.#begin(graph);
+			if (await this.#feed(graph, asked)) this.#begin(graph);
+			else graph.close();
 		} catch (error) {
 			graph?.close();
-			problem($("sound-error"), this.#explain(error));
+			this.#complain(error, asked);
 		} finally {
-			this.#starting = false;
+			if (asked === this.#asked) this.#asked = null;
 		}
 	}
 
 	stop() {
+		this.#asked = null;
 		if (!this.#graph) return;
 		clearInterval(this.#timer);
 		this.#client.close();
@@ -107,11 +108,21 @@ export class AudioView {
 		this.redraw();
 	}
 
-	/* Gives the graph what the panel says. */
-	async #feed(graph) {
-		if (this.source === "file") return graph.useFile(this.#file);
+	/* Gives the graph what the panel says; false where that is not wanted any more when it is there. */
+	async #feed(graph, asked) {
+		if (asked !== this.#asked) return false;
+		if (this.source === "file") {
+			const sound = await graph.decode(this.#file);
+			if (asked !== this.#asked) return false;
+			graph.useFile(sound);
+			return true;
+		}
 		needDevices();
 		const stream = await openRawMicrophone(this.#devices.chosen);
+		if (asked !== this.#asked) {
+			stopStream(stream); // stopped, left, or something else was chosen while the browser asked
+			return false;
+		}
 		graph.useStream(stream);
 		this.#devices.show(stream);
 		const [track] = stream.getAudioTracks();
@@ -120,6 +131,7 @@ export class AudioView {
 			this.stop();
 			problem($("sound-error"), t("soundLost"));
 		});
+		return true;
 	}
 
 	#begin(graph) {
@@ -187,6 +199,11 @@ export class AudioView {
 			problem($("sound-error"), alive ? t("audioOrigin", { origin: location.origin }) : t("audioGone"));
 	}
 
+	/* Of what is not wanted any more nobody needs to know. */
+	#complain(error, asked) {
+		if (asked === this.#asked) problem($("sound-error"), this.#explain(error));
+	}
+
 	#explain(error) {
 		if (error.name === "NoWorklet") return t("noWorklet");
 		if (error.name === "EncodingError") return t("noSound", { name: this.#file?.name });
@@ -212,11 +229,18 @@ export class AudioView {
 		$("sound-mic-pick").hidden = file;
 		$("sound-file-pick").hidden = !file;
 		this.#drawHint();
-		if (this.#graph) this.#feedAgain();
+		this.#chosenAnew();
 	}
 
 	#microphoneChanged() {
-		if (this.#graph && this.source === "microphone") this.#feedAgain();
+		if (this.source === "microphone") this.#chosenAnew();
+	}
+
+	#chosenAnew() {
+		if (this.#graph) return this.#feedAgain();
+		if (!this.#asked) return;
+		this.stop(); // what was chosen before must not begin
+		this.start();
 	}
 
 	#fileChosen() {
@@ -228,12 +252,12 @@ export class AudioView {
 
 	async #feedAgain() {
 		if (this.source === "file" && !this.#file) return;
+		const asked = (this.#asked = Symbol());
 		problem($("sound-error"), "");
 		try {
-			await this.#feed(this.#graph);
-			if (this.#state === "soundOn") this.#graph.playFile();
+			if (await this.#feed(this.#graph, asked) && this.#state === "soundOn") this.#graph.playFile();
 		} catch (error) {
-			problem($("sound-error"), this.#explain(error));
+			this.#complain(error, asked);
 		}
 	}
 
