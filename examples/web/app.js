@@ -69,7 +69,7 @@ async function enter(name, room) {
 	const user = `${slug(name) || "guest"}-${random(6)}`;
 	const chat = new Chat({ room, session: user, name, onState: showLink });
 	const presence = new Presence(chat, user, name);
-	chat.names = () => presence.names();
+	chat.people = presence;
 	const library = new Library({
 		room,
 		share: ({ name: file, url }) =>

@@ -344,6 +344,15 @@ describe("a room of the page", () => {
 		assert.doesNotMatch(await text(cy, "#chat-log"), /alone/);
 		await cy.close();
 		await waitFor("that one is gone", () => anna.$$eval("#chat-people button", (all) => all.length === 1));
+		await anna.type("#chat-text", "@cy between us");
+		await anna.keyboard.press("Enter");
+		await waitFor("the notice", async () => /Cy is not in the room; nothing was sent/.test(await text(anna, "#notices")));
+		assert.equal(await anna.$eval("#chat-text", (field) => field.value), "@cy between us");
+		await anna.$eval("#chat-text", (field) => (field.value = ""));
+		await anna.type("#chat-text", "goodbye");
+		await anna.keyboard.press("Enter");
+		await waitFor("the line after it", async () => /goodbye/.test(await text(bo, "#chat-log")));
+		assert.doesNotMatch(await text(bo, "#chat-log"), /between/);
 		await fine(anna, bo);
 	});
 

@@ -28,7 +28,7 @@ export class Chat extends EventTarget {
 	#waiting = [];
 	#url;
 	#heard = new Set(); // names
-	#names = () => [];
+	#people = { names: () => [], left: () => [] };
 	#offer = new NameOffer($("chat-text"), $("chat-offer"), () => this.#known());
 
 	/* session: an id of this page alone. onState is told "on", "off", "gone" or "taken". */
@@ -55,9 +55,13 @@ export class Chat extends EventTarget {
 		this.redraw();
 	}
 
-	/* names() → who is in the room, for "@name". */
-	set names(names) {
-		this.#names = names;
+	/* For "@name": names() → who else is in the room, left() → who was and is no longer. */
+	set people(people) {
+		this.#people = people;
+	}
+
+	get isOn() {
+		return this.#link.isOpen;
 	}
 
 	/* Begins a private message to `name`. */
@@ -65,8 +69,10 @@ export class Chat extends EventTarget {
 		this.#offer.address(name);
 	}
 
+	/* Who can be written to: also a namesake, but not everybody who wrote is still there. */
 	#known() {
-		return [...new Set([...this.#names(), ...this.#heard])].filter((name) => name !== this.#me);
+		const left = new Set([this.#me, ...this.#people.left()]);
+		return [...new Set([...this.#people.names(), ...[...this.#heard].filter((name) => !left.has(name))])];
 	}
 
 	close() {
@@ -77,7 +83,10 @@ export class Chat extends EventTarget {
 
 	submit(event) {
 		event.preventDefault();
-		const { to, text } = addressed($("chat-text").value.trim(), this.#known());
+		const known = this.#known();
+		const { to, text } = addressed($("chat-text").value.trim(), [...known, ...this.#people.left()]);
+		// What was meant for one who has gone must not go to everybody instead.
+		if (to && !known.includes(to)) return notice(t("notHere", { name: to }), { kind: "bad" });
 		if (!text) return;
 		$("chat-text").value = "";
 		this.say(text, { to });

@@ -7,7 +7,10 @@ import { hueOf } from "./line.js";
 
 const OFFERED_MAX = 6;
 
-/* {to, text} of what somebody typed; `to` only where it is one of `names`, of which the longest counts. */
+/*
+ * {to, text} of what somebody typed; `to` only where it is one of `names`, of which the longest counts,
+ * and of two that differ only in their case the first.
+ */
 export function addressed(text, names) {
 	if (!text.startsWith("@")) return { text };
 	const lower = text.slice(1).toLowerCase();

@@ -11,19 +11,21 @@ const SAY_EVERY_MS = 25000;
 const GONE_AFTER_MS = 80000;
 /* Nobody reads a longer list; what strangers send stays bounded. */
 const PEOPLE_MAX = 500;
+const MET_MAX = 1000;
 const NAME_MAX = 40;
 
 export class Presence extends EventTarget {
 	#chat;
 	#mine;
 	#others = new Map(); // user → {name, muted, recording, call, heard (ms)}
+	#met = new Set(); // names of all who were there, the latest last
 	#timer;
 
 	constructor(chat, user, name) {
 		super();
 		this.#chat = chat;
 		this.#mine = { type: "presence", from: name, user, muted: false, recording: false, call: false };
-		chat.addEventListener("up", () => this.#say({ ask: true }));
+		chat.addEventListener("up", () => this.#back());
 		chat.addEventListener("other", ({ detail }) => this.#hear(detail));
 		this.bye = this.bye.bind(this);
 		addEventListener("pagehide", this.bye);
@@ -53,6 +55,12 @@ export class Presence extends EventTarget {
 		return [...new Set([...this.#others.values()].map(({ name }) => name))];
 	}
 
+	/* Names of those who were in the room and are no longer. */
+	left() {
+		const here = new Set(this.names());
+		return [...this.#met].filter((name) => !here.has(name));
+	}
+
 	/* Names of the others who are in the call. */
 	inCall() {
 		return [...this.#others.values()].filter(({ call }) => call).map(({ name }) => name);
@@ -79,12 +87,22 @@ export class Presence extends EventTarget {
 			this.#others.set(user, {
 				name, muted: Boolean(muted), recording: Boolean(recording), call: Boolean(call), heard: performance.now(),
 			});
+			this.#met.delete(name);
+			this.#met.add(name);
+			if (this.#met.size > MET_MAX) this.#met.delete(this.#met.values().next().value);
 		}
 		if (ask) this.#say({});
 		this.#changed();
 	}
 
+	/* While this page was away it heard nobody: who is silent is counted anew. */
+	#back() {
+		for (const other of this.#others.values()) other.heard = performance.now();
+		this.#say({ ask: true });
+	}
+
 	#turn() {
+		if (!this.#chat.isOn) return;
 		this.#say({});
 		const before = performance.now() - GONE_AFTER_MS;
 		const silent = [...this.#others].filter(([, { heard }]) => heard < before);

@@ -14,5 +14,6 @@ export default {
 	],
 	peopleHere: ["In the room", "В комнате"],
 	onlyYou: ["Only you are here. Send others the link.", "Вы здесь одни. Отправьте другим ссылку."],
+	notHere: ["{name} is not in the room; nothing was sent.", "{name} сейчас не в комнате; ничего не отправлено."],
 	writeTo: ["Write to {name}", "Написать: {name}"],
 };
