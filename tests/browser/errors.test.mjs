@@ -80,6 +80,10 @@ describe("the page when something is wrong", () => {
 		await waitFor("something to be safe", () => page.$eval("#rec-acked", (node) => Number(node.dataset.bytes) > 0));
 		await page.keyboard.press("Enter");
 		await waitFor("its end", () => page.$eval("#rec-state", (node) => node.dataset.state === "stateReady"), 30);
+		assert.equal(await page.$eval("#rec", (button) => {
+			button.dispatchEvent(new MouseEvent("click", { detail: 2 }));
+			return button.getAttribute("aria-pressed");
+		}), "false", "the second click of a double click does not record again");
 		await page.click("#lang");
 		assert.match(await text(page, "#rec-state"), /Файл готов/);
 		assert.equal(await page.evaluate(() => document.documentElement.lang), "ru");

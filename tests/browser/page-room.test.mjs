@@ -204,6 +204,14 @@ describe("a room of the page", () => {
 		const page = await enter("Bo", "file");
 		await page.click("#tab-sound");
 		await page.click("input[value=file] + span");
+		assert.equal(await page.$eval("#sound-start", (button) => {
+			let asked = 0;
+			const file = document.getElementById("sound-file");
+			file.onclick = (event) => (event.preventDefault(), asked++);
+			for (const detail of [1, 2]) button.dispatchEvent(new MouseEvent("click", { detail }));
+			file.onclick = null;
+			return asked;
+		}), 1, "a double click asks for a file once");
 		const wav = join(system.dir, "speech.wav");
 		execFileSync("sh", ["-c", 'espeak-ng --stdout "Is anybody there?" | sox -V1 -t wav - "$0" pad 0.6 1.5', wav]);
 		await (await page.$("#sound-file")).uploadFile(wav);
@@ -284,6 +292,10 @@ describe("a room of the page", () => {
 		assert.deepEqual((await anna.evaluate(() => said)).sort(), ["Connecting…", "In the call", "This call is being recorded"]);
 		await waitFor("its clock", async () => (await text(anna, "#call-elapsed")) > "0:01");
 		await anna.click("#call-join");
+		assert.equal(await anna.$eval("#call-join", (button) => {
+			button.dispatchEvent(new MouseEvent("click", { detail: 2 }));
+			return button.disabled;
+		}), false, "a double click only leaves");
 		assert.ok(await anna.$("#library .pending"), "the own recording is announced");
 		const card = await waitFor("the own recording", () => anna.$('#library .recording[data-session^="anna-"] .shot.video'), LONG_S);
 		assert.ok(!(await anna.$("#library .pending")));

@@ -43,7 +43,8 @@ export class AudioView {
 	constructor({ base, library }) {
 		this.#base = base;
 		this.#library = library;
-		$("sound-start").onclick = () => (this.#graph ? this.stop() : this.start());
+		// The second click of a double click would take the first back.
+		$("sound-start").onclick = ({ detail }) => detail < 2 && (this.#graph ? this.stop() : this.start());
 		$("sound-volume").value = recall("volume") ?? "0.8";
 		$("sound-volume").oninput = () => this.#listen();
 		for (const input of document.querySelectorAll("input[name=listen]")) input.onchange = () => this.#listen();

@@ -59,7 +59,8 @@ export class CallView {
 		this.#user = user;
 		this.#presence = presence;
 		this.#library = library;
-		$("call-join").onclick = () => (this.#call ? this.leave() : this.join());
+		// The second click of a double click would take the first back, and turn the camera on again.
+		$("call-join").onclick = ({ detail }) => detail < 2 && (this.#call ? this.leave() : this.join());
 		for (const [source, id] of SOURCES) $(id).onclick = () => this.#own.toggle(source);
 		$("call-saver").value = recall("saver") ?? "";
 		$("call-saver").onchange = () => {

@@ -44,7 +44,8 @@ export class RecordView {
 		this.#resumeWindow = resumeWindow;
 		this.#onChange = onChange;
 		$("turn-on").onclick = () => this.open();
-		$("rec").onclick = () => (this.#recorder ? this.stop() : this.record());
+		// The second click of a double click would take the first back.
+		$("rec").onclick = ({ detail }) => detail < 2 && (this.#recorder ? this.stop() : this.record());
 		$("sources").onchange = () => this.#sourceChanged();
 		document.querySelector("input[name=source][value=screen]").parentNode.hidden = !canShareScreen();
 		this.redraw = this.redraw.bind(this);
