@@ -29,7 +29,10 @@ import { RecordView } from "./record/view.js";
 
 /* How long msr-ws keeps a broken session where it does not say so. */
 const RESUME_WINDOW_S = 10;
+/* The door does not stay shut for a server that takes a request and says nothing. */
+const CONFIG_WITHIN_MS = 5000;
 
+let entering = false; // while the server is asked where its programs are
 let here = null; // {library, recorder, call, sound, row, presence, chat} while in a room
 const left = []; // recorders of rooms that were left, which may still be sending
 
@@ -41,7 +44,7 @@ function roomInAddress() {
 /* Where the other programs are; an old server or a plain file server says nothing. */
 async function loadConfig() {
 	try {
-		const reply = await fetch("config.json", { cache: "no-store" });
+		const reply = await fetch("config.json", { cache: "no-store", signal: AbortSignal.timeout(CONFIG_WITHIN_MS) });
 		return reply.ok ? await reply.json() : {};
 	} catch {
 		return {};
@@ -65,7 +68,9 @@ function showLink(state) {
 }
 
 async function enter(name, room) {
+	entering = true;
 	const config = await loadConfig();
+	entering = false;
 	const user = `${slug(name) || "guest"}-${random(6)}`;
 	const chat = new Chat({ room, session: user, name, onState: showLink });
 	const presence = new Presence(chat, user, name);
@@ -141,6 +146,7 @@ function leave() {
 
 function submitJoin(event) {
 	event.preventDefault();
+	if (entering) return; // Join was pressed twice
 	const name = $("name").value.trim();
 	const room = slug($("room").value);
 	const missing = !name ? "nameMissing" : !room ? "roomMissing" : "";
