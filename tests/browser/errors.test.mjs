@@ -19,21 +19,26 @@ function refuse(name) {
 	navigator.mediaDevices.getDisplayMedia = no;
 }
 
-/*
- * Runs in the page first: people who press Join twice, a server that does not say where its programs
- * are, and a clock on which it takes a tenth of the time to give up.
- */
+/* Runs in the page first: the clocks by which it notices silence and gives up are ten times faster. */
 function hasten() {
+	const [every, after] = [setInterval, AbortSignal.timeout.bind(AbortSignal)];
+	const now = performance.now.bind(performance);
+	performance.now = () => 10 * now();
+	globalThis.setInterval = (what, ms) => every(what, ms / 10);
+	AbortSignal.timeout = (ms) => after(ms / 10);
+}
+
+/* Runs in the page first: Join is pressed twice, and the server does not say where its programs are. */
+function pressTwice() {
 	const press = HTMLFormElement.prototype.requestSubmit;
 	HTMLFormElement.prototype.requestSubmit = function () {
 		press.call(this);
 		press.call(this);
 	};
-	const [every, after, send] = [setInterval, AbortSignal.timeout.bind(AbortSignal), fetch];
-	globalThis.setInterval = (what, ms) => every(what, ms / 10);
+	const [after, send] = [AbortSignal.timeout.bind(AbortSignal), fetch];
 	AbortSignal.timeout = (ms) => after(ms / 10);
 	globalThis.fetch = (url, options) => (String(url).endsWith("config.json")
-		? new Promise((_, fail) => options.signal.addEventListener("abort", fail)) : send(url, options));
+		? new Promise((_, fail) => options.signal?.addEventListener("abort", fail)) : send(url, options));
 }
 
 describe("the page when something is wrong", () => {
@@ -109,18 +114,42 @@ describe("the page when something is wrong", () => {
 
 	test("a server that is gone, and text that was written meanwhile", async (t) => {
 		const proxy = await startProxy(t, system.port);
-		const [page, other] = [await enter(proxy.url), await enter(system.url, { prepare: hasten })];
+		const [page, other] = [await enter(proxy.url, { prepare: hasten }), await enter(system.url, { prepare: pressTwice })];
+		const state = () => page.$eval("#link-state", (node) => node.dataset.state);
+		const write = async (what) => {
+			await page.type("#chat-text", what);
+			await page.keyboard.press("Enter");
+		};
+		proxy.freeze();
+		await write("into the void");
+		assert.equal(await page.$(".line.unsent"), null);
+		await waitFor("the page to notice", async () => (await state()) !== "on");
 		proxy.cut();
-		await waitFor("the page to notice", () => page.$eval("#link-state", (node) => node.dataset.state !== "on"));
-		await page.type("#chat-text", "written in the dark");
-		await page.keyboard.press("Enter");
+		assert.ok(await page.$(".line.unsent"), "what was lost is known as not sent");
+		await write("written in the dark");
 		await waitFor("the notice", async () => /does not answer/.test(await text(page, "#notices")));
 		assert.ok(await page.$(".line.unsent"));
 		proxy.mend();
 		const lines = (what) => other.$$eval(".line", (all, want) => all.filter(({ textContent }) => textContent.includes(want)).length, what);
 		await waitFor("the text", () => lines("written in the dark"));
-		assert.equal(await lines("written in the dark"), 1, "the room was entered once");
 		await waitFor("its mark to go", async () => !(await page.$(".line.unsent")));
+		assert.equal(await page.evaluate(() => {
+			dispatchEvent(new Event("offline"));
+			return document.getElementById("link-state").dataset.state;
+		}), "off", "a connection is not waited for when its network is gone");
+		assert.equal(await page.evaluate(async () => {
+			const { Link } = await import("./base/link.js");
+			let tries = 0;
+			const link = new Link(() => `ws://${location.host}/trouble/try-${tries++}`);
+			dispatchEvent(new Event("online"));
+			link.close();
+			return tries;
+		}), 2, "nor is a try that began without one");
+		await waitFor("it to come back", async () => (await state()) === "on");
+		await write("that was all");
+		await waitFor("the last line", () => lines("that was all"));
+		for (const what of ["into the void", "written in the dark", "that was all"])
+			assert.equal(await lines(what), 1, `"${what}" is there once`);
 		await Promise.all([page.close(), other.close()]);
 	});
 

@@ -158,7 +158,16 @@ describe("a room of the page", () => {
 		assert.equal(await text(page, "#chain-text"), "msr-audiod filter gain=12,limiter=-1,vad=50,meter");
 
 		const kept = await readFile(join(system.dir, "run/audiod.state"), "utf8");
-		process.kill(Number(kept.split(" ")[2]), "SIGKILL");
+		const pid = Number(kept.split(" ")[2]);
+		process.kill(pid, "SIGSTOP"); // a server of which nothing comes, nor an end
+		await page.evaluate(() => {
+			const now = performance.now.bind(performance);
+			performance.now = () => now() + 6000;
+		});
+		await state("soundReconnecting");
+		process.kill(pid, "SIGCONT");
+		await hears("the result after the silence", tone + 12);
+		process.kill(pid, "SIGKILL");
 		await state("soundReconnecting");
 		await hears("the result after the restart", tone + 12);
 

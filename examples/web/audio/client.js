@@ -15,6 +15,8 @@ import { Link } from "../base/link.js";
 
 /* Sound that the server has not answered: more is left out rather than heard late. */
 const IN_FLIGHT_MAX = 50;
+/* So late comes nothing: the connection is dead, of which a browser says nothing for minutes. */
+const DEAD_AFTER_MS = 5000;
 const ASK_AFTER_TRIES = 3;
 
 export class AudioClient extends EventTarget {
@@ -57,6 +59,7 @@ export class AudioClient extends EventTarget {
 	/* Sends a block; its buffer is given away. */
 	send(block) {
 		if (this.#phase !== "running") return;
+		if (performance.now() - this.#inFlight[0]?.at > DEAD_AFTER_MS) return this.#link.reset();
 		if (this.#inFlight.length >= IN_FLIGHT_MAX) {
 			this.leftOut++;
 			return;

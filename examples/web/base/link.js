@@ -1,6 +1,7 @@
 /*
  * A WebSocket that comes back by itself: pauses between tries grow from 0.25 s to 5 s, and a try is
- * made at once when the browser says that the network is there again.
+ * made at once when the browser says that the network is there again. When the browser says that it is
+ * gone, so is the connection, which would otherwise seem open for minutes.
  *
  *   new Link(() => url)   the address is asked for again for each try
  *   events: "open", "message" (detail: data), "down" (detail: {code, reason, tries}), and "end"
@@ -10,6 +11,8 @@
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5000;
 const OPEN_WITHIN_MS = 10000;
+/* A network that went away leaves requests that are never answered. */
+export const ANSWER_WITHIN_MS = 8000;
 
 /* Another connection took this session over (msr-ws): coming back would throw that one out. */
 export const TAKEN_OVER = 4001;
@@ -27,7 +30,9 @@ export class Link extends EventTarget {
 		super();
 		this.#address = address;
 		this.retryNow = this.retryNow.bind(this);
+		this.reset = this.reset.bind(this);
 		addEventListener("online", this.retryNow);
+		addEventListener("offline", this.reset);
 		this.#connect();
 	}
 
@@ -64,7 +69,11 @@ export class Link extends EventTarget {
 	}
 
 	retryNow() {
-		if (this.#ended || this.#socket) return;
+		const socket = this.#socket;
+		// A try that still waits may have begun without a network; whatever else there is tells its own end.
+		if (this.#ended || (socket && socket.readyState !== WebSocket.CONNECTING)) return;
+		this.#drop();
+		socket?.close();
 		this.#connect();
 	}
 
@@ -105,6 +114,7 @@ export class Link extends EventTarget {
 	#end(detail) {
 		this.#ended = true;
 		removeEventListener("online", this.retryNow);
+		removeEventListener("offline", this.reset);
 		this.#tell("end", detail);
 	}
 
@@ -112,6 +122,14 @@ export class Link extends EventTarget {
 		this.dispatchEvent(new CustomEvent(type, { detail }));
 	}
 }
+
+/* A request that is asked anew each time, and given up in time. */
+const ask = (url) => fetch(url, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+
+const askHealth = () => ask(new URL("health", location.href));
+
+/* Whether the server that this page came from answers at all. */
+export const answers = () => askHealth().then(() => true, () => false);
 
 /* The address of a session of a room at the server that this page came from. */
 export function socketUrl(room, session, query = {}) {
@@ -130,9 +148,9 @@ export async function whyRefused(url) {
 	const http = new URL(url);
 	http.protocol = http.protocol === "wss:" ? "https:" : "http:";
 	try {
-		const health = await fetch(new URL("health", location.href), { cache: "no-store" });
+		const health = await askHealth();
 		if (!health.ok) return "gone";
-		const reply = await fetch(http, { cache: "no-store" });
+		const reply = await ask(http);
 		// "Upgrade Required" only means that this question was not a WebSocket.
 		return reply.status === 426 ? "" : ((await reply.json()).message ?? "");
 	} catch {

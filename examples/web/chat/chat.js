@@ -1,7 +1,11 @@
 /*
  * Text of the room: {"type":"text","from","text","ts","to"?,"url"?} over a session of its own, which
  * sends no media. Lines that are written while the connection is away wait here (up to
- * WAITING_MAX) and go out when it is back.
+ * WAITING_MAX) and go out when it is back, and with them those that were sent shortly before it went:
+ * nobody knows whether these arrived. A receiver leaves out what it has.
+ *
+ *   say → #waiting ─→ connection ─→ #sent (for SURE_AFTER_MS)
+ *            └────────── down ─────────┘
  *
  * A line with `to` is shown by the page of that name alone; it is not secret, as it passes through the
  * room like any other.
@@ -10,7 +14,7 @@
  * type, which tell() sends and presence.js understands.
  */
 import { t } from "../base/i18n.js";
-import { Link, TAKEN_OVER, socketUrl, whyRefused } from "../base/link.js";
+import { ANSWER_WITHIN_MS, Link, TAKEN_OVER, answers, socketUrl, whyRefused } from "../base/link.js";
 import { $, el, notice } from "../base/ui.js";
 import { drawLine } from "./line.js";
 import { NameOffer, addressed } from "./names.js";
@@ -18,16 +22,23 @@ import { NameOffer, addressed } from "./names.js";
 const WAITING_MAX = 100;
 const LINES_MAX = 500;
 const ASK_AFTER_TRIES = 3;
+/* A network that went away without a word shows in silence; who is alone hears nothing anyway, so it is asked. */
+const CHECK_EVERY_MS = 15000;
+/* By then, and not only just, a connection that was dead when a line was sent has been given up. */
+const SURE_AFTER_MS = 2 * CHECK_EVERY_MS + ANSWER_WITHIN_MS + 20000;
 /* Names of people who wrote, beside those of whom presence tells: of the terminal's chat, for example. */
-const HEARD_MAX = 200;
+const WRITERS_MAX = 200;
 
 export class Chat extends EventTarget {
 	#link;
 	#me;
 	#lines = []; // {from, text, ts, to?, url?, mine, unsent}
-	#waiting = [];
+	#waiting = []; // {line, shown}
+	#sent = []; // {line, shown, at (ms)}, the newest last
 	#url;
-	#heard = new Set(); // names
+	#heard = 0; // performance.now() of the last sign of life
+	#timer;
+	#writers = new Set(); // names
 	#people = { names: () => [], left: () => [] };
 	#offer = new NameOffer($("chat-text"), $("chat-offer"), () => this.#known());
 
@@ -38,16 +49,19 @@ export class Chat extends EventTarget {
 		this.#url = socketUrl(room, session, { resume: 1 });
 		this.#link = new Link(() => this.#url);
 		this.#link.addEventListener("open", () => {
+			this.#heard = performance.now();
 			onState("on");
 			this.#flush();
 			this.dispatchEvent(new CustomEvent("up"));
 		});
 		this.#link.addEventListener("message", ({ detail }) => this.#receive(detail));
 		this.#link.addEventListener("down", ({ detail }) => {
+			this.#unsure();
 			onState("off");
 			if (detail.tries === ASK_AFTER_TRIES) this.#askWhy(onState);
 		});
 		this.#link.addEventListener("end", ({ detail }) => detail.code === TAKEN_OVER && onState("taken"));
+		this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
 		this.redraw = this.redraw.bind(this);
 		this.submit = this.submit.bind(this);
 		document.addEventListener("language", this.redraw);
@@ -72,12 +86,13 @@ export class Chat extends EventTarget {
 	/* Who can be written to: also a namesake, but not everybody who wrote is still there. */
 	#known() {
 		const left = new Set([this.#me, ...this.#people.left()]);
-		return [...new Set([...this.#people.names(), ...[...this.#heard].filter((name) => !left.has(name))])];
+		return [...new Set([...this.#people.names(), ...[...this.#writers].filter((name) => !left.has(name))])];
 	}
 
 	close() {
 		document.removeEventListener("language", this.redraw);
 		$("chat-form").removeEventListener("submit", this.submit);
+		clearInterval(this.#timer);
 		this.#link.close();
 	}
 
@@ -96,10 +111,13 @@ export class Chat extends EventTarget {
 	say(text, { url, to } = {}) {
 		const line = { type: "text", from: this.#me, text, ts: new Date().toISOString(), to, url };
 		const shown = { ...line, mine: true, unsent: true };
-		this.#waiting.push({ line, shown });
-		if (this.#waiting.length > WAITING_MAX) this.#waiting.shift();
+		this.#wait([...this.#waiting, { line, shown }]);
 		this.#flush();
 		this.#add(shown);
+	}
+
+	#wait(lines) {
+		this.#waiting = lines.slice(-WAITING_MAX);
 	}
 
 	/* Sends an object that is not a line to read; what cannot go now is dropped. */
@@ -111,13 +129,43 @@ export class Chat extends EventTarget {
 		while (this.#link.isOpen && this.#waiting.length) {
 			const { line, shown } = this.#waiting.shift();
 			this.#link.send(JSON.stringify(line));
-			shown.unsent = false;
-			shown.node?.classList.remove("unsent");
-			shown.node?.removeAttribute("title");
+			this.#sent.push({ line, shown, at: performance.now() });
+			this.#mark(shown, false);
 		}
+		this.#forget();
+	}
+
+	/* Of what is older it is sure that it arrived. */
+	#forget() {
+		const since = performance.now() - SURE_AFTER_MS;
+		while (this.#sent.length > WAITING_MAX || this.#sent[0]?.at < since) this.#sent.shift();
+	}
+
+	/* The connection is lost: what was sent last may be, too. */
+	#unsure() {
+		this.#forget();
+		for (const { shown } of this.#sent) this.#mark(shown, true);
+		this.#wait([...this.#sent, ...this.#waiting]);
+		this.#sent = [];
+	}
+
+	#mark(shown, unsent) {
+		shown.unsent = unsent;
+		if (!shown.node) return;
+		shown.node.classList.toggle("unsent", unsent);
+		shown.node.title = unsent ? t("unsent") : "";
+	}
+
+	/* Gives up a connection over which nothing comes where the server does not answer either. */
+	async #check() {
+		const heard = this.#heard;
+		if (!this.#link.isOpen || performance.now() - heard < CHECK_EVERY_MS) return;
+		if (await answers()) return;
+		if (heard === this.#heard) this.#link.reset();
 	}
 
 	#receive(data) {
+		this.#heard = performance.now();
 		const line = parse(data);
 		if (line?.type !== "text") {
 			if (line?.type) this.dispatchEvent(new CustomEvent("other", { detail: line }));
@@ -126,8 +174,14 @@ export class Chat extends EventTarget {
 		if (typeof line.text !== "string") return;
 		if (line.to !== undefined && line.to !== this.#me) return;
 		const from = String(line.from ?? "?");
-		if (this.#heard.size < HEARD_MAX) this.#heard.add(from);
+		if (this.#writers.size < WRITERS_MAX) this.#writers.add(from);
+		if (this.#has(line)) return;
 		this.#add({ ...line, from });
+	}
+
+	/* It was sent again by somebody who could not know that it had arrived. */
+	#has({ from, text, ts }) {
+		return ts !== undefined && this.#lines.some((line) => line.ts === ts && line.from === from && line.text === text);
 	}
 
 	async #askWhy(onState) {
