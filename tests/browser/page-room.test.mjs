@@ -363,8 +363,10 @@ describe("a room of the page", () => {
 		await anna.keyboard.press("Enter");
 		await waitFor("the open line", async () => /for all/.test(await text(cy, "#chat-log")));
 		assert.doesNotMatch(await text(cy, "#chat-log"), /alone/);
+		await anna.focus('#chat-people button[title="Bo B"]');
 		await cy.close();
 		await waitFor("that one is gone", () => anna.$$eval("#chat-people button", (all) => all.length === 1));
+		assert.equal(await anna.evaluate(() => document.activeElement.title), "Bo B", "the keyboard stays where it was");
 		await anna.type("#chat-text", "@cy between us");
 		await anna.keyboard.press("Enter");
 		await waitFor("the notice", async () => /Cy is not in the room; nothing was sent/.test(await text(anna, "#notices")));

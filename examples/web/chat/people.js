@@ -1,5 +1,6 @@
 /*
  * Who is in the room: a row of round initials above the text. A press starts a message to that person.
+ * Nobody's place moves while they are there: a press or the keyboard's focus on it would be lost.
  */
 import { t } from "../base/i18n.js";
 import { $, el } from "../base/ui.js";
@@ -11,6 +12,7 @@ export class PeopleRow {
 	#presence;
 	#me;
 	#onPick;
+	#places = new Map(); // name → <li>
 
 	/* onPick(name) */
 	constructor(presence, me, onPick) {
@@ -32,16 +34,29 @@ export class PeopleRow {
 		const names = this.#presence.names();
 		const inCall = new Set(this.#presence.inCall());
 		const more = names.length - SHOWN_MAX;
-		const people = names.slice(0, SHOWN_MAX).map((name) => el("li", {}, el("button", {
-			type: "button", class: `face${inCall.has(name) ? " calls" : ""}`, "data-hue": hueOf(name), title: name,
-			"aria-label": t("writeTo", { name }), onclick: () => this.#onPick(name),
-		}, initial(name))));
+		const people = names.slice(0, SHOWN_MAX).map((name) => this.#place(name, inCall.has(name)));
+		this.#places = new Map(people.map((place) => [place.firstChild.title, place]));
 		const me = el("li", {}, el("span", { class: "face me", "data-hue": hueOf(this.#me), title: t("you") },
 			initial(this.#me), el("span", { class: "unseen" }, t("you"))));
-		$("chat-people").replaceChildren(me, ...people,
-			...(more > 0 ? [el("li", { class: "muted", title: names.slice(SHOWN_MAX).join(", ") }, `+${more}`)] : []));
+		arrange($("chat-people"), [me, ...people,
+			...(more > 0 ? [el("li", { class: "muted", title: names.slice(SHOWN_MAX).join(", ") }, `+${more}`)] : [])]);
 		$("chat-alone").hidden = names.length > 0;
 	}
+
+	#place(name, calls) {
+		const place = this.#places.get(name) ?? el("li", {}, el("button", {
+			type: "button", class: "face", "data-hue": hueOf(name), title: name, onclick: () => this.#onPick(name),
+		}, initial(name)));
+		place.firstChild.classList.toggle("calls", calls);
+		place.firstChild.setAttribute("aria-label", t("writeTo", { name }));
+		return place;
+	}
+}
+
+/* Gives `list` these children; those that stay are not taken out for it. */
+function arrange(list, children) {
+	for (const old of [...list.children]) if (!children.includes(old)) old.remove();
+	children.forEach((child, i) => list.children[i] !== child && list.insertBefore(child, list.children[i] ?? null));
 }
 
 const initial = (name) => ([...name.trim()][0] ?? "?").toUpperCase();

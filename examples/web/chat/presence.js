@@ -80,19 +80,23 @@ export class Presence extends EventTarget {
 
 	#hear({ type, from, user, ask, muted, recording, call, gone }) {
 		if (type !== "presence" || typeof user !== "string" || user === this.#mine.user) return;
-		if (gone) {
-			this.#others.delete(user);
-		} else if (this.#others.has(user) || this.#others.size < PEOPLE_MAX) {
-			const name = String(from ?? user).slice(0, NAME_MAX);
+		const before = this.#others.get(user);
+		if (gone) this.#others.delete(user);
+		else if (before || this.#others.size < PEOPLE_MAX)
 			this.#others.set(user, {
-				name, muted: Boolean(muted), recording: Boolean(recording), call: Boolean(call), heard: performance.now(),
+				name: String(from ?? user).slice(0, NAME_MAX), muted: Boolean(muted), recording: Boolean(recording),
+				call: Boolean(call), heard: performance.now(),
 			});
-			this.#met.delete(name);
-			this.#met.add(name);
-			if (this.#met.size > MET_MAX) this.#met.delete(this.#met.values().next().value);
-		}
+		const now = this.#others.get(user);
+		if (now) this.#meet(now.name);
 		if (ask) this.#say({});
-		this.#changed();
+		if (!same(before, now)) this.#changed();
+	}
+
+	#meet(name) {
+		this.#met.delete(name);
+		this.#met.add(name);
+		if (this.#met.size > MET_MAX) this.#met.delete(this.#met.values().next().value);
 	}
 
 	/* While this page was away it heard nobody: who is silent is counted anew. */
@@ -114,3 +118,7 @@ export class Presence extends EventTarget {
 		this.dispatchEvent(new CustomEvent("change"));
 	}
 }
+
+/* Whether there is nothing new to see of somebody. */
+const same = (a, b) => a === b
+	|| Boolean(a && b) && ["name", "muted", "recording", "call"].every((key) => a[key] === b[key]);
