@@ -29,6 +29,7 @@ import { RecordView } from "./record/view.js";
 
 /* How long msr-ws keeps a broken session where it does not say so. */
 const RESUME_WINDOW_S = 10;
+const DEFAULT_ROOM = "lobby";
 /* The door does not stay shut for a server that takes a request and says nothing. */
 const CONFIG_WITHIN_MS = 5000;
 
@@ -91,7 +92,8 @@ async function enter(name, room) {
 	here = { recorder, call, sound, library, row, presence, chat };
 	showTabs();
 
-	location.hash = room;
+	// No entry of its own in the history: Back leaves the page, which asks where something would be lost.
+	history.replaceState(null, "", `#${room}`);
 	document.title = `${room} · msr`;
 	$("room-name").textContent = room;
 	for (const id of ["where", "leave", "place"]) $(id).hidden = false;
@@ -182,10 +184,10 @@ $("views").addEventListener("keydown", tabKey);
 $("lang").addEventListener("click", () => setLanguage(otherLanguage()));
 document.addEventListener("language", showLanguageSwitch);
 addEventListener("hashchange", () => {
-	if (here && roomInAddress() !== $("room-name").textContent) {
-		$("room").value = roomInAddress();
-		leave();
-	}
+	const room = roomInAddress();
+	if (here && room === $("room-name").textContent) return;
+	$("room").value = room || DEFAULT_ROOM;
+	leave();
 });
 addEventListener("beforeunload", (event) => {
 	if ([here?.recorder, here?.call, ...left].some((part) => part?.isBusy)) event.preventDefault();
@@ -193,5 +195,5 @@ addEventListener("beforeunload", (event) => {
 
 setLanguage(currentLanguage());
 $("name").value = recall("name") ?? "";
-$("room").value = roomInAddress() || "lobby";
+$("room").value = roomInAddress() || DEFAULT_ROOM;
 $($("name").value ? "room" : "name").focus();

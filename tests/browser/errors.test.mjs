@@ -88,6 +88,9 @@ describe("the page when something is wrong", () => {
 
 	test("a name and a room must be there, and the keyboard is enough", async () => {
 		const page = await openPage(browser, system.url);
+		await page.evaluate(() => (location.hash = "elsewhere"));
+		await waitFor("the room of the address", () => page.$eval("#room", (field) => field.value === "elsewhere"));
+		const entries = await page.evaluate(() => history.length);
 		await page.keyboard.press("Enter");
 		await waitFor("the complaint", async () => /your name/.test(await text(page, "#join-error")));
 		await page.keyboard.type("Anna");
@@ -96,6 +99,7 @@ describe("the page when something is wrong", () => {
 		await page.keyboard.press("Enter");
 		await waitFor("the room", () => page.$eval("#place", (node) => !node.hidden));
 		assert.equal(new URL(page.url()).hash, "#keys");
+		assert.equal(await page.evaluate(() => history.length), entries, "Back leaves no room without a question");
 		assert.equal(await page.evaluate(() => document.activeElement.id), "rec");
 		await page.keyboard.press("Enter");
 		await waitFor("the recording", () => page.$eval("#rec", (node) => node.dataset.on === "true"));
