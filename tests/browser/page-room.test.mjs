@@ -155,7 +155,13 @@ describe("a room of the page", () => {
 			slider.dispatchEvent(new Event("input", { bubbles: true }));
 		});
 		await hears("the result of the changed chain", tone + 12);
-		assert.equal(await text(page, "#chain-text"), "msr-audiod filter gain=12,limiter=-1,vad=50,meter");
+		const command = "msr-audiod filter gain=12,limiter=-1,vad=50,meter";
+		assert.equal(await text(page, "#chain-text"), command);
+		for (const [works, told] of [[true, "Copied."], [false, command]]) {
+			await page.evaluate((does) => (navigator.clipboard.writeText = async () => does || Promise.reject(new Error("no"))), works);
+			await page.$eval("#chain-copy", (button) => button.click()); // without scrolling there
+			await waitFor(told, () => page.$$eval("#notices .notice", (all, want) => all.at(-1)?.textContent === want, told));
+		}
 
 		const kept = await readFile(join(system.dir, "run/audiod.state"), "utf8");
 		const pid = Number(kept.split(" ")[2]);

@@ -7,7 +7,7 @@
  */
 import { label, t } from "../base/i18n.js";
 import { recall, remember } from "../base/store.js";
-import { $, announce, problem } from "../base/ui.js";
+import { $, announce, notice, problem } from "../base/ui.js";
 import { needDevices, openRawMicrophone, stopStream } from "../media/capture.js";
 import { DeviceList } from "../media/devices.js";
 import { explainDevice, named } from "../media/errors.js";
@@ -292,8 +292,12 @@ export class AudioView {
 
 	async #copy() {
 		const text = $("chain-text").textContent;
-		await navigator.clipboard?.writeText(text).catch(() => {});
-		announce(t("copiedText"));
+		try {
+			await navigator.clipboard.writeText(text);
+			notice(t("copiedText"));
+		} catch {
+			notice(text, { seconds: 20 }); // no clipboard: to be copied by hand
+		}
 	}
 
 	#setState(key) {
