@@ -154,6 +154,25 @@ describe("the page when something is wrong", () => {
 		await waitFor("the last line", () => lines("that was all"));
 		for (const what of ["into the void", "written in the dark", "that was all"])
 			assert.equal(await lines(what), 1, `"${what}" is there once`);
+
+		// Questions that are answered, by nobody, when the room was left and another is there.
+		await page.evaluate(() => {
+			for (const old of document.querySelectorAll("#notices .notice")) old.remove();
+			globalThis.fails = [];
+			const send = fetch;
+			globalThis.fetch = (url, options) => (String(url).endsWith("/health") && options.signal
+				? new Promise((_, fail) => fails.push(fail)) : send(url, options));
+		});
+		proxy.cut();
+		await waitFor("the question", () => page.evaluate(() => fails.length > 0));
+		await page.click("#leave");
+		proxy.mend();
+		await joinRoom(page, "Anna", "trouble");
+		assert.deepEqual(await page.evaluate(async () => {
+			for (const fail of fails) fail(new TypeError("by the test"));
+			await new Promise((done) => setTimeout(done));
+			return [document.getElementById("link-state").dataset.state, document.querySelector("#notices .notice")];
+		}), ["on", null], "what a room asked is over with it");
 		await Promise.all([page.close(), other.close()]);
 	});
 

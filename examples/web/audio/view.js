@@ -6,6 +6,7 @@
  *   ChainView ─ chain → AudioClient
  */
 import { label, t } from "../base/i18n.js";
+import { ANSWER_WITHIN_MS } from "../base/link.js";
 import { recall, remember } from "../base/store.js";
 import { $, announce, notice, problem } from "../base/ui.js";
 import { needDevices, openRawMicrophone, stopStream } from "../media/capture.js";
@@ -195,7 +196,8 @@ export class AudioView {
 		const url = new URL(this.#base, document.baseURI);
 		url.protocol = url.protocol.replace(/^ws/, "http");
 		url.pathname = `${url.pathname.replace(/\/$/, "")}/health`;
-		const alive = await fetch(url, { mode: "no-cors", cache: "no-store" }).then(() => true, () => false);
+		const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+		const alive = await fetch(url, { mode: "no-cors", cache: "no-store", signal }).then(() => true, () => false);
 		if (this.#state === "soundReconnecting")
 			problem($("sound-error"), alive ? t("audioOrigin", { origin: location.origin }) : t("audioGone"));
 	}

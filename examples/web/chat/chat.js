@@ -38,6 +38,7 @@ export class Chat extends EventTarget {
 	#url;
 	#heard = 0; // performance.now() of the last sign of life
 	#timer;
+	#closed = false;
 	#writers = new Set(); // names
 	#people = { names: () => [], left: () => [] };
 	#offer = new NameOffer($("chat-text"), $("chat-offer"), () => this.#known());
@@ -90,6 +91,7 @@ export class Chat extends EventTarget {
 	}
 
 	close() {
+		this.#closed = true;
 		document.removeEventListener("language", this.redraw);
 		$("chat-form").removeEventListener("submit", this.submit);
 		clearInterval(this.#timer);
@@ -186,7 +188,7 @@ export class Chat extends EventTarget {
 
 	async #askWhy(onState) {
 		const why = await whyRefused(this.#url);
-		if (this.#link.isOpen) return;
+		if (this.#closed || this.#link.isOpen) return;
 		onState("gone");
 		notice(why === "gone" ? t("serverGone") : t("serverRefuses", { why: why || t("unknownReason") }),
 			{ kind: "bad" });
