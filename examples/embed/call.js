@@ -6,6 +6,8 @@
  *   SSE "offer" ────────────────┴→ receiving connection ─ answer ─→ POST consume ─→ others' tracks
  *   camera, microphone ─→ sending connection ─ offer ─→ POST produce ─ answer ─→
  *
+ * Before that GET rooms says whether the call will be recorded, and people read it.
+ *
  * Every request takes along what the user entered for the proxy in front of it. That is only let through
  * where msr-sfu was told this page's origin (--allow-origin). Where a connection fails, the call is over;
  * examples/web/call enters again.
@@ -26,8 +28,9 @@ async function ask(method, path, body) {
 		body: body && JSON.stringify(body),
 		keepalive: method === "DELETE", // also while the page goes away
 	});
-	const said = await reply.json();
-	if (!reply.ok) throw Object.assign(new Error(said.message), { code: said.error, said });
+	const said = await reply.json().catch(() => ({})); // of a proxy, which has its own pages
+	const { error: code, message = `The call does not answer (${reply.status}).` } = said;
+	if (!reply.ok) throw Object.assign(new Error(message), { code, said });
 	return said;
 }
 
@@ -45,6 +48,10 @@ function show(stream, muted = false) {
 	stream.addEventListener("removetrack", () => stream.getTracks().length || video.remove());
 }
 
+function stop(media) {
+	for (const track of media.getTracks()) track.stop();
+}
+
 class Call {
 	#me = `/rooms/${room}/users/guest-${crypto.randomUUID().slice(0, 8)}`;
 	#media = null;
@@ -53,34 +60,48 @@ class Call {
 	#receiving = this.#connection();
 	#answered = 0; // id of the last offer; they count up
 	#queue = Promise.resolve();
+	#over = false; // whatever was waited for is not wanted any more
 
 	async join() {
-		this.#media = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
-		show(this.#media, true);
+		const { recording } = await ask("GET", "/rooms");
+		if (this.#over) return;
+		if (recording) say("This call is recorded.");
+		const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+		if (this.#over) return stop(media);
+		this.#media = media;
+		show(media, true);
 		await ask("POST", "/rooms", { room_id: room, until_empty: true }).catch((error) => {
 			if (error.code !== "room_exists") throw error;
 		});
+		if (this.#over) return;
 		const first = await ask("POST", this.#me, {});
+		if (this.#over) return this.#goodbye(); // the first one came before there was anybody
 		this.#receiving.addEventListener("track", ({ streams }) => streams.forEach((stream) => show(stream)));
 		this.#events = new EventSource(`${sfu}${this.#me}/events`, { withCredentials: true });
 		this.#events.addEventListener("offer", ({ data }) => this.#take(JSON.parse(data)));
-		this.#events.addEventListener("closed", ({ data }) => leave(`The call has ended: ${JSON.parse(data).reason}.`));
+		this.#events.addEventListener("closed", ({ data }) => ended(this, `The call has ended: ${JSON.parse(data).reason}.`));
 		await this.#take(first);
-		await this.#send();
+		if (!this.#over) await this.#send();
 	}
 
 	end() {
+		this.#over = true;
 		this.#events?.close();
 		this.#sending.close();
 		this.#receiving.close();
-		this.#media?.getTracks().forEach((track) => track.stop());
-		ask("DELETE", this.#me).catch(() => {}); // who cannot say goodbye is removed after a while
+		if (this.#media) stop(this.#media);
+		this.#goodbye();
+	}
+
+	/* Who cannot say it is removed after a while. */
+	#goodbye() {
+		ask("DELETE", this.#me).catch(() => {});
 	}
 
 	#connection() {
 		const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
 		pc.addEventListener("connectionstatechange", () => {
-			if (pc.connectionState === "failed") leave("The connection was lost.");
+			if (pc.connectionState === "failed") ended(this, "The connection was lost.");
 		});
 		return pc;
 	}
@@ -99,7 +120,7 @@ class Call {
 					return error.said; // with the offer that took its place
 				});
 			}
-		}).catch(failed));
+		}).catch((error) => failed(this, error)));
 	}
 
 	async #send() {
@@ -119,16 +140,25 @@ function leave(why = "") {
 	say(why);
 }
 
-/* What a browser keeps from a page comes as a TypeError that does not say why. */
-function failed(error) {
-	if (call) leave(error instanceof TypeError ? "The call lets nobody in from here, or not without the password." : error.message);
+/* It ended by itself; one that was left before has nothing to say. */
+function ended(which, why) {
+	if (which === call) leave(why);
 }
 
-button.addEventListener("click", () => {
+/* What a browser keeps from a page comes as a TypeError that does not say why. */
+function failed(which, error) {
+	ended(which, error instanceof TypeError
+		? "The call does not answer, or lets nobody in from here, or not without the password." : error.message);
+}
+
+button.addEventListener("click", ({ detail }) => {
+	if (detail > 1) return; // a double click: the first click counts
 	if (call) return leave();
-	call = new Call();
+	// Elsewhere there is neither a camera nor randomUUID().
+	if (!isSecureContext) return say("Browsers give a page the camera only on https or localhost.");
+	const entered = (call = new Call());
 	button.textContent = "Leave the call";
 	say("");
-	call.join().catch(failed);
+	entered.join().catch((error) => failed(entered, error));
 });
 addEventListener("pagehide", () => leave());
