@@ -179,6 +179,7 @@ describe("a room of the page", () => {
 
 		await page.click("#sound-start");
 		await state("soundOff");
+		assert.equal(await text(page, "#sound-error"), "", "who stops it needs no explanation");
 		await waitFor("silence", async () => (await page.evaluate(() => heardDb())) < -80);
 
 		// A microphone that comes when nobody wants it any more.

@@ -70,8 +70,9 @@ export class AudioClient extends EventTarget {
 
 	close() {
 		this.#phase = "closed";
-		this.#link?.close();
-		this.#link = null;
+		const link = this.#link;
+		this.#link = null; // its end is no trouble then
+		link?.close();
 	}
 
 	#open() {
