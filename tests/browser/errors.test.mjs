@@ -19,12 +19,19 @@ function refuse(name) {
 	navigator.mediaDevices.getDisplayMedia = no;
 }
 
-/* Runs in the page first: the clocks by which it notices silence and gives up are ten times faster. */
+/*
+ * Runs in the page first: the clocks by which it notices silence and gives up are ten times faster. What
+ * it does from time to time is in `turns`.
+ */
 function hasten() {
 	const [every, after] = [setInterval, AbortSignal.timeout.bind(AbortSignal)];
 	const now = performance.now.bind(performance);
 	performance.now = () => 10 * now();
-	globalThis.setInterval = (what, ms) => every(what, ms / 10);
+	globalThis.turns = [];
+	globalThis.setInterval = (what, ms) => {
+		turns.push(what);
+		return every(what, ms / 10);
+	};
 	AbortSignal.timeout = (ms) => after(ms / 10);
 }
 
@@ -130,6 +137,12 @@ describe("the page when something is wrong", () => {
 		await waitFor("the page to notice", async () => (await state()) !== "on");
 		proxy.cut();
 		assert.ok(await page.$(".line.unsent"), "what was lost is known as not sent");
+		await page.evaluate(() => { // a long time in which nobody is heard, though they are there
+			const now = performance.now.bind(performance);
+			performance.now = () => now() + 100000;
+			for (const turn of turns) turn();
+		});
+		await write("@anna to a namesake");
 		await write("written in the dark");
 		await waitFor("the notice", async () => /does not answer/.test(await text(page, "#notices")));
 		assert.ok(await page.$(".line.unsent"));
@@ -152,7 +165,8 @@ describe("the page when something is wrong", () => {
 		await waitFor("it to come back", async () => (await state()) === "on");
 		await write("that was all");
 		await waitFor("the last line", () => lines("that was all"));
-		for (const what of ["into the void", "written in the dark", "that was all"])
+		assert.match(await text(other, ".line.private"), /to you.*to a namesake/s);
+		for (const what of ["into the void", "to a namesake", "written in the dark", "that was all"])
 			assert.equal(await lines(what), 1, `"${what}" is there once`);
 
 		// Questions that are answered, by nobody, when the room was left and another is there.

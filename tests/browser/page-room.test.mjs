@@ -210,8 +210,11 @@ describe("a room of the page", () => {
 		assert.equal(await given(2), "ended", "another one was chosen, then Stop pressed");
 		await page.click("#sound-start");
 		await asked(3);
+		await page.$eval("#sound-mic-list", (list) => list.dispatchEvent(new Event("change")));
+		await asked(4);
+		assert.equal(await given(3), "ended", "another one was chosen");
 		await page.click("#leave");
-		assert.equal(await given(3), "ended", "the room was left");
+		assert.equal(await given(4), "ended", "the room was left");
 		assert.equal(await page.$eval("#sound", (panel) => panel.dataset.on), "false");
 		await fine(page);
 	});
@@ -383,6 +386,18 @@ describe("a room of the page", () => {
 		await anna.keyboard.press("Enter");
 		await waitFor("the line after it", async () => /goodbye/.test(await text(bo, "#chat-log")));
 		assert.doesNotMatch(await text(bo, "#chat-log"), /between/);
+
+		await anna.evaluate(() => {
+			globalThis.draws = 0;
+			new MutationObserver((records) => (draws += records.flatMap(({ addedNodes }) => [...addedNodes])
+				.filter((node) => node.querySelector(".me")).length)).observe(document.getElementById("chat-people"), { childList: true });
+			const socket = new WebSocket(`ws://${location.host}/text/again`);
+			const dora = { type: "presence", from: "Dora", user: "dora-1" };
+			socket.onopen = () => [dora, dora, dora, { type: "text", from: "Dora", text: "still here" }]
+				.forEach((said) => socket.send(JSON.stringify(said)));
+		});
+		await waitFor("the line of one who is there", async () => /still here/.test(await text(anna, "#chat-log")));
+		assert.equal(await anna.evaluate(() => draws), 1, "the faces are drawn when something changes");
 		await fine(anna, bo);
 	});
 
