@@ -168,6 +168,13 @@ static void feed_over(struct feed *f, int ret)
 	event_send(&ev, f->in->r->events);
 }
 
+/* See feed.left. The first producer, while it is there, may have written already: that is its own.
+ */
+static uint64_t left_at(const struct feed *f, const struct source_stats *now)
+{
+	return now->producer_starts == 1 && source_has_producer(f->source) ? 0 : now->head;
+}
+
 static void look_at(struct feed *f)
 {
 	struct counters *n = &f->in->r->n;
@@ -182,9 +189,7 @@ static void look_at(struct feed *f)
 	if (now.producer_starts != f->last.producer_starts) {
 		log_info("'%s' has a new producer", f->spec);
 		sessions_orphan(f->in->r, f->number);
-		/* The first one may have written already, and nobody before it has. */
-		if (f->last.producer_starts)
-			f->left = now.head;
+		f->left = left_at(f, &now);
 	}
 	f->last = now;
 }
@@ -469,7 +474,7 @@ int intake_add(struct intake *in, const char *spec, bool follow)
 	/* Positions begin where the ring's reader was. */
 	f->handled = f->flushed = f->committed = source_pos(f->source);
 	source_stats(f->source, &f->last);
-	f->left = f->last.head;
+	f->left = left_at(f, &f->last);
 	f->ready = true;
 	in->n_feeds++;
 	in->n_open++;
