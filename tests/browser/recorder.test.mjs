@@ -26,6 +26,8 @@ async function record(page, source, seconds, during = async () => {}) {
 	await page.click(`input[value=${source}] + span`);
 	await page.click("#turn-on");
 	await waitFor("the preview", () => page.$eval("#preview", (node) => node.dataset.state !== "off"));
+	// A browser that has yet to wake its sound card loses time that the page's clock counts.
+	await waitFor("the microphone to be heard", () => page.$eval("#meter", (node) => node.getAttribute("aria-valuenow") > -60));
 	await page.click("#rec");
 	await waitFor("recording to start", () => page.$eval("#elapsed", (node) => Number(node.dataset.seconds) > 0));
 	const working = during(page);
