@@ -168,8 +168,7 @@ static void feed_over(struct feed *f, int ret)
 	event_send(&ev, f->in->r->events);
 }
 
-/* See feed.left. The first producer, while it is there, may have written already: that is its own.
- */
+/* See feed.left. What the first producer has written already is its own, while it is there. */
 static uint64_t left_at(const struct feed *f, const struct source_stats *now)
 {
 	return now->producer_starts == 1 && source_has_producer(f->source) ? 0 : now->head;

@@ -45,18 +45,23 @@ static void note_loss(struct nack_rx *n, bool lost)
 	n->loss += ((lost ? 1 : 0) - n->loss) / LOSS_PACKETS;
 }
 
+/* What an answer takes when it is somewhat late. */
+static int64_t late_us(const struct nack_rx *n)
+{
+	return n->answer_us + n->answer_us / 4;
+}
+
 /* How long after a request the next one for the same packet is due. */
 static int64_t retry_us(const struct nack_rx *n)
 {
-	int64_t us = n->loss > LOSSY ? n->answer_us / LOSSY_ASKS
-				     : n->answer_us + n->answer_us / 4; /* it may be late */
+	int64_t us = n->loss > LOSSY ? n->answer_us / LOSSY_ASKS : late_us(n);
 
 	return us > NACK_RETRY_US ? us : NACK_RETRY_US;
 }
 
 static int64_t age_us(const struct nack_rx *n)
 {
-	int64_t us = NACK_ANSWERS * (n->answer_us + n->answer_us / 4);
+	int64_t us = NACK_ANSWERS * late_us(n);
 
 	return us < NACK_AGE_US ? NACK_AGE_US : us > NACK_LONG_US ? NACK_LONG_US : us;
 }

@@ -244,10 +244,15 @@ static void reply_opened(struct web_req *req, int fd, const struct stat *st, con
 	web_http_reply_start(req, status, content_type(path), to - from);
 }
 
+static bool is_below(const struct web_req *req, const struct folder *f)
+{
+	return strncmp(req->path, f->opts.prefix, f->prefix_len) == 0;
+}
+
 bool web_static_is_for(struct web_req *req)
 {
 	for (const struct folder *f = req->c->server->folders; f; f = f->next)
-		if (f->prefix_len > 1 && !strncmp(req->path, f->opts.prefix, f->prefix_len))
+		if (f->prefix_len > 1 && is_below(req, f))
 			return true;
 	return false;
 }
@@ -257,7 +262,7 @@ bool web_static_serve(struct web_req *req)
 	bool get = strcmp(req->method, "GET") == 0 || req->is_head;
 
 	for (const struct folder *f = req->c->server->folders; f; f = f->next) {
-		if (strncmp(req->path, f->opts.prefix, f->prefix_len) != 0)
+		if (!is_below(req, f))
 			continue;
 		const char *path = req->path + f->prefix_len;
 		struct stat st;

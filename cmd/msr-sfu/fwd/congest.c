@@ -19,14 +19,13 @@
 #define REPEAT_SOON_US 80000  /* the same for one of several: it need not be all room */
 #define LOSSY	       0.1 /* loss of the path: above, what is sent again is lost again too often */
 #define LOSSY_RTT_US   150000 /* response time: above, pictures stand still while asking again */
-#define FEEDBACK_US \
-	100000 /* that receivers collect feedback for, at most: no part of an answer's time */
-#define AGAIN_BURST 4	 /* of a second's worth of that, at once */
-#define AGAIN_MIN   4000 /* bytes at once in any case: a packet must fit */
-#define BESIDES	    3	 /* halves: with what else is sent meanwhile */
-#define FLOOD	    14	 /* tenths of the estimate */
-#define PAD_MIN	    50	 /* bytes: less padding is not worth a packet */
-#define PAD_PACKETS 64	 /* at once */
+#define FEEDBACK_US    100000 /* that receivers collect feedback: no part of an answer's time */
+#define AGAIN_BURST    4      /* of a second's worth of that, at once */
+#define AGAIN_MIN      4000   /* bytes at once in any case: a packet must fit */
+#define BESIDES	       3      /* halves: with what else is sent meanwhile */
+#define FLOOD	       14     /* tenths of the estimate */
+#define PAD_MIN	       50     /* bytes: less padding is not worth a packet */
+#define PAD_PACKETS    64     /* at once */
 
 void congest_done(struct congest *c)
 {

@@ -15,9 +15,7 @@
 #include "rewrite.h"
 #include "rtp/rtcp.h"
 
-/* Numbers a second that one receiver of one track is answered about, whether they are kept or not
- */
-#define SUB_RESEND_RATE 1000
+#define SUB_RESEND_RATE 1000	/* numbers a second, kept or not, that one receiver may ask for */
 #define SUB_RESEND_MAX	256	/* of them at once */
 #define SUB_AGAIN	128	/* packets sent again that are kept in mind */
 #define SUB_PAD_PACKETS 8	/* that padding repeats in turn */

@@ -8,7 +8,7 @@
 import { label, t } from "../base/i18n.js";
 import { ANSWER_WITHIN_MS } from "../base/link.js";
 import { recall, remember } from "../base/store.js";
-import { $, announce, notice, problem } from "../base/ui.js";
+import { $, announce, notice, onPress, problem } from "../base/ui.js";
 import { needDevices, openRawMicrophone, stopStream } from "../media/capture.js";
 import { DeviceList } from "../media/devices.js";
 import { explainDevice, named } from "../media/errors.js";
@@ -44,8 +44,7 @@ export class AudioView {
 	constructor({ base, library }) {
 		this.#base = base;
 		this.#library = library;
-		// The second click of a double click would take the first back.
-		$("sound-start").onclick = ({ detail }) => detail < 2 && (this.#graph ? this.stop() : this.start());
+		onPress("sound-start", () => (this.#graph ? this.stop() : this.start()));
 		$("sound-volume").value = recall("volume") ?? "0.8";
 		$("sound-volume").oninput = () => this.#listen();
 		for (const input of document.querySelectorAll("input[name=listen]")) input.onchange = () => this.#listen();

@@ -34,6 +34,11 @@ export function setIcon(picture, name) {
 	if (picture.firstElementChild.getAttribute("href") !== at) picture.firstElementChild.setAttribute("href", at);
 }
 
+/* What a press of a button does. The second click of a double click would take it back, and is left out. */
+export function onPress(id, act) {
+	$(id).onclick = ({ detail }) => detail < 2 && act();
+}
+
 /* Said by screen readers, not shown. */
 export function announce(text) {
 	$("announcer").textContent = "";

@@ -8,7 +8,7 @@
  */
 import { label, t } from "../base/i18n.js";
 import { recall, remember } from "../base/store.js";
-import { $, announce, clock, notice, problem, setIcon } from "../base/ui.js";
+import { $, announce, clock, notice, onPress, problem, setIcon } from "../base/ui.js";
 import { canShareScreen } from "../media/capture.js";
 import { DeviceLists } from "../media/devices.js";
 import { Call } from "./call.js";
@@ -59,8 +59,7 @@ export class CallView {
 		this.#user = user;
 		this.#presence = presence;
 		this.#library = library;
-		// The second click of a double click would take the first back, and turn the camera on again.
-		$("call-join").onclick = ({ detail }) => detail < 2 && (this.#call ? this.leave() : this.join());
+		onPress("call-join", () => (this.#call ? this.leave() : this.join()));
 		for (const [source, id] of SOURCES) $(id).onclick = () => this.#own.toggle(source);
 		$("call-saver").value = recall("saver") ?? "";
 		$("call-saver").onchange = () => {

@@ -7,7 +7,7 @@
  */
 import { label, t } from "../base/i18n.js";
 import { sessionId } from "../base/ids.js";
-import { $, announce, bytes, clock, notice, problem } from "../base/ui.js";
+import { $, announce, bytes, clock, notice, onPress, problem } from "../base/ui.js";
 import { canShareScreen, openSource, stopStream } from "../media/capture.js";
 import { DeviceLists } from "../media/devices.js";
 import { explainDevice } from "../media/errors.js";
@@ -44,8 +44,7 @@ export class RecordView {
 		this.#resumeWindow = resumeWindow;
 		this.#onChange = onChange;
 		$("turn-on").onclick = () => this.open();
-		// The second click of a double click would take the first back.
-		$("rec").onclick = ({ detail }) => detail < 2 && (this.#recorder ? this.stop() : this.record());
+		onPress("rec", () => (this.#recorder ? this.stop() : this.record()));
 		$("sources").onchange = () => this.#sourceChanged();
 		document.querySelector("input[name=source][value=screen]").parentNode.hidden = !canShareScreen();
 		this.redraw = this.redraw.bind(this);
