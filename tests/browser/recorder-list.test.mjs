@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { BROWSERS, joinRoom, launch, measure, openPage, startSystem, text, waitFor } from "./support.mjs";
-import { finished, listed, shared } from "./recordings.mjs";
+import { finished, listed, openSource, shared } from "./recordings.mjs";
 
 /* A screen with sound; Firefox has none for it without a sound card, nor for most real screens. */
 function fakeScreen() {
@@ -48,7 +48,7 @@ for (const [i, name] of BROWSERS.entries()) {
 
 		test("the screen, with the sounds of screen and microphone in one", async () => {
 			const page = await enter("Dora", "screen", fakeScreen);
-			await page.click("input[value=screen] + span");
+			await openSource(page, "screen");
 			await page.click("#rec");
 			await waitFor("three seconds", () => page.$eval("#elapsed", (node) => Number(node.dataset.seconds) > 3), 30);
 			await page.click("#rec");

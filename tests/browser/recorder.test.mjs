@@ -12,7 +12,7 @@ import {
 	BROWSERS, joinRoom, launch, measure, openPage, pause, startProxy, startSystem, tempDir, waitFor,
 } from "./support.mjs";
 import { instrument } from "./instrument.mjs";
-import { finished, listed, near, shared } from "./recordings.mjs";
+import { finished, listed, near, openSource, shared } from "./recordings.mjs";
 
 const RECORD_S = Number(process.env.MSR_RECORD_SECONDS ?? 6);
 /* DESIGN: ±100 ms and 40 ms. */
@@ -23,11 +23,7 @@ const CLOCK_OFF_S = 0.2;
 
 /* Records for `seconds` as a person would; `during` runs meanwhile. Returns what the page said. */
 async function record(page, source, seconds, during = async () => {}) {
-	await page.click(`input[value=${source}] + span`);
-	await page.click("#turn-on");
-	await waitFor("the preview", () => page.$eval("#preview", (node) => node.dataset.state !== "off"));
-	// A browser that has yet to wake its sound card loses time that the page's clock counts.
-	await waitFor("the microphone to be heard", () => page.$eval("#meter", (node) => node.getAttribute("aria-valuenow") > -60));
+	await openSource(page, source);
 	await page.click("#rec");
 	await waitFor("recording to start", () => page.$eval("#elapsed", (node) => Number(node.dataset.seconds) > 0));
 	const working = during(page);

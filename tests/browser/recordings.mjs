@@ -14,6 +14,15 @@ export function shared() {
 	return { after: (what) => cleanup.unshift(what) };
 }
 
+/* Has the page show and hear what it is to record: "microphone", "camera" or "screen". */
+export async function openSource(page, source) {
+	await page.click(`input[value=${source}] + span`);
+	await page.click("#turn-on");
+	await waitFor("the preview", () => page.$eval("#preview", (node) => node.dataset.state !== "off"));
+	// A browser that has yet to wake its sound card loses time that the page's clock counts.
+	await waitFor("something to be heard", () => page.$eval("#meter", (node) => node.getAttribute("aria-valuenow") > -60));
+}
+
 /* Waits until the stopped recording is in the list. */
 export async function listed(page) {
 	let said;
