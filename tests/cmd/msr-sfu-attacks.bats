@@ -2,7 +2,7 @@
 # Attacks on msr-sfu, each beside a call of others that must not notice: it goes as well as a call on a
 # second msr-sfu on the same machine, which nobody attacks. MSR_BUILD names another build to attack
 # (tests/long does that with the sanitizers).
-# takes 30 s
+# serial: pauses are measured, and a machine with much else to do makes its own
 
 load ../support/common
 
