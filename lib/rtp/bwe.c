@@ -179,13 +179,14 @@ static bool overflows(const struct bwe *b)
 
 /*
  * What comes through a path that has become narrow just now; 0: it has not. Half of what
- * throughput() sums up came through a wider one.
+ * throughput() sums up came through a wider one. After a pause, which tells nothing, loss still
+ * does.
  */
 static double come_narrow(const struct bwe *b)
 {
 	double now = rate_now(&b->arrived);
 
-	if (now < SUDDEN * rate_bps(&b->arrived))
+	if (now > 0 && now < SUDDEN * rate_bps(&b->arrived))
 		return now / loss_passing(&b->loss);
 	return overflows(b) ? rate_of(&b->arrived, RATE_NOW) / loss_passing(&b->loss) : 0;
 }
