@@ -18,7 +18,7 @@ const char *const sdp_feedback_video[] = {"nack",	  "nack pli",  "ccm fir",
 const char *const sdp_feedback_audio[] = {"nack", "transport-cc", NULL};
 
 const struct sdp_cap sdp_caps_audio[] = {
-    {.name = "opus", .clock = 48000, .channels = 2, .feedback = sdp_feedback_audio},
+    {.name = "opus", .clock = 48000, .channels = 2, .feedback = sdp_feedback_audio, .red = true},
     {0},
 };
 
@@ -170,11 +170,14 @@ static bool wants_feedback(const struct sdp_codec *offered, const char *value)
 static int answer_codec(struct sdp *s, struct sdp_media *m, const struct sdp_media *offered,
 			const struct sdp_codec *chosen, const struct sdp_cap *cap)
 {
-	int r = copy_codec(s, m, chosen);
+	const struct sdp_codec *red = cap->red ? sdp_red_of(offered, chosen->pt) : NULL;
+	int r = red ? copy_codec(s, m, red) : 0; /* before it, as it was offered */
 
+	if (r == 0)
+		r = copy_codec(s, m, chosen);
 	for (const char *const *f = cap->feedback; r == 0 && f && *f; f++)
 		if (wants_feedback(chosen, *f))
-			r = sdp_add_feedback(s, &m->codecs[0], *f);
+			r = sdp_add_feedback(s, &m->codecs[m->n_codecs - 1], *f);
 	const struct sdp_codec *rtx = cap->rtx ? sdp_rtx_of(offered, chosen->pt) : NULL;
 	if (r == 0 && rtx)
 		r = copy_codec(s, m, rtx);
@@ -412,6 +415,23 @@ static const struct sdp_codec *counterpart(const struct sdp_media *theirs,
 	return NULL;
 }
 
+/* The codec of a section of ours, which has only one besides what protects it. */
+static const struct sdp_codec *our_codec(const struct sdp_media *ours)
+{
+	for (unsigned i = 0; i < ours->n_codecs; i++)
+		if (sdp_codec_match(&ours->codecs[i], &ours->codecs[i]))
+			return &ours->codecs[i];
+	return NULL;
+}
+
+static bool has_red(const struct sdp_media *ours)
+{
+	for (unsigned i = 0; i < ours->n_codecs; i++)
+		if (!strcasecmp(ours->codecs[i].name, "red"))
+			return true;
+	return false;
+}
+
 static bool both_name(const struct sdp_codec *a, const struct sdp_codec *b, const char *feedback)
 {
 	return sdp_has_feedback(a, feedback) && sdp_has_feedback(b, feedback);
@@ -423,7 +443,7 @@ void sdp_agree(struct sdp_agreed *a, const struct sdp_media *ours, const struct 
 	    .alive = !sdp_is_rejected(ours) && !sdp_is_rejected(theirs),
 	    .direction = ours->direction & flip(theirs->direction),
 	};
-	const struct sdp_codec *mine = ours->n_codecs ? &ours->codecs[0] : NULL;
+	const struct sdp_codec *mine = our_codec(ours);
 	const struct sdp_codec *other = mine && a->alive ? counterpart(theirs, mine) : NULL;
 	if (!other)
 		return;
@@ -431,6 +451,8 @@ void sdp_agree(struct sdp_agreed *a, const struct sdp_media *ours, const struct 
 	a->codec = mine;
 	a->pt = other->pt;
 	a->rtx_pt = rtx && sdp_rtx_of(ours, mine->pt) ? rtx->pt : 0;
+	const struct sdp_codec *red = has_red(ours) ? sdp_red_of(theirs, other->pt) : NULL;
+	a->red_pt = red ? red->pt : 0;
 	a->feedback = (struct rtp_feedback){
 	    .nack = both_name(mine, other, "nack"),
 	    .pli = both_name(mine, other, "nack pli"),

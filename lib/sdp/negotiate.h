@@ -19,7 +19,7 @@ struct sdp_cap {
 	uint8_t channels;
 	const char *fmtp;	     /* what we insist on or say in offers; NULL: anything */
 	const char *const *feedback; /* those we support, NULL-terminated */
-	bool rtx;
+	bool rtx, red;		     /* takes these, too, where they are offered */
 };
 
 /*
@@ -90,6 +90,7 @@ struct sdp_agreed {
 	enum sdp_direction direction;  /* of `ours` */
 	const struct sdp_codec *codec; /* lent by `ours`; NULL without media */
 	uint8_t pt, rtx_pt;	       /* rtx_pt 0: none */
+	uint8_t red_pt;		       /* redundant sound, which they want; 0: none */
 	struct rtp_feedback feedback;  /* feedback both sides named */
 	unsigned n_rids;	       /* simulcast layers, as the sender lists them */
 	const char *rid[4];

@@ -154,6 +154,27 @@ const struct sdp_codec *sdp_rtx_of(const struct sdp_media *m, uint8_t pt)
 	return NULL;
 }
 
+/* "111/111". */
+static bool lists_only(const char *fmtp, uint8_t pt)
+{
+	char *end;
+
+	for (; fmtp && strtoul(fmtp, &end, 10) == pt && end != fmtp; fmtp = end + 1)
+		if (*end != '/')
+			return !*end;
+	return false;
+}
+
+const struct sdp_codec *sdp_red_of(const struct sdp_media *m, uint8_t pt)
+{
+	for (unsigned i = 0; i < m->n_codecs && m->codecs[i].pt != pt; i++) {
+		const struct sdp_codec *c = &m->codecs[i];
+		if (!strcasecmp(c->name, "red") && lists_only(c->fmtp, pt) && sdp_pt_muxes(c->pt))
+			return c;
+	}
+	return NULL;
+}
+
 int sdp_refuse(struct sdp_error *err, const char *reason)
 {
 	if (err) {

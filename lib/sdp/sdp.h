@@ -206,6 +206,12 @@ static inline bool sdp_pt_muxes(uint8_t pt)
 }
 /* The RTX payload type that belongs to `pt` (a=fmtp apt=) and muxes, or NULL. */
 const struct sdp_codec *sdp_rtx_of(const struct sdp_media *m, uint8_t pt);
+/*
+ * The payload type of RFC 2198 that protects `pt` alone (a=fmtp with nothing but that) and muxes,
+ * or NULL. Only where it stands before what it protects: so somebody says that they want it, while
+ * browsers list it in any case.
+ */
+const struct sdp_codec *sdp_red_of(const struct sdp_media *m, uint8_t pt);
 bool sdp_has_feedback(const struct sdp_codec *c, const char *value);
 const struct sdp_ext *sdp_ext_by_uri(const struct sdp_media *m, const char *uri);
 /* Whether the section is refused or switched off: port 0 without bundle-only. */

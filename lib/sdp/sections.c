@@ -18,11 +18,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "fmtp.h"
 #include "rtp/ext_uri.h"
 
-#define PTS_MAX	 61 /* 96 to 127 and 35 to 63: the dynamic ones that RFC 5761 leaves */
+#define PTS_MAX	 60 /* 96 to 127 and 35 to 62: the dynamic ones that RFC 5761 leaves, but one */
+#define RED_PT	 63 /* redundant sound: there is only one Opus that it belongs to */
 #define EXTS	 7
 #define MID_SIZE 12
 /* Sound and pictures of one other; doubled up to the bound. */
@@ -46,7 +48,7 @@ static const struct {
 struct payload {
 	struct payload *next;
 	struct sdp_codec codec;
-	uint8_t rtx_pt; /* 0: none */
+	uint8_t rtx_pt, red_pt; /* 0: none */
 };
 
 struct section {
@@ -153,6 +155,7 @@ static int find_payload(struct sections *s, const struct sdp_codec *c, bool rtx,
 	    .fmtp = fmtp,
 	};
 	p->rtx_pt = rtx ? take_pt(s) : 0;
+	p->red_pt = !strcasecmp(name, "opus") ? RED_PT : 0;
 	*out = p;
 	return 0;
 }
@@ -301,12 +304,26 @@ bool sections_ext_agreed(const struct sections *s, enum sdp_kind kind, const cha
 
 /* ---- offers ---- */
 
+/* What protects a codec. */
+static int offer_helper(struct sdp *o, struct sdp_media *m, const struct payload *p,
+			const char *name, uint8_t pt, uint8_t channels, const char *fmtp)
+{
+	struct sdp_codec *c = sdp_add_codec(o, m);
+
+	if (!c)
+		return -ENOMEM;
+	*c = (struct sdp_codec){
+	    .pt = pt, .channels = channels, .clock = p->codec.clock, .name = name};
+	c->fmtp = sdp_str(o, fmtp);
+	return c->fmtp ? 0 : -ENOMEM;
+}
+
 static int offer_codecs(struct sdp *o, struct sdp_media *m, const struct payload *p)
 {
 	const char *const *feedback =
 	    m->kind == SDP_VIDEO ? sdp_feedback_video : sdp_feedback_audio;
 	struct sdp_codec *c = sdp_add_codec(o, m);
-	char apt[16];
+	char of[16];
 
 	if (!c)
 		return -ENOMEM;
@@ -318,16 +335,12 @@ static int offer_codecs(struct sdp *o, struct sdp_media *m, const struct payload
 	for (; *feedback; feedback++)
 		if (sdp_add_feedback(o, c, *feedback) < 0)
 			return -ENOMEM;
-	if (!p->rtx_pt)
-		return 0;
-	struct sdp_codec *rtx = sdp_add_codec(o, m);
-	if (!rtx)
+	snprintf(of, sizeof(of), "apt=%u", p->codec.pt);
+	if (p->rtx_pt && offer_helper(o, m, p, "rtx", p->rtx_pt, 1, of) < 0)
 		return -ENOMEM;
-	snprintf(apt, sizeof(apt), "apt=%u", p->codec.pt);
-	*rtx = (struct sdp_codec){
-	    .pt = p->rtx_pt, .channels = 1, .clock = p->codec.clock, .name = "rtx"};
-	rtx->fmtp = sdp_str(o, apt);
-	return rtx->fmtp ? 0 : -ENOMEM;
+	/* Behind what it protects: receivers that want it answer the other way round. */
+	snprintf(of, sizeof(of), "%u/%u", p->codec.pt, p->codec.pt);
+	return p->red_pt ? offer_helper(o, m, p, "red", p->red_pt, p->codec.channels, of) : 0;
 }
 
 static int offer_exts(struct sdp *o, struct sdp_media *m)
@@ -515,6 +528,7 @@ static void apply(struct sections *s, struct section *c, const struct sdp_media 
 	c->view = (struct section_view){
 	    .pt = a.pt,
 	    .rtx_pt = c->rtx_ssrc ? a.rtx_pt : 0,
+	    .red_pt = a.red_pt,
 	    .feedback = a.feedback,
 	};
 	if (taken)

@@ -37,7 +37,7 @@ struct section_track {
 struct section_view {
 	enum section_state state;
 	const char *mid; /* lent until sections_free */
-	uint8_t pt, rtx_pt;
+	uint8_t pt, rtx_pt, red_pt;
 	struct rtp_feedback feedback; /* the receiver's answer named it */
 	uint32_t ssrc, rtx_ssrc;
 };

@@ -377,3 +377,43 @@ TEST(setup_follows_the_offer)
 	sdp_free(offer);
 	sdp_free(answer);
 }
+
+/* Browsers list it behind Opus; who wants it lists it first. */
+TEST(redundant_sound_is_for_those_who_ask_for_it)
+{
+	static const char *const others[] = {"111/0", "111", "63/63", "111/111/", "", NULL};
+	struct sdp *offer = sample("chromium-publish"), *answer;
+	struct sdp_media *m = &offer->media[0];
+	struct sdp_agreed agreed;
+
+	CHECK_INT(answer_receiving(&answer, offer, NULL), 0);
+	sdp_agree(&agreed, &answer->media[0], m);
+	CHECK_STR(answer->media[0].codecs[0].name, "opus");
+	CHECK_INT(answer->media[0].n_codecs, 1);
+	CHECK_INT(agreed.red_pt, 0);
+	sdp_free(answer);
+
+	struct sdp_codec opus = m->codecs[0];
+	CHECK_STR(m->codecs[1].name, "red");
+	m->codecs[0] = m->codecs[1];
+	m->codecs[1] = opus;
+	CHECK_INT(answer_receiving(&answer, offer, NULL), 0);
+	sdp_agree(&agreed, &answer->media[0], m);
+	CHECK_INT(answer->media[0].n_codecs, 2);
+	CHECK_STR(answer->media[0].codecs[0].name, "red");
+	CHECK_STR(answer->media[0].codecs[0].fmtp, "111/111");
+	CHECK(sdp_has_feedback(&answer->media[0].codecs[1], "transport-cc"));
+	CHECK_INT(agreed.pt, 111);
+	CHECK_INT(agreed.red_pt, 63);
+	CHECK_STR(agreed.codec->name, "opus");
+	sdp_free(answer);
+
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		m->codecs[0].fmtp = others[i];
+		CHECK_INT(answer_receiving(&answer, offer, NULL), 0);
+		sdp_agree(&agreed, &answer->media[0], m);
+		CHECK_INT(agreed.red_pt, i == 1 ? 63 : 0);
+		sdp_free(answer);
+	}
+	sdp_free(offer);
+}
