@@ -73,7 +73,7 @@ void bindings_forget(struct bindings *b, const struct track *t)
 static bool carries(const struct track *t, const struct rtp_packet *p, bool *rtx)
 {
 	*rtx = t->config.rtx_pt && p->pt == t->config.rtx_pt;
-	return *rtx || p->pt == t->config.pt;
+	return *rtx || p->pt == t->config.pt || (t->config.red_pt && p->pt == t->config.red_pt);
 }
 
 static struct stream *by_rid(struct track *t, const char *rid)

@@ -14,9 +14,10 @@
 #define LOSS_LOW       5  /* 2 %: more may be */
 #define LOSS_SETTLE_US 3000000
 #define AGAIN_PART     2 /* retransmissions may have, and are left room for, half of the estimate */
-#define LOSES	       0.01   /* loss of the path, or just now: more is some */
-#define REPEAT_US      120000 /* in which a full queue makes room for a key frame */
-#define REPEAT_SOON_US 80000  /* the same for one of several: it need not be all room */
+#define LOSES	       0.01	/* loss of the path, or just now: more is some */
+#define LOSES_US       10000000 /* for which such a path is taken to lose on */
+#define REPEAT_US      120000	/* in which a full queue makes room for a key frame */
+#define REPEAT_SOON_US 80000	/* the same for one of several: it need not be all room */
 #define LOSSY	       0.1 /* loss of the path: above, what is sent again is lost again too often */
 #define LOSSY_RTT_US   150000 /* response time: above, pictures stand still while asking again */
 #define FEEDBACK_US    100000 /* that receivers collect feedback: no part of an answer's time */
@@ -53,8 +54,10 @@ void congest_sent(struct congest *c, uint16_t seq, size_t bytes, int64_t now_us)
 
 void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_us)
 {
-	if (c->bwe)
-		bwe_feedback(c->bwe, m, now_us);
+	if (!c->bwe || bwe_feedback(c->bwe, m, now_us) < 0)
+		return;
+	if (c->bwe->loss.own > LOSES || c->bwe->loss.now > LOSES)
+		c->lossy_us = now_us;
 }
 
 /* Of what may be sent again, `rate` bytes a second; what is spare leaves half of it to the rest. */
@@ -89,6 +92,11 @@ int64_t congest_answer_us(const struct congest *c)
 	if (!r)
 		return 0;
 	return r->us - FEEDBACK_US > r->min_us ? r->us - FEEDBACK_US : r->min_us;
+}
+
+bool congest_loses(const struct congest *c, int64_t now_us)
+{
+	return c->lossy_us && now_us - c->lossy_us < LOSES_US;
 }
 
 bool congest_lossy(const struct congest *c)
@@ -201,7 +209,8 @@ static unsigned gather(struct endpoint *e, struct allocate_item *item, struct su
 		};
 		for (unsigned k = 0; k < t->layers.n && counts(&e->congest, s); k++)
 			if (t->n_streams == 1 || t->layers.alive & 1u << t->layers.order[k])
-				item[n].bps[k] = stream_bps(track_layer(t, k), now_us);
+				item[n].bps[k] = stream_bps(track_layer(t, k), now_us) *
+						 (sub_repeats_sound(s, now_us) ? 2 : 1);
 		n++;
 	}
 	return n;

@@ -54,6 +54,7 @@ struct congest {
 	double again_bps;     /* the same as a smoothed rate */
 	double again_tokens;  /* bytes that may be */
 	int64_t again_us;     /* when they were counted */
+	int64_t lossy_us;     /* when packets were last told lost; 0: never */
 };
 
 void congest_done(struct congest *c);
@@ -72,6 +73,8 @@ bool congest_again(struct congest *c, size_t bytes, bool spare, int64_t now_us);
  */
 int64_t congest_answer_us(const struct congest *c);
 
+/* Whether the path loses packets, now or in the last seconds. */
+bool congest_loses(const struct congest *c, int64_t now_us);
 /* Whether one retransmission is often too little: the path itself loses much, and is long. */
 bool congest_lossy(const struct congest *c);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redundant.h"
 #include "rewrite.h"
 #include "sub.h"
 #include "track.h"
@@ -115,8 +116,9 @@ static void note_transport(struct endpoint *e, const struct rtp_packet *p, int64
 
 static void mark_dirty(struct endpoint *e, struct track *t)
 {
-	if (t->n_burst || e->n_dirty == MEDIA_TRACKS_MAX)
-		return;
+	for (unsigned i = 0; i < e->n_dirty; i++)
+		if (e->dirty[i] == t)
+			return;
 	e->dirty[e->n_dirty++] = t;
 }
 
@@ -129,7 +131,8 @@ static void got_key(struct stream *s, const struct rtp_payload_info *info)
 	}
 }
 
-static void take(struct endpoint *e, const struct binding *from, const struct rtp_packet *p,
+/* False for what has been there. */
+static bool take(struct endpoint *e, const struct binding *from, const struct rtp_packet *p,
 		 int64_t now_us)
 {
 	struct track *t = from->track;
@@ -138,7 +141,7 @@ static void take(struct endpoint *e, const struct binding *from, const struct rt
 	struct rtp_payload_info info;
 
 	if (!stream_take(s, p, from->rtx, now_us, &b.seq, &b.reset))
-		return;
+		return false;
 	if (!rtp_codec_is_video(t->config.codec)) {
 		hear(t, p, now_us);
 	} else {
@@ -149,6 +152,41 @@ static void take(struct endpoint *e, const struct binding *from, const struct rt
 	b.own = rewrite_own(p);
 	mark_dirty(e, t);
 	track_put(t, &b, now_us);
+	return true;
+}
+
+/* What was lost, and comes once more with a later packet: it counts as sent again. */
+static void take_older(struct endpoint *e, const struct binding *from, const struct rtp_packet *p,
+		       const struct red_block *block, uint16_t behind, int64_t now_us)
+{
+	static _Thread_local uint8_t bytes[RTP_PACKET_MAX];
+	struct binding again = *from;
+	struct rtp_packet older;
+
+	again.rtx = true;
+	if (!redundant_older(&older, bytes, p, block, behind, &e->extmap) ||
+	    !take(e, &again, &older, now_us))
+		return;
+	track_route(from->track, now_us); /* its bytes live no longer */
+	e->stats->sound_recovered++;
+}
+
+/* Sound that repeats what came before it. False when it makes no sense. */
+static bool take_redundant(struct endpoint *e, const struct binding *from, struct rtp_packet *p,
+			   uint8_t *bytes, int64_t now_us)
+{
+	struct red_block block[RED_BLOCKS];
+	int n = redundant_blocks(block, p, from->track->config.pt);
+
+	if (n < 1)
+		return false;
+	/* Where it is the next one nothing has been lost. */
+	bool next = p->seq == (uint16_t)(from->stream->nack.highest + 1);
+	for (int i = 0; i < n - 1 && !next; i++)
+		take_older(e, from, p, &block[i], (uint16_t)(n - 1 - i), now_us);
+	if (redundant_own(p, bytes, &block[n - 1], &e->extmap))
+		take(e, from, p, now_us);
+	return true;
 }
 
 /*
@@ -178,6 +216,8 @@ void endpoint_rtp(struct endpoint *e, uint8_t *bytes, size_t n, int64_t now_us)
 		return;
 	}
 	const struct media_track_config *c = &b->track->config;
+	if (c->red_pt && p.pt == c->red_pt && !b->rtx && take_redundant(e, b, &p, bytes, now_us))
+		return;
 	bool foreign = p.pt != (b->rtx ? c->rtx_pt : c->pt);
 	e->stats->rx_unknown += foreign;
 	if (b->rtx && (foreign || !unwrap_rtx(e, &p, bytes, b)))

@@ -129,6 +129,7 @@ int media_peer_extensions(struct media *m, media_id peer, const struct rtp_extma
 struct media_track_config {
 	enum rtp_codec codec;
 	uint8_t pt, rtx_pt; /* rtx_pt 0: none */
+	uint8_t red_pt;	    /* of redundant sound, which may come as well; 0: none */
 	char mid[RTP_MID_MAX + 1];
 	uint32_t ssrc, rtx_ssrc; /* as signalled, or 0: found by mid, rid or payload type */
 	unsigned n_rids;	 /* simulcast layers, as the sender lists them */
@@ -157,6 +158,7 @@ struct media_sub_config {
 	media_id peer;	/* receives it */
 	media_id track; /* of a peer on the same thread */
 	uint8_t pt, rtx_pt;
+	uint8_t red_pt; /* of redundant sound, which it wants where much is lost; 0: none */
 	uint32_t ssrc, rtx_ssrc; /* ours, from media_new_ssrc; rtx_ssrc 0: none */
 	char mid[RTP_MID_MAX + 1];
 	char cname[MEDIA_CNAME_SIZE]; /* one for all tracks of a publisher: lip sync */
@@ -207,6 +209,10 @@ uint32_t media_new_ssrc(struct media *m);
 	X(nacks_received, "msr_sfu_nacks_received_total", "Packets we were asked for again")     \
 	X(retransmitted, "msr_sfu_retransmitted_total", "Packets sent again")                    \
 	X(not_kept, "msr_sfu_not_kept_total", "Packets asked for that were too old")             \
+	X(sound_recovered, "msr_sfu_sound_recovered_total",                                      \
+	  "Packets of sound that were lost and came with a later one")                           \
+	X(sound_repeated, "msr_sfu_sound_repeated_total",                                        \
+	  "Packets of sound that were sent with the one before")                                 \
 	X(key_requests_sent, "msr_sfu_key_requests_sent_total", "Key frames asked for")          \
 	X(key_requests_received, "msr_sfu_key_requests_received_total",                          \
 	  "Key frames that receivers asked for")                                                 \

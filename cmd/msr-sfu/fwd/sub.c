@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "redundant.h"
 #include "rtp/codec/vp8.h"
 #include "track.h"
 
@@ -221,6 +222,13 @@ static void count_sent(struct endpoint *e, const struct rewrite_shape *shape, si
 		congest_sent(&e->congest, e->twcc_next++, bytes, now_us);
 }
 
+/* Not where lost packets are asked for, and sent again bit by bit: see shape(). */
+bool sub_repeats_sound(const struct sub *s, int64_t now_us)
+{
+	return s->config.red_pt && !s->config.feedback.nack &&
+	       congest_loses(&s->to->congest, now_us);
+}
+
 static void send(struct sub *s, const struct rtp_packet *p, enum rewrite_own own, int64_t number,
 		 const struct rewrite_cut *c, int64_t now_us)
 {
@@ -232,12 +240,22 @@ static void send(struct sub *s, const struct rtp_packet *p, enum rewrite_own own
 				   .twcc = e->twcc_next,
 				   .now_us = now_us};
 	size_t len = rewrite_header(&s->shape, out, p, own, &v);
+	size_t n = !sub_repeats_sound(s, now_us)
+		       ? 0
+		       : redundant_wrap(copy, p, &s->track->stream[c->stream].history,
+					number - c->distance, s->config.pt);
 
-	count_sent(e, &s->shape, len + p->payload_len, now_us);
-	e->wire->send_rtp(e->wire_arg, len, payload_of(p, c, copy), p->payload_len,
-			  (uint64_t)number);
+	if (n) {
+		rtp_set_pt(out, s->config.red_pt);
+		e->stats->sound_repeated++;
+	}
+	const uint8_t *payload = n ? copy : payload_of(p, c, copy);
+	if (!n)
+		n = p->payload_len;
+	count_sent(e, &s->shape, len + n, now_us);
+	e->wire->send_rtp(e->wire_arg, len, payload, n, (uint64_t)number);
 	s->packets++;
-	s->bytes += p->payload_len;
+	s->bytes += (uint32_t)n;
 }
 
 static void note_key(struct sub *s, int64_t number, int64_t now_us)

@@ -114,6 +114,8 @@ size_t sub_pad(struct sub *s, size_t bytes, int64_t now_us);
  * FWD_TICK_US, while it is true.
  */
 bool sub_repeat(struct sub *s, int64_t now_us);
+/* Whether sound goes out with that before it once more: where packets are lost, and it wants it. */
+bool sub_repeats_sound(const struct sub *s, int64_t now_us);
 /* Puts a sender report, when one is due, where there is room for SUB_REPORT_MAX. */
 void sub_report(struct sub *s, struct rtcp_writer *w, int64_t now_us);
 

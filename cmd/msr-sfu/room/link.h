@@ -135,7 +135,7 @@ void link_in_free(struct link_in *in);
 /* How a track goes out to one receiver. */
 struct link_out_opts {
 	const char *mid, *cname;
-	uint8_t pt, rtx_pt;
+	uint8_t pt, rtx_pt, red_pt;
 	uint32_t ssrc, rtx_ssrc; /* ours */
 	struct rtp_feedback feedback;
 	enum media_level want;

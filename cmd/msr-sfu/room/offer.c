@@ -245,6 +245,7 @@ static int follow_answer(struct user *u, struct fail *f)
 		    .cname = s->track->user->cname,
 		    .pt = v.pt,
 		    .rtx_pt = v.rtx_pt,
+		    .red_pt = v.red_pt,
 		    .ssrc = v.ssrc,
 		    .rtx_ssrc = v.rtx_ssrc,
 		    .feedback = v.feedback,

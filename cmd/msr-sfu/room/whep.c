@@ -236,6 +236,7 @@ static void start_views(struct viewer *v, const struct plan *p, const struct sdp
 		w->opts = (struct link_out_opts){
 		    .pt = a.pt,
 		    .rtx_pt = a.rtx_pt,
+		    .red_pt = a.red_pt,
 		    .feedback = a.feedback,
 		    .lasting = true,
 		};

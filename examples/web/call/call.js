@@ -18,6 +18,7 @@
 import { whyFailed } from "./ice.js";
 import { People } from "./people.js";
 import { Quality } from "./quality.js";
+import { preferRedundancy } from "./redundancy.js";
 import { Sender } from "./sender.js";
 import { Sfu } from "./sfu.js";
 import { Subscription, takesNone } from "./wants.js";
@@ -207,6 +208,8 @@ export class Call extends EventTarget {
 	async #answer({ offer, offer_id }, generation) {
 		const pc = this.#receiving;
 		await pc.setRemoteDescription({ type: "offer", sdp: sdpOf(offer) });
+		for (const transceiver of pc.getTransceivers())
+			if (transceiver.receiver.track.kind === "audio") preferRedundancy(transceiver);
 		await pc.setLocalDescription();
 		let next = null;
 		try {

@@ -3,6 +3,7 @@
  *
  *   set(source, track) → arrange(pc) → offer … answer → settled()
  */
+import { preferRedundancy } from "./redundancy.js";
 import { encodingsFor, settle } from "./simulcast.js";
 
 const SOURCES = ["microphone", "camera", "screen"];
@@ -56,6 +57,7 @@ export class Sender {
 			: source === "screen" ? [{ maxBitrate: SCREEN_BITS }] : [{}];
 		if (source === "screen") track.contentHint ||= "detail"; // letters rather than motion
 		const transceiver = pc.addTransceiver(track, { direction: "sendonly", sendEncodings });
+		if (source === "microphone") preferRedundancy(transceiver);
 		this.#transceivers.set(source, { transceiver, layers: sendEncodings.length });
 	}
 
