@@ -31,6 +31,9 @@ const QUALITY_EVERY_MS = 2000;
 /* Why the server ends a user on purpose: coming back would undo what somebody wanted. */
 const FINAL = ["replaced", "ended", "room deleted"];
 
+/* Firefox ends DTLS together with ICE. A restart then seems to succeed, but nothing is sent any more. */
+const isLost = (pc) => [...pc.getSenders(), ...pc.getReceivers()].some(({ transport }) => transport?.state === "failed");
+
 export class Call extends EventTarget {
 	#sfu;
 	#user;
@@ -282,10 +285,11 @@ export class Call extends EventTarget {
 
 	/*
 	 * A connection that was up has failed, as where a network went away: an ICE restart finds a new way,
-	 * and nobody sees this user leave. The server gives a connection up after half a minute.
+	 * and nobody sees this user leave; where that cannot help, there are new connections. The server
+	 * gives one up after half a minute.
 	 */
 	async #mend(pc, generation) {
-		if (!this.#mendable.delete(pc)) {
+		if (isLost(pc) || !this.#mendable.delete(pc)) {
 			this.#failed(generation);
 			return;
 		}
