@@ -15,7 +15,7 @@
 
 static int child_fd(int from, int to)
 {
-	int fd = from >= 0 ? from : open("/dev/null", to == 0 ? O_RDONLY : O_WRONLY);
+	int fd = from >= 0 ? from : open("/dev/null", (to ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
@@ -61,6 +61,8 @@ int proc_spawn(const char *const argv[], const struct proc_opts *opts, pid_t *pi
 
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return -errno;
+	/* Ignored, as some parents hand it on, the kernel would forget how a child ended. */
+	signal(SIGCHLD, SIG_DFL);
 	pid_t child = fork();
 	if (child < 0) {
 		err = -errno;

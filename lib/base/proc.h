@@ -20,8 +20,8 @@ struct proc_opts {
 
 /*
  * Starts argv[0] (looked up in PATH). All other descriptors must be CLOEXEC. The signal mask and
- * handlers of the child are the defaults. 0 and the pid, or -errno, also when exec itself failed
- * (-ENOENT: no such program).
+ * handlers of the child are the defaults, and SIGCHLD is no longer ignored here. 0 and the pid, or
+ * -errno, also when exec itself failed (-ENOENT: no such program).
  */
 int proc_spawn(const char *const argv[], const struct proc_opts *opts, pid_t *pid);
 

@@ -2,6 +2,8 @@
 #include "loop/loop.h"
 #include "base/proc.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,19 +130,44 @@ static void ended(void *arg, pid_t pid, int status)
 	loop_stop(loop, 0);
 }
 
+/* How a child ends that is started with these. */
+static int status_of(const char *const argv[], const struct proc_opts *o)
+{
+	struct loop_child *c;
+	pid_t pid;
+
+	CHECK_INT(proc_spawn(argv, o, &pid), 0);
+	CHECK_INT(loop_child_new(&c, loop, pid, ended, NULL), 0);
+	CHECK_INT(loop_run(loop), 0);
+	CHECK(WIFEXITED(child_status));
+	return WEXITSTATUS(child_status);
+}
+
 TEST(children_are_reaped)
 {
 	const char *const argv[] = {"sh", "-c", "exit 3", NULL};
 	const char *const none[] = {"/no/such/program", NULL};
 	struct proc_opts o = {.in = -1, .out = -1, .err = -1};
-	struct loop_child *c;
 	pid_t pid;
 
 	CHECK_INT(loop_new(&loop), 0);
 	CHECK_INT(proc_spawn(none, &o, &pid), -2);
-	CHECK_INT(proc_spawn(argv, &o, &pid), 0);
-	CHECK_INT(loop_child_new(&c, loop, pid, ended, NULL), 0);
-	CHECK_INT(loop_run(loop), 0);
-	CHECK(WIFEXITED(child_status) && WEXITSTATUS(child_status) == 3);
+	CHECK_INT(status_of(argv, &o), 3);
+	/* Also where our own parent ignores its children, and so we do. */
+	signal(SIGCHLD, SIG_IGN);
+	CHECK_INT(status_of(argv, &o), 3);
 	loop_free(loop);
+}
+
+TEST(children_have_the_descriptors_that_they_are_given)
+{
+	const char *const argv[] = {"sh", "-c", "set /proc/self/fd/*; exit $#", NULL};
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct proc_opts given = {.in = null, .out = null, .err = null};
+	struct proc_opts o = {.in = -1, .out = -1, .err = -1};
+
+	CHECK_INT(loop_new(&loop), 0);
+	CHECK_INT(status_of(argv, &o), status_of(argv, &given));
+	loop_free(loop);
+	close(null);
 }
