@@ -17,6 +17,7 @@
 #define MAX_OPTS  96
 #define LONG_BASE 1000 /* getopt values of table rows; above every character */
 #define NO_BASE	  2000 /* of their --no- forms */
+#define BUILT_IN  "vhV"
 
 #ifndef MSR_VERSION
 #define MSR_VERSION "0"
@@ -186,7 +187,7 @@ static void make_getopt(const struct opt *opts, struct option *lo, char *sh, cha
 	lo[n++] = (struct option){"help", 0, NULL, 'h'};
 	lo[n++] = (struct option){"version", 0, NULL, 'V'};
 	lo[n] = (struct option){0};
-	strcpy(sh, "vhV");
+	strcpy(sh, BUILT_IN);
 }
 
 static const struct opt *by_value(const struct opt *opts, int c)
@@ -199,6 +200,22 @@ static const struct opt *by_value(const struct opt *opts, int c)
 	return NULL;
 }
 
+/* What getopt_long stumbled over: it stands in argv only where that has been left behind. */
+static enum opt_result refuse(const struct opt_program *p, int c, const char *last)
+{
+	bool is_ours = optopt >= LONG_BASE || (optopt && strchr(BUILT_IN, optopt));
+
+	if (c == ':')
+		opt_usage(p, "option '%s' needs a value", last);
+	else if (is_ours)
+		opt_usage(p, "option '%s' takes no value", last);
+	else if (optopt)
+		opt_usage(p, "no such option '-%c'", optopt);
+	else
+		opt_usage(p, "no such option '%s'", last);
+	return OPT_USAGE;
+}
+
 enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, int *next)
 {
 	static char no[MAX_OPTS][64];
@@ -208,7 +225,7 @@ enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, in
 	bool verbose = false, given[MAX_OPTS] = {0};
 
 	make_getopt(p->opts, lo, sh, no);
-	optind = 1;
+	optind = 0; /* from the start, also after a call that ended within "-abc" */
 	while ((c = getopt_long(argc, argv, sh, lo, NULL)) != -1) {
 		const struct opt *o = by_value(p->opts, c);
 		char from[80];
@@ -225,11 +242,8 @@ enum opt_result opt_parse(const struct opt_program *p, int argc, char **argv, in
 			verbose = true;
 			continue;
 		}
-		if (c == ':' || c == '?' || !o) {
-			opt_usage(p, c == ':' ? "option '%s' needs a value" : "no such option '%s'",
-				  argv[optind - 1]);
-			return OPT_USAGE;
-		}
+		if (c == ':' || c == '?' || !o)
+			return refuse(p, c, argv[optind - 1]);
 		snprintf(from, sizeof(from), "--%s", o->name);
 		if (set_value(p, o, c >= NO_BASE ? "0" : optarg, from))
 			return OPT_USAGE;

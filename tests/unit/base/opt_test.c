@@ -2,8 +2,8 @@
 #include "base/opt.h"
 #include "base/log.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../support/test.h"
@@ -34,18 +34,23 @@ static void reset(void)
 	unsetenv("MSR_TEST_PORT");
 }
 
-/* Hides the messages that a refusal prints. Returns what unmute wants. */
+static char said[256];
+
+/* Takes in the messages that a refusal prints. Returns what unmute wants. */
 static int mute(void)
 {
-	int err = dup(2), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int err = dup(2), mem = memfd_create("said", MFD_CLOEXEC);
 
-	dup2(null, 2);
-	close(null);
+	dup2(mem, 2);
+	close(mem);
 	return err;
 }
 
 static void unmute(int err)
 {
+	ssize_t n = pread(2, said, sizeof(said) - 1, 0);
+
+	said[n > 0 ? n : 0] = '\0';
 	dup2(err, 2);
 	close(err);
 }
@@ -114,6 +119,15 @@ TEST(nonsense_is_refused)
 	CHECK_INT(PARSE(NULL, "--wait", "11s"), OPT_USAGE);
 	CHECK_INT(PARSE(NULL, "--unknown"), OPT_USAGE);
 	CHECK_INT(PARSE(NULL, "-x"), OPT_USAGE);
+	CHECK_STR(said, "msr-test: no such option '-x'; see msr-test --help\n");
+	CHECK_INT(PARSE(NULL, "--flag", "-fxf"), OPT_USAGE);
+	CHECK_STR(said, "msr-test: no such option '-x'; see msr-test --help\n");
+	CHECK_INT(PARSE(NULL, "--flag=1"), OPT_USAGE);
+	CHECK_STR(said, "msr-test: option '--flag=1' takes no value; see msr-test --help\n");
+	CHECK_INT(PARSE(NULL, "--help=1"), OPT_USAGE);
+	CHECK_STR(said, "msr-test: option '--help=1' takes no value; see msr-test --help\n");
+	CHECK_INT(PARSE(NULL, "-fp"), OPT_USAGE);
+	CHECK_STR(said, "msr-test: option '-fp' needs a value; see msr-test --help\n");
 	CHECK_INT(port, 8000);
 }
 
