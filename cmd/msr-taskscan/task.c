@@ -469,7 +469,7 @@ static bool is_hidden(const char *folder, const char *file, char key[static KEY_
 	return true;
 }
 
-/* file_publish's own leavings: ".tmp-PID-N". Nobody else writes here while we hold the lock. */
+/* file_publish's own leavings: ".tmp-RANDOM". Nobody else writes here while we hold the lock. */
 static bool is_temp(const char *file)
 {
 	return !strncmp(file, ".tmp-", 5);

@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "random.h"
 
-#define READ_STEP 65536 /* bytes a read(2) */
+#define READ_STEP  65536 /* bytes a read(2) */
+#define TEMP_BYTES 8	 /* of randomness in a temporary name */
 
 int file_write_all(int fd, const void *data, size_t n)
 {
@@ -104,13 +106,18 @@ int file_sync_dir(int dirfd, const char *path)
 	return ret;
 }
 
-/* "folder/.tmp-PID-N" beside `path`, so that the rename stays in one file system. */
+/*
+ * "folder/.tmp-RANDOM" beside `path`, so that the rename stays in one file system. Nobody else has
+ * that name: process ids are the same in several containers, and again after a crash.
+ */
 static int temp_name(const char *path, char out[PATH_MAX])
 {
-	static _Atomic unsigned counter;
+	char unique[2 * TEMP_BYTES + 1];
 	const char *slash = strrchr(path, '/');
 	int folder = slash ? (int)(slash - path + 1) : 0;
-	int n = snprintf(out, PATH_MAX, "%.*s.tmp-%d-%u", folder, path, (int)getpid(), counter++);
+
+	random_hex(unique, TEMP_BYTES);
+	int n = snprintf(out, PATH_MAX, "%.*s.tmp-%s", folder, path, unique);
 
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }

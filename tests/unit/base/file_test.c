@@ -35,6 +35,7 @@ static int entries(int dirfd)
 TEST(publish_replaces_or_refuses_and_leaves_no_trace)
 {
 	int dir = folder();
+	char name[64];
 	struct buf b;
 
 	buf_init(&b, 0);
@@ -50,6 +51,16 @@ TEST(publish_replaces_or_refuses_and_leaves_no_trace)
 	CHECK_INT(file_read(dir, "x", 4, &b), -EFBIG);
 	CHECK_INT(file_publish(dir, "no/such/folder", "x", 1, false), -ENOENT);
 	CHECK_INT(entries(dir), 1);
+	/* Files of another container's process, which has our number. */
+	for (int i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), ".tmp-%d-%d", (int)getpid(), i);
+		close(openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	}
+	CHECK_INT(file_publish(dir, "x", "four", 4, false), 0);
+	for (int i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), ".tmp-%d-%d", (int)getpid(), i);
+		unlinkat(dir, name, 0);
+	}
 	buf_done(&b);
 	unlinkat(dir, "x", 0);
 	close(dir);
