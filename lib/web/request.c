@@ -110,7 +110,7 @@ static const char *kept(const struct web_req *req, const char *name)
 const char *web_query(struct web_req *req, const char *name)
 {
 	size_t n = strlen(name);
-	char key[64], arg[2048];
+	char key[64], arg[HEADER_MAX]; /* all of a head: what does not fit ends the search */
 
 	snprintf(key, sizeof(key), "?%s", name);
 	const char *known = kept(req, key);

@@ -220,6 +220,17 @@ TEST(parameters_query_headers_and_body)
 	    strstr(got, "\r\nLocation: /next  X-Evil: 1\r\n")); /* one header, whatever is in it */
 }
 
+TEST(a_long_parameter_hides_none)
+{
+	char head[4096];
+
+	memset(head, 'a', sizeof(head));
+	memcpy(head, "GET /echo/r?long=", 17);
+	strcpy(head + 3000, "&q=1 HTTP/1.1\r\n" LAST);
+	one(head, NULL);
+	CHECK(strstr(got, "GET /echo/r room=r q=1 empty"));
+}
+
 TEST(methods_without_a_body)
 {
 	one("DELETE /echo/r HTTP/1.1\r\n" LAST, NULL);
