@@ -269,6 +269,9 @@ void web_free(struct web *w)
 	w->close_done = NULL;
 	if (w->context)
 		lws_context_destroy(w->context); /* calls back for each connection */
+	/* Of those that were yet to be tried it knows nothing. */
+	list_each_safe (i, &w->conns)
+		web_conn_free(container_of(i, struct conn, link));
 	loop_timer_stop(&w->ticker);
 	list_each_safe (i, &w->servers) {
 		struct web_server *s = container_of(i, struct web_server, link);

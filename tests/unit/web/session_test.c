@@ -382,7 +382,11 @@ TEST(nobody_listens)
 	CHECK_INT(client_code, WS_ABNORMAL);
 	co.url = "http://127.0.0.1/";
 	CHECK_INT(ws_connect(&ws, echo.web, &co, &client_ops, NULL), -EINVAL);
+	/* The program ends before it was tried. */
+	co.url = "ws://127.0.0.1:1/x";
+	CHECK_INT(ws_connect(&ws, echo.web, &co, &client_ops, NULL), 0);
 	echo_end();
+	CHECK_INT(client_closed, 2);
 }
 
 static void send_small(struct ws *ws)
