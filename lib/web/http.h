@@ -79,12 +79,12 @@ struct web_stream_opts {
 	void *arg;
 };
 
-/* Replies 200 text/event-stream and keeps the connection. NULL: out of memory (replied with 503).
- */
+/* Replies 200 text/event-stream and keeps the connection, for HEAD until that is sent. NULL: out of
+ * memory (replied with 503). */
 struct web_stream *web_stream_new(struct web_req *req, const struct web_stream_opts *opts);
 /*
- * Sends an event; `event` may be NULL. `data` may have several lines. 0, -ENOBUFS (too slow: the
- * stream is being closed, the closed handler comes from the loop) or -ENOMEM.
+ * Sends an event; `event` may be NULL. `data` may have several lines. 0, -ENOBUFS (too slow, or
+ * HEAD: the stream is being closed, the closed handler comes from the loop) or -ENOMEM.
  */
 int web_stream_send(struct web_stream *st, const char *event, const char *data, size_t len);
 /* Sends what is queued, then closes. */

@@ -37,6 +37,7 @@ struct web_stream *web_stream_new(struct web_req *req, const struct web_stream_o
 	/* nginx would otherwise collect the events. */
 	web_reply_header(req, "X-Accel-Buffering", "no");
 	web_http_reply_start(req, 200, "text/event-stream", -1);
+	st->ending = req->is_head; /* whose reply has no content (RFC 9110, section 9.3.2) */
 	return st;
 }
 

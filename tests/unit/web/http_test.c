@@ -92,6 +92,10 @@ static void handle_stream(void *arg, struct web_req *req)
 	    .queue_max = 4096, .keep_alive_us = 500000, .closed = on_closed};
 
 	stream = web_stream_new(req, &o);
+	if (strcmp(arg, "head") == 0) {
+		CHECK_INT(web_stream_send(stream, "offer", "{}", 2), -ENOBUFS);
+		return;
+	}
 	CHECK_INT(web_stream_send(stream, "offer", "{\"a\":1}", 7), 0);
 	CHECK_INT(web_stream_send(stream, NULL, "two\nlines", 9), 0);
 	if (strcmp(arg, "end") == 0)
@@ -137,7 +141,8 @@ static void set_up(const struct web_opts *opts)
 {
 	static const char *const named[] = {"https://www.example"};
 	static const struct web_origins origins = {.list = named, .n = 1, .localhost = true};
-	static char leave[] = "leave", plain[] = "", end[] = "end", flood[] = "flood";
+	static char leave[] = "leave", plain[] = "", end[] = "end", head[] = "head",
+		    flood[] = "flood";
 	static char get[] = "GET", post[] = "POST", delete[] = "DELETE";
 	struct web_opts wo = opts ? *opts : (struct web_opts){0};
 	struct web_listen_opts lo = {.address = "127.0.0.1", .server_name = "test"};
@@ -158,6 +163,7 @@ static void set_up(const struct web_opts *opts)
 	web_route(server, "GET", "/leave", 0, handle_defer, leave);
 	web_route(server, "GET", "/events", 0, handle_stream, plain);
 	web_route(server, "GET", "/events/end", 0, handle_stream, end);
+	web_route(server, "GET", "/events/head", 0, handle_stream, head);
 	web_route(server, "GET", "/events/flood", 0, handle_stream, flood);
 	loop_timer_init(&late, loop, too_late, NULL);
 	loop_timer_init(&later, loop, reply_later, NULL);
@@ -377,6 +383,12 @@ TEST(streams_end)
 	loop_timer_init(&later, loop, end_stream, NULL);
 	ask("GET /events/end HTTP/1.1\r\n" HOST "\r\n", NULL);
 	CHECK(strstr(got, "data: lines\n\n"));
+	CHECK_INT(n_closed, 1);
+	tear_down();
+	set_up(NULL);
+	ask("HEAD /events/head HTTP/1.1\r\n" HOST "\r\n", NULL);
+	CHECK(strstr(got, "Content-Type: text/event-stream\r\n"));
+	CHECK(strcmp(got + n_got - 4, "\r\n\r\n") == 0);
 	CHECK_INT(n_closed, 1);
 	tear_down();
 }
