@@ -100,7 +100,7 @@ static void take_connection(struct web_server *s, int fd, const struct sockaddr_
 	}
 	addr_text(sa, c->addr, &c->loopback);
 	/* Behind a trusted proxy the client's address is only known with the request. */
-	if (!(w->opts.trust_proxy && c->loopback)) {
+	if (!web_conn_is_proxied(c)) {
 		c->address = web_address_take(w, c->addr);
 		if (!c->address) {
 			metric_add(&w->n_refused_address, 1);

@@ -203,8 +203,7 @@ void web_find_client(struct web_req *req)
 	struct conn *c = req->c;
 	const char *list;
 
-	if (!c->web->opts.trust_proxy || !c->loopback ||
-	    !(list = web_header(req, "x-forwarded-for")))
+	if (!web_conn_is_proxied(c) || !(list = web_header(req, "x-forwarded-for")))
 		return;
 	const char *comma = strrchr(list, ',');
 	list = comma ? comma + 1 : list;
@@ -219,13 +218,17 @@ const char *web_client_address(const struct web_req *req)
 	return req->client ? req->client : req->c->addr;
 }
 
-/* Counts a proxied client, whose address the socket did not tell. */
+/*
+ * Counts a proxied client, whose address the socket did not tell; a proxy may have kept the
+ * connection from another client's request.
+ */
 bool web_count_client(struct web_req *req)
 {
 	struct conn *c = req->c;
 
-	if (c->address)
+	if (!web_conn_is_proxied(c))
 		return true;
+	web_address_release(c->web, c->address);
 	c->address = web_address_take(c->web, web_client_address(req));
 	if (c->address)
 		return true;

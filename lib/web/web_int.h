@@ -118,6 +118,12 @@ struct conn {
 	char addr[INET6_ADDRSTRLEN];
 };
 
+/* Whether each of its requests may be another client's. */
+static inline bool web_conn_is_proxied(const struct conn *c)
+{
+	return c->web->opts.trust_proxy && c->loopback;
+}
+
 /* ---- route.c ---- */
 
 struct route {

@@ -193,15 +193,21 @@ static int connect_to(const struct web_server *s)
 }
 
 /* Sends the request and runs until `until` has come, or the connection ended. */
-static void ask(const char *request, const char *until)
+static void ask_again(const char *request, const char *until)
 {
 	n_got = 0;
 	got[0] = '\0';
 	stop_at = until;
-	sock = connect_to(server);
 	CHECK_INT(write(sock, request, strlen(request)), (long)strlen(request));
-	CHECK_INT(loop_io_new(&io, loop, sock, LOOP_IN, on_readable, NULL), 0);
 	CHECK_INT(web_run(web), 0);
+}
+
+/* The same on a new connection. */
+static void ask(const char *request, const char *until)
+{
+	sock = connect_to(server);
+	CHECK_INT(loop_io_new(&io, loop, sock, LOOP_IN, on_readable, NULL), 0);
+	ask_again(request, until);
 }
 
 static void one(const char *request, const char *until)
@@ -253,10 +259,7 @@ TEST(connections_are_kept_alive)
 	set_up(NULL);
 	ask("GET /echo/1 HTTP/1.1\r\n" HOST "\r\n", "room=1");
 	CHECK(!strstr(got, "Connection: close"));
-	const char *next = "GET /echo/2 HTTP/1.1\r\n" LAST;
-	CHECK_INT(write(sock, next, strlen(next)), (long)strlen(next));
-	stop_at = NULL;
-	CHECK_INT(web_run(web), 0);
+	ask_again("GET /echo/2 HTTP/1.1\r\n" LAST, NULL);
 	CHECK(strstr(got, "room=2") && strstr(got, "Connection: close"));
 	tear_down();
 }
@@ -411,6 +414,26 @@ TEST(only_a_trusted_proxy_names_the_client)
 	ask("GET /echo/r HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6, 7.7.7.7\r\n" LAST, NULL);
 	tear_down();
 	CHECK(strstr(got, "peer=7.7.7.7"));
+}
+
+TEST(each_client_of_a_proxy_is_counted_whose_connections_are_kept)
+{
+	struct web_opts one_each = {.trust_proxy = true, .max_per_address = 1};
+	const char *again = "GET /echo/r HTTP/1.1\r\nX-Forwarded-For: 7.7.7.7\r\n" HOST "\r\n";
+
+	set_up(&one_each);
+	ask("GET /echo/r HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6\r\n" HOST "\r\n", "peer=6.6.6.6");
+	ask_again(again, "peer=7.7.7.7");
+	ask_again(again, "peer=7.7.7.7");
+	int kept = sock;
+	loop_io_free(io);
+	/* The second has one, the first none any more. */
+	ask(again, "too many connections from 7.7.7.7");
+	close(sock);
+	loop_io_free(io);
+	ask("GET /echo/r HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6\r\n" LAST, "peer=6.6.6.6");
+	tear_down();
+	close(kept);
 }
 
 TEST(a_reserve_is_there_when_all_connections_are_open)
