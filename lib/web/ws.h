@@ -10,7 +10,8 @@
  *
  * Sending: messages are queued and written together when the socket takes them. A queue has a
  * bound in bytes; beyond it ws_send fails with -ENOBUFS and the caller decides: drop, or ws_close
- * with 1008. A peer that takes less than 4 KiB for `write_timeout_us` is closed.
+ * with 1008. One message of any size fits an empty queue. A peer that takes less than 4 KiB for
+ * `write_timeout_us` is closed.
  *
  * Receiving: the handler sees whole messages; one that came in a single piece lies in the socket
  * buffer and was not copied. Messages beyond `message_max` close the session with 1009, or are
