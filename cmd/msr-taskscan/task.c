@@ -434,7 +434,7 @@ int task_publish(struct task *t, const struct task_dirs *d, struct ledger *l)
 	if (ret < 0)
 		goto out;
 	name_path(hidden, t->key, ".", TASK_EXT);
-	ret = file_publish(d->tasks_fd, hidden, text, strlen(text), false);
+	ret = file_publish(d->tasks_fd, hidden, text, strlen(text));
 	if (!ret)
 		ret = ledger_add(l, LEDGER_MAKE, t->key, t->meta.start);
 	if (!ret)

@@ -140,7 +140,7 @@ int file_rename_excl(int dirfd, const char *from, const char *to)
 	return 0;
 }
 
-int file_publish(int dirfd, const char *path, const void *data, size_t n, bool excl)
+int file_publish(int dirfd, const char *path, const void *data, size_t n)
 {
 	char temp[PATH_MAX], folder[PATH_MAX];
 	int ret = temp_name(path, temp);
@@ -155,19 +155,12 @@ int file_publish(int dirfd, const char *path, const void *data, size_t n, bool e
 		ret = -errno;
 	if (close(fd) < 0 && !ret)
 		ret = -errno;
-	if (!ret) {
-		if (excl) {
-			/* link(2) refuses an existing name atomically; rename(2) would not. */
-			if (linkat(dirfd, temp, dirfd, path, 0) < 0)
-				ret = -errno;
-		} else if (renameat(dirfd, temp, dirfd, path) < 0) {
-			ret = -errno;
-		}
-	}
-	if (ret || excl)
+	if (!ret && renameat(dirfd, temp, dirfd, path) < 0)
+		ret = -errno;
+	if (ret) {
 		unlinkat(dirfd, temp, 0);
-	if (ret)
 		return ret;
+	}
 	const char *slash = strrchr(path, '/');
 	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path + 1) : 1,
 		 slash ? path : ".");
@@ -176,7 +169,7 @@ int file_publish(int dirfd, const char *path, const void *data, size_t n, bool e
 
 int file_refresh(int dirfd, const char *path, const void *data, size_t n)
 {
-	int ret = file_publish(dirfd, path, data, n, false);
+	int ret = file_publish(dirfd, path, data, n);
 
 	if (ret) {
 		int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);

@@ -7,7 +7,6 @@
 #ifndef MSR_BASE_FILE_H
 #define MSR_BASE_FILE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,11 +24,11 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *b);
 
 /*
  * Writes `data` as `path` (relative to `dirfd`): temporary dot file in the same folder, fsync,
- * rename, fsync of the folder. With `excl` an existing `path` is kept and -EEXIST returned.
+ * rename, fsync of the folder.
  * On an error no trace is left, but for one: where only the folder cannot be synced, the file is
  * there and may be gone after a power cut.
  */
-int file_publish(int dirfd, const char *path, const void *data, size_t n, bool excl);
+int file_publish(int dirfd, const char *path, const void *data, size_t n);
 
 /*
  * rename(2) that never overwrites: both names are below `dirfd`. 0, -EEXIST (both stay) or -errno.

@@ -268,11 +268,6 @@ bool sections_changed(const struct sections *s)
 	return s->changed;
 }
 
-unsigned sections_count(const struct sections *s)
-{
-	return s->n;
-}
-
 int sections_get(const struct sections *s, unsigned index, struct section_view *v)
 {
 	if (index >= s->n)

@@ -56,7 +56,6 @@ void sections_remove(struct sections *s, unsigned index);
 /* Whether something changed since the last sections_offered. */
 bool sections_changed(const struct sections *s);
 
-unsigned sections_count(const struct sections *s);
 /* -ENOENT if no section has it. */
 int sections_get(const struct sections *s, unsigned index, struct section_view *v);
 
