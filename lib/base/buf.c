@@ -28,15 +28,16 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
 		return NULL;
 	if (b->mem && b->cap - b->tail >= n)
 		return b->mem + b->tail;
-	/* Move only when that frees at least half: otherwise a full buffer that is consumed a
-	 * little at a time would be moved each time. */
-	if (b->head && b->cap - len >= n && b->head >= b->cap / 2) {
+	/* Move only when that frees at least half, else grow although it would fit: otherwise a
+	 * full buffer that is consumed a little at a time would be moved each time. */
+	bool fits = b->head && b->cap - len >= n;
+	if (fits && b->head >= b->cap / 2) {
 		memmove(b->mem, b->mem + b->head, len);
 		b->head = 0;
 		b->tail = len;
 		return b->mem + b->tail;
 	}
-	size_t cap = b->cap ? b->cap : FIRST_CAP;
+	size_t cap = fits ? 2 * b->cap : b->cap ? b->cap : FIRST_CAP;
 	while (cap < len + n)
 		cap *= 2;
 	uint8_t *mem = malloc(cap);

@@ -25,6 +25,26 @@ TEST(buffer_keeps_order_and_bound)
 	buf_done(&b);
 }
 
+TEST(a_full_buffer_that_is_consumed_a_little_at_a_time_is_seldom_moved)
+{
+	static const char piece[64];
+	struct buf b;
+	int moved = 0;
+
+	buf_init(&b, 4096);
+	while (buf_append(&b, piece, sizeof(piece)) == 0)
+		;
+	for (int i = 0; i < 1000; i++) {
+		buf_consume(&b, sizeof(piece));
+		const uint8_t *was = buf_data(&b);
+		CHECK_INT(buf_append(&b, piece, sizeof(piece)), 0);
+		moved += buf_data(&b) != was;
+	}
+	CHECK_INT(buf_len(&b), 4096);
+	CHECK(moved < 20);
+	buf_done(&b);
+}
+
 TEST(reader_fails_once_and_for_all)
 {
 	struct rd r = rd_of("\x01\x02\x03\x04\x05", 5);
