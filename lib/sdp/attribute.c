@@ -54,8 +54,13 @@ static int on_rtpmap(struct parser *p, struct text t)
 static int on_fmtp(struct parser *p, struct text t)
 {
 	struct sdp_codec *c = codec_of(p, &t);
+	int r = c ? keep(p, t, SDP_FMTP_MAX, &c->fmtp) : 0;
 
-	return c ? keep(p, t, SDP_FMTP_MAX, &c->fmtp) : 0;
+	/* Others get them in an offer, which Firefox refuses as a whole when it is not ASCII. */
+	for (const char *at = t.p; c && r == 0 && at < t.end; at++)
+		if ((*at < ' ' && *at != '\t') || *at > '~')
+			r = parse_fail(p, "parameters are ASCII");
+	return r;
 }
 
 /* a=rtcp-fb:<pt or *> <value> */

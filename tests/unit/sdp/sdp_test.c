@@ -145,6 +145,8 @@ TEST(what_is_no_sdp_is_refused_with_line_and_reason)
 	    {HEAD "m=audio 9 RTP/AVP 0\r\na=extmap:0 x\r\n", 6, "a=extmap: the id is out of range"},
 	    {HEAD "m=audio 9 RTP/AVP 0\r\na=mid:0\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n", 8,
 	     "a=mid: two sections have the same mid"},
+	    {HEAD "m=audio 9 RTP/AVP 111\r\na=fmtp:111 x=\xc3\xa9\r\n", 6,
+	     "a=fmtp: parameters are ASCII"},
 	    {HEAD "a=fingerprint:sha-256 A:B\r\n", 5, "a=fingerprint: bad digest"},
 	    {HEAD "a=fingerprint:sha-256 AA:BB\r\n", 5,
 	     "a=fingerprint: the digest is not as long as its hash"},
