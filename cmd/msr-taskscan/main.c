@@ -311,7 +311,6 @@ static int start_parts(struct program *p)
 /* 0, or -errno of what failed, which is logged. */
 static int start(struct program *p)
 {
-	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP, 0};
 	int ret;
 
 	p->dirs.storage_fd = p->dirs.tasks_fd = -1;
@@ -319,7 +318,8 @@ static int start(struct program *p)
 	if ((ret = open_folders(&p->dirs)) || (ret = open_files(p)) ||
 	    (ret = forget_names(p->ledger)))
 		return ret;
-	if ((ret = loop_new(&p->loop)) || (ret = loop_signals(p->loop, sigs, on_signal, p)) ||
+	if ((ret = loop_new(&p->loop)) ||
+	    (ret = loop_signals(p->loop, loop_end_signals(), on_signal, p)) ||
 	    (ret = report_new(&p->report, p->events)) || (ret = start_parts(p)))
 		return log_failure("start", ret);
 	loop_timer_init(&p->metrics, p->loop, write_metrics, p);

@@ -335,14 +335,21 @@ static void on_stop_signal(void *arg, int sig)
 	l->finish(l->finish_arg);
 }
 
+const int *loop_end_signals(void)
+{
+	static const int all[] = {SIGHUP, SIGTERM, SIGINT, 0};
+	struct sigaction hup;
+
+	/* One that is blocked is told of by signalfd(2), ignored or not. */
+	return sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler == SIG_IGN ? all + 1 : all;
+}
+
 int loop_stop_signals(struct loop *l, void (*finish)(void *arg), void *arg)
 {
-	static const int sigs[] = {SIGTERM, SIGINT, SIGHUP, 0};
-
 	signal(SIGPIPE, SIG_IGN);
 	l->finish = finish;
 	l->finish_arg = arg;
-	return loop_signals(l, sigs, on_stop_signal, l);
+	return loop_signals(l, loop_end_signals(), on_stop_signal, l);
 }
 
 static void child_free(struct loop_child *c)

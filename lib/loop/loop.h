@@ -96,9 +96,13 @@ static inline bool loop_timer_armed(const struct loop_timer *t)
  */
 int loop_signals(struct loop *l, const int *sigs, void (*handler)(void *arg, int sig), void *arg);
 
+/* The signals that end a daemon: SIGTERM, SIGINT, and SIGHUP unless nohup(1) or another parent has
+ * had it ignored. 0-terminated. */
+const int *loop_end_signals(void);
+
 /*
- * The two-stage stop of every daemon: the first SIGTERM or SIGINT calls `finish`, a second one
- * exits the process at once with status 1. SIGHUP likewise; SIGPIPE is ignored.
+ * The two-stage stop of every daemon: the first of those signals calls `finish`, a second one exits
+ * the process at once with status 1. SIGPIPE is ignored.
  */
 int loop_stop_signals(struct loop *l, void (*finish)(void *arg), void *arg);
 

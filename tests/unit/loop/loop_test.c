@@ -171,3 +171,31 @@ TEST(children_have_the_descriptors_that_they_are_given)
 	loop_free(loop);
 	close(null);
 }
+
+static void finish(void *arg)
+{
+	++*(int *)arg;
+}
+
+TEST(what_nohup_had_ignored_ends_nothing)
+{
+	int finished = 0;
+
+	signal(SIGHUP, SIG_IGN);
+	CHECK_INT(loop_new(&loop), 0);
+	CHECK_INT(loop_stop_signals(loop, finish, &finished), 0);
+	raise(SIGHUP);
+	loop_turn(loop, 0);
+	CHECK_INT(finished, 0);
+	raise(SIGTERM);
+	loop_turn(loop, 0);
+	CHECK_INT(finished, 1);
+	loop_free(loop);
+	signal(SIGHUP, SIG_DFL);
+	CHECK_INT(loop_new(&loop), 0);
+	CHECK_INT(loop_stop_signals(loop, finish, &finished), 0);
+	raise(SIGHUP);
+	loop_turn(loop, 0);
+	CHECK_INT(finished, 2);
+	loop_free(loop);
+}
