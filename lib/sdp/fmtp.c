@@ -1,6 +1,7 @@
 /* Parameters are "key=value" pairs between semicolons, with blanks anywhere around them. */
 #include "fmtp.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -123,5 +124,28 @@ bool sdp_codec_match(const struct sdp_codec *a, const struct sdp_codec *b)
 		return fmtp_num(a->fmtp, "profile-id", 0) == fmtp_num(b->fmtp, "profile-id", 0);
 	if (!strcasecmp(a->name, "AV1"))
 		return fmtp_num(a->fmtp, "profile", 0) == fmtp_num(b->fmtp, "profile", 0);
+	return true;
+}
+
+bool fmtp_common(const struct sdp_codec *c, char out[static FMTP_COMMON_SIZE])
+{
+	char id[8];
+
+	if (!strcasecmp(c->name, "H264")) {
+		/* One that is not there means less to browsers than RFC 6184 says: none is made up.
+		 */
+		bool has_id = fmtp_get(c->fmtp, "profile-level-id", id, sizeof(id));
+		snprintf(out, FMTP_COMMON_SIZE,
+			 "level-asymmetry-allowed=1;packetization-mode=%ld%s%s",
+			 fmtp_num(c->fmtp, "packetization-mode", 0),
+			 has_id ? ";profile-level-id=" : "", has_id ? id : "");
+	} else if (!strcasecmp(c->name, "VP9")) {
+		snprintf(out, FMTP_COMMON_SIZE, "profile-id=%ld",
+			 fmtp_num(c->fmtp, "profile-id", 0));
+	} else if (!strcasecmp(c->name, "AV1")) {
+		snprintf(out, FMTP_COMMON_SIZE, "profile=%ld", fmtp_num(c->fmtp, "profile", 0));
+	} else {
+		return false;
+	}
 	return true;
 }

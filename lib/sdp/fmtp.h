@@ -44,4 +44,13 @@ bool h264_is_usual(const char *fmtp);
  */
 bool sdp_codec_match(const struct sdp_codec *a, const struct sdp_codec *b);
 
+/*
+ * The parameters of a codec that sdp_codec_match compares, and no others, each once: what may stand
+ * in an offer for the streams of several senders. One of them may have said more, which a receiver
+ * would hold against all: a parameter twice, or another tier. False for codecs of which none is
+ * compared.
+ */
+#define FMTP_COMMON_SIZE 128
+bool fmtp_common(const struct sdp_codec *c, char out[static FMTP_COMMON_SIZE]);
+
 #endif

@@ -131,6 +131,8 @@ static uint8_t take_pt(struct sections *s)
 static int find_payload(struct sections *s, const struct sdp_codec *c, bool rtx,
 			const struct payload **out)
 {
+	char common[FMTP_COMMON_SIZE];
+
 	for (const struct payload *p = s->payloads; p; p = p->next)
 		if (sdp_codec_match(&p->codec, c) && (p->rtx_pt || !rtx)) {
 			*out = p;
@@ -141,9 +143,10 @@ static int find_payload(struct sections *s, const struct sdp_codec *c, bool rtx,
 		return -EINVAL;
 	if (s->n_pts + 1 + rtx > PTS_MAX)
 		return -ENOSPC;
-	const char *name = sdp_str(s->store, c->name), *fmtp = sdp_str(s->store, c->fmtp);
+	const char *text = fmtp_common(c, common) ? common : c->fmtp;
+	const char *name = sdp_str(s->store, c->name), *fmtp = sdp_str(s->store, text);
 	struct payload *p = arena_alloc(&s->store->arena, sizeof(*p));
-	if (!p || !name || (c->fmtp && !fmtp))
+	if (!p || !name || (text && !fmtp))
 		return -ENOMEM;
 	*s->last_payload = p;
 	s->last_payload = &p->next;

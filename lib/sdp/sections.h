@@ -24,7 +24,8 @@ enum section_state {
 	SECTION_REJECTED, /* the receiver cannot take it; stays until it is removed */
 };
 
-/* A track to offer. Strings are copied. */
+/* A track to offer. Strings are copied; of the codec's parameters only what concerns all tracks
+ * under its payload type (fmtp_common). */
 struct section_track {
 	enum sdp_kind kind;
 	const struct sdp_codec *codec; /* as the publisher sends it: name, clock, channels, fmtp */

@@ -270,6 +270,38 @@ TEST(payload_types_keep_their_meaning)
 	sections_free(s);
 }
 
+/* Each stands for all later tracks of its codec, and browsers refuse what it says too much. */
+TEST(parameters_of_one_publisher_do_not_speak_for_others)
+{
+	static const struct {
+		struct sdp_codec codec;
+		const char *offered;
+	} cases[] = {
+	    {{.name = "VP9", .clock = 90000, .channels = 1, .fmtp = "profile-id= 0;profile-id=9"},
+	     "profile-id=0"},
+	    {{.name = "AV1", .clock = 90000, .channels = 1, .fmtp = "profile=0;tier=1;profile=2"},
+	     "profile=0"},
+	    {{.name = "H264",
+	      .clock = 90000,
+	      .channels = 1,
+	      .fmtp = "profile-level-id=42e01f;packetization-mode=1;profile-level-id=640034"},
+	     "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"},
+	    {{.name = "H264", .clock = 90000, .channels = 1},
+	     "level-asymmetry-allowed=1;packetization-mode=0"},
+	    {{.name = "VP8", .clock = 90000, .channels = 1, .fmtp = "max-fs=1"}, "max-fs=1"},
+	};
+	struct sections *s;
+
+	CHECK_INT(sections_new(&s), 0);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		CHECK_INT(add(s, SDP_VIDEO, &cases[i].codec, "u"), i);
+	struct sdp *o = offer(s);
+	for (unsigned i = 0; i < o->n_media; i++)
+		CHECK_STR(o->media[i].codecs[0].fmtp, cases[i].offered);
+	sdp_free(o);
+	sections_free(s);
+}
+
 TEST(an_offer_that_nobody_got_changes_nothing)
 {
 	struct sections *s;
