@@ -244,6 +244,7 @@ static int finish(struct web_req *req)
 	web_req_free(req);
 	if (c->stopping)
 		return -1;
+	web_uncount_client(c);
 	return lws_http_transaction_completed(c->wsi) ? -1 : 0;
 }
 

@@ -218,17 +218,22 @@ const char *web_client_address(const struct web_req *req)
 	return req->client ? req->client : req->c->addr;
 }
 
-/*
- * Counts a proxied client, whose address the socket did not tell; a proxy may have kept the
- * connection from another client's request.
- */
+/* Idle it is nobody's but the proxy's, which may send another client's request next. */
+void web_uncount_client(struct conn *c)
+{
+	if (!web_conn_is_proxied(c))
+		return;
+	web_address_release(c->web, c->address);
+	c->address = NULL;
+}
+
+/* Counts a proxied client, whose address the socket did not tell. */
 bool web_count_client(struct web_req *req)
 {
 	struct conn *c = req->c;
 
-	if (!web_conn_is_proxied(c))
+	if (c->address)
 		return true;
-	web_address_release(c->web, c->address);
 	c->address = web_address_take(c->web, web_client_address(req));
 	if (c->address)
 		return true;

@@ -235,6 +235,8 @@ void web_body_free(struct web_req *req);
 void web_find_client(struct web_req *req);
 /* Counts that client. False when it has enough connections; that is replied. */
 bool web_count_client(struct web_req *req);
+/* Its connection waits for the next request. */
+void web_uncount_client(struct conn *c);
 /* Whether the comma-separated list in `header`, which may be NULL, has `token`. */
 bool web_has_token(const char *header, const char *token);
 /* The connection is gone: tells whoever has deferred the request or streams, and frees it. */

@@ -416,24 +416,27 @@ TEST(only_a_trusted_proxy_names_the_client)
 	CHECK(strstr(got, "peer=7.7.7.7"));
 }
 
-TEST(each_client_of_a_proxy_is_counted_whose_connections_are_kept)
+#define GET_FOR(path, client) "GET " path " HTTP/1.1\r\nX-Forwarded-For: " client "\r\n" HOST "\r\n"
+
+TEST(clients_of_a_proxy_that_keeps_connections_are_counted_while_they_are_served)
 {
 	struct web_opts one_each = {.trust_proxy = true, .max_per_address = 1};
-	const char *again = "GET /echo/r HTTP/1.1\r\nX-Forwarded-For: 7.7.7.7\r\n" HOST "\r\n";
 
 	set_up(&one_each);
-	ask("GET /echo/r HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6\r\n" HOST "\r\n", "peer=6.6.6.6");
-	ask_again(again, "peer=7.7.7.7");
-	ask_again(again, "peer=7.7.7.7");
+	ask(GET_FOR("/echo/r", "6.6.6.6"), "peer=6.6.6.6");
+	ask_again(GET_FOR("/events", "7.7.7.7"), "data: lines");
 	int kept = sock;
 	loop_io_free(io);
-	/* The second has one, the first none any more. */
-	ask(again, "too many connections from 7.7.7.7");
+	ask(GET_FOR("/echo/r", "7.7.7.7"), "too many connections from 7.7.7.7");
 	close(sock);
 	loop_io_free(io);
-	ask("GET /echo/r HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6\r\n" LAST, "peer=6.6.6.6");
+	ask(GET_FOR("/echo/r", "6.6.6.6"), "peer=6.6.6.6");
+	int idle = sock;
+	loop_io_free(io);
+	ask(GET_FOR("/echo/r", "6.6.6.6"), "peer=6.6.6.6");
 	tear_down();
 	close(kept);
+	close(idle);
 }
 
 TEST(a_reserve_is_there_when_all_connections_are_open)
