@@ -109,7 +109,7 @@ static int drain_lane(struct session *s, struct lane *l)
 	struct part *p;
 
 	while ((p = order_ready(l))) {
-		uint32_t len = p->frame.body_len;
+		size_t cost = order_cost(&p->frame);
 		int ret = put_part(s, l, &p->frame);
 		if (ret == -EAGAIN)
 			return ret;
@@ -118,7 +118,7 @@ static int drain_lane(struct session *s, struct lane *l)
 		order_pop(l);
 		if (ret)
 			order_lost(l);
-		hold_bytes(s, -(int64_t)len);
+		hold_bytes(s, -(int64_t)cost);
 	}
 	return 0;
 }
@@ -228,7 +228,7 @@ static int hold(struct session *s, struct lane *l, const struct frame *f)
 	}
 	if (ret)
 		return ret;
-	hold_bytes(s, f->body_len);
+	hold_bytes(s, (int64_t)order_cost(f));
 	/* The memory of a session: wait no longer where most of it lies. */
 	while (s->lanes[0].bytes + s->lanes[1].bytes > ORDER_BYTES) {
 		l = &s->lanes[s->lanes[1].bytes > s->lanes[0].bytes];

@@ -64,8 +64,8 @@ enum order_verdict order_check(struct lane *l, uint64_t number)
 	if (!l->started) {
 		if (number == 0)
 			order_start(l, 0);
-		else if (l->first && number > l->first->frame.part &&
-			 number - l->first->frame.part >= ORDER_PLACES)
+		else if (l->n >= ORDER_PLACES || (l->first && number > l->first->frame.part &&
+						  number - l->first->frame.part >= ORDER_PLACES))
 			order_give_up(l);
 		else
 			return ORDER_HOLD;
@@ -84,6 +84,11 @@ enum order_verdict order_check(struct lane *l, uint64_t number)
 	return number == l->next && !l->first ? ORDER_NOW : ORDER_HOLD;
 }
 
+size_t order_cost(const struct frame *f)
+{
+	return sizeof(struct part) + f->storage_len + f->body_len;
+}
+
 int order_hold(struct lane *l, const struct frame *f)
 {
 	struct part **at = &l->first;
@@ -97,7 +102,7 @@ int order_hold(struct lane *l, const struct frame *f)
 		l->repeated++;
 		return -EEXIST;
 	}
-	struct part *p = malloc(sizeof(*p) + f->storage_len + f->body_len);
+	struct part *p = malloc(order_cost(f));
 	if (!p)
 		return -ENOMEM;
 	p->frame = *f;
@@ -112,7 +117,7 @@ int order_hold(struct lane *l, const struct frame *f)
 	if (!p->next)
 		l->last = p;
 	l->n++;
-	l->bytes += f->body_len;
+	l->bytes += order_cost(f);
 	return 0;
 }
 
@@ -147,7 +152,7 @@ void order_pop(struct lane *l)
 	if (!l->first)
 		l->last = NULL;
 	l->n--;
-	l->bytes -= p->frame.body_len;
+	l->bytes -= order_cost(&p->frame);
 	free(p);
 	order_passed(l);
 }

@@ -19,7 +19,7 @@
 #include "frame/frame.h"
 
 #define ORDER_PLACES  64		 /* parts ahead of the first missing one */
-#define ORDER_BYTES   ((size_t)32 << 20) /* of a session's parts that wait */
+#define ORDER_BYTES   ((size_t)32 << 20) /* of a session's parts that wait, see order_cost */
 #define ORDER_WAIT_US 2000000
 #define ORDER_GAPS    16 /* remembered, to tell late parts from repeated ones */
 
@@ -40,7 +40,7 @@ struct lane {
 	bool gap;	    /* parts right before `next` were given up */
 	struct part *first; /* owned, by number */
 	struct part *last;
-	size_t n, bytes;		 /* of those */
+	size_t n, bytes;		 /* of those, see order_cost */
 	uint64_t passed, lost, repeated; /* repeated: late ones too */
 	uint64_t known;			 /* parts before it may have been passed on, or not */
 	struct gap gaps[ORDER_GAPS];	 /* the last ones, by number; all are behind `known` */
@@ -52,8 +52,14 @@ enum order_verdict { ORDER_NOW, ORDER_HOLD, ORDER_REPEATED, ORDER_LATE };
 /* The lane begins with part `number`. For a lane that has not started. */
 void order_start(struct lane *l, uint64_t number);
 
-/* Whether part `number` is next. Gives up missing parts that lie too far behind it. */
+/*
+ * Whether part `number` is next. Gives up missing parts that lie too far behind it, and lower ones
+ * that a lane may begin with once all places are taken.
+ */
 enum order_verdict order_check(struct lane *l, uint64_t number);
+
+/* What keeping a copy costs: parts may be empty, and many. */
+size_t order_cost(const struct frame *f);
 
 /* Keeps a copy. 0, -EEXIST (a repetition, counted) or -ENOMEM. */
 int order_hold(struct lane *l, const struct frame *f);

@@ -191,6 +191,27 @@ TEST(places_are_bounded)
 	order_free(&l);
 }
 
+/* Each lower than all before: none of them is missing, and yet they are not kept without end. */
+TEST(places_are_bounded_before_the_first_part)
+{
+	struct lane l = {0};
+	size_t most = 0, cost = 0;
+
+	seen[0] = '\0';
+	for (uint64_t i = 0; i < 3 * ORDER_PLACES; i++) {
+		struct frame f = {.kind = FRAME_AUDIO, .part = 1000000 - i, .storage = ""};
+		if (order_check(&l, f.part) == ORDER_HOLD)
+			order_hold(&l, &f);
+		most = l.n > most ? l.n : most;
+		cost = l.bytes > cost ? l.bytes : cost;
+	}
+	CHECK_INT(most, ORDER_PLACES);
+	CHECK(cost >= ORDER_PLACES * sizeof(struct part)); /* also of empty ones */
+	CHECK(order_check(&l, 1000000 - ORDER_PLACES) == ORDER_LATE);
+	order_free(&l);
+	CHECK_INT(l.bytes, 0);
+}
+
 TEST(a_jump_does_not_wait)
 {
 	struct lane l = {0};
