@@ -23,6 +23,7 @@ struct acks {
 	struct app *app;
 	struct entry *ring; /* owned */
 	size_t cap, head, n;
+	uint64_t first; /* number of the entry at `head`, counted from 1 */
 };
 
 int acks_new(struct acks **ap, struct app *app)
@@ -32,6 +33,7 @@ int acks_new(struct acks **ap, struct app *app)
 	if (!a)
 		return -ENOMEM;
 	a->app = app;
+	a->first = 1;
 	*ap = a;
 	return 0;
 }
@@ -72,9 +74,19 @@ static bool grow(struct acks *a)
 
 void acks_add(struct acks *a, struct session *s, int kind, uint64_t part, uint64_t pos)
 {
+	uint64_t *last = &s->last_ack[kind == FRAME_VIDEO];
+
+	if (*last >= a->first) {
+		struct entry *e = entry_at(a, (size_t)(*last - a->first));
+		if (e->pos == pos) {
+			e->part = part > e->part ? part : e->part;
+			return;
+		}
+	}
 	if (a->n == a->cap && !grow(a))
 		return;
-	*entry_at(a, a->n++) = (struct entry){s, pos, part, (uint8_t)kind};
+	*entry_at(a, a->n) = (struct entry){s, pos, part, (uint8_t)kind};
+	*last = a->first + a->n++;
 	s->n_acks++;
 }
 
@@ -108,6 +120,7 @@ void acks_run(struct acks *a)
 	while (a->n && a->ring[a->head].pos <= safe) {
 		struct entry e = a->ring[a->head];
 		a->head = (a->head + 1) & (a->cap - 1);
+		a->first++;
 		a->n--;
 		tell(a, &e);
 		if (--e.s->n_acks == 0 && e.s->state == SESSION_GONE) {

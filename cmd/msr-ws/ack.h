@@ -17,8 +17,10 @@ int acks_new(struct acks **ap, struct app *app);
 void acks_free(struct acks *a);
 
 /*
- * Part `part` of `kind` lies before `pos`: tell the session's client once that is safe. Out of
- * memory drops it; the client sends the part again and is told then.
+ * Part `part` of `kind` lies before `pos`: tell the session's client once that is safe. Parts that
+ * come again and again lie before the same position, and are told of together: an acknowledgement
+ * holds for all parts up to its own. Out of memory drops it; the client sends the part again and is
+ * told then.
  */
 void acks_add(struct acks *a, struct session *s, int kind, uint64_t part, uint64_t pos);
 

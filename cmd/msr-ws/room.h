@@ -51,6 +51,7 @@ struct session {
 	const char *reason;    /* of the end, static */
 	uint64_t bytes;	       /* of media passed on */
 	uint32_t n_acks;       /* entries in the queue of acknowledgements */
+	uint64_t last_ack[2];  /* number of the last entry of each */
 	struct loop_timer away;	   /* resume window, or goodbye */
 	struct loop_timer wait[2]; /* for a missing part of each */
 	uint64_t missing[2];	   /* its number, while the timer runs */

@@ -144,9 +144,17 @@ event() {
 	wait_for 10 all_in_the_ring
 	kill -0 "$PID"
 	[ "$(metric msr_ws_acks_total)" -eq 0 ]
+	# Nor does what is sent again for want of that pile up.
+	start again "$PYTHON" "$SUPPORT/ws.py" "$URL" "$OUT" again
+	wait_for 10 all_came_again
+	msr-frames dump -i "shm:bats-$$" --count 51 kind=audio >"$BATS_TEST_TMPDIR/dump"
+	ended_well "$PID"
 }
 all_in_the_ring() {
 	[ "$(metric 'msr_ws_frames_total{kind="audio"}')" -eq 50 ]
+}
+all_came_again() {
+	[ "$(metric msr_ws_parts_repeated_total)" -eq 1000 ]
 }
 
 @test "ids and queries are checked first" {

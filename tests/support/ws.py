@@ -369,6 +369,15 @@ async def acks(safe):
         assert (await closed(ws))[0] == 1000
 
 
+async def again():
+    """What comes again and again while nothing is safe waits for one acknowledgement."""
+    async with connect("/room/s2?ack=1") as ws:
+        await ws.send(part(0, b"x"))
+        await ws.send(msr.record(3, "room", "s2") * 1000)
+        assert (await hear(ws, 30)) == {"j_type": "ack", "kind": "audio", "part": 0}
+        await error(ws, '{"j_type":"?"}')
+
+
 # ---- limits ----
 
 async def ids():
