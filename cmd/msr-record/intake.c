@@ -21,7 +21,8 @@
 #define BATCH_BYTES (16u << 20) /* of frames; then they are written before more is read */
 #define TURN_BYTES  (1u << 20)	/* of one source before the next has its turn */
 #define TURN_FRAMES 1024
-#define RETRY_US    1000000 /* while the disk is full */
+#define TIME_MAX_US 253402300799999999 /* the end of the year 9999 */
+#define RETRY_US    1000000	       /* while the disk is full */
 
 struct feed {
 	struct intake *in;
@@ -135,6 +136,15 @@ static void go_on(struct intake *in)
 
 /* ---- taking frames ---- */
 
+/* Times are the peer's: those that no date has would overflow wherever they are added up. */
+static void bound_time(struct frame *f)
+{
+	if (f->time_us < 0)
+		f->time_us = 0;
+	if (f->time_us > TIME_MAX_US)
+		f->time_us = TIME_MAX_US;
+}
+
 static int handle(struct feed *f, const struct frame *frame)
 {
 	struct recorder *r = f->in->r;
@@ -218,6 +228,7 @@ static long take_turn(struct feed *f)
 			break;
 		}
 		f->busy = true;
+		bound_time(&frame);
 		bytes += (long)frame_size(&frame);
 		metric_add(&f->in->r->n.frames, 1);
 		metric_add(&f->in->r->n.bytes, (int64_t)frame_size(&frame));

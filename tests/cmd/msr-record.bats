@@ -155,9 +155,14 @@ load ../support/record
 	record --audio wav -- codec=s16le rate=8000 channels=1 size=16000 time=0 @"$MEDIA/a.s16le":0 \
 		time=9000000000000000000 part=1000000000000000000 @"$MEDIA/a.s16le":1 \
 		session=s2 time=-9000000000000000000 part=0 @"$MEDIA/a.s16le":0 \
-		time=9000000000000000000 part=1000000000000000000 @"$MEDIA/a.s16le":1 close
+		time=9000000000000000000 part=1000000000000000000 @"$MEDIA/a.s16le":1 \
+		session=s3 time=9223372036854775807 part=0 @"$MEDIA/a.s16le":0 \
+		kind=video codec=none time=-9223372036854775808 size=99999999 @"$MEDIA/vp9.webm" \
+		session=s4 kind=audio codec=s16le time=9223372036854775807 step=0 size=16000 @"$MEDIA/a.s16le":0 close
 	[ "$(jq '.duration <= 3602' st/s1.json)" = true ]
 	[ "$(jq '.duration <= 3602' st/s2.json)" = true ]
+	[ "$(jq -r '.start[:10], .end[:10]' st/s3.json | xargs)" = '1970-01-01 9999-12-31' ]
+	[ "$(jq -r '.start[:10]' st/s4.json)" = 9999-12-31 ]
 	[ "$(count_events disk-full)" = 0 ]
 }
 
