@@ -18,6 +18,7 @@
 #include "name.h"
 
 #define QUEUE_MAX   1024       /* recordings that wait */
+#define PASSED_MAX  65536      /* and of those that were looked at and have no task */
 #define SLICE	    (8u << 20) /* bytes digested in a turn, about 10 ms */
 #define LOCKED_US   2000       /* until another look at a locked ledger */
 #define RETRY_US    10000000   /* until what failed is tried again */
@@ -25,8 +26,8 @@
 #define WARN_MAX    20	       /* badly named files that get a line each */
 
 struct queued {
-	struct list link;
-	struct map_node node;
+	struct list link;     /* in scan.queue, or alone */
+	struct map_node node; /* in scan.queued or scan.passed */
 	char key[KEY_SIZE];
 };
 
@@ -34,6 +35,12 @@ struct scan {
 	struct scan_opts o;
 	struct list queue; /* of struct queued, owned */
 	struct map queued; /* the same by key */
+	/*
+	 * Of struct queued, owned: looked at since a scan was last asked for, and still without a
+	 * task. They would be found, and fill the queue, again and again, and what comes behind
+	 * them would never have its turn.
+	 */
+	struct map passed;
 	struct task *task; /* the first of the queue, being digested; owned */
 	bool overflow;	   /* something did not fit: scan again when the queue is empty */
 	bool recovered;	   /* publications cut off earlier were ended */
@@ -55,21 +62,42 @@ int scan_new(struct scan **sp, const struct scan_opts *opts)
 	s->o = *opts;
 	list_init(&s->queue);
 	map_init(&s->queued);
+	map_init(&s->passed);
 	loop_timer_init(&s->work, opts->loop, on_work, s);
 	loop_timer_init(&s->look, opts->loop, on_look, s);
 	*sp = s;
 	return 0;
 }
 
-static void drop_first(struct scan *s)
+/* The first of the queue, for the caller to free. */
+static struct queued *take_first(struct scan *s)
 {
 	struct queued *q = container_of(list_first(&s->queue), struct queued, link);
 
 	list_remove(&q->link);
 	map_remove(&s->queued, &q->node);
-	free(q);
 	task_free(s->task);
 	s->task = NULL;
+	return q;
+}
+
+/* It is not looked at again before a scan is asked for, or it changes. Takes it. */
+static void pass(struct scan *s, struct queued *q)
+{
+	if (s->passed.n >= PASSED_MAX || map_put(&s->passed, &q->node, q->key, strlen(q->key)) < 0)
+		free(q);
+}
+
+static void forget(struct scan *s, struct map_node *passed)
+{
+	map_remove(&s->passed, passed);
+	free(container_of(passed, struct queued, node));
+}
+
+static void forget_passed(struct scan *s)
+{
+	map_each (i, &s->passed)
+		forget(s, i);
 }
 
 void scan_free(struct scan *s)
@@ -77,8 +105,10 @@ void scan_free(struct scan *s)
 	if (!s)
 		return;
 	while (!list_empty(&s->queue))
-		drop_first(s);
+		free(take_first(s));
+	forget_passed(s);
 	map_done(&s->queued);
+	map_done(&s->passed);
 	loop_timer_stop(&s->work);
 	loop_timer_stop(&s->look);
 	free(s);
@@ -123,7 +153,8 @@ static void push(struct scan *s, const char *key)
 {
 	size_t len = strlen(key);
 
-	if (s->stopped || map_get(&s->queued, key, len) || task_had(s->o.dirs, s->o.ledger, key))
+	if (s->stopped || map_get(&s->queued, key, len) || map_get(&s->passed, key, len) ||
+	    task_had(s->o.dirs, s->o.ledger, key))
 		return;
 	struct queued *q = s->queued.n < QUEUE_MAX ? calloc(1, sizeof(*q)) : NULL;
 	if (!q) {
@@ -167,15 +198,20 @@ static void consider(struct scan *s, const char *folder, const char *file, size_
 
 void scan_file(struct scan *s, const char *folder, const char *file)
 {
-	size_t len = strlen(file);
+	size_t len = strlen(file), name_len = name_of_media(file);
+	char key[KEY_SIZE];
 
 	if (len > 5 && !strcmp(file + len - 5, ".json")) {
 		/* Beside which media file it stands is for task_inspect to find out. */
-		if (file[0] != '.' && name_session(file, len - 5))
-			consider(s, folder, file, len - 5);
-		return;
+		if (file[0] == '.' || !name_session(file, len - 5))
+			return;
+		name_len = len - 5;
 	}
-	consider(s, folder, file, name_of_media(file));
+	name_key(key, folder, file, name_len);
+	struct map_node *passed = map_get(&s->passed, key, strlen(key));
+	if (passed)
+		forget(s, passed);
+	consider(s, folder, file, name_len);
 }
 
 /* Reads one folder, which is at `fd` (taken); at the top its folders too if `deep`. */
@@ -211,7 +247,7 @@ void scan_folder(struct scan *s, const char *folder)
 		read_folder(s, fd, folder, false);
 }
 
-void scan_all(struct scan *s)
+static void look_through(struct scan *s)
 {
 	int fd = openat(s->o.dirs->storage_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -226,6 +262,12 @@ void scan_all(struct scan *s)
 	/* Also with nothing found: recovery and the idle handler run from the loop. */
 	if (!loop_timer_armed(&s->work))
 		work_in(s, 0);
+}
+
+void scan_all(struct scan *s)
+{
+	forget_passed(s);
+	look_through(s);
 }
 
 static void on_look(void *arg)
@@ -253,7 +295,10 @@ static void announce(struct scan *s, const struct task *t)
 		s->o.made(s->o.arg, task_key(t));
 }
 
-/* One step for the first of the queue. 0: it is done; -EAGAIN: continue in *wait_us; or -errno. */
+/*
+ * One step for the first of the queue. 1: it has its task; 0: it can have none now; -EAGAIN:
+ * continue in *wait_us; or -errno.
+ */
 static int step(struct scan *s, const char *key, int64_t *wait_us)
 {
 	int64_t unsettled = 0;
@@ -281,7 +326,7 @@ static int step(struct scan *s, const char *key, int64_t *wait_us)
 		*wait_us = LOCKED_US;
 	if (ret == 1)
 		announce(s, s->task);
-	return ret < 0 ? ret : 0;
+	return ret < 0 ? ret : 1;
 }
 
 /* Once before anything else: what an earlier run left half done. False: not yet. */
@@ -311,6 +356,20 @@ static void failed(struct scan *s, const char *key, int err)
 	look_in(s, RETRY_US);
 }
 
+/* What did not fit into the queue. */
+static void next_part(struct scan *s)
+{
+	if (s->passed.n < PASSED_MAX) {
+		look_through(s);
+		return;
+	}
+	log_warn("%d recordings cannot have a task yet; what comes behind them is left to the next "
+		 "scan",
+		 PASSED_MAX);
+	s->overflow = false;
+	look_in(s, RETRY_US);
+}
+
 static void on_work(void *arg)
 {
 	struct scan *s = arg;
@@ -328,10 +387,13 @@ static void on_work(void *arg)
 		}
 		if (ret < 0)
 			failed(s, key, ret);
-		drop_first(s);
+		if (ret > 0)
+			free(take_first(s));
+		else
+			pass(s, take_first(s));
 	}
 	if (list_empty(&s->queue) && s->overflow)
-		scan_all(s);
+		next_part(s);
 	if (!list_empty(&s->queue))
 		work_in(s, 0);
 	else if (s->o.idle && !scan_busy(s))

@@ -62,6 +62,13 @@ $(digest storage/s1.mp3)" ]
 	msr-taskscan --settle 60s
 	[ "$(jq -r '.files[0].sha256' tasks/s1.task)" = "$(digest storage/s1.webm)" ]
 	jq -e '.room == null and .files[0].duration == null and .files[0].kind == "video"' tasks/s1.task
+	# More of them than the queue holds neither keep a scan from ending nor hide what is finished.
+	for n in {1..2100}; do echo "$n" >"storage/n$n.wav"; done
+	recording n1
+	recording n1050
+	recording n2100
+	timeout 30 msr-taskscan --settle 1h
+	[ "$(count 'n*.task')" = 3 ]
 }
 
 @test "recordings under way, side files and empty storages give no task" {
