@@ -71,12 +71,17 @@ $(digest storage/s1.mp3)" ]
 	[ "$(count 'n*.task')" = 3 ]
 }
 
-@test "recordings under way, side files and empty storages give no task" {
+@test "recordings under way, side files, files of the chat and empty storages give no task" {
 	echo x >storage/.s1.webm.part
 	echo x >storage/s1.poster.jpg
 	echo '{}' >storage/s1.json
+	mkdir storage/chat
+	echo x >storage/chat/0123456789abcdef0123456789abcdef-voice.ogg # what people send each other
 	scan
 	[ "$(count '*.task*')" = 0 ]
+	recording chat/s2 # somebody's storage id
+	scan
+	[ "$(count 's2.task')" = 1 ]
 }
 
 @test "exactly once: also after the task was moved or deleted" {
