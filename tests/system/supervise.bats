@@ -239,6 +239,15 @@ time.sleep(1000)"
 	[ "$(pid_of msr-record)" != "$old" ]
 	[ "$(cat fakes/stopped)" = msr-record ]
 	supervise status | grep -qE '^msr-record .* 1$'
+	# It waits until the new process is healthy: the metrics of the last one are no sign of that.
+	touch fakes/msr-record.hang
+	start restart msr-supervise restart record -d "$dir"
+	again() { [ "$(starts msr-record)" = 3 ]; }
+	wait_for 10 again
+	[ ! -e "$dir/run/msr-record.prom" ]
+	kill -0 "$PID"
+	rm fakes/msr-record.hang
+	ended_well "$PID"
 	run supervise restart nonsense
 	[ "$status" -eq 1 ]
 	[[ $output == *"'nonsense' is not running here"* ]]
