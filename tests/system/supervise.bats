@@ -433,9 +433,10 @@ time.sleep(1000)"
 	wait_for 5 got_400
 	[ "$(stat -c %s "$dir/log/events.jsonl")" -le 20480 ]
 	jq -e . "$dir/log/events.jsonl" "$dir/log/events.jsonl.1" >/dev/null
-	head -c 100000 /dev/zero | tr '\0' x >>"$dir/log/msr-ws.log"
-	is_bounded() { [ "$(stat -c %s "$dir/log/msr-ws.log")" -lt 20480 ] && [ -e "$dir/log/msr-ws.log.1" ]; }
-	wait_for 15 is_bounded
+	head -c 100000 /dev/zero | tr '\0' x | tee -a "$dir/log/msr-ws.log" >>"$dir/log/supervise.log"
+	is_bounded() { [ "$(stat -c %s "$dir/log/$1.log")" -lt 20480 ] && [ -e "$dir/log/$1.log.1" ]; }
+	wait_for 15 is_bounded msr-ws
+	wait_for 15 is_bounded supervise
 }
 
 @test "status and logs only read, so that others than the owner may use them" {
