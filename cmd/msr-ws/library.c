@@ -32,6 +32,7 @@
 #define JSON_MAX  (256u << 10) /* bytes of one .json */
 #define LIST_MAX  (64u << 20)  /* bytes of the reply; the list ends there */
 #define FILE_NAME 255
+#define PATH_ROOM (2 * ID_SIZE + FILE_NAME + 1) /* two folders and a file */
 
 /*
  * The storage holds what strangers sent, such as files of the chat: opened on its own, a page or
@@ -68,7 +69,7 @@ static bool has_suffix(const char *name, const char *suffix)
 static void add_path(json_t *o, const char *to, const char *from, const char *folder)
 {
 	const char *name = json_string_value(json_object_get(o, from));
-	char path[2 * FILE_NAME + 2];
+	char path[PATH_ROOM];
 
 	if (!name || strchr(name, '/') || *name == '.') {
 		json_object_del(o, to);
@@ -102,7 +103,7 @@ static char *read_entry(int dirfd, const char *folder, const char *name)
 
 static void look_at(struct library *l, int dirfd, const char *folder, const char *name)
 {
-	char path[2 * FILE_NAME + 2];
+	char path[PATH_ROOM];
 	struct stat st;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))

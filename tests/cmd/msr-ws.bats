@@ -245,6 +245,10 @@ policy_of() {
 	echo '{"not":"ours"}' >"$storage/x.json"
 	echo 'broken' >"$storage/y.json"
 	echo '{"file":"../../secret/key"}' >"$storage/z.json"
+	# Names as long as they can be, which are not ours either.
+	long=$(printf '%0128d' 1)
+	mkdir -p "$storage/$long/$long"
+	printf '{}' >"$storage/$long/$long/$long$(printf '%0122d' 1).json"
 	echo key >"$BATS_TEST_TMPDIR/secret/key"
 	echo part >"$storage/.s2.audio.part"
 	ln -s "$BATS_TEST_TMPDIR/secret" "$storage/link"
