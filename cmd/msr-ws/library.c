@@ -79,6 +79,17 @@ static void add_path(json_t *o, const char *to, const char *from, const char *fo
 	json_object_set_new(o, to, json_string(path));
 }
 
+/*
+ * Whether the .json called `name` is about a file of its own name. Those that people send each
+ * other in the chat lie in the storage as well, under names that they do not know beforehand.
+ */
+static bool is_about(const char *name, const char *file)
+{
+	size_t stem = strlen(name) - strlen(".json");
+
+	return file && strncmp(file, name, stem) == 0 && file[stem] == '.';
+}
+
 /* The entry of one .json, or NULL when it is not one of ours. */
 static char *read_entry(int dirfd, const char *folder, const char *name)
 {
@@ -88,7 +99,7 @@ static char *read_entry(int dirfd, const char *folder, const char *name)
 	buf_init(&b, 0);
 	if (file_read(dirfd, name, JSON_MAX, &b) == 0) {
 		json_t *o = json_loadb((const char *)buf_data(&b), buf_len(&b), 0, NULL);
-		if (json_is_string(json_object_get(o, "file"))) {
+		if (is_about(name, json_string_value(json_object_get(o, "file")))) {
 			add_path(o, "path", "file", folder);
 			add_path(o, "wave", "wave", folder);
 			add_path(o, "poster", "poster", folder);

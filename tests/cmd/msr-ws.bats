@@ -245,6 +245,8 @@ policy_of() {
 	echo '{"not":"ours"}' >"$storage/x.json"
 	echo 'broken' >"$storage/y.json"
 	echo '{"file":"../../secret/key"}' >"$storage/z.json"
+	mkdir "$storage/chat"
+	echo '{"session":"s1","room":"r","file":"s1.webm"}' >"$storage/chat/0123456789abcdef-s1.json" # sent by somebody
 	# Names as long as they can be, which are not ours either.
 	long=$(printf '%0128d' 1)
 	mkdir -p "$storage/$long/$long"
