@@ -48,11 +48,13 @@ struct ledger {
 	uint64_t damaged;
 };
 
-static int open_file(struct ledger *l)
+/* The descriptor or -errno. */
+static int open_file(int dirfd)
 {
-	l->fd = openat(l->dirfd, LEDGER_FILE, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-		       0666);
-	return l->fd < 0 ? -errno : 0;
+	int fd =
+	    openat(dirfd, LEDGER_FILE, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int ledger_open(struct ledger **lp, int dirfd)
@@ -63,10 +65,11 @@ int ledger_open(struct ledger **lp, int dirfd)
 		return -ENOMEM;
 	l->dirfd = dirfd;
 	map_init(&l->set);
-	int ret = open_file(l);
-	if (ret < 0) {
+	l->fd = open_file(dirfd);
+	if (l->fd < 0) {
+		int err = l->fd;
 		free(l);
-		return ret;
+		return err;
 	}
 	*lp = l;
 	return 0;
@@ -289,12 +292,15 @@ int ledger_lock(struct ledger *l)
 				ledger_unlock(l);
 			return ret;
 		}
+		int fd = open_file(l->dirfd);
+		if (fd < 0) {
+			ledger_unlock(l);
+			return fd;
+		}
 		log_warn("ledger: it was removed; beginning a new one");
 		close(l->fd);
+		l->fd = fd;
 		forget_all(l);
-		int ret = open_file(l);
-		if (ret < 0)
-			return ret;
 	}
 	return -EAGAIN;
 }

@@ -218,6 +218,19 @@ $(digest storage/s1.mp3)" ]
 	grep -q 'cannot write.*No space left' msr-taskscan.log
 }
 
+@test "--watch goes on when its ledger was removed and for a while could not be made anew" {
+	start scan msr-taskscan --watch
+	recording s1
+	wait_for 3 there tasks/s1.task
+	rm tasks/.ledger
+	mkdir tasks/.ledger
+	recording s2
+	wait_for 5 grep -q 'cannot make the task of s2' scan.log
+	rmdir tasks/.ledger
+	recording s3
+	wait_for 5 there tasks/s3.task
+}
+
 @test "--watch waits for a file without .json to settle" {
 	start scan msr-taskscan --watch --settle 1s
 	wait_for 3 there tasks/.ledger
