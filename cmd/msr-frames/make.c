@@ -99,6 +99,8 @@ static int set_chunk(struct maker *m)
 	m->fill = chunk || unit;
 	if (!chunk)
 		chunk = unit ? rate * PCM_CHUNK_US / 1000000 * unit : DEFAULT_CHUNK;
+	if (!chunk) /* a sample is longer */
+		chunk = unit;
 	if (unit && (chunk < unit || chunk % unit))
 		return command_usage(
 		    "--chunk is a multiple of %lld bytes with this codec and channels",

@@ -48,6 +48,7 @@ make_pcm() {
 		msr-frames json kind=video | jq -e '.codec == "webm"'
 	printf 'x' | msr-frames make --room r --session s | msr-frames json kind=audio | jq -e '.codec == "none"'
 	[ "$(msr-frames make --room r --session s --chunk 6000 --no-open --no-close bytes | msr-frames json | jq -c .bytes | tr '\n' ' ')" = "6000 6000 6000 2000 " ]
+	[ "$(printf abcd | msr-frames make --room r --session s --codec s16le --rate 40 | msr-frames json kind=audio | jq -s -c 'map(.bytes)')" = '[2,2]' ]
 }
 
 @test "filter passes on what all conditions ask for" {
