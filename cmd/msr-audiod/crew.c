@@ -20,6 +20,7 @@
 
 #define RESTART_PAUSE_US 50000 /* before the next of one that lived no longer than this */
 #define HANGS_MAX	 2     /* workers that one job may cost, also when none says it had it */
+#define NAMES_MAX	 64    /* tried for the memory of a worker */
 #define WAITS_MAX	 10    /* timeouts that a job may take while its worker gets no processor */
 
 static void spawn(struct worker *w);
@@ -239,8 +240,13 @@ int crew_join(struct pool *p, unsigned i, uint32_t n_slots)
 	loop_timer_init(&w->watch, p->opts.loop, on_watch, w);
 	loop_timer_init(&w->restart, p->opts.loop, on_restart, w);
 	loop_timer_init(&w->more, p->opts.loop, on_more, w);
-	snprintf(w->name, sizeof(w->name), "audiod-%d-%u", (int)getpid(), i);
-	int ret = segment_make(&w->seg, w->name, n_slots, p->opts.buffer);
+	int ret = -EBUSY;
+	/* In another container another server may have our process id, and the same /dev/shm. */
+	for (unsigned k = 0; k < NAMES_MAX && ret == -EBUSY; k++) {
+		snprintf(w->name, sizeof(w->name), "audiod-%d-%u", (int)getpid(),
+			 i + k * POOL_WORKERS_MAX);
+		ret = segment_make(&w->seg, w->name, n_slots, p->opts.buffer);
+	}
 	if (ret < 0)
 		return ret;
 	for (uint32_t k = 0; k < n_slots; k++) {

@@ -20,7 +20,8 @@
 #define EVENT_BURST   64		    /* events of a session between two turns of the front */
 #define BUFFER_MAX    (1u << 20)
 #define SLOTS_MAX     (1u << 20)
-#define NAME_SIZE     96
+#define OWN_NAME_SIZE 64	 /* "audiod-PID-N", */
+#define NAME_SIZE     96	 /* and what is made of it */
 #define SHM_DIR	      "/dev/shm" /* of shm_open(3); rings may be elsewhere */
 
 struct head {
@@ -98,12 +99,28 @@ void segment_restore(struct segment *s)
 	*(struct head *)s->mem = (struct head){SEGMENT_MAGIC, s->n_slots, s->buffer};
 }
 
+/*
+ * Whether the front of these rings lives: 1, 0, or -errno where they are not there. By their lock:
+ * its process id tells nothing to other containers, where another process may have the same.
+ */
+static int is_live(const char *name)
+{
+	char in[NAME_SIZE];
+	struct ring_stats st;
+
+	ring_name(in, name, "in");
+	int ret = ring_inspect(in, &st);
+	return ret ? ret : st.producer_live;
+}
+
 int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t buffer)
 {
 	size_t size = head_size() + n_slots * slot_size(buffer);
 	char path[NAME_SIZE];
 
 	*s = (struct segment){.n_slots = n_slots, .buffer = buffer};
+	if (is_live(name) > 0)
+		return -EBUSY;
 	segment_unlink(name);
 	shm_path(path, name);
 	int fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
@@ -178,20 +195,21 @@ void segment_unlink(const char *name)
 }
 
 /* Something of "msr-audiod-PID-N", the segment or a ring, of a process that is gone. */
-static bool is_leftover(const char *file, char name[NAME_SIZE])
+static bool is_leftover(const char *file, char name[OWN_NAME_SIZE])
 {
 	int pid, n, end = 0;
 
 	if (sscanf(file, "msr-audiod-%d-%d%n", &pid, &n, &end) != 2 || pid <= 0 ||
 	    (file[end] && file[end] != '-'))
 		return false;
-	snprintf(name, NAME_SIZE, "audiod-%d-%d", pid, n);
-	return kill(pid, 0) < 0 && errno == ESRCH;
+	snprintf(name, OWN_NAME_SIZE, "audiod-%d-%d", pid, n);
+	int live = is_live(name);
+	return live < 0 ? kill(pid, 0) < 0 && errno == ESRCH : !live;
 }
 
 static void sweep(const char *dir)
 {
-	char name[NAME_SIZE];
+	char name[OWN_NAME_SIZE];
 	DIR *d = opendir(dir);
 
 	if (!d)

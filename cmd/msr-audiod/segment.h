@@ -62,7 +62,10 @@ struct segment {
 	struct ring *in, *out;
 };
 
-/* Makes segment and rings, empty, and takes the front's side. 0 or -errno. */
+/*
+ * Makes segment and rings, empty, and takes the front's side. 0, -EBUSY where a front that lives
+ * has this name, or -errno.
+ */
 int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t buffer);
 /* Opens what segment_make made, on the worker's side. 0 or -errno. */
 int segment_join(struct segment *s, const char *name);
@@ -73,7 +76,7 @@ void segment_restore(struct segment *s);
 int segment_renew_rings(struct segment *s, const char *name);
 /* Removes all of it from the system. */
 void segment_unlink(const char *name);
-/* Removes what processes that are gone have left behind: names "audiod-PID-N". */
+/* Removes what fronts that are gone have left behind: names "audiod-PID-N". */
 void segment_sweep(void);
 
 struct slot *segment_slot(const struct segment *s, uint32_t i);

@@ -387,6 +387,23 @@ speech() {
 	done
 }
 
+@test "clean-up: servers that cannot see each other's processes leave each other's memory alone" {
+	# As in two containers with one /dev/shm, where both are process 1.
+	local port health one two
+	read -r port health < <(free_ports 2)
+	start one unshare -rpf --mount-proc --kill-child msr-audiod -p "$PORT" --health-port "$HEALTH" -w 2 -e events
+	one=$PID
+	wait_for 10 is_healthy "$HEALTH"
+	start two unshare -rpf --mount-proc --kill-child msr-audiod -p "$port" --health-port "$health" -w 2 -e events
+	two=$PID
+	wait_for 10 is_healthy "$health"
+	client replaced "$(pgrep -P "$one")"
+	kill "$(pgrep -P "$one")" "$(pgrep -P "$two")"
+	wait_gone "$one"
+	wait_gone "$two"
+	AUDIOD=1 no_segments
+}
+
 @test "recovery: workers killed under load: every message is answered and no session ends" {
 	serve --session-timeout 60s
 	client storm "$AUDIOD" 2
