@@ -30,7 +30,7 @@ bridge() {
 	WS_PID=$PID
 	wait_for 10 is_healthy "$WS"
 	start server "$@" msr-chat server --address="$ADDRESS" --room "ws://127.0.0.1:$WS/lobby/chat" \
-		--storage storage --spool "${SPOOL:-.}" --max-content 3M
+		--storage storage --spool "${SPOOL:-.}" --max-content "${MAX_CONTENT:-3M}" --metrics-port "$HTTP"
 	SERVER=$PID
 	wait_for 10 grep -q 'info in the room' server.log
 }
@@ -137,15 +137,35 @@ bridge() {
 	kill -0 "$SERVER"
 }
 
-@test "files are kept where the spool is on a file system of another kind" {
-	SPOOL=/dev/shm
+@test "files are kept where the spool is on a file system of another kind, and a slow one" {
+	SPOOL=/dev/shm MAX_CONTENT=16M
 	[ "$(stat -f -c %T $SPOOL)" != "$(stat -f -c %T .)" ] || skip 'all is one kind here'
-	bridge
+	cat >slow.c <<-'EOF'
+		#include <dlfcn.h>
+		#include <sys/sendfile.h>
+		#include <sys/stat.h>
+		#include <unistd.h>
+		ssize_t sendfile(int to, int from, off_t *at, size_t n)
+		{
+			ssize_t (*real)(int, int, off_t *, size_t) = dlsym(RTLD_NEXT, "sendfile");
+			struct stat st;
+			if (fstat(to, &st) == 0 && S_ISREG(st.st_mode))
+				usleep(200000);
+			return real(to, from, at, n);
+		}
+	EOF
+	gcc -D_GNU_SOURCE -shared -fPIC -o slow.so slow.c
+	bridge env LD_PRELOAD="$PWD/slow.so"
 	person eve
-	head -c 3000000 /dev/urandom >big
-	printf '/file big\n' | msr-chat client -a "$ADDRESS" -u ann
-	wait_for 10 grep -q '"text":"big"' eve.log
+	head -c 16000000 /dev/urandom >big
+	printf '/file big\nafter it\n' | msr-chat client -a "$ADDRESS" -u ann
+	wait_for 10 compgen -G 'storage/chat/*-big'
+	# Meanwhile the world outside is served.
+	is_healthy "$HTTP"
+	[ "$(stat -c %s storage/chat/*-big)" -lt 16000000 ]
+	wait_for 20 grep -q '"text":"big"' eve.log
 	cmp big storage/chat/*-big
+	wait_for 10 grep -q '"text":"after it"' eve.log
 }
 
 # A large file, while the server has a descriptor for the spool and none for keeping it. Who gets the one

@@ -79,6 +79,11 @@ struct bridge {
 	bool open;
 	struct loop_timer retry;
 	int64_t pause_us;
+	struct note
+	    *keeping; /* owned: its file is being copied, what comes after it waits; or NULL */
+	struct keep_copy *copy; /* owned, likewise */
+	struct loop_timer step; /* of it */
+	char url[URL_SIZE];	/* where the file last kept will be */
 };
 
 /* ---- queues ---- */
@@ -319,22 +324,11 @@ void bridge_deliver(struct bridge *b)
 
 static void send_note(struct bridge *b, struct note *n)
 {
-	char url[URL_SIZE] = "";
-	const char *text = n->data;
-	size_t text_len = n->size, cap;
+	bool file = n->type != PROTO_UTF8;
+	const char *text = !file ? n->data : *n->filename ? n->filename : proto_name(n->type);
+	size_t text_len = file ? strlen(text) : n->size, cap;
 	struct json j;
 
-	if (n->type != PROTO_UTF8) {
-		int ret =
-		    keep_file(b->keep, n->filename, n->data, n->size, n->fd, url, sizeof(url));
-		if (ret < 0) {
-			log_warn("cannot keep a file for the room: %s", strerror(-ret));
-			metric_add(&b->server->n.bridge_dropped, 1);
-			return;
-		}
-		text = *n->filename ? n->filename : proto_name(n->type);
-		text_len = strlen(text);
-	}
 	cap = 6 * text_len + 6 * NAME_SIZE + URL_SIZE + 256;
 	char *out = malloc(cap);
 	if (!out)
@@ -347,13 +341,43 @@ static void send_note(struct bridge *b, struct note *n)
 	json_str(&j, "ts", n->timestamp);
 	if (*n->to)
 		json_str(&j, "to", n->to);
-	if (*url)
-		json_str(&j, "url", url);
+	if (file)
+		json_str(&j, "url", b->url);
 	json_obj_end(&j);
 	int len = json_end(&j);
-	if (len < 0 || ws_send(b->ws, WS_TEXT, out, (size_t)len) < 0)
+	if (len < 0 || !b->open || ws_send(b->ws, WS_TEXT, out, (size_t)len) < 0)
 		metric_add(&b->server->n.bridge_dropped, 1);
 	free(out);
+}
+
+/* Its file, if it has one, is kept (0), or cannot be. Takes the note. */
+static void kept(struct bridge *b, struct note *n, int ret)
+{
+	if (!ret) {
+		send_note(b, n);
+	} else {
+		log_warn("cannot keep a file for the room: %s", strerror(-ret));
+		metric_add(&b->server->n.bridge_dropped, 1);
+	}
+	note_free(n);
+}
+
+/* A piece a turn: copying a large file to a slow disk takes minutes, and /health is answered here.
+ */
+static void on_step(void *arg)
+{
+	struct bridge *b = arg;
+	struct note *n = b->keeping;
+	int ret = keep_go_on(b->copy);
+
+	if (ret > 0) {
+		loop_timer_in_us(&b->step, 1);
+		return;
+	}
+	b->keeping = NULL;
+	b->copy = NULL;
+	kept(b, n, ret);
+	bridge_send_queued(b);
 }
 
 void bridge_send_queued(struct bridge *b)
@@ -361,8 +385,18 @@ void bridge_send_queued(struct bridge *b)
 	/* While the room is away messages wait, up to the bound of the queue. */
 	if (!b)
 		return;
-	for (struct note *n; b->open && (n = pop(&b->to_room)); note_free(n))
-		send_note(b, n);
+	for (struct note *n; b->open && !b->keeping && (n = pop(&b->to_room));) {
+		int ret = 0;
+		if (n->type != PROTO_UTF8)
+			ret = keep_file(&b->copy, b->keep, n->filename, n->data, n->size, n->fd,
+					b->url, sizeof(b->url));
+		if (ret <= 0) {
+			kept(b, n, ret);
+			continue;
+		}
+		b->keeping = n;
+		loop_timer_in_us(&b->step, 1);
+	}
 }
 
 /* ---- the other thread: from the room ---- */
@@ -490,6 +524,7 @@ int bridge_new(struct bridge **bp, struct server *s, struct web *w, struct loop 
 	queue_init(&b->to_room);
 	queue_init(&b->to_chat);
 	loop_timer_init(&b->retry, l, on_retry, b);
+	loop_timer_init(&b->step, l, on_step, b);
 	b->suffix_look = look_of(s->look, SUFFIX);
 	b->own_look = look_of(s->look, OWN);
 	if (!b->suffix_look || !b->own_look) {
@@ -516,6 +551,10 @@ void bridge_free(struct bridge *b)
 	if (!b)
 		return;
 	loop_timer_stop(&b->retry);
+	loop_timer_stop(&b->step);
+	keep_give_up(b->copy);
+	if (b->keeping)
+		note_free(b->keeping);
 	while (!list_empty(&b->people_heard))
 		forget(b, container_of(list_first(&b->people_heard), struct person, link));
 	map_done(&b->people);

@@ -15,7 +15,12 @@
 #include "base/file.h"
 #include "base/random.h"
 
-enum { NAME_MAX_ = 100, RANDOM_BYTES = 16, COPY_STEP = 1 << 20 };
+enum {
+	NAME_MAX_ = 100,
+	RANDOM_BYTES = 16,
+	KEPT_SIZE = NAME_MAX_ + 64,
+	COPY_STEP = 1 << 20, /* bytes a turn: others are served from the same thread */
+};
 
 struct keep {
 	int dirfd;
@@ -86,40 +91,66 @@ static int link_file(const struct keep *k, const char *name, int fd)
 	return fchmod(fd, k->mode) < 0 ? -errno : file_link(fd, k->dirfd, name);
 }
 
-/* With sendfile(2): copy_file_range(2) refuses two file systems of different kinds. */
-static int copy_file(int from, int to, size_t n)
-{
-	off_t at = 0;
+struct keep_copy {
+	struct keep *keep; /* lent */
+	int from, to;	   /* `from` is lent */
+	off_t at;
+	size_t left;
+	char name[KEPT_SIZE];
+};
 
-	while (n) {
-		ssize_t got = sendfile(to, from, &at, n < COPY_STEP ? n : COPY_STEP);
-		if (got <= 0)
-			return got < 0 ? -errno : -EIO;
-		n -= (size_t)got;
-	}
-	return 0;
+/* Ends a copy: 0 with its name, or `ret`, leaving nothing. */
+static int copy_end(struct keep_copy *c, int ret)
+{
+	if (close(c->to) < 0 && !ret)
+		ret = -errno;
+	if (ret)
+		unlinkat(c->keep->dirfd, c->name, 0);
+	free(c);
+	return ret;
 }
 
-int keep_file(struct keep *k, const char *name, const void *data, size_t n, int fd, char *url,
-	      size_t size)
+int keep_go_on(struct keep_copy *c)
 {
-	char own[NAME_MAX_ + 64];
-	int ret = -EXDEV;
+	/* Not copy_file_range(2), which refuses two file systems of different kinds. */
+	ssize_t got = sendfile(c->to, c->from, &c->at, c->left < COPY_STEP ? c->left : COPY_STEP);
 
-	make_name(name, own, sizeof(own));
-	if (fd >= 0)
-		ret = link_file(k, own, fd);
-	if (ret) {
-		int to = openat(k->dirfd, own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-		if (to < 0)
-			return -errno;
-		ret = fd >= 0 ? copy_file(fd, to, n) : file_write_all(to, data, n);
-		if (close(to) < 0 && !ret)
-			ret = -errno;
-		if (ret)
-			unlinkat(k->dirfd, own, 0);
+	if (got < 0 && errno == EINTR)
+		return 1;
+	if (got <= 0)
+		return copy_end(c, got < 0 ? -errno : -EIO);
+	c->left -= (size_t)got;
+	return c->left ? 1 : copy_end(c, 0);
+}
+
+void keep_give_up(struct keep_copy *c)
+{
+	if (c)
+		copy_end(c, -ECANCELED);
+}
+
+int keep_file(struct keep_copy **cp, struct keep *k, const char *name, const void *data, size_t n,
+	      int fd, char *url, size_t size)
+{
+	struct keep_copy *c = malloc(sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	*c = (struct keep_copy){.keep = k, .from = fd, .left = n};
+	make_name(name, c->name, sizeof(c->name));
+	snprintf(url, size, "/recordings/chat/%s", c->name);
+	if (fd >= 0 && link_file(k, c->name, fd) == 0) {
+		free(c);
+		return 0;
 	}
-	if (!ret)
-		snprintf(url, size, "/recordings/chat/%s", own);
-	return ret;
+	c->to = openat(k->dirfd, c->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (c->to < 0) {
+		int err = -errno;
+		free(c);
+		return err;
+	}
+	if (fd < 0)
+		return copy_end(c, file_write_all(c->to, data, n));
+	*cp = c;
+	return 1;
 }
