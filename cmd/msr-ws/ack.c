@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "conn.h"
 #include "frame/sink.h"
+#include "ingest.h"
 #include "room.h"
 
 #define FIRST_CAP 256
@@ -123,11 +124,13 @@ void acks_run(struct acks *a)
 		a->first++;
 		a->n--;
 		tell(a, &e);
-		if (--e.s->n_acks == 0 && e.s->state == SESSION_GONE) {
-			if (e.s->client)
-				client_goodbye(e.s->client);
-			else
-				session_unref(e.s);
-		}
+		if (--e.s->n_acks > 0)
+			continue;
+		if (e.s->state != SESSION_GONE)
+			ingest_acknowledged(e.s);
+		else if (e.s->client)
+			client_goodbye(e.s->client);
+		else
+			session_unref(e.s);
 	}
 }

@@ -20,9 +20,8 @@
 #include "web/web.h"
 #include "web/ws.h"
 
-#define TAKEN_OVER 4001	    /* close code */
-#define GOODBYE_US 10000000 /* how long an ended session waits for its acknowledgements */
-#define REPORT_US  1000000  /* at most one frame-error event a session in this time */
+#define TAKEN_OVER 4001	   /* close code */
+#define REPORT_US  1000000 /* at most one frame-error event a session in this time */
 #define PAUSE_FULL 1
 #define PAUSE_RATE 2
 
@@ -127,24 +126,12 @@ static void count_message(struct client *c)
 
 /* ---- the end of a session ---- */
 
-static void on_goodbye_over(void *arg)
-{
-	struct session *s = arg;
-
-	if (s->client)
-		client_goodbye(s->client);
-}
-
 void client_session_gone(struct client *c)
 {
-	struct session *s = c->s;
-
-	if (!s->n_acks) {
+	/* At a shutdown some may still be acknowledged; its end closes the connection in any case.
+	 */
+	if (!c->s->n_acks || !c->app->stopping)
 		client_goodbye(c);
-		return;
-	}
-	loop_timer_init(&s->away, c->app->loop, on_goodbye_over, s);
-	loop_timer_in_us(&s->away, GOODBYE_US);
 }
 
 void client_goodbye(struct client *c)

@@ -48,7 +48,7 @@ void client_error(struct client *c, const char *code, const char *message, const
 /* The sink is full, or has room again. */
 void client_sink_full(struct client *c, bool full);
 
-/* The session has ended: closes the connection when everything is acknowledged. */
+/* The session has ended: closes the connection, at a shutdown when everything is acknowledged. */
 void client_session_gone(struct client *c);
 /* Everything is acknowledged. */
 void client_goodbye(struct client *c);

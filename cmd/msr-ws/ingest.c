@@ -15,6 +15,7 @@
 #include "room.h"
 #include "web/web.h"
 
+#define ACKS_WAIT_US 10000000 /* that a session which ends waits for its acknowledgements */
 #define RESUME_ROOM \
 	(1u << 20) /* bytes of room before sockets are read again, so they do not flap */
 
@@ -305,10 +306,44 @@ static void send_event(struct session *s)
 	event_send(&ev, a->events);
 }
 
+static void on_told(void *arg)
+{
+	struct session *s = arg;
+
+	s->told = true;
+	drain(s);
+}
+
+/*
+ * A recording stays open until its client has been told that all of it is safe. If we are killed
+ * before that, the client sends it again, and msr-record knows it again: from one that is over a
+ * second recording would be made.
+ */
+static bool waits_for_acks(struct session *s)
+{
+	if (!s->client || !s->n_acks || s->told || s->app->stopping)
+		return false;
+	if (!loop_timer_armed(&s->away)) {
+		loop_timer_init(&s->away, s->app->loop, on_told, s);
+		loop_timer_in_us(&s->away, ACKS_WAIT_US);
+	}
+	return true;
+}
+
+/* In the next turn: what its client is told goes out before. */
+void ingest_acknowledged(struct session *s)
+{
+	if (s->state == SESSION_ENDING && loop_timer_armed(&s->away))
+		loop_timer_in_us(&s->away, 0);
+}
+
 static void finish(struct session *s)
 {
 	char body[64];
 
+	if (waits_for_acks(s))
+		return;
+	loop_timer_stop(&s->away);
 	snprintf(body, sizeof(body), "{\"reason\":\"%s\"}", s->reason);
 	if (put_mark(s, FRAME_CLOSE, body) == -EAGAIN) {
 		if (list_empty(&s->blocked))
@@ -325,12 +360,12 @@ static void finish(struct session *s)
 
 void ingest_end(struct session *s, const char *reason)
 {
-	if (s->state >= SESSION_ENDING)
-		return;
-	s->state = SESSION_ENDING;
-	s->reason = reason;
-	loop_timer_stop(&s->away);
-	drain(s);
+	if (s->state < SESSION_ENDING) {
+		s->state = SESSION_ENDING;
+		s->reason = reason;
+		loop_timer_stop(&s->away);
+	}
+	drain(s); /* at a shutdown also what waits for acknowledgements ends */
 }
 
 void ingest_resume(struct app *a)

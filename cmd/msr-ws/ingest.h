@@ -26,8 +26,14 @@ void ingest_open(struct session *s);
  */
 int ingest_part(struct session *s, struct frame *f);
 
-/* Ends the session once the sink has everything; `reason` is static. */
+/*
+ * Ends the session once the sink has everything, and its client the acknowledgements that it wants;
+ * `reason` is static.
+ */
 void ingest_end(struct session *s, const char *reason);
+
+/* The session's client has been told of all that was to be acknowledged. */
+void ingest_acknowledged(struct session *s);
 
 /* The sink has room again. */
 void ingest_resume(struct app *a);

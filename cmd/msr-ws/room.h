@@ -6,11 +6,10 @@
  *   (none)     │ → live
  *   live       │ 409, or taken over → away            → ending
  *   away       │ → live                               → ending              → ending
- *   ending     │ 409                                                        (sink has taken all) →
- * gone
+ *   ending     │ 409              (sink has taken all, client knows that it is safe) → gone
  *
- * A session that is gone is in no table any more, but stays in memory while its connection waits
- * for acknowledgements, or acknowledgements wait for it.
+ * A session that is gone is in no table any more, but stays in memory while acknowledgements wait
+ * for it.
  */
 #ifndef MSR_WS_ROOM_H
 #define MSR_WS_ROOM_H
@@ -47,12 +46,13 @@ struct session {
 	uint8_t kind;	       /* of bare chunks without ?media=: what the first one was; 0: none */
 	uint8_t state;	       /* enum session_state */
 	bool opened, closed;   /* the sink has the frame of kind open; close */
+	bool told;	       /* its client has all acknowledgements that it gets */
 	bool media;	       /* has sent audio or video: is paused while the sink is full */
 	const char *reason;    /* of the end, static */
 	uint64_t bytes;	       /* of media passed on */
 	uint32_t n_acks;       /* entries in the queue of acknowledgements */
 	uint64_t last_ack[2];  /* number of the last entry of each */
-	struct loop_timer away;	   /* resume window, or goodbye */
+	struct loop_timer away;	   /* resume window, or acknowledgements at the end */
 	struct loop_timer wait[2]; /* for a missing part of each */
 	uint64_t missing[2];	   /* its number, while the timer runs */
 	size_t room_len, id_len;

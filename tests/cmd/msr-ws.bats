@@ -150,6 +150,22 @@ event() {
 	msr-frames dump -i "shm:bats-$$" --count 51 kind=audio >"$BATS_TEST_TMPDIR/dump"
 	ended_well "$PID"
 }
+
+@test "a recording is open until its client knows that it is safe" {
+	ring=shm:bats-$$
+	serve_to "$ring" --ring-size 1M
+	start told "$PYTHON" "$SUPPORT/ws.py" "$URL" "$OUT" told
+	told=$PID
+	wait_for 20 all_in_the_ring
+	# It has said "end". Killed now, what it sends again continues the recording.
+	[ "$(msr-frames dump --keep -i "$ring" | grep -c ' close ')" -eq 0 ]
+	event session-end 'length == 0'
+	start reader msr-frames dump -i "$ring"
+	ended_well "$told"
+	wait_for 5 grep -q " close " "$BATS_TEST_TMPDIR/reader.log"
+	event session-end '.[0] | .reason == "end" and .audio == 50'
+}
+
 all_in_the_ring() {
 	[ "$(metric 'msr_ws_frames_total{kind="audio"}')" -eq 50 ]
 }

@@ -378,6 +378,17 @@ async def again():
         await error(ws, '{"j_type":"?"}')
 
 
+async def told():
+    """The end at once: what is safe is told, and then the connection is closed."""
+    async with connect("/room/s1?media=audio&codec=s16le&ack=1") as ws:
+        for _ in range(50):
+            await ws.send(bytes(960))
+        await ws.send('{"j_type":"end"}')
+        for i in range(50):
+            assert (await hear(ws))["part"] == i
+        assert (await closed(ws))[0] == 1000
+
+
 # ---- limits ----
 
 async def ids():
