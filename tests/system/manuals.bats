@@ -36,6 +36,12 @@ listed() {
 	done
 }
 
+@test "a dot between the words of a quotation does not stick to the word before it" {
+	run grep -nE '^\.(Ql|Dq|Sq|Pq|Li) .* \. [^ ]' man/*.[1-8]
+	echo "$output"
+	[ "$status" -eq 1 ]
+}
+
 @test "the README names every library of lib/ and every dependency of scripts/deps" {
 	for name in $(basename -a lib/*/); do
 		grep -q "^| \`lib/$name\`" README.md || { echo "README.md does not name lib/$name"; false; }
