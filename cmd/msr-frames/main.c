@@ -107,7 +107,7 @@ static int without_command(int argc, char **argv)
 	if (parsed != OPT_OK)
 		return (int)parsed;
 	return next < argc ? command_usage("no such command: '%s'", argv[next])
-			   : command_usage("which command?");
+			   : command_usage("name a command");
 }
 
 /*

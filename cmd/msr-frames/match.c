@@ -99,7 +99,7 @@ int match_parse(struct match *m, int argc, char **argv)
 		if (key == N_KEYS)
 			return command_usage(
 			    "'%s' is not a condition; conditions are room= session= storage= "
-			    "kind= codec= source=",
+			    "kind= codec= source=, what to read is given with -i",
 			    argv[i]);
 		if (m->n == MATCH_MAX)
 			return command_usage("more than %d conditions", MATCH_MAX);

@@ -223,9 +223,10 @@ make_pcm() {
 		[ "$status" -eq 2 ]
 		[[ $output == *"$want"*"--help"* ]]
 	}
-	refused "which command"
+	refused "name a command"
 	refused "no such command: 'dance'" dance
 	refused "is not a condition" dump color=red
+	refused "what to read is given with -i" dump cap.frames
 	refused "no such kind: 'smell'" dump kind=smell
 	refused "an id is" filter room=../x
 	refused "--room is needed" make --session s bytes
