@@ -277,6 +277,7 @@ failed ann 50000 200000 disconnected" ]
 	[[ $output == *refused* ]]
 	run msr-chat client -a "$ADDRESS" -u guest </dev/null
 	[ "$status" -eq 1 ]
+	[[ $output == *"not connected to $ADDRESS: "* ]]
 	echo neu | msr-chat password bob >>users
 	kill -HUP "$SERVER"
 	wait_for 5 grep -q '2 users' server.log

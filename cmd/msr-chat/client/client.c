@@ -97,7 +97,9 @@ void client_lost(struct client *c, const char *why, bool final)
 	if (final) {
 		/* An empty reason is the proper end. */
 		if (*why) {
-			show_error(c, why, p->ready_once ? "connection lost" : "not connected");
+			char what[256];
+			snprintf(what, sizeof(what), "not connected to %s", c->set.address);
+			show_error(c, why, p->ready_once ? "connection lost" : what);
 			c->failed = true;
 		}
 		c->done = true;
