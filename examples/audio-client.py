@@ -8,7 +8,10 @@ import asyncio
 import json
 import sys
 
-import websockets
+try:
+    import websockets
+except ModuleNotFoundError:
+    sys.exit("audio-client.py: python3-websockets is missing; install it")
 
 
 async def audio_client(url):

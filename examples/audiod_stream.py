@@ -12,7 +12,10 @@ import json
 import sys
 import threading
 
-import websockets
+try:
+    import websockets
+except ModuleNotFoundError:
+    sys.exit(f"{sys.argv[0].rpartition('/')[2]}: python3-websockets is missing; install it")
 
 PACKET_S = 0.02  # seconds of a packet
 IN_FLIGHT = 32  # packets under way: a file is read as fast as they come back

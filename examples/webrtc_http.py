@@ -9,7 +9,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+try:
+    from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+except ModuleNotFoundError:
+    sys.exit(f"{sys.argv[0].rpartition('/')[2]}: python3-aiortc is missing; install it")
 
 CONNECT_S = 15  # for ICE and DTLS together
 
@@ -42,7 +45,8 @@ def request(method, url, auth, body=None):
     except urllib.error.HTTPError as e:
         return e.code, e.headers, e.read().decode(errors="replace")
     except OSError as e:
-        raise Problem(f"{url}: {getattr(e, 'reason', e)}; is the server running there?") from e
+        reason = getattr(e, "reason", e)
+        raise Problem(f"{url}: {getattr(reason, 'strerror', None) or reason}; is the server running there?") from e
     except (ValueError, http.client.HTTPException) as e:
         raise Problem(f"{url}: {e}; is that an address of WHIP or WHEP?") from e
 

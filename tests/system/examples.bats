@@ -158,13 +158,18 @@ asyncio.run(main())"
 	run "$EXAMPLES/stream-pcm" "ws://127.0.0.1:$port/not+a+name/talk" <in.pcm
 	echo "$output"
 	[ "$status" -eq 1 ]
-	[ "$output" = "stream-pcm: refused with status 400" ]
+	[ "$output" = "stream-pcm: ws://127.0.0.1:$port/not+a+name/talk: refused with status 400; is that ws://HOST:PORT/ROOM/SESSION?" ]
 	run "$EXAMPLES/stream-pcm" --chunk 0 "ws://127.0.0.1:$port/room/talk" <in.pcm
 	[ "$status" -eq 2 ]
 	for url in "http://127.0.0.1:$port/room/talk" ws://127.0.0.1:x/room/talk; do
 		run timeout 10 "$EXAMPLES/stream-pcm" "$url" <in.pcm
 		[ "$status" -eq 2 ]
 		[[ $output != *Traceback* && $output != *again* ]]
+	done
+	for client in stream-pcm audio-client.py sound-alarm; do # without Debian's packages for Python
+		run "$PYTHON" -S "$EXAMPLES/$client" ws://127.0.0.1:1/room/talk
+		[ "$status" -eq 1 ]
+		[ "$output" = "$client: python3-websockets is missing; install it" ]
 	done
 	# It gives up also while its input waits.
 	mkfifo in
