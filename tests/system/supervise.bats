@@ -457,10 +457,16 @@ time.sleep(1000)"
 	[ "$status" -eq 1 ]
 	[[ $output == *"may not write in '$dir', which belongs to root"* ]]
 	chmod 700 "$dir"
-	run as_other status
-	[ "$status" -eq 1 ]
-	[[ $output == *"may not look into '$dir'"* ]]
+	for what in status stop; do
+		run as_other $what
+		[ "$status" -eq 1 ]
+		[[ ${lines[0]} == *"may not look into '$dir'"* ]]
+	done
 	supervise stop
+	dir=$open/other run as_other start
+	[ "$status" -eq 1 ]
+	[[ ${lines[0]} == *"cannot make the folders in '$open/other': "*"ermission denied" ]]
+	[ "${#lines[@]}" -eq 1 ]
 	rm -r "$open"
 }
 
