@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define PORT_MAX 65535 /* getaddrinfo() takes larger ones for others */
 
 int address_split(const char *text, const char *port, char host_out[static HOST_SIZE],
 		  char port_out[static PORT_SIZE])
@@ -29,7 +32,7 @@ int address_split(const char *text, const char *port, char host_out[static HOST_
 		port = DEFAULT_PORT;
 	size_t n = (size_t)(end - host);
 	if (n >= HOST_SIZE || !*port || strlen(port) >= PORT_SIZE ||
-	    port[strspn(port, "0123456789")])
+	    port[strspn(port, "0123456789")] || strtoul(port, NULL, 10) > PORT_MAX)
 		return -EINVAL;
 	snprintf(host_out, HOST_SIZE, "%.*s", (int)n, n ? host : DEFAULT_ADDRESS);
 	if (!n)

@@ -38,6 +38,14 @@ events() {
 	start server msr-chat server -p "$PORT"
 	wait_for 10 grep -qs "\"port\":$PORT" server.log
 	original messages
+	for port in 80x 65536 99999999999999; do
+		run timeout 5 msr-chat server -p "$port"
+		[ "$status" -eq 1 ]
+		[[ $output == *"'127.0.0.1:$port' is not an address; use host:port, a port is at most 65535" ]]
+		run timeout 5 msr-chat client -a "127.0.0.1:$port" -u ann </dev/null
+		[ "$status" -eq 1 ]
+		[[ $output == *"'127.0.0.1:$port' is not an address"* ]]
+	done
 }
 
 @test "logins: raw name and JSON, all three refusals, names in NFC" {

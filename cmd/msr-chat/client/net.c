@@ -626,7 +626,8 @@ int net_open(struct net **np, struct client *c)
 	loop_timer_init(&n->timer, c->loop, on_timer, n);
 	ret = address_split(c->set.address, NULL, n->host, n->port);
 	if (ret < 0)
-		log_error("'%s' is not an address; use host:port", c->set.address);
+		log_error("'%s' is not an address; use host:port, a port is at most 65535",
+			  c->set.address);
 	if (!ret && c->set.password_file)
 		ret = read_password(n, c->set.password_file);
 	if (!ret && c->set.tls)

@@ -159,7 +159,8 @@ int listener_open(struct listener **lp, struct server *s)
 	int ret = address_split(s->set.address, s->set.port, host, port);
 
 	if (ret < 0) {
-		log_error("'%s' is not an address; use host:port", s->set.address);
+		log_error("'%s%s%s' is not an address; use host:port, a port is at most 65535",
+			  s->set.address, s->set.port ? ":" : "", s->set.port ? s->set.port : "");
 		return ret;
 	}
 	int gai = getaddrinfo(host, port, &hints, &ai);
