@@ -70,12 +70,20 @@ class Session:
             self.failed = not self.over.is_set()
             self.over.set()
 
+    def offer(self):
+        """For who only receives without what aiortc estimates its bandwidth by: its first estimate is what the
+        picture takes just then, and as the sound has to fit into that, too, the server pauses the picture."""
+        lines = self.pc.localDescription.sdp.splitlines(True)
+        if all(t.direction == "recvonly" for t in self.pc.getTransceivers()):
+            lines = [line for line in lines if "abs-send-time" not in line and "goog-remb" not in line]
+        return "".join(lines)
+
     async def start(self):
         """True when media can flow; False when interrupted, or when the server says "not yet"."""
         if not self.pc.localDescription:
             await self.pc.setLocalDescription(await self.pc.createOffer())
         status, headers, text = await asyncio.to_thread(
-            request, "POST", self.url, self.auth, self.pc.localDescription.sdp)
+            request, "POST", self.url, self.auth, self.offer())
         if status == 404 and headers["Retry-After"]:
             return False
         if status != 201 or not headers["Location"]:

@@ -35,6 +35,11 @@ nobody_in() {
 	# The picture is red, the sound is at 700 Hz.
 	ffmpeg -nostdin -v error -i out.webm -frames:v 1 -vf scale=1:1,format=rgb24 -f rawvideo - |
 		od -An -tu1 | awk '{ print; exit !($1 > 180 && $2 < 60 && $3 < 60) }'
+	# It is not paused on the way, where nothing is lost.
+	ends() { ffprobe -v error -select_streams "$1" -show_entries packet=pts_time -of csv=p=0 out.webm |
+		awk -F, '$1 > end { end = $1 } END { print end }'; }
+	echo "picture to $(ends v) s, sound to $(ends a) s"
+	awk "BEGIN { exit !($(ends v) > $(ends a) - 0.8) }"
 	ffmpeg -nostdin -v error -i out.webm -ac 1 -ar 48000 -f s16le sound.pcm
 	$PYTHON -c "
 import numpy as np
