@@ -32,13 +32,26 @@ static const struct opt opts[] = {
     {0},
 };
 
+static char footer[512];
+
 static const struct opt_program program = {
     "msr-audiod filter",
     "[--format FORMAT] [--rate HZ] [--channels N] CHAIN",
     "Processes sound from standard input to standard output.",
-    "A chain is a list such as highpass,gain=6,limiter; see msr-audiod(8).",
+    footer,
     opts,
 };
+
+static void list_processors(void)
+{
+	size_t len = (size_t)snprintf(
+	    footer, sizeof(footer),
+	    "A chain is a list such as highpass,gain=6,limiter; see msr-audiod(8).\nProcessors:");
+
+	for (size_t i = 0; proc_at(i) && len < sizeof(footer); i++)
+		len +=
+		    (size_t)snprintf(footer + len, sizeof(footer) - len, " %s", proc_at(i)->name);
+}
 
 static void on_event(void *arg, const char *json, size_t len)
 {
@@ -117,6 +130,7 @@ int filter_main(int argc, char **argv)
 	char why[192];
 	int next, f;
 
+	list_processors();
 	enum opt_result parsed = opt_parse(&program, argc, argv, &next);
 	if (parsed != OPT_OK)
 		return (int)parsed;

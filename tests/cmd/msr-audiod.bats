@@ -302,7 +302,7 @@ speech() {
 @test "full cycle: the filter says what is wrong, and helps behind its chain, too" {
 	run msr-audiod filter denoise --help
 	[ "$status" -eq 0 ]
-	[[ $output == *CHAIN* ]]
+	[[ $output == *CHAIN*"Processors: "*" denoise "*" exec" ]]
 	run msr-audiod filter exec:ends --allow-exec ends
 	[ "$status" -eq 2 ]
 	run msr-audiod filter exec:ends --allow-exec ends=true <<<"sound"
