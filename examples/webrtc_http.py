@@ -71,8 +71,8 @@ class Session:
             self.over.set()
 
     def offer(self):
-        """For who only receives without what aiortc estimates its bandwidth by: its first estimate is what the
-        picture takes just then, and as the sound has to fit into that, too, the server pauses the picture."""
+        """For who only receives without what aiortc estimates its bandwidth by: that is hardly more than what comes
+        just then, so that the server would send the smallest picture there is, and never a larger one."""
         lines = self.pc.localDescription.sdp.splitlines(True)
         if all(t.direction == "recvonly" for t in self.pc.getTransceivers()):
             lines = [line for line in lines if "abs-send-time" not in line and "goog-remb" not in line]

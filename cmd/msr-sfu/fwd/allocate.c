@@ -19,8 +19,8 @@ struct plan {
 	const uint16_t *order; /* by priority */
 	double left;	       /* bit/s */
 	double most;	       /* the same before anything was given */
-	double other;	 /* of the estimate, for retransmissions; lowest layers may use that */
-	bool overloaded; /* see allocate_limits */
+	double other; /* of the estimate, for retransmissions; lowest layers may use that */
+	bool overloaded, keeps_lowest; /* see allocate_limits */
 	int layer[MEDIA_SUBS_MAX];
 };
 
@@ -133,7 +133,7 @@ static bool lingers(struct plan *stay, const struct allocate_item *i, double flo
 	 */
 	bool sudden = g->fitted && flows > FAR * stay->most && stay->overloaded;
 	int64_t patience_us = sudden ? ALLOCATE_SUDDEN_US : ALLOCATE_PAUSE_US;
-	if (now_us - g->over_us >= patience_us && bps > CLEAR * left)
+	if (!stay->keeps_lowest && now_us - g->over_us >= patience_us && bps > CLEAR * left)
 		return false;
 	stay->left -= bps;
 	return true;
@@ -261,7 +261,8 @@ void allocate(const struct allocate_item *item, unsigned n, const struct allocat
 			    .left = stays,
 			    .most = stays,
 			    .other = other,
-			    .overloaded = limits->overloaded};
+			    .overloaded = limits->overloaded,
+			    .keeps_lowest = limits->keeps_lowest};
 	struct plan take = {item, n, order, .left = takes, .most = takes, .other = other};
 	fill(&stay);
 	fill(&take);

@@ -52,6 +52,7 @@ struct allocate_limits {
 	uint64_t max_bps;      /* what the receiver takes at most; 0: everything */
 	uint64_t other_bps;    /* of the estimate, for what is not in the items: retransmissions */
 	bool overloaded;       /* the path, and not only the estimate says so */
+	bool keeps_lowest;     /* the estimate is none to pause a picture for */
 };
 
 /* At most MEDIA_SUBS_MAX items. */

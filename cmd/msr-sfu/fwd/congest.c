@@ -172,13 +172,29 @@ static void limit_step(struct congest_loss *l, uint64_t granted_bps, uint64_t wa
 	l->step_us = now_us;
 }
 
+static bool has_remb(const struct congest *c, int64_t now_us)
+{
+	return c->remb_us && now_us - c->remb_us < CONGEST_REMB_US;
+}
+
 uint64_t congest_bps(const struct congest *c, int64_t now_us)
 {
 	if (has_feedback(c))
 		return bwe_bps(c->bwe);
-	if (c->remb_us && now_us - c->remb_us < CONGEST_REMB_US)
-		return clamp(c->remb_bps);
-	return c->loss.bps;
+	if (!has_remb(c, now_us))
+		return c->loss.bps;
+	return clamp(c->loss.bps && c->loss.bps < c->remb_bps ? c->loss.bps : c->remb_bps);
+}
+
+/*
+ * A REMB is hardly more than what comes: a picture that is paused for it alone would never be able
+ * to show that there is more. So only one that loses packets, too, or wants no more pauses it.
+ */
+static bool is_hearsay(const struct endpoint *e, int64_t now_us)
+{
+	const struct congest *c = &e->congest;
+
+	return !has_feedback(c) && has_remb(c, now_us) && !c->loss.bps && !e->max_bps;
 }
 
 /* ---- what is sent ---- */
@@ -258,6 +274,7 @@ static void decide(struct endpoint *e, int64_t now_us)
 	    .max_bps = e->max_bps,
 	    .other_bps = step_again(c, bps, now_us - c->decided_us),
 	    .overloaded = !has_feedback(c) || bwe_overloaded(c->bwe),
+	    .keeps_lowest = is_hearsay(e, now_us),
 	};
 	/* With the margin that a higher layer needs before it is taken. */
 	if (c->bwe)

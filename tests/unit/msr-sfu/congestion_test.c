@@ -197,11 +197,37 @@ TEST(without_transport_feedback_remb_counts)
 	world_run(10);
 	CHECK_INT(v->video->grant.layer, 0);
 	CHECK_INT(congest_bps(&v->e.congest, world.now), 2000000);
-	v->remb_bps = 500000;
-	CHECK(world_until_layer(v, -1, 10) < 3.5);
-	v->remb_bps = 2000000;
-	CHECK(world_until_layer(v, 0, 10) < 5);
 	CHECK_INT(world.stats.probes, 0);
+	world_end();
+	world_begin(3, world_layered);
+	v = world_add(5e6);
+	v->feedback = REMB;
+	v->remb_bps = 2000000;
+	CHECK(world_until_layer(v, 2, 10) < 5);
+	v->remb_bps = 800000;
+	CHECK(world_until_layer(v, 1, 10) < 3);
+	world_end();
+}
+
+/* As aiortc's first one: what the picture took just then, without the sound. */
+TEST(a_remb_pauses_only_who_loses_as_well)
+{
+	world_begin(1, world_one);
+	struct watcher *v = world_add(5e6);
+	v->feedback = REMB;
+	v->remb_bps = 500000;
+	world_run(10);
+	CHECK_INT(v->video->grant.layer, 0);
+	CHECK(v->frames > 10 * 28);
+	v->path.capacity = 500e3;
+	double down = world_until_layer(v, -1, 20);
+	printf("# by REMB and reports, paused after %.1f s\n", down);
+	CHECK(down < 8);
+	v->path.capacity = 5e6;
+	v->remb_bps = 2000000;
+	double up = world_until_layer(v, 0, 60);
+	printf("# and back after %.1f s\n", up);
+	CHECK(up < 30);
 	world_end();
 }
 
