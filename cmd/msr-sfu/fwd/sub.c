@@ -229,6 +229,18 @@ bool sub_repeats_sound(const struct sub *s, int64_t now_us)
 	       congest_loses(&s->to->congest, now_us);
 }
 
+/* The payload of the packet `number` behind that of the one before; its bytes, or 0: alone. */
+static size_t wrap(struct sub *s, const struct rtp_packet *p, int64_t number,
+		   const struct rewrite_cut *c, uint8_t out[static RTP_PACKET_MAX], int64_t now_us)
+{
+	if (!sub_repeats_sound(s, now_us))
+		return 0;
+	size_t n = redundant_wrap(out, p, &s->track->stream[c->stream].history,
+				  number - c->distance, s->config.pt);
+	s->to->stats->sound_repeated += n > 0;
+	return n;
+}
+
 static void send(struct sub *s, const struct rtp_packet *p, enum rewrite_own own, int64_t number,
 		 const struct rewrite_cut *c, int64_t now_us)
 {
@@ -240,17 +252,12 @@ static void send(struct sub *s, const struct rtp_packet *p, enum rewrite_own own
 				   .twcc = e->twcc_next,
 				   .now_us = now_us};
 	size_t len = rewrite_header(&s->shape, out, p, own, &v);
-	size_t n = !sub_repeats_sound(s, now_us)
-		       ? 0
-		       : redundant_wrap(copy, p, &s->track->stream[c->stream].history,
-					number - c->distance, s->config.pt);
-
-	if (n) {
-		rtp_set_pt(out, s->config.red_pt);
-		e->stats->sound_repeated++;
-	}
+	size_t n = wrap(s, p, number, c, copy, now_us);
 	const uint8_t *payload = n ? copy : payload_of(p, c, copy);
-	if (!n)
+
+	if (n)
+		rtp_set_pt(out, s->config.red_pt);
+	else
 		n = p->payload_len;
 	count_sent(e, &s->shape, len + n, now_us);
 	e->wire->send_rtp(e->wire_arg, len, payload, n, (uint64_t)number);
