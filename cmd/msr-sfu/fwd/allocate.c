@@ -19,8 +19,8 @@ struct plan {
 	const uint16_t *order; /* by priority */
 	double left;	       /* bit/s */
 	double most;	       /* the same before anything was given */
-	double other; /* of the estimate, for retransmissions; lowest layers may use that */
-	bool overloaded, keeps_lowest; /* see allocate_limits */
+	double other;	 /* of the estimate, for retransmissions; lowest layers may use that */
+	bool overloaded; /* see allocate_limits */
 	int layer[MEDIA_SUBS_MAX];
 };
 
@@ -133,7 +133,7 @@ static bool lingers(struct plan *stay, const struct allocate_item *i, double flo
 	 */
 	bool sudden = g->fitted && flows > FAR * stay->most && stay->overloaded;
 	int64_t patience_us = sudden ? ALLOCATE_SUDDEN_US : ALLOCATE_PAUSE_US;
-	if (!stay->keeps_lowest && now_us - g->over_us >= patience_us && bps > CLEAR * left)
+	if (now_us - g->over_us >= patience_us && bps > CLEAR * left)
 		return false;
 	stay->left -= bps;
 	return true;
@@ -261,8 +261,7 @@ void allocate(const struct allocate_item *item, unsigned n, const struct allocat
 			    .left = stays,
 			    .most = stays,
 			    .other = other,
-			    .overloaded = limits->overloaded,
-			    .keeps_lowest = limits->keeps_lowest};
+			    .overloaded = limits->overloaded};
 	struct plan take = {item, n, order, .left = takes, .most = takes, .other = other};
 	fill(&stay);
 	fill(&take);
@@ -278,6 +277,15 @@ uint64_t allocate_wanted_bps(const struct allocate_item *item, unsigned n)
 
 	for (unsigned i = 0; i < n; i++)
 		sum += item[i].wanted < 0 ? 0 : weight(&item[i], best(&item[i]));
+	return (uint64_t)sum;
+}
+
+uint64_t allocate_lowest_bps(const struct allocate_item *item, unsigned n)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		sum += item[i].wanted < 0 ? 0 : weight(&item[i], above(&item[i], -1));
 	return (uint64_t)sum;
 }
 

@@ -52,7 +52,6 @@ struct allocate_limits {
 	uint64_t max_bps;      /* what the receiver takes at most; 0: everything */
 	uint64_t other_bps;    /* of the estimate, for what is not in the items: retransmissions */
 	bool overloaded;       /* the path, and not only the estimate says so */
-	bool keeps_lowest;     /* the estimate is none to pause a picture for */
 };
 
 /* At most MEDIA_SUBS_MAX items. */
@@ -61,6 +60,8 @@ void allocate(const struct allocate_item *item, unsigned n, const struct allocat
 
 /* Bit/s of all that is wanted, at the highest layers that come. */
 uint64_t allocate_wanted_bps(const struct allocate_item *item, unsigned n);
+/* The same of the lowest layers. */
+uint64_t allocate_lowest_bps(const struct allocate_item *item, unsigned n);
 /* Bit/s of what is granted. */
 uint64_t allocate_granted_bps(const struct allocate_item *item, unsigned n);
 

@@ -24,6 +24,7 @@
 #define AGAIN_BURST    4      /* of a second's worth of that, at once */
 #define AGAIN_MIN      4000   /* bytes at once in any case: a packet must fit */
 #define BESIDES	       3      /* halves: with what else is sent meanwhile */
+#define LEAST	       12     /* tenths of the lowest layers, with the margin to take them */
 #define FLOOD	       14     /* tenths of the estimate */
 #define PAD_MIN	       50     /* bytes: less padding is not worth a packet */
 #define PAD_PACKETS    64     /* at once */
@@ -186,17 +187,6 @@ uint64_t congest_bps(const struct congest *c, int64_t now_us)
 	return clamp(c->loss.bps && c->loss.bps < c->remb_bps ? c->loss.bps : c->remb_bps);
 }
 
-/*
- * A REMB is hardly more than what comes: a picture that is paused for it alone would never be able
- * to show that there is more. So only one that loses packets, too, or wants no more pauses it.
- */
-static bool is_hearsay(const struct endpoint *e, int64_t now_us)
-{
-	const struct congest *c = &e->congest;
-
-	return !has_feedback(c) && has_remb(c, now_us) && !c->loss.bps && !e->max_bps;
-}
-
 /* ---- what is sent ---- */
 
 /* What the estimate does not count is not weighed against it. */
@@ -256,6 +246,15 @@ static uint64_t leaving_bps(const struct congest *c, struct sub *const *sub, uns
 	return bps;
 }
 
+/*
+ * A REMB is hardly more than what comes: a picture that paused for it alone could never show that
+ * there is more. So the lowest layers are sent in spite of it, until packets are told lost as well.
+ */
+static bool is_hearsay(const struct congest *c, int64_t now_us)
+{
+	return !has_feedback(c) && has_remb(c, now_us) && !c->loss.bps;
+}
+
 static void decide(struct endpoint *e, int64_t now_us)
 {
 	static _Thread_local struct allocate_item item[MEDIA_SUBS_MAX];
@@ -268,13 +267,15 @@ static void decide(struct endpoint *e, int64_t now_us)
 		wanted_bps = e->max_bps;
 	if (!has_feedback(c))
 		limit_step(&c->loss, c->granted_bps, wanted_bps, now_us);
-	uint64_t bps = congest_bps(c, now_us);
+	uint64_t bps = congest_bps(c, now_us),
+		 least_bps = LEAST * allocate_lowest_bps(item, n) / 10;
+	if (is_hearsay(c, now_us) && bps < least_bps)
+		bps = least_bps;
 	struct allocate_limits limits = {
 	    .estimate_bps = bps,
 	    .max_bps = e->max_bps,
 	    .other_bps = step_again(c, bps, now_us - c->decided_us),
 	    .overloaded = !has_feedback(c) || bwe_overloaded(c->bwe),
-	    .keeps_lowest = is_hearsay(e, now_us),
 	};
 	/* With the margin that a higher layer needs before it is taken. */
 	if (c->bwe)

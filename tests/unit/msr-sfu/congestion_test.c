@@ -219,6 +219,13 @@ TEST(a_remb_pauses_only_who_loses_as_well)
 	world_run(10);
 	CHECK_INT(v->video->grant.layer, 0);
 	CHECK(v->frames > 10 * 28);
+	/* Its own limit pauses it, and so long as that lasts. */
+	v->e.max_bps = 300000;
+	CHECK(world_until_layer(v, -1, 10) < 3);
+	world_run(3);
+	CHECK_INT(v->video->grant.layer, -1);
+	v->e.max_bps = 2000000;
+	CHECK(world_until_layer(v, 0, 10) < 5);
 	v->path.capacity = 500e3;
 	double down = world_until_layer(v, -1, 20);
 	printf("# by REMB and reports, paused after %.1f s\n", down);
