@@ -11,7 +11,7 @@ import time
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from sfu_client import TONE_HZ, Tone, User, exchange, pitch, play_sound
-from sfu_http import SERVER, URL, Ears, ann_and_bob, call, description, http, stun_check
+from sfu_http import SERVER, URL, Ears, ann_and_bob, call, description, http, run, stun_check
 
 
 async def original(name=None):
@@ -439,4 +439,4 @@ async def witness(progress, control):
 
 
 if __name__ == "__main__":
-    asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))
+    run(globals()[sys.argv[2]], *sys.argv[3:])

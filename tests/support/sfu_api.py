@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 
-from sfu_http import Ears, ann_and_bob, call, check_headers, description, http, stun_check
+from sfu_http import Ears, ann_and_bob, call, check_headers, description, http, run, stun_check
 
 
 async def superseded():
@@ -647,4 +647,4 @@ async def ports(n):
 
 
 if __name__ == "__main__":
-    asyncio.run(globals()[sys.argv[2]](*sys.argv[3:]))
+    run(globals()[sys.argv[2]], *sys.argv[3:])

@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import sys
+import traceback
 import urllib.request
 import zlib
 
@@ -74,6 +75,19 @@ async def call(method, path, body=None, want=200, **kw):
     else:
         check_headers(method, path, status, head)
     return out
+
+
+def run(scenario, *args):
+    """Runs a scenario. Where it fails, that ends at once: asyncio would wait for threads that still hear events."""
+    async def whole():
+        try:
+            await scenario(*args)
+        except Exception:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+
+    asyncio.run(whole())
 
 
 class Ears:
