@@ -151,9 +151,10 @@ static void on_window_over(void *arg)
 	ingest_end(arg, "away");
 }
 
-/* The connection is gone, the session waits for another. */
+/* The connection is gone, the session waits for another; also where it was about to end. */
 static void wait_for_client(struct session *s)
 {
+	loop_timer_stop(&s->away);
 	s->state = SESSION_AWAY;
 	loop_timer_init(&s->away, s->app->loop, on_window_over, s);
 	loop_timer_in_us(&s->away, s->app->limits.resume_window_us);
@@ -190,8 +191,9 @@ static struct session *admit(struct app *a, struct web_req *req, const struct qu
 
 	if (s && (s->state == SESSION_ENDING || (s->client && !q->resume))) {
 		refuse(req, 409, "session_taken",
-		       s->client ? "the session has a live connection; ?resume=1 takes it over"
-				 : "the session is being ended");
+		       s->state == SESSION_ENDING
+			   ? "the session is being ended"
+			   : "the session has a live connection; ?resume=1 takes it over");
 		return NULL;
 	}
 	if (s)
@@ -322,12 +324,12 @@ static void on_close(void *session, struct ws *ws, int code, const char *reason)
 	if (!s)
 		return;
 	s->client = NULL;
-	if (s->state != SESSION_LIVE)
-		session_unref(s);
-	else if (code == WS_NORMAL)
+	if (s->state == SESSION_LIVE && code == WS_NORMAL)
 		ingest_end(s, "closed");
-	else
+	else if (s->state == SESSION_LIVE || (code != WS_NORMAL && ingest_is_untold(s)))
 		wait_for_client(s);
+	else
+		session_unref(s);
 }
 
 /* ---- messages ---- */

@@ -321,16 +321,20 @@ static void on_told(void *arg)
  */
 static bool waits_for_acks(struct session *s)
 {
-	if (!s->client || !s->n_acks || s->told || s->app->stopping)
+	if (!s->client || !ingest_is_untold(s))
 		return false;
-	if (!loop_timer_armed(&s->away)) {
-		loop_timer_init(&s->away, s->app->loop, on_told, s);
-		loop_timer_in_us(&s->away, ACKS_WAIT_US);
-	}
-	return true;
+	if (loop_timer_armed(&s->away))
+		return true;
+	loop_timer_init(&s->away, s->app->loop, on_told, s);
+	return loop_timer_in_us(&s->away, ACKS_WAIT_US) == 0;
 }
 
-/* In the next turn: what its client is told goes out before. */
+bool ingest_is_untold(const struct session *s)
+{
+	return s->state == SESSION_ENDING && s->n_acks && !s->told && !s->app->stopping;
+}
+
+/* Not from here: what its client is told goes out at the end of a turn. */
 void ingest_acknowledged(struct session *s)
 {
 	if (s->state == SESSION_ENDING && loop_timer_armed(&s->away))

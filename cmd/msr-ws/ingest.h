@@ -32,6 +32,12 @@ int ingest_part(struct session *s, struct frame *f);
  */
 void ingest_end(struct session *s, const char *reason);
 
+/*
+ * Whether a session that ends still has acknowledgements to wait for. A client that is lost before
+ * it has them comes again, and sends again what the recording must know then.
+ */
+bool ingest_is_untold(const struct session *s);
+
 /* The session's client has been told of all that was to be acknowledged. */
 void ingest_acknowledged(struct session *s);
 

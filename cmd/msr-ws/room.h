@@ -6,7 +6,7 @@
  *   (none)     │ → live
  *   live       │ 409, or taken over → away            → ending
  *   away       │ → live                               → ending              → ending
- *   ending     │ 409              (sink has taken all, client knows that it is safe) → gone
+ *   ending     │ 409   lost: → away   (sink has taken all, client knows that it is safe) → gone
  *
  * A session that is gone is in no table any more, but stays in memory while acknowledgements wait
  * for it.

@@ -156,8 +156,8 @@ event() {
 	serve_to "$ring" --ring-size 1M
 	start told "$PYTHON" "$SUPPORT/ws.py" "$URL" "$OUT" told
 	told=$PID
-	wait_for 20 all_in_the_ring
-	# It has said "end". Killed now, what it sends again continues the recording.
+	# It has said "end", was lost, and came again. Killed now, what it sends again continues the recording.
+	wait_for 20 all_known_again
 	[ "$(msr-frames dump --keep -i "$ring" | grep -c ' close ')" -eq 0 ]
 	event session-end 'length == 0'
 	start reader msr-frames dump -i "$ring"
@@ -168,6 +168,9 @@ event() {
 
 all_in_the_ring() {
 	[ "$(metric 'msr_ws_frames_total{kind="audio"}')" -eq 50 ]
+}
+all_known_again() {
+	[ "$(metric msr_ws_parts_repeated_total)" -eq 50 ]
 }
 all_came_again() {
 	[ "$(metric msr_ws_parts_repeated_total)" -eq 1000 ]

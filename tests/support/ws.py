@@ -379,8 +379,16 @@ async def again():
 
 
 async def told():
-    """The end at once: what is safe is told, and then the connection is closed."""
-    async with connect("/room/s1?media=audio&codec=s16le&ack=1") as ws:
+    """The end at once: what is safe is told, and then the connection is closed; also to who was lost meanwhile."""
+    ws = await connect("/room/s1?media=audio&codec=s16le&ack=1")
+    for _ in range(50):
+        await ws.send(bytes(960))
+    await ws.send('{"j_type":"end"}')
+    await asyncio.wait_for(await ws.ping(), 5)
+    assert await refused("/room/s1?resume=1") == 409
+    ws.transport.abort()
+    await asyncio.sleep(0.1)
+    async with connect("/room/s1?media=audio&codec=s16le&ack=1&part=0") as ws:
         for _ in range(50):
             await ws.send(bytes(960))
         await ws.send('{"j_type":"end"}')
