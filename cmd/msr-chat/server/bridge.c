@@ -79,8 +79,9 @@ struct bridge {
 	bool open;
 	struct loop_timer retry;
 	int64_t pause_us;
-	struct note
-	    *keeping; /* owned: its file is being copied, what comes after it waits; or NULL */
+	/* Owned; NULL: none. Its file is being copied, or that was over while the room was away.
+	 * What comes after it waits. */
+	struct note *keeping;
 	struct keep_copy *copy; /* owned, likewise */
 	struct loop_timer step; /* of it */
 	char url[URL_SIZE];	/* where the file last kept will be */
@@ -374,10 +375,23 @@ static void on_step(void *arg)
 		loop_timer_in_us(&b->step, 1);
 		return;
 	}
-	b->keeping = NULL;
 	b->copy = NULL;
-	kept(b, n, ret);
+	if (ret < 0) {
+		b->keeping = NULL;
+		kept(b, n, ret);
+	}
 	bridge_send_queued(b);
+}
+
+/* A file whose copy ended, be it while the room was away. */
+static void send_copied(struct bridge *b)
+{
+	struct note *n = b->keeping;
+
+	if (!b->open || !n || b->copy)
+		return;
+	b->keeping = NULL;
+	kept(b, n, 0);
 }
 
 void bridge_send_queued(struct bridge *b)
@@ -385,6 +399,7 @@ void bridge_send_queued(struct bridge *b)
 	/* While the room is away messages wait, up to the bound of the queue. */
 	if (!b)
 		return;
+	send_copied(b);
 	for (struct note *n; b->open && !b->keeping && (n = pop(&b->to_room));) {
 		int ret = 0;
 		if (n->type != PROTO_UTF8)
