@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #define LOCKED_US   2000       /* until another look at a locked ledger */
 #define RETRY_US    10000000   /* until what failed is tried again */
 #define MIN_LOOK_US 200000     /* between two looks at what is not finished */
+#define CHAT_FOLDER "chat"     /* in which msr-chat keeps what people send each other */
 #define WARN_MAX    20	       /* badly named files that get a line each */
 
 struct queued {
@@ -182,11 +184,22 @@ static void badly_named(struct scan *s, const char *folder, const char *file)
 			 folder ? folder : "", folder ? "/" : "", file);
 }
 
+/* Whether that is what people send each other in the chat: no recording, unless a .json says so. */
+static bool is_sent(const struct scan *s, const char *folder, const char *file, size_t name_len)
+{
+	char json[sizeof(CHAT_FOLDER) + NAME_MAX + sizeof("/.json")];
+
+	if (!folder || strcmp(folder, CHAT_FOLDER) != 0)
+		return false;
+	snprintf(json, sizeof(json), "%s/%.*s.json", folder, (int)name_len, file);
+	return faccessat(s->o.dirs->storage_fd, json, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 static void consider(struct scan *s, const char *folder, const char *file, size_t name_len)
 {
 	char key[KEY_SIZE];
 
-	if (!name_len || file[0] == '.')
+	if (!name_len || file[0] == '.' || is_sent(s, folder, file, name_len))
 		return;
 	if (!name_session(file, name_len)) {
 		badly_named(s, folder, file);

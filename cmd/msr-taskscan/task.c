@@ -24,7 +24,6 @@
 #define FILES_MAX   8		/* media files of one name; msr-record(8) makes one */
 #define DIGEST_STEP (256 << 10) /* bytes a read(2) */
 #define TASK_EXT    ".task"
-#define CHAT_FOLDER "chat/" /* what people send each other, which msr-chat keeps there */
 
 _Static_assert(META_START == LEDGER_START, "a start fits into both");
 
@@ -259,7 +258,7 @@ int task_inspect(struct task **tp, const struct task_dirs *d, const char *key, i
 	/* NAME.json first: it comes last, so whoever sees it sees the whole media file. */
 	t->has_meta = read_meta(d->storage_fd, key, &t->meta);
 	find_media(t, d->storage_fd);
-	if (!t->n_files || (!t->has_meta && !strncmp(key, CHAT_FOLDER, strlen(CHAT_FOLDER))))
+	if (!t->n_files)
 		ret = -ENOENT;
 	else if (!t->has_meta && (*wait_us = unsettled_us(t, settle_us)) > 0)
 		ret = -EAGAIN;
