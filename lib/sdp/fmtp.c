@@ -127,10 +127,12 @@ bool sdp_codec_match(const struct sdp_codec *a, const struct sdp_codec *b)
 	return true;
 }
 
-bool fmtp_common(const struct sdp_codec *c, char out[static FMTP_COMMON_SIZE])
+const char *fmtp_common(const struct sdp_codec *c, char out[static FMTP_COMMON_SIZE])
 {
 	char id[8];
 
+	if (!strcasecmp(c->name, "opus"))
+		return "minptime=10;useinbandfec=1";
 	if (!strcasecmp(c->name, "H264")) {
 		/* One that is not there means less to browsers than RFC 6184 says: none is made up.
 		 */
@@ -139,13 +141,12 @@ bool fmtp_common(const struct sdp_codec *c, char out[static FMTP_COMMON_SIZE])
 			 "level-asymmetry-allowed=1;packetization-mode=%ld%s%s",
 			 fmtp_num(c->fmtp, "packetization-mode", 0),
 			 has_id ? ";profile-level-id=" : "", has_id ? id : "");
-	} else if (!strcasecmp(c->name, "VP9")) {
-		snprintf(out, FMTP_COMMON_SIZE, "profile-id=%ld",
-			 fmtp_num(c->fmtp, "profile-id", 0));
-	} else if (!strcasecmp(c->name, "AV1")) {
-		snprintf(out, FMTP_COMMON_SIZE, "profile=%ld", fmtp_num(c->fmtp, "profile", 0));
-	} else {
-		return false;
+		return out;
 	}
-	return true;
+	bool vp9 = !strcasecmp(c->name, "VP9");
+	const char *profile = vp9 ? "profile-id" : "profile";
+	if (!vp9 && strcasecmp(c->name, "AV1") != 0)
+		return NULL;
+	snprintf(out, FMTP_COMMON_SIZE, "%s=%ld", profile, fmtp_num(c->fmtp, profile, 0));
+	return out;
 }

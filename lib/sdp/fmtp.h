@@ -45,12 +45,12 @@ bool h264_is_usual(const char *fmtp);
 bool sdp_codec_match(const struct sdp_codec *a, const struct sdp_codec *b);
 
 /*
- * The parameters of a codec that sdp_codec_match compares, and no others, each once: what may stand
- * in an offer for the streams of several senders. One of them may have said more, which a receiver
- * would hold against all: a parameter twice, or another tier. False for codecs of which none is
- * compared.
+ * The parameters that may stand in an offer for the streams of several senders: those that
+ * sdp_codec_match compares, each once, and for Opus what any decoder takes. A sender may have said
+ * more, which a receiver would hold against all: a parameter twice, or another tier. In `out`, or a
+ * constant; NULL: none.
  */
 #define FMTP_COMMON_SIZE 128
-bool fmtp_common(const struct sdp_codec *c, char out[static FMTP_COMMON_SIZE]);
+const char *fmtp_common(const struct sdp_codec *c, char out[static FMTP_COMMON_SIZE]);
 
 #endif

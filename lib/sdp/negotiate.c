@@ -184,6 +184,15 @@ static int answer_codec(struct sdp *s, struct sdp_media *m, const struct sdp_med
 	return r;
 }
 
+/* The codec of a section of ours, which has only one besides what protects it. */
+static const struct sdp_codec *our_codec(const struct sdp_media *ours)
+{
+	for (unsigned i = 0; i < ours->n_codecs; i++)
+		if (sdp_codec_match(&ours->codecs[i], &ours->codecs[i]))
+			return &ours->codecs[i];
+	return NULL;
+}
+
 /* ---- sections ---- */
 
 static enum sdp_direction flip(enum sdp_direction d)
@@ -250,7 +259,8 @@ static int answer_sources(struct sdp *s, struct sdp_media *m, const struct sdp_w
 	if (!w->ssrc)
 		return 0;
 	int r = add_source(s, m, w, w->ssrc);
-	if (r < 0 || !w->rtx_ssrc || m->n_codecs < 2)
+	const struct sdp_codec *c = our_codec(m);
+	if (r < 0 || !w->rtx_ssrc || !c || !sdp_rtx_of(m, c->pt))
 		return r;
 	struct sdp_ssrc_group *g = sdp_add_ssrc_group(s, m);
 	if (!g)
@@ -412,15 +422,6 @@ static const struct sdp_codec *counterpart(const struct sdp_media *theirs,
 	for (unsigned i = 0; i < theirs->n_codecs; i++)
 		if (sdp_codec_match(&theirs->codecs[i], ours))
 			return &theirs->codecs[i];
-	return NULL;
-}
-
-/* The codec of a section of ours, which has only one besides what protects it. */
-static const struct sdp_codec *our_codec(const struct sdp_media *ours)
-{
-	for (unsigned i = 0; i < ours->n_codecs; i++)
-		if (sdp_codec_match(&ours->codecs[i], &ours->codecs[i]))
-			return &ours->codecs[i];
 	return NULL;
 }
 

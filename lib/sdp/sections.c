@@ -143,7 +143,7 @@ static int find_payload(struct sections *s, const struct sdp_codec *c, bool rtx,
 		return -EINVAL;
 	if (s->n_pts + 1 + rtx > PTS_MAX)
 		return -ENOSPC;
-	const char *text = fmtp_common(c, common) ? common : c->fmtp;
+	const char *text = fmtp_common(c, common);
 	const char *name = sdp_str(s->store, c->name), *fmtp = sdp_str(s->store, text);
 	struct payload *p = arena_alloc(&s->store->arena, sizeof(*p));
 	if (!p || !name || (text && !fmtp))
@@ -412,8 +412,7 @@ static int offer_section(struct sdp *o, struct section *c)
 /* The section that brings the transport up before anybody publishes. */
 static int add_placeholder(struct sections *s)
 {
-	static const struct sdp_codec opus = {
-	    .name = "opus", .clock = 48000, .channels = 2, .fmtp = "minptime=10;useinbandfec=1"};
+	static const struct sdp_codec opus = {.name = "opus", .clock = 48000, .channels = 2};
 	const struct payload *payload;
 	int r = find_payload(s, &opus, false, &payload);
 	struct section *c = r == 0 ? add_section(s, SDP_AUDIO) : NULL;
