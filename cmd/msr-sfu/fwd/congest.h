@@ -3,7 +3,7 @@
  * fits.
  *
  *	each numbered packet ── congest_sent ──────────────┐
- *	transport-cc, else REMB, else loss in reports ─────┴──> estimate ── allocate ──> sub_target
+ *	transport-cc, else REMB and loss in reports ───────┴──> estimate ── allocate ──> sub_target
  *	congest_tick, congest_pad ── what a probe lacks ──> sub_pad
  *
  * Packets are never held back: what arrives leaves at once, so that a burst stays one system call.
@@ -30,7 +30,7 @@
 
 struct endpoint;
 
-/* For receivers that say no more than what they lost (draft-ietf-rmcat-gcc-02, section 6). */
+/* For receivers without transport-cc, from what they lost (draft-ietf-rmcat-gcc-02, section 6). */
 struct congest_loss {
 	uint64_t bps;  /* 0: no limit */
 	uint8_t worst; /* of the reports since the last step, of 256 */

@@ -59,7 +59,7 @@ bool stream_take(struct stream *s, const struct rtp_packet *p, bool rtx, int64_t
 		s->media_us = now_us;
 		s->media_bytes += p->len;
 	}
-	if (v != NACK_REPAIRED)
+	if (v != NACK_REPAIRED && !rtx)
 		update_jitter(s, p->ts, now_us);
 	rtp_history_put(&s->history, *seq, p->data, p->len, now_us);
 	return true;
