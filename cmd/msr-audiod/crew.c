@@ -273,6 +273,6 @@ void crew_done(struct worker *w)
 		loop_child_forget(w->child);
 		end(w);
 	}
+	segment_unlink(w->name); /* while its rings still say whose it is */
 	segment_done(&w->seg);
-	segment_unlink(w->name);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "frame/ring.h"
@@ -295,6 +296,20 @@ static void list_metrics(struct pool *p)
 			&p->n_refused);
 }
 
+/* The workers, each with seats of its own. */
+static int make_crew(struct pool *p, uint32_t seats)
+{
+	int ret = 0, guard = segment_guard();
+
+	if (guard < 0)
+		return guard;
+	segment_sweep();
+	for (unsigned i = 0; i < p->opts.workers && !ret; i++)
+		ret = crew_join(p, i, seats);
+	close(guard);
+	return ret;
+}
+
 int pool_new(struct pool **pp, const struct pool_opts *opts)
 {
 	struct pool *p = calloc(1, sizeof(*p));
@@ -308,9 +323,8 @@ int pool_new(struct pool **pp, const struct pool_opts *opts)
 	p->seat = calloc((size_t)each * opts->workers, sizeof(*p->seat));
 	if (!p->worker || !p->seat)
 		ret = -ENOMEM;
-	segment_sweep();
-	for (unsigned i = 0; i < opts->workers && !ret; i++)
-		ret = crew_join(p, i, each);
+	if (!ret)
+		ret = make_crew(p, each);
 	if (ret < 0) {
 		log_error("cannot make the workers' shared memory: %s; /dev/shm needs room for %zu "
 			  "MiB",

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -80,10 +81,28 @@ static int open_rings(struct segment *s, const char *name, bool front)
 		       : ring_open(&s->out, out, front ? RING_CONSUMER : RING_PRODUCER, results);
 }
 
+int segment_guard(void)
+{
+	int fd = open(SHM_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR) {
+			int err = errno;
+			close(fd);
+			return -err;
+		}
+	return fd;
+}
+
 int segment_renew_rings(struct segment *s, const char *name)
 {
 	char in[NAME_SIZE], out[NAME_SIZE];
+	int guard = segment_guard();
 
+	if (guard < 0)
+		return guard;
 	ring_close(s->in);
 	ring_close(s->out);
 	s->in = s->out = NULL;
@@ -91,7 +110,9 @@ int segment_renew_rings(struct segment *s, const char *name)
 	ring_unlink(in);
 	ring_name(out, name, "out");
 	ring_unlink(out);
-	return open_rings(s, name, true);
+	int ret = open_rings(s, name, true);
+	close(guard);
+	return ret;
 }
 
 void segment_restore(struct segment *s)

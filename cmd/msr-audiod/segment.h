@@ -63,8 +63,14 @@ struct segment {
 };
 
 /*
- * Makes segment and rings, empty, and takes the front's side. 0, -EBUSY where a front that lives
- * has this name, or -errno.
+ * A name is taken once its rings are locked, at the end of segment_make: meanwhile others must
+ * neither make nor sweep. Waits for that; returns a descriptor to be closed afterwards, or -errno.
+ */
+int segment_guard(void);
+
+/*
+ * Makes segment and rings, empty, and takes the front's side; guarded. 0, -EBUSY where a front that
+ * lives has this name, or -errno.
  */
 int segment_make(struct segment *s, const char *name, uint32_t n_slots, uint32_t buffer);
 /* Opens what segment_make made, on the worker's side. 0 or -errno. */
@@ -76,7 +82,7 @@ void segment_restore(struct segment *s);
 int segment_renew_rings(struct segment *s, const char *name);
 /* Removes all of it from the system. */
 void segment_unlink(const char *name);
-/* Removes what fronts that are gone have left behind: names "audiod-PID-N". */
+/* Removes what fronts that are gone have left behind: names "audiod-PID-N"; guarded. */
 void segment_sweep(void);
 
 struct slot *segment_slot(const struct segment *s, uint32_t i);

@@ -584,3 +584,59 @@ TEST(killed_between_jobs_or_in_one_every_job_is_answered_once)
 	}
 	end();
 }
+
+/* One of those that want a name at once: holds it, if it got it, until `end` closes. */
+static void want_name(const char *name, int begin, int told, int end)
+{
+	struct segment s;
+	char c;
+
+	(void)!read(begin, &c, 1);
+	int guard = segment_guard();
+	int ret = guard < 0 ? guard : segment_make(&s, name, 4, BUFFER);
+	close(guard);
+	c = (char)(ret == 0 ? 'y' : ret == -EBUSY ? 'n' : '?');
+	(void)!write(told, &c, 1);
+	(void)!read(end, &c, 1);
+	_exit(0);
+}
+
+/* As in containers that share /dev/shm, where each is the same process. */
+TEST(of_those_that_want_a_name_at_once_one_has_it)
+{
+	enum { PEOPLE = 4 };
+	char name[64], said[PEOPLE];
+	int begin[2], told[2], end[2];
+
+	snprintf(name, sizeof(name), "audiod-%d-900", (int)getpid());
+	for (int round = 0; round < 10; round++) {
+		struct segment s;
+		CHECK(!pipe(begin) && !pipe(told) && !pipe(end));
+		for (int i = 0; i < PEOPLE; i++)
+			if (fork() == 0) {
+				close(begin[1]);
+				close(end[1]);
+				want_name(name, begin[0], told[1], end[0]);
+			}
+		close(begin[1]);
+		for (int i = 0; i < PEOPLE; i++)
+			CHECK_INT(read(told[0], &said[i], 1), 1);
+		CHECK_INT(segment_join(&s, name), 0); /* nobody took away what it has */
+		segment_done(&s);
+		int yes = 0, no = 0;
+		for (int i = 0; i < PEOPLE; i++) {
+			yes += said[i] == 'y';
+			no += said[i] == 'n';
+		}
+		CHECK_INT(yes, 1);
+		CHECK_INT(no, PEOPLE - 1);
+		close(end[1]);
+		for (int i = 0; i < PEOPLE; i++)
+			wait(NULL);
+		close(begin[0]);
+		close(told[0]);
+		close(told[1]);
+		close(end[0]);
+	}
+	segment_unlink(name);
+}
