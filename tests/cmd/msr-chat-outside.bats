@@ -167,10 +167,11 @@ bridge() {
 	cmp big storage/chat/*-big
 	wait_for 10 grep -q '"text":"after it"' eve.log
 	# The room goes away in the middle of another: it is told of that when it is there again.
+	first=$(echo storage/chat/*-big)
 	printf '/file big\n' | msr-chat client -a "$ADDRESS" -u ann
 	wait_for 10 two_are_kept
 	kill -9 "$WS_PID"
-	wait_for 20 is_whole "$(ls -t storage/chat/*-big | head -n 1)"
+	wait_for 20 is_whole "$(compgen -G 'storage/chat/*-big' | grep -vxF "$first")"
 	start ws msr-ws -p "$WS" -o /dev/null --storage storage
 	wait_for 20 is_in_the_room 2
 	curl -sf "http://127.0.0.1:$HTTP/metrics" | grep -q '^msr_chat_bridge_dropped_total 0$'
