@@ -84,6 +84,7 @@ static void on_pair(NiceAgent *agent, guint stream, guint component, NiceCandida
 	GSocket *s = nice_agent_get_selected_socket(agent, stream, component);
 
 	pair.fd = s ? g_socket_get_fd(s) : -1;
+	g_clear_object(&s); /* a reference of our own; the agent has one while the pair lives */
 	nice_address_copy_to_sockaddr(&local->base_addr, (struct sockaddr *)&pair.local);
 	nice_address_copy_to_sockaddr(&remote->addr, (struct sockaddr *)&pair.remote);
 	i->tcp = pair.tcp;
