@@ -224,8 +224,9 @@ static bool is_leftover(const char *file, char name[OWN_NAME_SIZE])
 	    (file[end] && file[end] != '-'))
 		return false;
 	snprintf(name, OWN_NAME_SIZE, "audiod-%d-%d", pid, n);
-	int live = is_live(name);
-	return live < 0 ? kill(pid, 0) < 0 && errno == ESRCH : !live;
+	/* Both: a server may be about to make its rings anew, and one in another container has a
+	 * process id that nobody has here. */
+	return is_live(name) <= 0 && kill(pid, 0) < 0 && errno == ESRCH;
 }
 
 static void sweep(const char *dir)
