@@ -166,8 +166,8 @@ static void aim(struct sub *s, enum media_reason reason, int64_t now_us)
 
 void sub_want(struct sub *s, enum media_level level, int64_t now_us)
 {
+	s->asked |= level != s->layer.level; /* the same again, as with another limit, is no wish */
 	s->layer.level = s->config.want = level;
-	s->asked = true;
 	aim(s, MEDIA_WANTED, now_us);
 }
 
