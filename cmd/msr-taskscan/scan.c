@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,29 +183,30 @@ static void badly_named(struct scan *s, const char *folder, const char *file)
 			 folder ? folder : "", folder ? "/" : "", file);
 }
 
-/* Whether that is what people send each other in the chat: no recording, unless a .json says so. */
-static bool is_sent(const struct scan *s, const char *folder, const char *file, size_t name_len)
+static bool has_json(const struct scan *s, const char *key)
 {
-	char json[sizeof(CHAT_FOLDER) + NAME_MAX + sizeof("/.json")];
+	char json[PATH_ROOM];
 
-	if (!folder || strcmp(folder, CHAT_FOLDER) != 0)
-		return false;
-	snprintf(json, sizeof(json), "%s/%.*s.json", folder, (int)name_len, file);
-	return faccessat(s->o.dirs->storage_fd, json, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	name_path(json, key, "", ".json");
+	return faccessat(s->o.dirs->storage_fd, json, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static void consider(struct scan *s, const char *folder, const char *file, size_t name_len)
 {
+	/* What people send each other is no recording, unless a .json says so. */
+	bool sent = folder && strcmp(folder, CHAT_FOLDER) == 0;
 	char key[KEY_SIZE];
 
-	if (!name_len || file[0] == '.' || is_sent(s, folder, file, name_len))
+	if (!name_len || file[0] == '.')
 		return;
 	if (!name_session(file, name_len)) {
-		badly_named(s, folder, file);
+		if (!sent)
+			badly_named(s, folder, file);
 		return;
 	}
 	name_key(key, folder, file, name_len);
-	push(s, key);
+	if (!sent || has_json(s, key))
+		push(s, key);
 }
 
 void scan_file(struct scan *s, const char *folder, const char *file)
