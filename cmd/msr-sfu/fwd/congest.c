@@ -58,7 +58,7 @@ void congest_feedback(struct congest *c, const struct rtcp_msg *m, int64_t now_u
 	if (!c->bwe || bwe_feedback(c->bwe, m, now_us) < 0)
 		return;
 	if (c->bwe->loss.own > LOSES || c->bwe->loss.now > LOSES)
-		c->lossy_us = now_us;
+		c->lost_us = now_us;
 }
 
 /* Of what may be sent again, `rate` bytes a second; what is spare leaves half of it to the rest. */
@@ -97,7 +97,7 @@ int64_t congest_answer_us(const struct congest *c)
 
 bool congest_loses(const struct congest *c, int64_t now_us)
 {
-	return c->lossy_us && now_us - c->lossy_us < LOSES_US;
+	return c->lost_us && now_us - c->lost_us < LOSES_US;
 }
 
 bool congest_lossy(const struct congest *c)
@@ -213,10 +213,10 @@ static unsigned gather(struct endpoint *e, struct allocate_item *item, struct su
 		    .n_layers = t->layers.n,
 		    .grant = &s->grant,
 		};
+		unsigned times = sub_repeats_sound(s, now_us) ? 2 : 1;
 		for (unsigned k = 0; k < t->layers.n && counts(&e->congest, s); k++)
 			if (t->n_streams == 1 || t->layers.alive & 1u << t->layers.order[k])
-				item[n].bps[k] = stream_bps(track_layer(t, k), now_us) *
-						 (sub_repeats_sound(s, now_us) ? 2 : 1);
+				item[n].bps[k] = times * stream_bps(track_layer(t, k), now_us);
 		n++;
 	}
 	return n;
@@ -250,9 +250,15 @@ static uint64_t leaving_bps(const struct congest *c, struct sub *const *sub, uns
  * A REMB is hardly more than what comes: a picture that paused for it alone could never show that
  * there is more. So the lowest layers are sent in spite of it, until packets are told lost as well.
  */
-static bool is_hearsay(const struct congest *c, int64_t now_us)
+static uint64_t limit_of(const struct congest *c, const struct allocate_item *item, unsigned n,
+			 int64_t now_us)
 {
-	return !has_feedback(c) && has_remb(c, now_us) && !c->loss.bps;
+	uint64_t bps = congest_bps(c, now_us);
+
+	if (has_feedback(c) || !has_remb(c, now_us) || c->loss.bps)
+		return bps;
+	uint64_t least_bps = LEAST * allocate_lowest_bps(item, n) / 10;
+	return bps > least_bps ? bps : least_bps;
 }
 
 static void decide(struct endpoint *e, int64_t now_us)
@@ -267,10 +273,7 @@ static void decide(struct endpoint *e, int64_t now_us)
 		wanted_bps = e->max_bps;
 	if (!has_feedback(c))
 		limit_step(&c->loss, c->granted_bps, wanted_bps, now_us);
-	uint64_t bps = congest_bps(c, now_us),
-		 least_bps = LEAST * allocate_lowest_bps(item, n) / 10;
-	if (is_hearsay(c, now_us) && bps < least_bps)
-		bps = least_bps;
+	uint64_t bps = limit_of(c, item, n, now_us);
 	struct allocate_limits limits = {
 	    .estimate_bps = bps,
 	    .max_bps = e->max_bps,

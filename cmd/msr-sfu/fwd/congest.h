@@ -54,7 +54,7 @@ struct congest {
 	double again_bps;     /* the same as a smoothed rate */
 	double again_tokens;  /* bytes that may be */
 	int64_t again_us;     /* when they were counted */
-	int64_t lossy_us;     /* when packets were last told lost; 0: never */
+	int64_t lost_us;      /* when packets were last told lost; 0: never */
 };
 
 void congest_done(struct congest *c);

@@ -158,7 +158,7 @@ struct media_sub_config {
 	media_id peer;	/* receives it */
 	media_id track; /* of a peer on the same thread */
 	uint8_t pt, rtx_pt;
-	uint8_t red_pt; /* of redundant sound, which it wants where much is lost; 0: none */
+	uint8_t red_pt; /* of redundant sound, which it wants where packets are lost; 0: none */
 	uint32_t ssrc, rtx_ssrc; /* ours, from media_new_ssrc; rtx_ssrc 0: none */
 	char mid[RTP_MID_MAX + 1];
 	char cname[MEDIA_CNAME_SIZE]; /* one for all tracks of a publisher: lip sync */

@@ -209,6 +209,24 @@ TEST(without_transport_feedback_remb_counts)
 	world_end();
 }
 
+/* A limit that comes, and of which only losses tell. */
+static void limit_pauses(struct watcher *v, double bps, const char *by)
+{
+	v->path.capacity = bps;
+	double down = world_until_layer(v, -1, 20);
+	printf("# by %s, paused after %.1f s\n", by, down);
+	CHECK(down < 8);
+}
+
+/* And that goes. */
+static void comes_back(struct watcher *v)
+{
+	v->path.capacity = 5e6;
+	double up = world_until_layer(v, 0, 60);
+	printf("# and back after %.1f s\n", up);
+	CHECK(up < 30);
+}
+
 /* As aiortc's first one: what the picture took just then, without the sound. */
 TEST(a_remb_pauses_only_who_loses_as_well)
 {
@@ -226,15 +244,9 @@ TEST(a_remb_pauses_only_who_loses_as_well)
 	CHECK_INT(v->video->grant.layer, -1);
 	v->e.max_bps = 2000000;
 	CHECK(world_until_layer(v, 0, 10) < 5);
-	v->path.capacity = 500e3;
-	double down = world_until_layer(v, -1, 20);
-	printf("# by REMB and reports, paused after %.1f s\n", down);
-	CHECK(down < 8);
-	v->path.capacity = 5e6;
+	limit_pauses(v, 500e3, "REMB and reports");
 	v->remb_bps = 2000000;
-	double up = world_until_layer(v, 0, 60);
-	printf("# and back after %.1f s\n", up);
-	CHECK(up < 30);
+	comes_back(v);
 	world_end();
 }
 
@@ -246,18 +258,12 @@ TEST(without_either_loss_counts)
 	world_run(10);
 	CHECK_INT(v->video->grant.layer, 0);
 	CHECK_INT(congest_bps(&v->e.congest, world.now), 0); /* nothing is known against it */
-	v->path.capacity = 400e3;
-	double down = world_until_layer(v, -1, 20);
-	printf("# by reports alone, paused after %.1f s\n", down);
-	CHECK(down < 8);
+	limit_pauses(v, 400e3, "reports alone");
 	world_run(5);
 	world_run(10);
 	watcher_tell("by reports alone", v, 10, 400e3);
 	CHECK(watcher_concealed(v, 10) < 3);
-	v->path.capacity = 5e6;
-	double up = world_until_layer(v, 0, 60);
-	printf("# and back after %.1f s\n", up);
-	CHECK(up < 30);
+	comes_back(v);
 	world_end();
 }
 

@@ -194,7 +194,7 @@ TEST(where_packets_are_lost_receivers_get_each_twice)
 	feed(from, 2, 1);
 	box_flush(from);
 	check_plain(to, 1, 2);
-	to->e.congest.lossy_us = box_now;
+	to->e.congest.lost_us = box_now;
 	feed(from, 3, 1);
 	feed(from, 5, 1); /* what is recovered is repeated as well */
 	feed(from, 8, 1); /* 6 is lost: 7 has nothing before it */
@@ -218,7 +218,7 @@ TEST(who_asks_for_lost_sound_is_not_sent_it_twice)
 	box_now = 1000000;
 	struct box *from = box_new(), *to = box_new();
 	subscribe(box_publish(from, &sound), to, 77, true);
-	to->e.congest.lossy_us = box_now;
+	to->e.congest.lost_us = box_now;
 	for (uint16_t seq = 1; seq <= 10; seq++)
 		feed(from, seq, 1);
 	box_flush(from);
